@@ -1,0 +1,1 @@
+"""The verbs of the pipeline: one script per rule, run as ``python -m workflow_scripts.<rule>``."""

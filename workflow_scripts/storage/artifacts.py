@@ -1,0 +1,253 @@
+"""Artifacts: a folder with data files and, written last, the manifest that vouches for them.
+
+One job writes one folder. Its ``manifest.json`` holds what made the artifact (spec, seed, input checksums, library
+versions, device, git commit), what it consists of (file sizes and SHA-256 checksums, counts) and what it cost. A folder
+without a manifest is not an artifact: a job that dies leaves none behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+_LIBRARIES = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "pyserini",
+    "ir_datasets",
+    "ir_measures",
+)
+
+
+class InputError(Exception):
+    """Bad input; the message is one line that names the item and the fix."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's ``main``; an :class:`InputError` becomes one line on stderr and exit status 1."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def parse_spec(text: str) -> dict:
+    """Read the JSON object of ``--spec``; raises ``argparse.ArgumentTypeError`` for anything else."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("the spec is a JSON object")
+    return value
+
+
+def derive_seed(seed: int, *parts: object) -> int:
+    """A 64-bit seed from ``seed`` and what the draw is for, e.g. ``derive_seed(0, "sampling", query_id)``.
+
+    BLAKE2b over the parts' text, so a draw depends on neither the order nor the sharding of the work.
+    """
+    text = "\0".join(str(part) for part in (seed, *parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Artifact:
+    """A finished artifact, opened through its manifest.
+
+    Raises :class:`InputError` where the manifest is missing, is not one, or names a file outside its folder.
+    """
+
+    def __init__(self, manifest: str | Path) -> None:
+        self.manifest_path = Path(manifest)
+        self.folder = self.manifest_path.parent
+        try:
+            self.manifest = json.loads(self.manifest_path.read_text())
+            self._files = self.manifest["files"]
+        except FileNotFoundError:
+            raise InputError(f"{manifest} is missing: build the artifact first") from None
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise InputError(
+                f"{manifest} is not an artifact's manifest: delete it and build the artifact again"
+            ) from None
+        for name in self._files:
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise InputError(
+                    f"{manifest} names {name!r}, a path outside its folder: delete it and build it again"
+                )
+
+    @property
+    def spec(self) -> dict:
+        """The spec that the artifact was made with."""
+        return self.manifest["spec"]
+
+    @property
+    def counts(self) -> dict:
+        """Counts recorded by the job, e.g. ``{"documents": 4000}``."""
+        return self.manifest["counts"]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
+
+    def file(self, name: str) -> Path:
+        """Path of one of the artifact's files; :class:`InputError` where it is absent or its size has changed."""
+        path = self.folder / name
+        if name not in self._files:
+            raise InputError(
+                f"{self.manifest_path} lists no file {name!r}: it has {', '.join(sorted(self._files))}"
+            )
+        if not path.is_file() or path.stat().st_size != self._files[name]["bytes"]:
+            raise InputError(
+                f"{path} is missing or not what its manifest says: delete {self.manifest_path} to make it again"
+            )
+        return path
+
+
+class ArtifactWriter:
+    """Context manager that writes an artifact whole or not at all.
+
+    Files go to ``.partial`` inside the folder and are renamed into place when the block ends well; the manifest comes
+    last. On an exception nothing of this job stays, and files the block did not make (training checkpoints) are left.
+    """
+
+    def __init__(
+        self,
+        manifest: str | Path,
+        *,
+        spec: Mapping,
+        inputs: Mapping[str, str | Path | list[str | Path]] | None = None,
+        seed: int | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.manifest_path = Path(manifest)
+        self.folder = self.manifest_path.parent
+        self.partial = self.folder / PARTIAL
+        self.spec, self.seed, self.device = dict(spec), seed, device
+        self.inputs = dict(inputs or {})
+        self.counts: dict = {}
+
+    def __enter__(self) -> ArtifactWriter:
+        self._start = time.monotonic()
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        return self
+
+    def path(self, name: str) -> Path:
+        """Where to write the file (or folder) ``name``; parent folders are made."""
+        path = self.partial / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if kind is not None:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            return
+        self.manifest_path.unlink(missing_ok=True)
+        files = {
+            str(path.relative_to(self.partial)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
+            for path in sorted(self.partial.rglob("*"))
+            if path.is_file()
+        }
+        for path in sorted(self.partial.iterdir()):
+            target = self.folder / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(path, target)
+        self.partial.rmdir()
+        manifest = {
+            "spec": self.spec,
+            "seed": self.seed,
+            "inputs": {name: _input_checksums(paths) for name, paths in self.inputs.items()},
+            "files": files,
+            "counts": self.counts,
+            "versions": _versions(),
+            "device": self.device,
+            "commit": _commit(),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "cost": _cost(self._start),
+        }
+        with atomic_path(self.manifest_path) as path:
+            path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; renamed onto it when the block ends well, removed otherwise."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The ending stays last, since writers choose a format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _input_checksums(paths: str | Path | list[str | Path]) -> dict | list[dict]:
+    if isinstance(paths, str | Path):
+        return {"path": str(paths), "sha256": sha256(Path(paths))}
+    return [_input_checksums(path) for path in paths]
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _commit() -> str | None:
+    """The code's git commit, with ``-dirty`` where the working tree differs; None outside a checkout."""
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _cost(start: float) -> dict[str, float]:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cost = {
+        "wall_s": round(time.monotonic() - start, 3),
+        "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 3),
+        "peak_rss_mb": round(max(own.ru_maxrss, children.ru_maxrss) / 1024, 1),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        cost["peak_gpu_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return cost

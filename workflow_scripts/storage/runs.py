@@ -1,0 +1,57 @@
+"""TREC run files, gzipped: ``query_id Q0 doc_id rank score tag``."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.storage.artifacts import InputError
+
+
+def order_run(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort by query, then score descending, then document id; adds ``rank`` from 1 within each query.
+
+    Raises :class:`InputError` for a NaN score or a document listed twice for one query.
+    """
+    if frame["score"].isna().any():
+        bad = frame[frame["score"].isna()].iloc[0]
+        raise InputError(
+            f"the score of query {bad.query_id}, document {bad.doc_id} is NaN: look at the model's training"
+        )
+    double = frame.duplicated(["query_id", "doc_id"])
+    if double.any():
+        bad = frame[double].iloc[0]
+        raise InputError(
+            f"query {bad.query_id} lists document {bad.doc_id} twice: a run names a document once"
+        )
+    frame = frame.sort_values(["query_id", "score", "doc_id"], ascending=[True, False, True], kind="stable")
+    return frame.assign(rank=frame.groupby("query_id", sort=False).cumcount() + 1).reset_index(drop=True)
+
+
+def write_run(path: str | Path, frame: pd.DataFrame, tag: str) -> None:
+    """Write a run from columns query_id, doc_id, score; the same frame gives the same bytes."""
+    ordered = order_run(frame)
+    rows = zip(ordered["query_id"], ordered["doc_id"], ordered["rank"], ordered["score"], strict=True)
+    # No name and no time in the gzip header: identical runs have identical checksums. Nine digits keep a float32 exact.
+    with open(path, "wb") as file, gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
+        for query, document, rank, score in rows:
+            zipped.write(f"{query} Q0 {document} {rank} {score:.9g} {tag}\n".encode())
+
+
+def read_run(path: str | Path) -> pd.DataFrame:
+    """Read a run: query_id, doc_id (text), rank (int), score (float); :class:`InputError` for a broken line."""
+    queries, documents, ranks, scores = [], [], [], []
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                query, _, document, rank, score, _ = line.split()
+                values = int(rank), float(score)
+            except ValueError:
+                raise InputError(f"{path}, line {number} is not a TREC run line: {line.strip()!r}") from None
+            queries.append(query)
+            documents.append(document)
+            ranks.append(values[0])
+            scores.append(values[1])
+    return pd.DataFrame({"query_id": queries, "doc_id": documents, "rank": ranks, "score": scores})

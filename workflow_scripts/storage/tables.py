@@ -1,0 +1,36 @@
+"""Typed Parquet tables (zstd)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.storage.artifacts import InputError
+
+
+def write_table(path: str | Path, columns: Mapping | pd.DataFrame | pa.Table, schema: pa.Schema) -> None:
+    """Write ``columns`` as Parquet with exactly the types of ``schema``; the caller has sorted the rows.
+
+    Raises ``KeyError`` for a missing column and ``pyarrow.ArrowInvalid`` for a value its type cannot hold.
+    """
+    if isinstance(columns, pd.DataFrame):
+        table = pa.Table.from_pandas(columns, schema=schema, preserve_index=False)
+    elif isinstance(columns, pa.Table):
+        table = columns.select(schema.names).cast(schema)
+    else:
+        table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table whole (or some columns); :class:`InputError` where it is not Parquet or lacks a column."""
+    try:
+        return pq.read_table(path, columns=list(columns) if columns else None).to_pandas()
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise InputError(
+            f"{path} cannot be read as the table expected here ({error}): make it again"
+        ) from None
