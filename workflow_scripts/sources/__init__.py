@@ -1,0 +1,1 @@
+"""Where collections come from: ir_datasets, a generated language, a user's own files, documents' titles."""

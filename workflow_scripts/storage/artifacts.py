@@ -20,8 +20,10 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
@@ -43,11 +45,49 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's ``main``; an :class:`InputError` becomes one line on stderr and exit status 1."""
+    """Run a script's ``main``; an :class:`InputError` becomes one line on stderr and exit status 1.
+
+    ``--log FILE`` on the command line, taken off before ``main`` sees it, sends all that the process and its children
+    print to FILE; what ends a failed run is then said on stderr too, in one line.
+    """
+    terminal = _log_to(_take_option("--log"))
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {error}")
+        _end(f"error: {error}", terminal)
+    except Exception as error:
+        traceback.print_exc()
+        _end(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", terminal)
+
+
+def _take_option(name: str) -> str | None:
+    """Take ``name VALUE`` off the command line."""
+    if name not in sys.argv[:-1]:
+        return None
+    index = sys.argv.index(name)
+    value = sys.argv[index + 1]
+    del sys.argv[index : index + 2]
+    return value
+
+
+def _log_to(path: str | None) -> int | None:
+    """Point file descriptors 1 and 2 at ``path``; returns a copy of the old stderr, None without a path."""
+    if path is None:
+        return None
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.dup(2)
+    # Descriptors, not sys.stderr: the JVM and the tokenizers' threads write to these.
+    with open(path, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    return terminal
+
+
+def _end(message: str, terminal: int | None) -> NoReturn:
+    print(message, file=sys.stderr, flush=True)
+    if terminal is not None:
+        os.write(terminal, f"{message}\n".encode())
+    sys.exit(1)
 
 
 def parse_spec(text: str) -> dict:
@@ -96,9 +136,7 @@ class Artifact:
             ) from None
         for name in self._files:
             if Path(name).is_absolute() or ".." in Path(name).parts:
-                raise InputError(
-                    f"{manifest} names {name!r}, a path outside its folder: delete it and build it again"
-                )
+                raise InputError(f"{manifest} names {name!r}, a path outside its folder: delete it and build it again")
 
     @property
     def spec(self) -> dict:
@@ -117,9 +155,7 @@ class Artifact:
         """Path of one of the artifact's files; :class:`InputError` where it is absent or its size has changed."""
         path = self.folder / name
         if name not in self._files:
-            raise InputError(
-                f"{self.manifest_path} lists no file {name!r}: it has {', '.join(sorted(self._files))}"
-            )
+            raise InputError(f"{self.manifest_path} lists no file {name!r}: it has {', '.join(sorted(self._files))}")
         if not path.is_file() or path.stat().st_size != self._files[name]["bytes"]:
             raise InputError(
                 f"{path} is missing or not what its manifest says: delete {self.manifest_path} to make it again"

@@ -23,9 +23,7 @@ def order_run(frame: pd.DataFrame) -> pd.DataFrame:
     double = frame.duplicated(["query_id", "doc_id"])
     if double.any():
         bad = frame[double].iloc[0]
-        raise InputError(
-            f"query {bad.query_id} lists document {bad.doc_id} twice: a run names a document once"
-        )
+        raise InputError(f"query {bad.query_id} lists document {bad.doc_id} twice: a run names a document once")
     frame = frame.sort_values(["query_id", "score", "doc_id"], ascending=[True, False, True], kind="stable")
     return frame.assign(rank=frame.groupby("query_id", sort=False).cumcount() + 1).reset_index(drop=True)
 

@@ -31,6 +31,4 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
     try:
         return pq.read_table(path, columns=list(columns) if columns else None).to_pandas()
     except (pa.ArrowInvalid, KeyError) as error:
-        raise InputError(
-            f"{path} cannot be read as the table expected here ({error}): make it again"
-        ) from None
+        raise InputError(f"{path} cannot be read as the table expected here ({error}): make it again") from None

@@ -1,0 +1,39 @@
+# Thin: each line is something a person could type.
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
+
+.PHONY: demo small small-scratch paper-plan test lint format venv
+
+demo: venv  ## the whole study on a generated collection, on a laptop
+	$(SNAKEMAKE) --configfile config/demo.yaml
+
+small: venv  ## real text, students from a pretrained MiniLM
+	$(SNAKEMAKE) --configfile config/small.yaml
+
+small-scratch: venv  ## real text, students from scratch: needs no model hub
+	$(SNAKEMAKE) --configfile config/small-scratch.yaml
+
+paper-plan: venv  ## what the full study would run; runs nothing
+	$(SNAKEMAKE) --configfile config/paper.yaml --dry-run --quiet rules
+
+test: venv  ## unit, workflow and end-to-end tests
+	$(BIN)/python -m pytest
+
+lint: venv  ## ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --configfile config/demo.yaml --lint
+
+format: venv  ## rewrite Python and Snakemake files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+venv:  ## .venv from the exact lock; made again when the lock changes
+	@cmp -s requirements.txt .venv/requirements.txt || { \
+	  rm -rf .venv && $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
+	  cp requirements.txt .venv/requirements.txt; }

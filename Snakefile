@@ -1,0 +1,36 @@
+"""Distillery: what makes ranking distillation work, from raw collections to tables, one path per result."""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+include: "rules/common.smk"
+
+
+localrules:
+    all,
+    tables,
+
+
+rule all:
+    """Every table, every cell and everything they were made from."""
+    default_target: True
+    input:
+        rules_all(),
+
+
+rule tables:
+    """The tables alone; whatever they need is made."""
+    input:
+        TABLES,
+
+
+include: "rules/collection.smk"
+include: "rules/index.smk"
+include: "rules/backbone.smk"
+include: "rules/mine.smk"
+include: "rules/teacher.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/analyse.smk"

@@ -1,0 +1,99 @@
+"""Pretrained encoders, and every text tokenised once per vocabulary."""
+
+SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["source"] == "scratch"]
+
+
+rule fetch_backbone:
+    input:
+        code=code("fetch_backbone"),
+    output:
+        manifest("backbones", "{backbone}"),
+    log:
+        f"{RESULTS}/logs/fetch_backbone/{{backbone}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch_backbone/{{backbone}}.tsv"
+    wildcard_constraints:
+        backbone=other_than(SCRATCH),
+    conda:
+        "distillery"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        spec=lambda w: spec(**picked("backbones", w.backbone, "source", "revision")),
+    shell:
+        "python -m workflow_scripts.fetch_backbone --log {log:q} --spec {params.spec:q} --output {output:q}"
+
+
+rule pretrain_backbone:
+    input:
+        code=code("pretrain_backbone"),
+        corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]],
+    output:
+        manifest("backbones", "{backbone}"),
+    log:
+        f"{RESULTS}/logs/pretrain_backbone/{{backbone}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pretrain_backbone/{{backbone}}.tsv"
+    wildcard_constraints:
+        backbone=one_of(SCRATCH),
+    conda:
+        "distillery"
+    threads: needs("pretrain", "threads")
+    resources:
+        mem_mb=needs("pretrain", "mem_mb"),
+        runtime=needs("pretrain", "runtime"),
+    params:
+        spec=lambda w: spec(**picked("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed")),
+    shell:
+        "python -m workflow_scripts.pretrain_backbone --log {log:q} --spec {params.spec:q} --corpus {input.corpora:q} "
+        "--output {output:q}"
+
+
+rule tokenise_corpus:
+    input:
+        code=code("tokenise_corpus"),
+        backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+        corpus=manifest("corpora", "{corpus}"),
+    output:
+        manifest("tokens", "{vocabulary}", "{corpus}.{view}"),
+    log:
+        f"{RESULTS}/logs/tokenise_corpus/{{vocabulary}}.{{corpus}}.{{view}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tokenise_corpus/{{vocabulary}}.{{corpus}}.{{view}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        spec=lambda w: spec(view=w.view, max_tokens=CONFIG["lengths"]["document"]),
+    shell:
+        "python -m workflow_scripts.tokenise_corpus --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
+        "--corpus {input.corpus:q} --output {output:q}"
+
+
+rule tokenise_queries:
+    input:
+        code=code("tokenise_queries"),
+        backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+        collection=manifest("collections", "{collection}"),
+    output:
+        manifest("tokens", "{vocabulary}", "{collection}.queries"),
+    log:
+        f"{RESULTS}/logs/tokenise_queries/{{vocabulary}}.{{collection}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tokenise_queries/{{vocabulary}}.{{collection}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        spec=spec(max_tokens=CONFIG["lengths"]["query"]),
+    shell:
+        "python -m workflow_scripts.tokenise_queries --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
+        "--collection {input.collection:q} --output {output:q}"

@@ -1,0 +1,69 @@
+"""Raw collections: documents, queries, qrels, training pairs."""
+
+
+rule prepare_corpus:
+    input:
+        code=code("prepare_corpus"),
+        documents=lambda w: [path for path in [entry("corpora", w.corpus).get("documents")] if isinstance(path, str)],
+    output:
+        manifest("corpora", "{corpus}"),
+    log:
+        f"{RESULTS}/logs/prepare_corpus/{{corpus}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare_corpus/{{corpus}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        spec=lambda w: spec(
+            **{
+                key: value
+                for key, value in entry("corpora", w.corpus).items()
+                if not (key == "documents" and isinstance(value, str))
+            }
+        ),
+        documents=lambda w, input: f"--documents {input.documents[0]!r}" if input.documents else "",
+    shell:
+        "python -m workflow_scripts.prepare_corpus --log {log:q} --spec {params.spec:q} {params.documents} --output {output:q}"
+
+
+rule prepare_collection:
+    input:
+        code=code("prepare_collection"),
+        corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
+        files=lambda w: [
+            path
+            for key in ("queries", "qrels")
+            if isinstance(path := entry("collections", w.collection).get(key), str)
+        ],
+    output:
+        manifest("collections", "{collection}"),
+    log:
+        f"{RESULTS}/logs/prepare_collection/{{collection}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare_collection/{{collection}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        spec=lambda w: spec(
+            **{
+                key: value
+                for key, value in entry("collections", w.collection).items()
+                if key not in ("corpus", "remove_query", "qrels") and not (key == "queries" and isinstance(value, str))
+            }
+        ),
+        files=lambda w: " ".join(
+            f"--{key} {path!r}"
+            for key in ("queries", "qrels")
+            if isinstance(path := entry("collections", w.collection).get(key), str)
+        ),
+    shell:
+        "python -m workflow_scripts.prepare_collection --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} {params.files} "
+        "--output {output:q}"

@@ -1,0 +1,122 @@
+"""Evaluation: BM25's top documents re-ranked, runs kept, measures per query, one file per cell and domain."""
+
+
+rule export_run:
+    input:
+        code=code("export_run"),
+        rankings=evaluated_rankings(CONFIG["first_stage"]["system"]),
+    output:
+        manifest=manifest("runs", "bm25"),
+        runs=runs("bm25"),
+    log:
+        f"{RESULTS}/logs/export_run/bm25.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/export_run/bm25.tsv"
+    conda:
+        "distillery"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(depth=CONFIG["first_stage"]["depth"], tag="bm25"),
+        collections=EXPERIMENT.evaluated,
+    shell:
+        "python -m workflow_scripts.export_run --log {log:q} --spec {params.spec:q} --collections {params.collections} "
+        "--rankings {input.rankings:q} --output {output.manifest:q}"
+
+
+rule rerank_candidates:
+    input:
+        code=code("rerank_candidates"),
+        model=lambda w: remake(model(w.ranker)),
+        rankings=evaluated_rankings(CONFIG["first_stage"]["system"]),
+        queries=lambda w: [query_tokens(architecture(w.ranker)[1], name) for name in EXPERIMENT.evaluated],
+        documents=lambda w: [document_tokens(architecture(w.ranker)[1], name, "full") for name in EXPERIMENT.evaluated],
+    output:
+        manifest=manifest("runs", "{ranker}"),
+        runs=runs("{ranker}"),
+    log:
+        f"{RESULTS}/logs/rerank_candidates/{{ranker}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/rerank_candidates/{{ranker}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("rerank", "threads")
+    resources:
+        mem_mb=needs("rerank", "mem_mb"),
+        runtime=needs("rerank", "runtime"),
+        gpu=1,
+    params:
+        spec=lambda w: spec(
+            architecture=architecture(w.ranker)[0],
+            depth=CONFIG["first_stage"]["depth"],
+            tag=".".join(PurePosixPath(w.ranker).parts),
+            max_tokens=CONFIG["lengths"],
+            precision=TRAINING["precision"],
+        ),
+        collections=EXPERIMENT.evaluated,
+    shell:
+        "python -m workflow_scripts.rerank_candidates --log {log:q} --spec {params.spec:q} --model {input.model:q} "
+        "--collections {params.collections} --rankings {input.rankings:q} --queries {input.queries:q} "
+        "--documents {input.documents:q} --output {output.manifest:q}"
+
+
+rule measure_runs:
+    input:
+        code=code("measure_runs"),
+        manifest=manifest("runs", "{ranker}"),
+        # Through ancient(): the small manifest, compared by checksum, speaks for the runs it lists.
+        runs=lambda w: [ancient(remake(path)) for path in runs(w.ranker)],
+        qrels=[manifest("collections", collection) for collection in EXPERIMENT.evaluated],
+    output:
+        manifest("metrics", "{ranker}"),
+    log:
+        f"{RESULTS}/logs/measure_runs/{{ranker}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_runs/{{ranker}}.tsv"
+    wildcard_constraints:
+        ranker=r"bm25|[a-z0-9-]+/[a-z0-9./-]+",
+    conda:
+        "distillery"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=lambda w: spec(
+            measures={
+                collection: CONFIG["evaluation"]["measures"]
+                + CONFIG["evaluation"]["more_measures"].get(collection, [])
+                for collection in EXPERIMENT.evaluated
+            },
+            keys=ranker_keys(w.ranker),
+        ),
+        collections=EXPERIMENT.evaluated,
+    shell:
+        "python -m workflow_scripts.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.manifest:q} "
+        "--collections {params.collections} --qrels {input.qrels:q} --output {output:q}"
+
+
+rule write_cell:
+    input:
+        code=code("write_cell"),
+        metrics=lambda w: remake(manifest("metrics", known(EXPERIMENT.ranker, w.cell).path)),
+    output:
+        cells=[f"{RESULTS}/cells/{{cell}}.{domain}.csv" for domain in CONFIG["domains"]],
+    log:
+        f"{RESULTS}/logs/write_cell/{{cell}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/write_cell/{{cell}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(domains=DOMAINS, bootstrap=CONFIG["evaluation"]["bootstrap"]),
+        cells=lambda w: [f"{domain}={RESULTS}/cells/{w.cell}.{domain}.csv" for domain in CONFIG["domains"]],
+    shell:
+        "python -m workflow_scripts.write_cell --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "--output {params.cells:q}"

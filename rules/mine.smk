@@ -1,0 +1,90 @@
+"""Negatives: the groups that each sampler draws for the training queries."""
+
+
+rule download_file:
+    input:
+        code=code("download_file"),
+    output:
+        manifest("downloads", "{system}"),
+    log:
+        f"{RESULTS}/logs/download_file/{{system}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/download_file/{{system}}.tsv"
+    wildcard_constraints:
+        system=one_of(IMPORTED),
+    conda:
+        "distillery"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        spec=lambda w: spec(**picked("systems", w.system, "url", "sha256")),
+    shell:
+        "python -m workflow_scripts.download_file --log {log:q} --spec {params.spec:q} --output {output:q}"
+
+
+rule import_rankings:
+    input:
+        code=code("import_rankings"),
+        file=manifest("downloads", "{system}"),
+        collection=manifest("collections", "{collection}"),
+    output:
+        manifest("rankings", "{system}", "{collection}"),
+    log:
+        f"{RESULTS}/logs/import_rankings/{{system}}.{{collection}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/import_rankings/{{system}}.{{collection}}.tsv"
+    wildcard_constraints:
+        system=one_of(IMPORTED),
+    conda:
+        "distillery"
+    threads: needs("mine", "threads")
+    resources:
+        mem_mb=needs("mine", "mem_mb"),
+        runtime=needs("mine", "runtime"),
+    params:
+        spec=lambda w: spec(**picked("systems", w.system, "systems", "depth")),
+    shell:
+        "python -m workflow_scripts.import_rankings --log {log:q} --spec {params.spec:q} --file {input.file:q} "
+        "--collection {input.collection:q} --output {output:q}"
+
+
+rule mine_negatives:
+    input:
+        code=lambda w: code("mine_negatives", f"samplers.{sampler_of(w.label)[0]['function']}"),
+        corpus=manifest("corpora", entry("collections", TRAINING["collection"])["corpus"]),
+        collection=manifest("collections", TRAINING["collection"]),
+        rankings=lambda w: [
+            manifest("rankings", system, TRAINING["collection"]) for system in sampler_of(w.label)[0]["systems"]
+        ],
+        scores=lambda w: [
+            manifest("scores", teacher, pool)
+            for sampler, teacher in [sampler_of(w.label)]
+            if teacher
+            for pool in sampler["pools"]
+        ],
+    output:
+        manifest("groups", "{label}", "seed{seed}"),
+    log:
+        f"{RESULTS}/logs/mine_negatives/{{label}}.seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/mine_negatives/{{label}}.seed{{seed}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("mine", "threads")
+    resources:
+        mem_mb=needs("mine", "mem_mb"),
+        runtime=needs("mine", "runtime"),
+    params:
+        spec=lambda w: spec(
+            sampler=sampler_of(w.label)[0]["function"],
+            options=sampler_of(w.label)[0]["options"],
+            negatives=TRAINING["negatives"],
+            seed=int(w.seed),
+        ),
+        rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
+        scores=lambda w, input: f"--scores {' '.join(input.scores)}" if input.scores else "",
+    shell:
+        "python -m workflow_scripts.mine_negatives --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} "
+        "--collection {input.collection:q} {params.rankings} {params.scores} --output {output:q}"

@@ -1,0 +1,105 @@
+"""Teachers: trained with a contrastive loss, then every pair that training needs is scored once."""
+
+
+rule train_teacher:
+    input:
+        unpack(teacher_tokens),
+        code=lambda w: code(
+            "train_teacher", f"losses.{entry('losses', entry('teachers', w.teacher)['loss'])['function']}"
+        ),
+        backbone=lambda w: manifest("backbones", entry("teachers", w.teacher)["backbone"]),
+        groups=lambda w: manifest(
+            "groups", entry("teachers", w.teacher)["sampler"], f"seed{entry('teachers', w.teacher)['seed']}"
+        ),
+    output:
+        manifest("teachers", "{teacher}"),
+    log:
+        f"{RESULTS}/logs/train_teacher/{{teacher}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_teacher/{{teacher}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("train", "threads")
+    resources:
+        mem_mb=needs("train", "mem_mb"),
+        runtime=needs("train", "runtime"),
+        gpu=1,
+    params:
+        spec=lambda w: spec(
+            architecture="cross-encoder",
+            **optimisation(
+                f"teacher/{w.teacher}",
+                **picked("teachers", w.teacher, "documents", "learning_rate", "loss", "seed"),
+            ),
+        ),
+    shell:
+        "python -m workflow_scripts.train_teacher --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
+        "--groups {input.groups:q} --queries {input.queries:q} --documents {input.documents:q} "
+        "--output {output:q}"
+
+
+rule score_pool:
+    input:
+        unpack(teacher_tokens),
+        code=code("score_pool"),
+        model=lambda w: model(f"teacher/{w.teacher}"),
+        rankings=lambda w: [
+            manifest("rankings", system, TRAINING["collection"]) for system in entry("pools", w.pool)["systems"]
+        ],
+        collection=lambda w: (
+            [manifest("collections", TRAINING["collection"])] if entry("pools", w.pool)["positives"] else []
+        ),
+        known=lambda w: [manifest("scores", w.teacher, pool) for pool in entry("pools", w.pool)["known"]],
+    output:
+        manifest("scores", "{teacher}", "{pool}"),
+    log:
+        f"{RESULTS}/logs/score_pool/{{teacher}}.{{pool}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score_pool/{{teacher}}.{{pool}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("score", "threads")
+    resources:
+        mem_mb=needs("score", "mem_mb"),
+        runtime=needs("score", "runtime"),
+        gpu=1,
+    params:
+        spec=lambda w: spec(
+            **picked("pools", w.pool, "depth", "positives"),
+            max_tokens=CONFIG["lengths"],
+            precision=TRAINING["precision"],
+        ),
+        rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
+        collection=lambda w, input: f"--collection {' '.join(input.collection)}" if input.collection else "",
+        known=lambda w, input: f"--known {' '.join(input.known)}" if input.known else "",
+    shell:
+        "python -m workflow_scripts.score_pool --log {log:q} --spec {params.spec:q} --model {input.model:q} --queries {input.queries:q} "
+        "--documents {input.documents:q} {params.rankings} {params.collection} {params.known} --output {output:q}"
+
+
+rule label_groups:
+    input:
+        unpack(teacher_tokens),
+        code=code("label_groups"),
+        model=lambda w: model(f"teacher/{w.teacher}"),
+        groups=manifest("groups", "{label}", "seed{seed}"),
+        known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.label)[0]["pools"]],
+    output:
+        manifest("labels", "{teacher}", "{label}", "seed{seed}"),
+    log:
+        f"{RESULTS}/logs/label_groups/{{teacher}}.{{label}}.seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/label_groups/{{teacher}}.{{label}}.seed{{seed}}.tsv"
+    conda:
+        "distillery"
+    threads: needs("score", "threads")
+    resources:
+        mem_mb=needs("score", "mem_mb"),
+        runtime=needs("score", "runtime"),
+        gpu=1,
+    params:
+        spec=spec(max_tokens=CONFIG["lengths"], precision=TRAINING["precision"]),
+        known=lambda w, input: f"--known {' '.join(input.known)}" if input.known else "",
+    shell:
+        "python -m workflow_scripts.label_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} --model {input.model:q} "
+        "--queries {input.queries:q} --documents {input.documents:q} {params.known} --output {output:q}"

@@ -1,0 +1,109 @@
+"""Tables for people: Markdown and LaTeX (booktabs) from the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text and whether it stands out."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Rows of label texts and value cells, in sections.
+
+    ``groups``: spanning header and the headers below it, in order; together they cover the values of each row.
+    """
+
+    labels: Sequence[str]
+    groups: Sequence[tuple[str, Sequence[str]]]
+    sections: Sequence[Sequence[tuple[Sequence[str], Sequence[Cell]]]]
+
+
+def format_value(mean: float, spread: float, digits: int = 3) -> str:
+    """``0.512``, or ``0.512 ± 0.004`` with a spread that is not NaN; an empty text for a mean that is NaN."""
+    if np.isnan(mean):
+        return ""
+    return f"{mean:.{digits}f}" if np.isnan(spread) else f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def best_per_column(texts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Marks the best of each column of ``values``  # (rows, columns), and all that read the same in ``texts``."""
+    marks = np.zeros(values.shape, dtype=bool)
+    for column in range(values.shape[1]):
+        if not np.isnan(values[:, column]).all():
+            best = texts[np.nanargmax(values[:, column]), column]
+            # Only the mean decides: rows that print the same mean are equally good to a reader.
+            marks[:, column] = [text.split(" ")[0] == best.split(" ")[0] for text in texts[:, column]]
+    return marks
+
+
+def markdown_table(table: TextTable) -> str:
+    """A pipe table; spanning headers are joined to the ones below them."""
+    from tabulate import tabulate
+
+    headers = [*table.labels, *(f"{group} {name}" for group, names in table.groups for name in names)]
+    rows = [
+        [*(_markdown(label) for label in labels), *(_markdown(cell.text, cell.bold) for cell in cells)]
+        for section in table.sections
+        for labels, cells in section
+    ]
+    align = ["left"] * len(table.labels) + ["right"] * (len(headers) - len(table.labels))
+    headers = [_markdown(header) for header in headers]
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True) + "\n"
+
+
+def latex_table(table: TextTable) -> str:
+    r"""A ``tabular`` for ``\input``, sections parted by ``\midrule``; needs the package booktabs."""
+    columns = "l" * len(table.labels) + "".join("r" * len(names) for _, names in table.groups)
+    spans, rules, start = [""] * len(table.labels), [], len(table.labels) + 1
+    for group, names in table.groups:
+        spans.append(rf"\multicolumn{{{len(names)}}}{{c}}{{{escape_latex(group)}}}")
+        rules.append(rf"\cmidrule(lr){{{start}-{start + len(names) - 1}}}")
+        start += len(names)
+    header = [*table.labels, *(name for _, names in table.groups for name in names)]
+    lines = ["% needs \\usepackage{booktabs}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [_latex_row(spans), "".join(rules), _latex_row([escape_latex(name) for name in header])]
+    for section in table.sections:
+        lines.append(r"\midrule")
+        for labels, cells in section:
+            lines.append(_latex_row([*(escape_latex(label) for label in labels), *(_latex(cell) for cell in cells)]))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """``text`` with LaTeX's special characters escaped."""
+    return text.translate(_LATEX)
+
+
+def _latex(cell: Cell) -> str:
+    text = escape_latex(cell.text).replace("±", r"$\pm$")
+    return rf"\textbf{{{text}}}" if cell.bold else text
+
+
+def _latex_row(texts: Sequence[str]) -> str:
+    return " & ".join(texts) + r" \\"
+
+
+def _markdown(text: str, bold: bool = False) -> str:
+    # A pipe ends a cell, and slugs may hold what Markdown reads as emphasis.
+    for character in "\\|*_":
+        text = text.replace(character, f"\\{character}")
+    return f"**{text}**" if bold and text else text

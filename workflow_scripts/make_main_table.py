@@ -1,0 +1,120 @@
+"""Make the main table: every sampler x loss x student x domain beside BM25 and the teacher, as CSV, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.analysis.domains import ALL, parse_domains
+from workflow_scripts.analysis.effectiveness import KEYS, collection_means, parse_measures
+from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, Ranker, summarise
+from workflow_scripts.analysis.table_formats import (
+    Cell,
+    TextTable,
+    best_per_column,
+    format_value,
+    latex_table,
+    markdown_table,
+)
+from workflow_scripts.storage.artifacts import InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.tables import read_table
+
+_AXES = ("students", "losses", "samplers", "teachers", "seeds")
+
+
+def make_main_table(
+    *, spec: Mapping, metrics: str | Path, csv: str | Path, md: str | Path, tex: str | Path
+) -> pd.DataFrame:
+    """Write the table three times and return its rows (see :func:`~workflow_scripts.analysis.summaries.summarise`).
+
+    ``spec``: the lists ``students``, ``losses``, ``samplers``, ``teachers``, ``seeds``, ``domains`` ([{name,
+    collections}]) and ``measures``, each in the order of the rows. Rankers in the metrics that the lists do not name
+    are left out; one that they name and the metrics lack is an :class:`InputError`. The Markdown holds a table for
+    each measure, the LaTeX file the first measure's.
+    """
+    for axis in _AXES:
+        if not spec.get(axis):
+            raise InputError(f"the spec's list of {axis} is empty: name at least one")
+    grid = Grid(**{axis: spec[axis] for axis in _AXES})
+    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    frame = read_table(metrics, columns=[*KEYS, "collection", "measure", "value"])
+    table = summarise(Means(collection_means(frame)), grid, parse_domains(spec["domains"]), measures)
+    with atomic_path(csv) as path:
+        table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    texts = {measure: text_table(table, grid, measure) for measure in measures}
+    with atomic_path(md) as path:
+        parts = [f"### {measure}\n\n{markdown_table(text)}" for measure, text in texts.items()]
+        path.write_text("\n".join([_caption(grid), *parts]), encoding="utf-8")
+    with atomic_path(tex) as path:
+        path.write_text(f"% {measures[0]}: {_caption(grid)}{latex_table(texts[measures[0]])}", encoding="utf-8")
+    return table
+
+
+def text_table(table: pd.DataFrame, grid: Grid, measure: str) -> TextTable:
+    """The domains' means of one measure: loss x sampler (x teacher) down, domain x student across; best student bold.
+
+    A reference has one value for a domain, shown under each student. A domain whose collections do not all have the
+    measure has no columns.
+    """
+    rows = table[(table["collection"] == ALL) & (table["measure"] == measure)]
+    domains = list(dict.fromkeys(rows["domain"]))
+    found = rows.set_index(["student", "loss", "sampler", "teacher", "domain"])[["mean", "std_seed"]].T.to_dict("list")
+    combinations = list(dict.fromkeys(ranker[1:] for ranker in grid.trained))
+
+    def values(rankers: Sequence[Ranker]) -> list[list[float]]:
+        return [found[(*ranker, domain)] for domain in domains for ranker in rankers]
+
+    body = [values([(student, *keys) for student in grid.students]) for keys in combinations]
+    array = np.array(body, dtype=float).reshape(len(combinations), -1, 2)  # (rows, domains x students, mean and spread)
+    texts = np.array([[format_value(*pair) for pair in row] for row in array], dtype=object)
+    marks = best_per_column(texts, array[:, :, 0])
+    several = len(grid.teachers) > 1
+    sections = [
+        [
+            (_reference_label(ranker, several), _cells(values([ranker] * len(grid.students))))
+            for ranker in grid.references
+        ]
+    ]
+    for loss in grid.losses:
+        chosen = [index for index, keys in enumerate(combinations) if keys[0] == loss]
+        section = []
+        for index in chosen:
+            cells = [Cell(*pair) for pair in zip(texts[index], marks[index], strict=True)]
+            section.append((combinations[index] if several else combinations[index][:2], cells))
+        sections.append(section)
+    labels = ("loss", "sampler", "teacher") if several else ("loss", "sampler")
+    return TextTable(labels, [(domain, list(grid.students)) for domain in domains], sections)
+
+
+def _cells(pairs: Sequence[Sequence[float]]) -> list[Cell]:
+    return [Cell(format_value(*pair)) for pair in pairs]
+
+
+def _reference_label(ranker: Ranker, several: bool) -> tuple[str, ...]:
+    name = {BM25: "BM25", TEACHER: "teacher"}[ranker[0]]
+    return (name, "", ranker[3]) if several else (name, "")
+
+
+def _caption(grid: Grid) -> str:
+    spread = "; mean ± standard deviation over them" if len(grid.seeds) > 1 else ""
+    seeds = f"{len(grid.seeds)} seed" + ("s" if len(grid.seeds) > 1 else "")
+    return f"Mean over a domain's collections; {seeds} a student{spread}. Bold: the best student of a column.\n"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of :func:`make_main_table`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
+    parser.add_argument("--csv", required=True)
+    parser.add_argument("--md", required=True)
+    parser.add_argument("--tex", required=True)
+    make_main_table(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,137 @@
+"""Build a small BERT from scratch on corpora's own text: no hub, no download."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed, parse_spec, run
+from workflow_scripts.storage.tables import read_table, write_table
+
+DEFAULTS = {
+    "vocabulary": {"kind": "wordpiece", "size": 8000},
+    "architecture": {
+        "layers": 2,
+        "hidden": 64,
+        "heads": 2,
+        "feed_forward": 128,
+        "positions": 48,
+        "dropout": 0.0,
+    },
+    "pretraining": {
+        "steps": 700,
+        "batch": 64,
+        "learning_rate": 3e-3,
+        "mlm_weight": 0.3,
+        "removal": 0.5,
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+    },
+    "seed": 0,
+}
+
+
+def complete_spec(spec: Mapping) -> dict:
+    """``spec`` with defaults filled in; :class:`InputError` for a key that is unknown or a size that cannot work."""
+    complete = {}
+    for section, defaults in DEFAULTS.items():
+        given = spec.get(section, defaults)
+        if isinstance(defaults, dict):
+            unknown = sorted(set(given) - set(defaults))
+            if unknown:
+                raise InputError(f"backbone: {section} has no key {unknown[0]!r}: it has {', '.join(defaults)}")
+            given = defaults | dict(given)
+        complete[section] = given
+    unknown = sorted(set(spec) - set(DEFAULTS))
+    if unknown:
+        raise InputError(f"backbone: the spec has no key {unknown[0]!r}: it has {', '.join(DEFAULTS)}")
+    architecture = complete["architecture"]
+    if architecture["hidden"] % architecture["heads"]:
+        raise InputError(
+            f"backbone: hidden {architecture['hidden']} does not divide by {architecture['heads']} heads: change either"
+        )
+    return complete
+
+
+def read_texts(corpora: Sequence[str | Path]) -> list[str]:
+    """Every document's title and text, in the corpora's order."""
+    texts = []
+    for manifest in corpora:
+        table = read_table(Artifact(manifest).file("documents.parquet"), ["title", "text"])
+        texts += [f"{title} {text}" if title else text for title, text in zip(table.title, table.text, strict=True)]
+    return texts
+
+
+def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: str | Path) -> None:
+    """Write the folder of a BERT (config.json, model.safetensors, tokenizer files) and losses.parquet by step."""
+    import torch
+
+    from workflow_scripts.ranking.pretraining import PretrainingBatches, build_backbone, pretrain
+    from workflow_scripts.ranking.vocabulary import build_tokenizer, encode
+
+    complete = complete_spec(spec)
+    vocabulary, architecture, settings = complete["vocabulary"], complete["architecture"], complete["pretraining"]
+    seed = derive_seed(complete["seed"], "backbone")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    texts = read_texts(corpora)
+    tokenizer = build_tokenizer(texts, **vocabulary, positions=architecture["positions"])
+    # [CLS], two [SEP] and up to four words stand beside the text.
+    encoded = [text for text in encode(tokenizer, texts, architecture["positions"] - 7) if len(text)]
+    if settings["batch"] < 4 or len(encoded) < settings["batch"] // 2:
+        raise InputError(
+            f"backbone: a batch of {settings['batch']} pairs needs 4 or more, and at most {2 * len(encoded)} "
+            f"(2 for each of {len(encoded)} texts): change pretraining batch"
+        )
+    model = build_backbone(tokenizer, encoded, architecture, seed)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{len(encoded)} texts, {len(tokenizer)} vocabulary entries, {weights} weights", file=sys.stderr)
+    batches = PretrainingBatches(
+        tokenizer, encoded, batch=settings["batch"], removal=settings["removal"], seed=seed
+    )
+    losses = pretrain(
+        model,
+        batches,
+        device=device,
+        **{name: settings[name] for name in ("steps", "learning_rate", "mlm_weight", "warmup", "weight_decay")},
+    )
+    with ArtifactWriter(
+        output, spec=spec, inputs={"corpus": list(corpora)}, seed=complete["seed"], device=device
+    ) as artifact:
+        _write(artifact, model, tokenizer, losses)
+        artifact.counts |= {"texts": len(encoded), "vocabulary": len(tokenizer), "weights": weights}
+
+
+def _write(artifact: ArtifactWriter, model: object, tokenizer: object, losses: Sequence[tuple[float, float]]) -> None:
+    import pyarrow as pa
+
+    folder = artifact.path("config.json").parent
+    model.cpu().eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    schema = pa.schema(
+        [("step", pa.int32()), ("masked_token_loss", pa.float32()), ("next_segment_loss", pa.float32())]
+    )
+    columns = {
+        "step": range(1, len(losses) + 1),
+        "masked_token_loss": [masked for masked, _ in losses],
+        "next_segment_loss": [belongs for _, belongs in losses],
+    }
+    write_table(artifact.path("losses.parquet"), columns, schema)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and build the backbone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--corpus", nargs="+", required=True, metavar="MANIFEST")
+    parser.add_argument("--output", required=True, metavar="MANIFEST")
+    arguments = parser.parse_args(argv)
+    pretrain_backbone(corpora=arguments.corpus, spec=arguments.spec, output=arguments.output)
+
+
+if __name__ == "__main__":
+    # Learning word pieces in several threads could order ties differently from run to run.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    run(main)

@@ -1,0 +1,64 @@
+"""Distillation losses, one a file, found by name.
+
+A loss file holds ``NEEDS_TEACHER`` (does it read teacher scores?) and one function::
+
+    loss(student, teacher, *, option=default, ...) -> scalar tensor
+
+with student scores (groups, docs), teacher scores of the same shape or None, and the positive in column 0. Options are
+keyword-only; the function raises :class:`InputError` for a value it does not know. Adding a loss is adding its file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflow_scripts.storage.artifacts import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss with its options bound; call it with student and teacher scores, both (groups, docs)."""
+
+    name: str
+    options: Mapping[str, object]
+    needs_teacher: bool
+    function: Callable[..., torch.Tensor]
+
+    def __call__(self, student: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+        return self.function(student, teacher, **self.options)
+
+
+def loss_names() -> list[str]:
+    """Names of the losses in this folder."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+
+
+def load_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
+    """The loss ``name`` with ``options``; :class:`InputError` for an unknown name, option or option value."""
+    import torch
+
+    if name not in loss_names():
+        raise InputError(f"there is no loss {name!r}: the losses are {', '.join(loss_names())}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    known = [
+        parameter.name
+        for parameter in inspect.signature(module.loss).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    options = dict(options or {})
+    for option in options:
+        if option not in known:
+            raise InputError(f"loss {name} has no option {option!r}: it has {', '.join(known) or 'none'}")
+    loaded = Loss(name, options, module.NEEDS_TEACHER, module.loss)
+    # One call on a made-up group checks the values now, not after the data has been read.
+    group = torch.zeros(1, 2)
+    loaded(group, group if loaded.needs_teacher else None)
+    return loaded

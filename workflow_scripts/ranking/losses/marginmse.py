@@ -1,0 +1,18 @@
+"""Margin-MSE: the teacher's margin between the positive and each negative."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+NEEDS_TEACHER = True
+
+
+def loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """``((f_0 - f_j) - (g_0 - g_j))^2`` averaged over the negatives j of all groups (Hofstätter et al., 2020).
+
+    ``student``: f (groups, docs); ``teacher``: g (groups, docs); the positive in column 0.
+    """
+    student_margin = student[:, :1] - student[:, 1:]  # (groups, docs - 1)
+    teacher_margin = teacher[:, :1] - teacher[:, 1:]
+    return functional.mse_loss(student_margin, teacher_margin)

@@ -1,0 +1,280 @@
+"""Token stores: every text of a collection tokenised once, memory-mapped, and put together into ragged batches.
+
+A store is an artifact: ``tokens.npy`` (all texts' tokens in a row, no special tokens), ``offsets.npy`` int64 (texts + 1,),
+``ids.npy`` (the sorted ids as bytes) and ``tokenizer.json``. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+
+CHUNK = 8192
+TOKENIZER = "tokenizer.json"
+_SPECIALS = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]"}
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A ragged batch: sequence n is the next ``lengths[n]`` entries, with its special tokens, nothing padded.
+
+    input_ids       # (tokens,) int32
+    token_type_ids  # (tokens,) int32: 0 for the first segment, 1 for the second
+    lengths         # (sequences,) int64, at least 1 each
+    """
+
+    input_ids: np.ndarray
+    token_type_ids: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class TokenStore:
+    """The tokenised texts of one collection, memory-mapped; row n is the n-th id in bytewise order."""
+
+    def __init__(self, manifest: str | Path) -> None:
+        self.artifact = Artifact(manifest)
+        counts = self.artifact.counts
+        self.ids = np.load(self.artifact.file("ids.npy"), mmap_mode="r")  # (texts,) bytes, sorted
+        self.offsets = np.load(self.artifact.file("offsets.npy"), mmap_mode="r")  # (texts + 1,)
+        self.tokens = np.load(self.artifact.file("tokens.npy"), mmap_mode="r")  # (tokens,)
+        self.lengths = np.diff(self.offsets)  # (texts,)
+        self.cls, self.sep, self.pad, self.mask = (counts[name] for name in ("cls", "sep", "pad", "mask"))
+        self.vocabulary_size, self.vocabulary = counts["vocabulary_size"], counts["vocabulary"]
+        self.separators = counts["separators"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __str__(self) -> str:
+        return str(self.artifact.folder)
+
+    def rows(self, ids: object) -> np.ndarray:
+        """Rows of ``ids`` (text: list, numpy, pandas or arrow), int64, in their order.
+
+        Raises :class:`InputError` that names the first id the store does not hold. Bounded by the binary searches of
+        the *distinct* ids.
+        """
+        import pyarrow as pa
+
+        column = pa.array(ids, type=pa.string()) if not isinstance(ids, pa.Array | pa.ChunkedArray) else ids
+        encoded = column.dictionary_encode()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.unify_dictionaries().combine_chunks()
+            if isinstance(encoded, pa.ChunkedArray):  # no chunk at all
+                return np.empty(0, np.int64)
+        distinct = encoded.dictionary.to_pylist()
+        return self._search(distinct)[encoded.indices.to_numpy(zero_copy_only=False)]
+
+    def _search(self, distinct: list[str]) -> np.ndarray:
+        if not distinct:
+            return np.empty(0, np.int64)
+        wanted = np.array([text.encode() for text in distinct])
+        # A wider array would make searchsorted copy the whole store; what is cut here fails the comparison below.
+        narrowed = wanted.astype(self.ids.dtype)
+        rows = np.minimum(np.searchsorted(self.ids, narrowed), len(self.ids) - 1)
+        missing = np.flatnonzero(self.ids[rows] != wanted)
+        if len(missing):
+            raise InputError(
+                f"{distinct[missing[0]]!r} is not in the token store {self}: "
+                "was it tokenised from the same corpus or collection?"
+            )
+        return rows.astype(np.int64)
+
+    def gather(self, rows: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first ``limit`` tokens of each row, end to end: tokens int32 (sum of lengths,), lengths (rows,).
+
+        Bounded by the reads of the memory map.
+        """
+        starts = self.offsets[rows]
+        lengths = np.minimum(self.lengths[rows], limit)
+        return self.tokens[_spans(starts, lengths)].astype(np.int32), lengths
+
+    def check_vocabulary(self, model_folder: str | Path) -> None:
+        """Raise :class:`InputError` unless the model's tokenizer numbers its tokens as this store's does."""
+        path = Path(model_folder) / TOKENIZER
+        if not path.is_file():
+            raise InputError(f"{path} is missing: a model folder carries the tokenizer it was trained with")
+        if path.read_bytes() == self.artifact.file(TOKENIZER).read_bytes():
+            return
+        if vocabulary_checksum(read_tokenizer(path.parent)) != self.vocabulary:
+            raise InputError(
+                f"the tokenizer of {model_folder} has another vocabulary than the token store {self}: "
+                "tokenise the collection with this model's backbone"
+            )
+
+
+def single_sequences(store: TokenStore, rows: np.ndarray, max_tokens: int) -> Sequences:
+    """``[CLS] x [SEP]`` for each row, x cut to ``max_tokens``."""
+    tokens, lengths = store.gather(rows, max_tokens)
+    total = lengths + 2
+    ends = np.cumsum(total)
+    ids = np.empty(int(total.sum()), np.int32)
+    starts = ends - total
+    ids[starts] = store.cls
+    ids[_spans(starts + 1, lengths)] = tokens
+    ids[ends - 1] = store.sep
+    return Sequences(ids, np.zeros_like(ids), total)
+
+
+def pair_sequences(
+    queries: TokenStore,
+    query_rows: np.ndarray,
+    documents: TokenStore,
+    document_rows: np.ndarray,
+    max_query: int,
+    max_document: int,
+) -> Sequences:
+    """``[CLS] q [SEP] d [SEP]`` for each pair, q in segment 0 and d in segment 1, each cut to its own maximum.
+
+    The separator between them is doubled for vocabularies that do so (RoBERTa's). Bounded by the reads of the memory
+    map: no Python step per pair.
+    """
+    query_tokens, query_lengths = queries.gather(query_rows, max_query)
+    document_tokens, document_lengths = documents.gather(document_rows, max_document)
+    total = query_lengths + document_lengths + 2 + queries.separators
+    ends = np.cumsum(total)
+    starts = ends - total
+    ids = np.full(int(total.sum()), queries.sep, np.int32)  # what is not written below is a separator
+    second = starts + 1 + query_lengths + queries.separators
+    ids[starts] = queries.cls
+    ids[_spans(starts + 1, query_lengths)] = query_tokens
+    ids[_spans(second, document_lengths)] = document_tokens
+    types = np.zeros_like(ids)
+    types[_spans(second, document_lengths + 1)] = 1
+    return Sequences(ids, types, total)
+
+
+def pair_lengths(
+    queries: TokenStore,
+    query_rows: np.ndarray,
+    documents: TokenStore,
+    document_rows: np.ndarray,
+    max_query: int,
+    max_document: int,
+) -> np.ndarray:
+    """Lengths of :func:`pair_sequences`'s sequences, without building them."""
+    query_lengths = np.minimum(queries.lengths[query_rows], max_query)
+    return query_lengths + np.minimum(documents.lengths[document_rows], max_document) + 2 + queries.separators
+
+
+def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Positions start, start + 1, ... of every span, end to end  # (sum of lengths,)."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
+
+
+def read_tokenizer(folder: str | Path):
+    """The fast tokenizer of a model folder (``tokenizers.Tokenizer``, which needs neither torch nor transformers)."""
+    from tokenizers import Tokenizer
+
+    path = Path(folder) / TOKENIZER
+    if not path.is_file():
+        raise InputError(f"{path} is missing: the backbone has no fast tokenizer; save it with one first")
+    return Tokenizer.from_file(str(path))
+
+
+def vocabulary_checksum(tokenizer: object) -> str:
+    """SHA-256 over the (id, token) list: equal for models whose token ids mean the same."""
+    listed = sorted((number, token) for token, number in tokenizer.get_vocab(with_added_tokens=True).items())
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+def special_ids(folder: str | Path, tokenizer: object) -> dict[str, int]:
+    """Ids of cls, sep, pad and mask, by the tokens that ``tokenizer_config.json`` names (else BERT's)."""
+    path = Path(folder) / "tokenizer_config.json"
+    config = json.loads(path.read_text()) if path.is_file() else {}
+    found = {}
+    for name, default in _SPECIALS.items():
+        token = config.get(f"{name}_token") or default
+        token = token["content"] if isinstance(token, dict) else token
+        found[name] = tokenizer.token_to_id(token)
+        if found[name] is None:
+            raise InputError(f"the tokenizer of {folder} has no {name} token {token!r}: an encoder's tokenizer is needed")
+    return found
+
+
+def write_store(
+    writer: ArtifactWriter, ids: Iterable[str], texts: Iterable[str], backbone: str | Path, max_tokens: int
+) -> None:
+    """Tokenise ``texts`` with the tokenizer of the folder ``backbone`` into the artifact being written.
+
+    ``ids`` come sorted bytewise without duplicates (else :class:`InputError`); each text is cut to ``max_tokens``. One
+    chunk of texts is in memory at a time, besides ids and offsets. Bounded by the tokenizer, which uses all cores it may.
+    """
+    tokenizer = read_tokenizer(backbone)
+    specials = special_ids(backbone, tokenizer)
+    size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    separators = _separators(tokenizer, specials["sep"])
+    checksum = vocabulary_checksum(tokenizer)
+    writer.path(TOKENIZER).write_bytes((Path(backbone) / TOKENIZER).read_bytes())
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    id_chunks, length_chunks, total = [], [], 0
+    with open(writer.path("tokens.npy"), "wb") as file:
+        dtype = np.dtype(np.uint16 if size < 2**16 else np.int32)
+        _write_header(file, dtype, 2**60)
+        for chunk_ids, chunk_texts in _chunks(ids, texts):
+            encodings = tokenizer.encode_batch_fast(chunk_texts, add_special_tokens=False)
+            lengths = np.fromiter((len(encoding) for encoding in encodings), np.int64, len(encodings))
+            flat = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), dtype, int(lengths.sum()))
+            file.write(flat.tobytes())
+            id_chunks.append(np.array([text.encode() for text in chunk_ids]))
+            length_chunks.append(lengths)
+            total += len(flat)
+        file.seek(0)
+        _write_header(file, dtype, total)
+    if not id_chunks:
+        raise InputError(f"there is no text to tokenise for {writer.folder}: the collection is empty")
+    stored = np.concatenate(id_chunks)
+    _check_sorted(stored)
+    lengths = np.concatenate(length_chunks)
+    np.save(writer.path("ids.npy"), stored)
+    np.save(writer.path("offsets.npy"), np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
+    writer.counts.update(specials)
+    writer.counts.update(
+        texts=len(stored),
+        tokens=total,
+        longest=int(lengths.max()),
+        empty=int((lengths == 0).sum()),
+        cut_at=max_tokens,
+        vocabulary_size=size,
+        vocabulary=checksum,
+        separators=separators,
+    )
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype, length: int) -> None:
+    # numpy pads a header so that its shape can grow in place: both writes take the same number of bytes.
+    description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (length,)}
+    np.lib.format.write_array_header_1_0(file, description)
+
+
+def _chunks(ids: Iterable[str], texts: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
+    pairs = zip(ids, texts, strict=True)
+    while chunk := list(islice(pairs, CHUNK)):
+        yield [pair[0] for pair in chunk], [pair[1] for pair in chunk]
+
+
+def _check_sorted(ids: np.ndarray) -> None:
+    wrong = np.flatnonzero(ids[1:] <= ids[:-1])
+    if len(wrong):
+        first, second = (ids[wrong[0] + step].decode() for step in (0, 1))
+        raise InputError(f"ids must be sorted and unique: {second!r} follows {first!r}; prepare the collection again")
+
+
+def _separators(tokenizer: object, sep: int) -> int:
+    """Separators between the two texts of a pair: 2 for RoBERTa's post-processor, 1 elsewhere."""
+    return max(1, tokenizer.encode("a", "a").ids.count(sep) - 1)
