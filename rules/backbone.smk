@@ -15,7 +15,7 @@ rule fetch_backbone:
     wildcard_constraints:
         backbone=other_than(SCRATCH),
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("prepare", "threads")
     resources:
         mem_mb=needs("prepare", "mem_mb"),
@@ -39,7 +39,7 @@ rule pretrain_backbone:
     wildcard_constraints:
         backbone=one_of(SCRATCH),
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("pretrain", "threads")
     resources:
         mem_mb=needs("pretrain", "mem_mb"),
@@ -63,7 +63,7 @@ rule tokenise_corpus:
     benchmark:
         f"{RESULTS}/benchmarks/tokenise_corpus/{{vocabulary}}.{{corpus}}.{{view}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("prepare", "threads")
     resources:
         mem_mb=needs("prepare", "mem_mb"),
@@ -87,7 +87,7 @@ rule tokenise_queries:
     benchmark:
         f"{RESULTS}/benchmarks/tokenise_queries/{{vocabulary}}.{{collection}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("prepare", "threads")
     resources:
         mem_mb=needs("prepare", "mem_mb"),

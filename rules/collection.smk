@@ -12,7 +12,7 @@ rule prepare_corpus:
     benchmark:
         f"{RESULTS}/benchmarks/prepare_corpus/{{corpus}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("prepare", "threads")
     resources:
         mem_mb=needs("prepare", "mem_mb"),
@@ -22,7 +22,7 @@ rule prepare_corpus:
             **{
                 key: value
                 for key, value in entry("corpora", w.corpus).items()
-                if not (key == "documents" and isinstance(value, str))
+                if key != "docvectors" and not (key == "documents" and isinstance(value, str))
             }
         ),
         documents=lambda w, input: f"--documents {input.documents[0]!r}" if input.documents else "",
@@ -46,7 +46,7 @@ rule prepare_collection:
     benchmark:
         f"{RESULTS}/benchmarks/prepare_collection/{{collection}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("prepare", "threads")
     resources:
         mem_mb=needs("prepare", "mem_mb"),

@@ -1,5 +1,6 @@
 """The only functions: the experiment, paths, spec(), code(), remake(), what a job needs."""
 
+import itertools
 import json
 import os
 import sys
@@ -27,8 +28,14 @@ RESULTS = f"results/{EXPERIMENT.name}"
 TRAINING = CONFIG["training"]
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
+MEASURES = {
+    collection: CONFIG["evaluation"]["measures"] + CONFIG["evaluation"]["more_measures"].get(collection, [])
+    for collection in EXPERIMENT.evaluated
+}
+# (system, collection) of the rankings that are held against published figures.
+CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
 TABLES = [f"{RESULTS}/tables/main.{ending}" for ending in ("csv", "md", "tex")]
-if CONFIG["first_stage"]["check"]:
+if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
 
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale

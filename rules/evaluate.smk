@@ -13,7 +13,7 @@ rule export_run:
     benchmark:
         f"{RESULTS}/benchmarks/export_run/bm25.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("analyse", "threads")
     resources:
         mem_mb=needs("analyse", "mem_mb"),
@@ -41,7 +41,7 @@ rule rerank_candidates:
     benchmark:
         f"{RESULTS}/benchmarks/rerank_candidates/{{ranker}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("rerank", "threads")
     resources:
         mem_mb=needs("rerank", "mem_mb"),
@@ -52,7 +52,6 @@ rule rerank_candidates:
             architecture=architecture(w.ranker)[0],
             depth=CONFIG["first_stage"]["depth"],
             tag=".".join(PurePosixPath(w.ranker).parts),
-            max_tokens=CONFIG["lengths"],
             precision=TRAINING["precision"],
         ),
         collections=EXPERIMENT.evaluated,
@@ -69,6 +68,7 @@ rule measure_runs:
         # Through ancient(): the small manifest, compared by checksum, speaks for the runs it lists.
         runs=lambda w: [ancient(remake(path)) for path in runs(w.ranker)],
         qrels=[manifest("collections", collection) for collection in EXPERIMENT.evaluated],
+        rankings=evaluated_rankings(CONFIG["first_stage"]["system"]),
     output:
         manifest("metrics", "{ranker}"),
     log:
@@ -78,24 +78,20 @@ rule measure_runs:
     wildcard_constraints:
         ranker=r"bm25|[a-z0-9-]+/[a-z0-9./-]+",
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("analyse", "threads")
     resources:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
         spec=lambda w: spec(
-            measures={
-                collection: CONFIG["evaluation"]["measures"]
-                + CONFIG["evaluation"]["more_measures"].get(collection, [])
-                for collection in EXPERIMENT.evaluated
-            },
+            measures=MEASURES,
             keys=ranker_keys(w.ranker),
         ),
         collections=EXPERIMENT.evaluated,
     shell:
         "python -m workflow_scripts.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.manifest:q} "
-        "--collections {params.collections} --qrels {input.qrels:q} --output {output:q}"
+        "--collections {params.collections} --qrels {input.qrels:q} --rankings {input.rankings:q} --output {output:q}"
 
 
 rule write_cell:
@@ -109,7 +105,7 @@ rule write_cell:
     benchmark:
         f"{RESULTS}/benchmarks/write_cell/{{cell}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("analyse", "threads")
     resources:
         mem_mb=needs("analyse", "mem_mb"),

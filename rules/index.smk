@@ -12,13 +12,13 @@ rule build_index:
     benchmark:
         f"{RESULTS}/benchmarks/build_index/{{corpus}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("index", "threads")
     resources:
         mem_mb=needs("index", "mem_mb"),
         runtime=needs("index", "runtime"),
     params:
-        spec=spec(),
+        spec=lambda w: spec(docvectors=entry("corpora", w.corpus).get("docvectors", False)),
     shell:
         "python -m workflow_scripts.build_index --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} --threads {threads} "
         "--output {output:q}"
@@ -38,7 +38,7 @@ rule search_index:
     wildcard_constraints:
         system=other_than(IMPORTED),
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("search", "threads")
     resources:
         mem_mb=needs("search", "mem_mb"),

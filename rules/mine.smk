@@ -13,7 +13,7 @@ rule download_file:
     wildcard_constraints:
         system=one_of(IMPORTED),
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("prepare", "threads")
     resources:
         mem_mb=needs("prepare", "mem_mb"),
@@ -38,7 +38,7 @@ rule import_rankings:
     wildcard_constraints:
         system=one_of(IMPORTED),
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("mine", "threads")
     resources:
         mem_mb=needs("mine", "mem_mb"),
@@ -71,7 +71,7 @@ rule mine_negatives:
     benchmark:
         f"{RESULTS}/benchmarks/mine_negatives/{{label}}.seed{{seed}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("mine", "threads")
     resources:
         mem_mb=needs("mine", "mem_mb"),

@@ -18,7 +18,7 @@ rule train_teacher:
     benchmark:
         f"{RESULTS}/benchmarks/train_teacher/{{teacher}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("train", "threads")
     resources:
         mem_mb=needs("train", "mem_mb"),
@@ -57,18 +57,14 @@ rule score_pool:
     benchmark:
         f"{RESULTS}/benchmarks/score_pool/{{teacher}}.{{pool}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("score", "threads")
     resources:
         mem_mb=needs("score", "mem_mb"),
         runtime=needs("score", "runtime"),
         gpu=1,
     params:
-        spec=lambda w: spec(
-            **picked("pools", w.pool, "depth", "positives"),
-            max_tokens=CONFIG["lengths"],
-            precision=TRAINING["precision"],
-        ),
+        spec=lambda w: spec(**picked("pools", w.pool, "depth", "positives"), precision=TRAINING["precision"]),
         rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
         collection=lambda w, input: f"--collection {' '.join(input.collection)}" if input.collection else "",
         known=lambda w, input: f"--known {' '.join(input.known)}" if input.known else "",
@@ -91,14 +87,14 @@ rule label_groups:
     benchmark:
         f"{RESULTS}/benchmarks/label_groups/{{teacher}}.{{label}}.seed{{seed}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("score", "threads")
     resources:
         mem_mb=needs("score", "mem_mb"),
         runtime=needs("score", "runtime"),
         gpu=1,
     params:
-        spec=spec(max_tokens=CONFIG["lengths"], precision=TRAINING["precision"]),
+        spec=spec(precision=TRAINING["precision"]),
         known=lambda w, input: f"--known {' '.join(input.known)}" if input.known else "",
     shell:
         "python -m workflow_scripts.label_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} --model {input.model:q} "

@@ -11,7 +11,7 @@ rule train_student:
     benchmark:
         f"{RESULTS}/benchmarks/train_student/{{ranker}}.tsv"
     conda:
-        "distillery"
+        "../environment.yml"
     threads: needs("train", "threads")
     resources:
         mem_mb=needs("train", "mem_mb"),

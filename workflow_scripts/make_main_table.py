@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL, parse_domains
-from workflow_scripts.analysis.effectiveness import KEYS, collection_means, parse_measures
+from workflow_scripts.analysis.effectiveness import collection_means, parse_measures
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, Ranker, summarise
 from workflow_scripts.analysis.table_formats import (
     Cell,
@@ -21,7 +21,6 @@ from workflow_scripts.analysis.table_formats import (
     markdown_table,
 )
 from workflow_scripts.storage.artifacts import InputError, atomic_path, parse_spec, run
-from workflow_scripts.storage.tables import read_table
 
 _AXES = ("students", "losses", "samplers", "teachers", "seeds")
 
@@ -34,18 +33,20 @@ def make_main_table(
     ``spec``: the lists ``students``, ``losses``, ``samplers``, ``teachers``, ``seeds``, ``domains`` ([{name,
     collections}]) and ``measures``, each in the order of the rows. Rankers in the metrics that the lists do not name
     are left out; one that they name and the metrics lack is an :class:`InputError`. The Markdown holds a table for
-    each measure, the LaTeX file the first measure's.
+    each measure that some domain has on all its collections, the LaTeX file the first measure's.
     """
     for axis in _AXES:
         if not spec.get(axis):
             raise InputError(f"the spec's list of {axis} is empty: name at least one")
     grid = Grid(**{axis: spec[axis] for axis in _AXES})
     measures = [str(measure) for measure in parse_measures(spec["measures"])]
-    frame = read_table(metrics, columns=[*KEYS, "collection", "measure", "value"])
-    table = summarise(Means(collection_means(frame)), grid, parse_domains(spec["domains"]), measures)
+    table = summarise(Means(collection_means(metrics)), grid, parse_domains(spec["domains"]), measures)
     with atomic_path(csv) as path:
         table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
-    texts = {measure: text_table(table, grid, measure) for measure in measures}
+    shared = set(table.loc[table["collection"] == ALL, "measure"])
+    if measures[0] not in shared:
+        raise InputError(f"no domain has {measures[0]} on all its collections: list another measure first")
+    texts = {measure: text_table(table, grid, measure) for measure in measures if measure in shared}
     with atomic_path(md) as path:
         parts = [f"### {measure}\n\n{markdown_table(text)}" for measure, text in texts.items()]
         path.write_text("\n".join([_caption(grid), *parts]), encoding="utf-8")

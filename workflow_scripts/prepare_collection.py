@@ -4,15 +4,15 @@ Spec: ``source``, ``role`` ("test" or "train") and, by source (a key that has no
 
 - ``ir_datasets``: ``id``; ``query_field`` ("text"); for training ``pairs``: "qrels", "docpairs" (the first document of
   each training triple) or "titles" (of the corpus; ``id`` is not needed then);
-- ``files``: ``--queries`` (JSONL or TSV) and ``--qrels`` (TREC); for training ``pairs``: "qrels", or "titles" (no files);
+- ``files``: ``--queries`` (JSONL, TSV) and ``--qrels`` (TREC); for training ``pairs``: "qrels", or "titles" (no file);
 - ``generated``: ``queries`` (their number; the world's own, or 4000 for training); ``world`` and ``seed`` are the
   corpus' (given, they must agree with it). A training query has one positive, the document that it was made from. Every
   pair is judged; test queries and training queries come from different documents.
 
 Options of every source but ``generated``: ``max_queries`` (null: all) and ``seed`` (0) of their choice;
 ``min_relevance`` (1) that makes a document relevant; ``strict`` (true for files, else false): an unknown query or
-document, a pair judged twice or a query without a relevant document is an error, not left out, counted and told. Queries
-without a relevant document are not part of a collection.
+document, a pair judged twice or a query without a relevant document is an error, not left out, counted and told.
+No query without a relevant document is part of a collection.
 
 Writes queries.parquet (query_id, text); qrels.parquet (query_id, doc_id, relevance) for the role test,
 positives.parquet (query_id, doc_id) for the role train; generated: truth.parquet (query_id, doc_id, relevance, every

@@ -5,14 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed, parse_spec, run
 from workflow_scripts.storage.tables import read_table, write_table
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from workflow_scripts.ranking.models import CrossEncoder
+
 DEFAULTS = {
-    "vocabulary": {"kind": "wordpiece", "size": 8000},
+    "tokenizer": {"kind": "wordpiece", "size": 8000},
     "architecture": {
         "layers": 2,
         "hidden": 64,
@@ -73,46 +80,42 @@ def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: s
     from workflow_scripts.ranking.vocabulary import build_tokenizer, encode
 
     complete = complete_spec(spec)
-    vocabulary, architecture, settings = complete["vocabulary"], complete["architecture"], complete["pretraining"]
+    architecture, settings = complete["architecture"], complete["pretraining"]
     seed = derive_seed(complete["seed"], "backbone")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     texts = read_texts(corpora)
-    tokenizer = build_tokenizer(texts, **vocabulary, positions=architecture["positions"])
+    tokenizer = build_tokenizer(texts, **complete["tokenizer"])
+    vocabulary = tokenizer.get_vocab_size()
     # [CLS], two [SEP] and up to four words stand beside the text.
     encoded = [text for text in encode(tokenizer, texts, architecture["positions"] - 7) if len(text)]
-    if settings["batch"] < 4 or len(encoded) < settings["batch"] // 2:
-        raise InputError(
-            f"backbone: a batch of {settings['batch']} pairs needs 4 or more, and at most {2 * len(encoded)} "
-            f"(2 for each of {len(encoded)} texts): change pretraining batch"
-        )
-    model = build_backbone(tokenizer, encoded, architecture, seed)
+    if not 4 <= settings["batch"] <= 2 * len(encoded):
+        raise InputError(f"backbone: a batch has 4 to {2 * len(encoded)} pairs here, not {settings['batch']}")
+    model = build_backbone(encoded, architecture, vocabulary=vocabulary, seed=seed)
     weights = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{len(encoded)} texts, {len(tokenizer)} vocabulary entries, {weights} weights", file=sys.stderr)
+    print(f"{len(encoded)} texts, {vocabulary} vocabulary entries, {weights} weights", file=sys.stderr)
     batches = PretrainingBatches(
-        tokenizer, encoded, batch=settings["batch"], removal=settings["removal"], seed=seed
+        encoded, vocabulary=vocabulary, batch=settings["batch"], removal=settings["removal"], seed=seed
     )
-    losses = pretrain(
-        model,
-        batches,
-        device=device,
-        **{name: settings[name] for name in ("steps", "learning_rate", "mlm_weight", "warmup", "weight_decay")},
-    )
-    with ArtifactWriter(
-        output, spec=spec, inputs={"corpus": list(corpora)}, seed=complete["seed"], device=device
-    ) as artifact:
+    optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight", "warmup", "weight_decay")}
+    losses = pretrain(model, batches, device=device, **optimisation)
+    inputs = {"corpus": list(corpora)}
+    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=complete["seed"], device=device) as artifact:
         _write(artifact, model, tokenizer, losses)
-        artifact.counts |= {"texts": len(encoded), "vocabulary": len(tokenizer), "weights": weights}
+        artifact.counts |= {"texts": len(encoded), "vocabulary": vocabulary, "weights": weights}
 
 
-def _write(artifact: ArtifactWriter, model: object, tokenizer: object, losses: Sequence[tuple[float, float]]) -> None:
+def _write(
+    artifact: ArtifactWriter, model: CrossEncoder, tokenizer: Tokenizer, losses: Sequence[tuple[float, float]]
+) -> None:
     import pyarrow as pa
 
-    folder = artifact.path("config.json").parent
-    model.cpu().eval().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    schema = pa.schema(
-        [("step", pa.int32()), ("masked_token_loss", pa.float32()), ("next_segment_loss", pa.float32())]
-    )
+    from workflow_scripts.ranking.models import save_ranker
+    from workflow_scripts.ranking.vocabulary import save_tokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_tokenizer(tokenizer, Path(folder), positions=model.longest)
+        save_ranker(model, artifact.path("config.json").parent, folder)
+    schema = pa.schema([("step", pa.int32()), ("masked_token_loss", pa.float32()), ("next_segment_loss", pa.float32())])
     columns = {
         "step": range(1, len(losses) + 1),
         "masked_token_loss": [masked for masked, _ in losses],

@@ -1,4 +1,4 @@
-"""Measures by hand, ties, bootstrap against scipy, the long table, cells, the main table, first-stage verdicts."""
+"""Measures by hand, ties, bootstrap against scipy, measuring runs, first-stage verdicts."""
 
 import json
 import math
@@ -9,11 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from workflow_scripts import check_first_stage, collect_metrics, make_main_table, measure_runs, write_cell
+from workflow_scripts import check_first_stage, measure_runs
 from workflow_scripts.analysis import effectiveness
 from workflow_scripts.analysis.bootstrap import stratified_interval
-from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.table_formats import escape_latex
 from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RANKING_SCHEMA
 from workflow_scripts.storage.runs import write_run
@@ -152,7 +150,7 @@ def test_measure_runs_refuses_a_run_that_does_not_fit(tmp_path: Path) -> None:
         ([("q", "a", 1, 2.0), ("q", "b", 3, 1.0)], "ranks that are not"),
         ([("q", "a", 1, 2.0), ("q", "b", 2, 3.0)], "a score above"),
         ([("q", "a", 1, 2.0), ("q", "a", 2, 1.0)], "a document twice"),
-        ([("q", "a", 1, 2.0), ("q", "b", 2, math.nan)], "not a number"),
+        ([("q", "a", 1, 2.0), ("q", "b", 2, math.nan)], "a score that is not a number"),
     ],
 )
 def test_a_broken_ranking_is_named(rows: list, fault: str) -> None:
@@ -187,161 +185,6 @@ def test_interval_agrees_with_scipy() -> None:
     assert (low[0], high[0]) == pytest.approx((known.low, known.high), abs=3e-3)
     again = stratified_interval({"b": y, "a": x[:1]}, {"a": 0.5, "b": 0.5}, seed=3, **options)
     assert (again[0][0], again[1][0]) == (low[0], high[0])
-
-
-VALUES = {"one": [0.2, 0.4], "two": [0.9], "three": [0.1, 0.1, 0.1, 0.5]}
-DOMAINS = [
-    {"name": "near", "collections": ["one"]},
-    {"name": "far", "collections": ["one", {"name": "both", "collections": ["two", "three"]}]},
-]
-GRID = {"students": ["be", "ce"], "losses": ["lce", "kl"], "samplers": ["random"], "teachers": ["t_1"], "seeds": [0, 1]}
-SPEC = GRID | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"]}
-
-
-def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0) -> Path:
-    """Metrics of one ranker: the values above, plus ``shift``; AP on one collection only."""
-    rows = [
-        (name, f"q{index}", measure, value + shift)
-        for name, values in sorted(VALUES.items())
-        for index, value in enumerate(values)
-        for measure in (["AP", "nDCG@10"] if name == "one" else ["nDCG@10"])
-    ]
-    frame = pd.DataFrame(rows, columns=["collection", "query_id", "measure", "value"])
-    named = dict(zip(effectiveness.KEYS, keys, strict=True))
-    table = effectiveness.metrics_table(named, frame)
-    folder = tmp_path / ".".join(map(str, keys))
-    return artifact(folder, metrics=(table, effectiveness.METRICS_SCHEMA))
-
-
-def all_metrics(tmp_path: Path) -> list[Path]:
-    """BM25, a teacher, and four students with two seeds each; kl is better than lce, and seed 1 better than seed 0."""
-    found = [metrics(tmp_path, ("bm25", "", "", "", None)), metrics(tmp_path, ("teacher", "", "", "t_1", None), 0.4)]
-    for student in GRID["students"]:
-        for loss, gain in (("lce", 0.1), ("kl", 0.2)):
-            for seed in GRID["seeds"]:
-                found.append(metrics(tmp_path, (student, loss, "random", "t_1", seed), gain + seed / 50))
-    return found
-
-
-def make_tables(tmp_path: Path, manifests: list[Path], spec: dict = SPEC) -> pd.DataFrame:
-    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "metrics.parquet")
-    paths = {form: tmp_path / f"main.{form}" for form in ("csv", "md", "tex")}
-    make_main_table.make_main_table(spec=spec, metrics=tmp_path / "metrics.parquet", **paths)
-    return pd.read_csv(paths["csv"], keep_default_na=False)
-
-
-def test_collected_metrics_do_not_depend_on_the_order_and_refuse_duplicates(tmp_path: Path) -> None:
-    manifests = all_metrics(tmp_path)
-    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "a.parquet")
-    collect_metrics.collect_metrics(metrics=manifests[::-1], output=tmp_path / "b.parquet")
-    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-    frame = read_table(tmp_path / "a.parquet")
-    columns = [*effectiveness.KEYS, "collection", "query_id", "measure"]
-    plain = frame.astype({name: str for name in columns if name != "seed"})
-    assert plain.equals(plain.sort_values(columns, kind="stable")) and len(frame) == 10 * 9
-    with pytest.raises(InputError, match="both measure student=bm25: give each ranker once"):
-        collect_metrics.collect_metrics(metrics=[*manifests, manifests[0]], output=tmp_path / "c.parquet")
-    assert not (tmp_path / "c.parquet").exists()
-
-
-def test_main_table_rows_by_hand(tmp_path: Path) -> None:
-    table = make_tables(tmp_path, all_metrics(tmp_path))
-    assert list(table.columns) == (
-        "student loss sampler teacher domain collection measure mean std_seed n_seeds n_queries".split()
-    )
-    first = [tuple(row) for row in table[:9].drop(columns=["student", "loss", "sampler", "teacher"]).to_numpy()]
-    far = (0.3 + (0.9 + 0.2) / 2) / 2
-    assert first == [
-        ("near", "one", "nDCG@10", 0.3, "", 1, 2),
-        ("near", "one", "AP", 0.3, "", 1, 2),
-        ("near", "all", "nDCG@10", 0.3, "", 1, 2),
-        ("near", "all", "AP", 0.3, "", 1, 2),
-        ("far", "one", "nDCG@10", 0.3, "", 1, 2),
-        ("far", "one", "AP", 0.3, "", 1, 2),
-        ("far", "two", "nDCG@10", 0.9, "", 1, 1),
-        ("far", "three", "nDCG@10", 0.2, "", 1, 4),
-        ("far", "both", "nDCG@10", 0.55, "", 1, 5),
-    ]
-    assert tuple(table.iloc[9].drop(["student", "loss", "sampler", "teacher"])) == (
-        "far",
-        "all",
-        "nDCG@10",
-        far,
-        "",
-        1,
-        7,
-    )
-    rankers = list(dict.fromkeys(map(tuple, table[["student", "loss", "sampler", "teacher"]].to_numpy())))
-    students = [(student, loss, "random", "t_1") for student in ("be", "ce") for loss in ("lce", "kl")]
-    assert rankers == [("bm25", "", "", ""), ("teacher", "", "", "t_1"), *students]
-    row = table[(table["student"] == "ce") & (table["loss"] == "kl") & (table["collection"] == "all")].iloc[-1]
-    assert row["mean"] == pytest.approx(far + 0.21, abs=1e-6) and row["n_seeds"] == 2
-    assert float(row["std_seed"]) == pytest.approx(0.02 / math.sqrt(2), abs=1e-6)
-
-
-def test_main_table_for_people(tmp_path: Path) -> None:
-    make_tables(tmp_path, all_metrics(tmp_path))
-    markdown = (tmp_path / "main.md").read_text().splitlines()
-    tables = [line for line in markdown if line.startswith(("|", "#"))]
-    assert tables[:2] == [
-        "### nDCG@10",
-        "| loss    | sampler   |           near be |           near ce |            far be |            far ce |",
-    ]
-    assert [cell.strip() for cell in tables[3].strip("|").split("|")] == [
-        "BM25",
-        "",
-        "0.300",
-        "0.300",
-        "0.425",
-        "0.425",
-    ]
-    assert [cell.strip() for cell in tables[6].strip("|").split("|")][:3] == ["kl", "random", "**0.510 ± 0.014**"]
-    assert "near be" in tables[8] and "far be" not in tables[8], "AP is not measured everywhere in far"
-    latex = (tmp_path / "main.tex").read_text()
-    assert r" &  & \multicolumn{2}{c}{near} & \multicolumn{2}{c}{far} \\" in latex
-    assert r"\cmidrule(lr){3-4}\cmidrule(lr){5-6}" in latex
-    assert r"kl & random & \textbf{0.510 $\pm$ 0.014} & \textbf{0.510 $\pm$ 0.014} & " in latex
-    assert escape_latex("a_b & 5% \\") == r"a\_b \& 5\% \textbackslash{}"
-
-
-def test_a_missing_cell_is_named(tmp_path: Path) -> None:
-    manifests = all_metrics(tmp_path)
-    with pytest.raises(InputError, match="lack nDCG@10 of student=ce loss=kl sampler=random teacher=t_1 seed=1 on one"):
-        make_tables(tmp_path, manifests[:-1])
-    with pytest.raises(InputError, match="lack the reference student=bm25"):
-        make_tables(tmp_path, manifests[1:])
-    with pytest.raises(InputError, match="lack the measure P@10"):
-        make_tables(tmp_path, manifests, SPEC | {"measures": ["nDCG@10", "P@10"]})
-    with pytest.raises(InputError, match="list of seeds is empty"):
-        make_tables(tmp_path, manifests, SPEC | {"seeds": []})
-    with pytest.raises(InputError, match="cannot hold 'one'"):
-        make_tables(tmp_path, manifests, SPEC | {"domains": {"near": ["one", "one"]}})
-
-
-def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
-    manifest = metrics(tmp_path, ("be", "lce", "random", "t_1", 0))
-    spec = {"domains": DOMAINS, "bootstrap": {"samples": 500, "seed": 0, "confidence": 0.95}}
-    arguments = ["--spec", json.dumps(spec), "--metrics", str(manifest), "--output"]
-    write_cell.main([*arguments, f"near={tmp_path}/near.csv", f"far={tmp_path}/far.csv"])
-    near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
-    assert list(near.columns) == ["measure", "value", "ci_low", "ci_high", "n_queries"]
-    assert near["measure"].tolist() == ["AP", "nDCG@10"] and far["measure"].tolist() == ["nDCG@10"]
-    assert far["value"].tolist() == [0.425] and far["n_queries"].tolist() == [7]
-    # The collection `one` has two queries, so a mean of a resample is 0.2, 0.3 or 0.4.
-    assert near[["ci_low", "ci_high"]].to_numpy().tolist() == [[0.2, 0.4], [0.2, 0.4]]
-    assert (far["ci_low"] < 0.425).all() and (far["ci_high"] > 0.425).all()
-    with pytest.raises(InputError, match="mild-shift is not a domain: it is one of near, far"):
-        write_cell.main([*arguments, f"mild-shift={tmp_path}/x.csv"])
-    with pytest.raises(InputError, match="DOMAIN=PATH"):
-        write_cell.main([*arguments, "near"])
-
-
-def test_weights_of_a_domain_add_up_to_one() -> None:
-    near, far = parse_domains(DOMAINS)
-    assert near.weights == {"one": 1.0} and far.weights == {"one": 0.5, "two": 0.25, "three": 0.25}
-    for bad in ({}, {"near": []}, {"near": ["all"]}, [{"name": "near"}], [*DOMAINS, DOMAINS[0]]):
-        with pytest.raises(InputError):
-            parse_domains(bad)
 
 
 def test_first_stage_verdicts(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
+from workflow_scripts.ranking.optimiser import AdamW
 from workflow_scripts.storage.artifacts import atomic_path, sha256
 
 FOLDER = ".checkpoint"
@@ -29,22 +30,35 @@ FILE = "training.safetensors"
 
 
 def fingerprint(spec: Mapping, inputs: Mapping[str, str | Path | None], device: str) -> str:
-    """SHA-256 of what decides the weights: the spec, the input manifests' bytes, the kind of device, torch's version."""
+    """SHA-256 of what decides the weights: spec, inputs, the kind of device, torch's version and the code in use.
+
+    An input is known by the checksums its manifest lists, not by the manifest's own, which changes with every rebuild;
+    the code by the loaded modules of this package, so that no edited loss goes on from the old one's weights.
+    """
     parts = {
         "spec": dict(spec),
-        "inputs": {name: sha256(Path(path)) for name, path in inputs.items() if path is not None},
+        "inputs": {
+            name: json.loads(Path(path).read_text()).get("files", sha256(Path(path)))
+            for name, path in inputs.items()
+            if path is not None
+        },
         "device": device,
         "torch": torch.__version__,
+        "code": {
+            name: sha256(Path(module.__file__))
+            for name, module in sys.modules.items()
+            if name.startswith("workflow_scripts.ranking") and getattr(module, "__file__", None)
+        },
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass
-class Checkpoint:
-    """What a checkpoint gives back beside the weights and moments it restored."""
+class Restored:
+    """What a checkpoint gives back beside the weights and moments it restored in place."""
 
     step: int
-    history: dict[str, torch.Tensor]
+    history: dict[str, Tensor]
     scaler: dict
 
 
@@ -56,15 +70,9 @@ class Checkpoints:
         self.path = self.folder / FILE
         self.mark = mark
 
-    def save(
-        self, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, history: Mapping, scaler: Mapping
-    ) -> None:
+    def save(self, model: nn.Module, optimiser: AdamW, step: int, history: Mapping, scaler: Mapping) -> None:
         """Write the state after ``step`` steps; the previous checkpoint stays until the new one is whole on disk."""
-        tensors = {f"model.{name}": value for name, value in _unique_state(model).items()}
-        for number, parameter in enumerate(_parameters(optimiser)):
-            for name, value in optimiser.state[parameter].items():
-                tensors[f"optimiser.{number}.{name}"] = value
-        tensors |= {f"history.{name}": value for name, value in history.items()}
+        tensors = _live(model, optimiser) | {f"history.{name}": value for name, value in history.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         header = {"fingerprint": self.mark, "step": str(step), "scaler": json.dumps(dict(scaler))}
         with atomic_path(self.path) as path:
@@ -72,7 +80,7 @@ class Checkpoints:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
 
-    def load(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Checkpoint | None:
+    def load(self, model: nn.Module, optimiser: AdamW) -> Restored | None:
         """Restore weights and moments in place; None, with a line, where there is no checkpoint of this very job."""
         if not self.path.exists():
             return None
@@ -86,9 +94,12 @@ class Checkpoints:
         except (SafetensorError, OSError) as error:
             print(f"checkpoint ignored: it cannot be read ({error})", file=sys.stderr, flush=True)
             return None
-        _restore(model, optimiser, tensors)
-        history = {name.removeprefix("history."): value for name, value in tensors.items() if name.startswith("history.")}
-        return Checkpoint(int(header["step"]), history, json.loads(header["scaler"]))
+        with torch.no_grad():
+            for name, value in _live(model, optimiser).items():
+                value.copy_(tensors[name])
+        prefix = "history."
+        history = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        return Restored(int(header["step"]), history, json.loads(header["scaler"]))
 
     def remove(self) -> None:
         """Delete the checkpoint: the model is final."""
@@ -96,24 +107,9 @@ class Checkpoints:
             shutil.rmtree(self.folder)
 
 
-def _unique_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and buffers, a shared one once (safetensors refuses two names for one storage)."""
-    return dict(model.named_parameters()) | dict(model.named_buffers())
-
-
-def _parameters(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
-    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
-
-
-@torch.no_grad()
-def _restore(model: nn.Module, optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
-    for name, value in _unique_state(model).items():
-        value.copy_(tensors[f"model.{name}"])
-    for number, parameter in enumerate(_parameters(optimiser)):
-        prefix = f"optimiser.{number}."
-        # A fused kernel counts steps on the parameter's device.
-        optimiser.state[parameter] = {
-            name.removeprefix(prefix): value.to(parameter.device)
-            for name, value in tensors.items()
-            if name.startswith(prefix)
-        }
+def _live(model: nn.Module, optimiser: AdamW) -> dict[str, Tensor]:
+    """The tensors that training moves; a shared parameter once (safetensors refuses two names for one storage)."""
+    weights = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {f"model.{name}": value for name, value in weights.items()} | {
+        f"optimiser.{name}": value for name, value in optimiser.state().items()
+    }

@@ -59,7 +59,9 @@ def read_groups(
 def _check_sizes(frame: pd.DataFrame, group_size: int, groups: str | Path) -> None:
     positions = frame["position"].to_numpy()
     starts = np.flatnonzero(positions == 0)
-    whole = len(positions) == len(starts) * group_size and (positions.reshape(-1, group_size) == range(group_size)).all()
+    whole = (
+        len(positions) == len(starts) * group_size and (positions.reshape(-1, group_size) == range(group_size)).all()
+    )
     if whole and frame["query_id"].iloc[starts].is_unique:
         query_ids = frame["query_id"].to_numpy().reshape(-1, group_size)
         if (query_ids == query_ids[:, :1]).all():

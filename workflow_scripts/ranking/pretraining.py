@@ -1,8 +1,8 @@
 """A small BERT from scratch: embeddings from co-occurrence, then one short pretraining on the collection's own text.
 
-A randomly initialised cross-encoder stays at chance for hundreds of steps, since attention must first discover that equal
-and related tokens belong together. So word vectors come from the corpus' co-occurrence counts, the first layer attends by
-their similarity from the start, and the pretraining's second task is a query's: does this handful of words belong to
+A randomly initialised cross-encoder stays at chance for hundreds of steps, since attention must first discover that
+equal and related tokens belong together. So word vectors come from the corpus' co-occurrence counts, the first layer
+attends by their similarity from the start, and the pretraining's second task is a query's: do these few words belong to
 that text?
 """
 
@@ -11,21 +11,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from workflow_scripts.ranking.optimiser import build_optimiser, learning_rate_at, set_learning_rate
+from workflow_scripts.ranking.models import CrossEncoder, new_ranker
+from workflow_scripts.ranking.optimiser import AdamW, learning_rate_at
+from workflow_scripts.ranking.packing import pack
+from workflow_scripts.ranking.tokens import Sequences
+from workflow_scripts.ranking.vocabulary import SPECIAL
 from workflow_scripts.storage.artifacts import InputError, derive_seed
 
-if TYPE_CHECKING:
-    from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
-
+PAD, UNK, CLS, SEP, MASK = range(len(SPECIAL))
 MASKED = 0.15
-IGNORE = -100
 
 
 def cooccurrence_vectors(texts: Sequence[np.ndarray], *, vocabulary: int, size: int, seed: int) -> np.ndarray:
@@ -57,87 +58,79 @@ def cooccurrence_vectors(texts: Sequence[np.ndarray], *, vocabulary: int, size: 
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def build_backbone(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[np.ndarray], architecture: Mapping, seed: int
-) -> BertForSequenceClassification:
+def build_backbone(texts: Sequence[np.ndarray], architecture: Mapping, *, vocabulary: int, seed: int) -> CrossEncoder:
     """A BERT with one output, word vectors from ``texts`` and a first layer that attends by similarity."""
-    from transformers import BertConfig, BertForSequenceClassification
-
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=architecture["hidden"],
-        num_hidden_layers=architecture["layers"],
-        num_attention_heads=architecture["heads"],
-        intermediate_size=architecture["feed_forward"],
-        max_position_embeddings=architecture["positions"],
-        hidden_dropout_prob=architecture["dropout"],
-        attention_probs_dropout_prob=architecture["dropout"],
-        pad_token_id=tokenizer.pad_token_id,
-        num_labels=1,
-    )
-    torch.manual_seed(derive_seed(seed, "weights"))
-    model = BertForSequenceClassification(config)
-    vectors = cooccurrence_vectors(texts, vocabulary=len(tokenizer), size=config.hidden_size, seed=seed)
+    config = {
+        "model_type": "bert",
+        "vocab_size": vocabulary,
+        "hidden_size": architecture["hidden"],
+        "num_hidden_layers": architecture["layers"],
+        "num_attention_heads": architecture["heads"],
+        "intermediate_size": architecture["feed_forward"],
+        "max_position_embeddings": architecture["positions"],
+        "hidden_dropout_prob": architecture["dropout"],
+        "attention_probs_dropout_prob": architecture["dropout"],
+        "hidden_act": "gelu",
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "type_vocab_size": 2,
+        "pad_token_id": PAD,
+    }
+    model = new_ranker(config, "cross-encoder", initialise_seed=seed)
+    vectors = cooccurrence_vectors(texts, vocabulary=vocabulary, size=architecture["hidden"], seed=seed)
     with torch.no_grad():
-        model.bert.embeddings.word_embeddings.weight.copy_(torch.from_numpy(vectors))
-        attention = model.bert.encoder.layer[0].attention.self
+        model.encoder.embeddings.word_embeddings.weight.copy_(torch.from_numpy(vectors))
+        attention = model.encoder.encoder.layer[0].attention.self
         for projection in (attention.query, attention.key):
             # Identity plus the usual noise: a token attends to its like before anything is learnt.
-            projection.weight.add_(torch.eye(config.hidden_size))
+            projection.weight.add_(torch.eye(architecture["hidden"]))
     return model
 
 
-class MaskedLanguageHead(nn.Module):
-    """BERT's masked-token head: a transformed state against the word embeddings, computed where it is asked for only."""
+@dataclass(frozen=True)
+class PretrainingBatch:
+    """Pairs of a few words and a text, with some of the text's tokens masked.
 
-    def __init__(self, model: BertForSequenceClassification) -> None:
-        super().__init__()
-        size = model.config.hidden_size
-        self.transform = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.LayerNorm(size))
-        self.bias = nn.Parameter(torch.zeros(model.config.vocab_size))
+    sequences  # [CLS] words [SEP] text [SEP]
+    masked     # (masked tokens,) int64: where in the sequences' tokens they stand
+    answers    # (masked tokens,) int64: what stood there
+    belongs    # (sequences,) float32: 1 where the words are the text's
+    """
 
-    def forward(self, states: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
-        """Logits (masked tokens, vocabulary) of states (masked tokens, hidden)."""
-        return functional.linear(self.transform(states), embeddings, self.bias)
+    sequences: Sequences
+    masked: Tensor
+    answers: Tensor
+    belongs: Tensor
 
 
 class PretrainingBatches:
     """Batches of (words of a text, text) pairs, half of them with another text; batch ``step`` depends on it alone."""
 
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[np.ndarray], *, batch: int, removal: float, seed: int
-    ) -> None:
-        self.cls, self.sep, self.pad, self.mask = (
-            tokenizer.cls_token_id,
-            tokenizer.sep_token_id,
-            tokenizer.pad_token_id,
-            tokenizer.mask_token_id,
-        )
-        self.vocabulary = len(tokenizer)
-        self.special = max(tokenizer.all_special_ids) + 1
-        self.texts, self.pairs, self.removal, self.seed = texts, batch // 2, removal, seed
-        presence = np.bincount(np.concatenate([np.unique(text) for text in texts]), minlength=self.vocabulary)
+    def __init__(self, texts: Sequence[np.ndarray], *, vocabulary: int, batch: int, removal: float, seed: int) -> None:
+        self.texts, self.vocabulary, self.pairs = texts, vocabulary, batch // 2
+        self.removal, self.seed = removal, seed
+        self.words = [np.unique(text) for text in texts]
+        presence = np.bincount(np.concatenate(self.words), minlength=vocabulary)
         self.rarity = np.log((len(texts) + 1) / (presence + 0.5)).clip(min=1e-3)  # inverse document frequency
-        self.rarity[tokenizer.unk_token_id] = 1e-3
+        self.rarity[UNK] = 1e-3
 
-    def __call__(self, step: int) -> dict[str, torch.Tensor]:
-        """input_ids, token_type_ids, attention_mask, masked_labels: (pairs * 2, length); belongs: (pairs * 2,)."""
+    def __call__(self, step: int) -> PretrainingBatch:
         generator = np.random.default_rng(derive_seed(self.seed, "pretraining", step))
         chosen = generator.choice(len(self.texts), size=self.pairs, replace=False)
-        rows, belongs = [], []
+        pairs, belongs = [], []
         for place, number in enumerate(chosen):
-            words = self._words(self.texts[number], generator)
+            words = self._draw(number, generator)
             # Another text of the batch: each text is seen once with its own words and once with another's.
-            other = self.texts[chosen[(place + 1) % self.pairs]]
-            rows += [(words, self._without(self.texts[number], words, generator)), (words, other)]
+            pairs.append((words, self._without(self.texts[number], words, generator)))
+            pairs.append((words, self.texts[chosen[(place + 1) % self.pairs]]))
             belongs += [1.0, 0.0]
-        return self._collate(rows, generator) | {"belongs": torch.tensor(belongs)}
+        return self._mask(_join(pairs), torch.tensor(belongs), generator)
 
-    def _words(self, text: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def _draw(self, number: int, generator: np.random.Generator) -> np.ndarray:
         """2 to 4 different words of a text, drawn without replacement in proportion to their rarity."""
-        words = np.unique(text)
-        count = min(int(generator.integers(2, 5)), len(words))
+        words = self.words[number]
         weight = self.rarity[words]
+        count = min(int(generator.integers(2, 5)), len(words))
         return generator.choice(words, size=count, replace=False, p=weight / weight.sum())
 
     def _without(self, text: np.ndarray, words: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -145,29 +138,43 @@ class PretrainingBatches:
         left = text[~np.isin(text, words[generator.random(len(words)) < self.removal])]
         return left if len(left) else text
 
-    def _collate(self, rows: list, generator: np.random.Generator) -> dict[str, torch.Tensor]:
-        lengths = np.array([len(words) + len(text) + 3 for words, text in rows])
-        shape = (len(rows), int(lengths.max()))
-        ids = np.full(shape, self.pad, dtype=np.int64)
-        types = np.zeros(shape, dtype=np.int64)
-        for row, (words, text) in enumerate(rows):
-            ids[row, : lengths[row]] = np.concatenate([[self.cls], words, [self.sep], text, [self.sep]])
-            types[row, len(words) + 2 : lengths[row]] = 1
-        labels = np.full(shape, IGNORE, dtype=np.int64)
-        masked = (generator.random(shape) < MASKED) & (ids >= self.special) & (types == 1)
-        labels[masked] = ids[masked]
-        # Devlin et al. (2019): of the masked tokens 80% [MASK], 10% a random token, 10% left as they are.
-        fate = generator.random(shape)
-        ids[masked & (fate < 0.8)] = self.mask
-        random = masked & (fate >= 0.9)
-        ids[random] = generator.integers(self.special, self.vocabulary, size=int(random.sum()))
-        attention = np.arange(shape[1]) < lengths[:, None]
-        arrays = {"input_ids": ids, "token_type_ids": types, "attention_mask": attention, "masked_labels": labels}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    def _mask(self, sequences: Sequences, belongs: Tensor, generator: np.random.Generator) -> PretrainingBatch:
+        ids = sequences.input_ids
+        asked = (generator.random(len(ids)) < MASKED) & (ids >= len(SPECIAL)) & (sequences.token_type_ids == 1)
+        masked = np.flatnonzero(asked)
+        answers = ids[masked].astype(np.int64)
+        # Of the masked tokens 80% become [MASK], 10% a random token, 10% stay (Devlin et al., 2019).
+        fate = generator.random(len(masked))
+        ids[masked[fate < 0.8]] = MASK
+        random = masked[fate >= 0.9]
+        ids[random] = generator.integers(len(SPECIAL), self.vocabulary, size=len(random))
+        return PretrainingBatch(sequences, torch.from_numpy(masked), torch.from_numpy(answers), belongs)
+
+
+def _join(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Sequences:
+    edge = np.array([[CLS], [SEP]], np.int32)
+    parts = [part for words, text in pairs for part in (edge[0], words, edge[1], text, edge[1])]
+    lengths = np.array([len(words) + len(text) + 3 for words, text in pairs], np.int64)
+    first = np.array([len(words) + 2 for words, _ in pairs], np.int64)
+    types = np.repeat(np.tile([0, 1], len(pairs)), np.stack([first, lengths - first], axis=1).ravel())
+    return Sequences(np.concatenate(parts).astype(np.int32), types.astype(np.int32), lengths)
+
+
+class MaskedTokenHead(nn.Module):
+    """BERT's masked-token head: a transformed state against the word embeddings, computed only where it is asked."""
+
+    def __init__(self, hidden: int, vocabulary: int) -> None:
+        super().__init__()
+        self.transform = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden))
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
+        """Logits (masked tokens, vocabulary) of states (masked tokens, hidden)."""
+        return functional.linear(self.transform(states), embeddings, self.bias)
 
 
 def pretrain(
-    model: BertForSequenceClassification,
+    model: CrossEncoder,
     batches: PretrainingBatches,
     *,
     steps: int,
@@ -179,44 +186,36 @@ def pretrain(
 ) -> list[tuple[float, float]]:
     """Train ``model`` in place; returns (masked-token loss, next-segment loss) by step.
 
-    Loss: ``mlm_weight * masked-token cross-entropy + binary cross-entropy of "the words belong to the text"``. The one
-    output of the model is the second task's logit, so a cross-encoder starts from it. Bound by the encoder's products.
+    Loss: ``mlm_weight * masked-token cross-entropy + binary cross-entropy of "the words belong to the text"``. The
+    model's one output is the second task's logit, so a cross-encoder starts from it. Bound by the encoder's products.
     """
-    torch.manual_seed(derive_seed(batches.seed, "heads"))
-    head = MaskedLanguageHead(model).to(device)
-    model.to(device).train()
-    both = nn.ModuleList([model, head])
-    optimiser = build_optimiser(both, learning_rate=learning_rate, weight_decay=weight_decay)
+    torch.manual_seed(derive_seed(batches.seed, "masked-token-head"))
+    both = nn.ModuleList([model, MaskedTokenHead(model.shape.hidden, model.shape.vocabulary)]).to(device).train()
+    optimiser = AdamW(both, weight_decay=weight_decay)
     losses, said = [], time.monotonic()
     for step in range(steps):
-        set_learning_rate(optimiser, learning_rate_at(step, steps=steps, peak=learning_rate, warmup=warmup))
+        optimiser.learning_rate = learning_rate_at(step, steps=steps, peak=learning_rate, warmup=warmup)
         torch.manual_seed(derive_seed(batches.seed, "dropout", step))
-        batch = {name: value.to(device) for name, value in batches(step).items()}
-        masked, belongs = _losses(model, head, batch)
-        optimiser.zero_grad(set_to_none=True)
+        masked, belongs = _losses(*both, batches(step), device)
+        optimiser.zero_grad()
         (mlm_weight * masked + belongs).backward()
-        nn.utils.clip_grad_norm_(both.parameters(), 1.0)
+        optimiser.clip()
         optimiser.step()
         losses.append((masked.item(), belongs.item()))
         if not np.isfinite(losses[-1]).all():
             raise InputError(f"the pretraining loss is not finite at step {step + 1}: lower its learning rate")
         if time.monotonic() - said > 10 or step + 1 == steps:
             said = time.monotonic()
-            recent = np.mean(losses[-50:], axis=0)
-            print(
-                f"step {step + 1}/{steps}: masked tokens {recent[0]:.3f}, next segment {recent[1]:.3f}", file=sys.stderr
-            )
+            mean = np.mean(losses[-50:], axis=0)
+            print(f"step {step + 1}/{steps}: masked tokens {mean[0]:.3f}, next segment {mean[1]:.3f}", file=sys.stderr)
     return losses
 
 
-def _losses(
-    model: BertForSequenceClassification, head: MaskedLanguageHead, batch: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    outputs = model.bert(
-        batch["input_ids"], attention_mask=batch["attention_mask"], token_type_ids=batch["token_type_ids"]
-    )
-    asked = batch["masked_labels"] != IGNORE
-    logits = head(outputs.last_hidden_state[asked], model.bert.embeddings.word_embeddings.weight)
-    masked = functional.cross_entropy(logits, batch["masked_labels"][asked])
-    belongs = model.classifier(model.dropout(outputs.pooler_output)).squeeze(1)
-    return masked, functional.binary_cross_entropy_with_logits(belongs, batch["belongs"])
+def _losses(model: CrossEncoder, head: MaskedTokenHead, batch: PretrainingBatch, device: str) -> tuple[Tensor, Tensor]:
+    states = model.encoder.every_token(pack(batch.sequences, device))  # (tokens, hidden)
+    lengths = batch.sequences.lengths
+    first = torch.from_numpy(np.cumsum(lengths) - lengths).to(device)
+    logits = head(states.index_select(0, batch.masked.to(device)), model.encoder.embeddings.word_embeddings.weight)
+    masked = functional.cross_entropy(logits, batch.answers.to(device))
+    belongs = model.head(states.index_select(0, first)).squeeze(-1)
+    return masked, functional.binary_cross_entropy_with_logits(belongs, batch.belongs.to(device))

@@ -1,7 +1,7 @@
 """Token stores: every text of a collection tokenised once, memory-mapped, and put together into ragged batches.
 
-A store is an artifact: ``tokens.npy`` (all texts' tokens in a row, no special tokens), ``offsets.npy`` int64 (texts + 1,),
-``ids.npy`` (the sorted ids as bytes) and ``tokenizer.json``. Nothing here imports torch.
+A store is an artifact: ``tokens.npy`` (all texts' tokens in a row, no special tokens), ``offsets.npy`` int64
+(texts + 1,), ``ids.npy`` (the sorted ids as bytes) and ``tokenizer.json``. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class TokenStore:
         self.lengths = np.diff(self.offsets)  # (texts,)
         self.cls, self.sep, self.pad, self.mask = (counts[name] for name in ("cls", "sep", "pad", "mask"))
         self.vocabulary_size, self.vocabulary = counts["vocabulary_size"], counts["vocabulary"]
-        self.separators = counts["separators"]
+        self.separators, self.cut_at = counts["separators"], counts["cut_at"]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,34 +63,39 @@ class TokenStore:
     def rows(self, ids: object) -> np.ndarray:
         """Rows of ``ids`` (text: list, numpy, pandas or arrow), int64, in their order.
 
-        Raises :class:`InputError` that names the first id the store does not hold. Bounded by the binary searches of
-        the *distinct* ids.
+        Raises :class:`InputError` that names the first id the store does not hold.
         """
-        import pyarrow as pa
+        rows = self.find(ids)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            raise InputError(
+                f"{_arrow(ids)[int(missing[0])].as_py()!r} is not in the token store {self}: "
+                "was it tokenised from the same corpus or collection?"
+            )
+        return rows
 
-        column = pa.array(ids, type=pa.string()) if not isinstance(ids, pa.Array | pa.ChunkedArray) else ids
-        encoded = column.dictionary_encode()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.unify_dictionaries().combine_chunks()
-            if isinstance(encoded, pa.ChunkedArray):  # no chunk at all
-                return np.empty(0, np.int64)
+    def find(self, ids: object) -> np.ndarray:
+        """As :meth:`rows`, with -1 for an id that the store does not hold.
+
+        Bounded by one binary search for each *distinct* id.
+        """
+        encoded = _arrow(ids).dictionary_encode()
         distinct = encoded.dictionary.to_pylist()
-        return self._search(distinct)[encoded.indices.to_numpy(zero_copy_only=False)]
-
-    def _search(self, distinct: list[str]) -> np.ndarray:
         if not distinct:
             return np.empty(0, np.int64)
         wanted = np.array([text.encode() for text in distinct])
-        # A wider array would make searchsorted copy the whole store; what is cut here fails the comparison below.
-        narrowed = wanted.astype(self.ids.dtype)
-        rows = np.minimum(np.searchsorted(self.ids, narrowed), len(self.ids) - 1)
-        missing = np.flatnonzero(self.ids[rows] != wanted)
-        if len(missing):
-            raise InputError(
-                f"{distinct[missing[0]]!r} is not in the token store {self}: "
-                "was it tokenised from the same corpus or collection?"
-            )
-        return rows.astype(np.int64)
+        # A wider array would make searchsorted copy the whole store; an id that is cut here fails the comparison.
+        rows = np.searchsorted(self.ids, wanted.astype(self.ids.dtype)).clip(max=len(self.ids) - 1)
+        rows = np.where(self.ids[rows] == wanted, rows, -1)
+        return rows[encoded.indices.to_numpy(zero_copy_only=False)]
+
+    def names(self, rows: np.ndarray):
+        """The ids of rows, an arrow string array."""
+        import pyarrow as pa
+
+        distinct, places = np.unique(rows, return_inverse=True)
+        texts = pa.array([name.decode() for name in self.ids[distinct].tolist()], type=pa.string())
+        return texts.take(pa.array(places))
 
     def gather(self, rows: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
         """The first ``limit`` tokens of each row, end to end: tokens int32 (sum of lengths,), lengths (rows,).
@@ -99,7 +104,7 @@ class TokenStore:
         """
         starts = self.offsets[rows]
         lengths = np.minimum(self.lengths[rows], limit)
-        return self.tokens[_spans(starts, lengths)].astype(np.int32), lengths
+        return self.tokens[spans(starts, lengths)].astype(np.int32), lengths
 
     def check_vocabulary(self, model_folder: str | Path) -> None:
         """Raise :class:`InputError` unless the model's tokenizer numbers its tokens as this store's does."""
@@ -123,7 +128,7 @@ def single_sequences(store: TokenStore, rows: np.ndarray, max_tokens: int) -> Se
     ids = np.empty(int(total.sum()), np.int32)
     starts = ends - total
     ids[starts] = store.cls
-    ids[_spans(starts + 1, lengths)] = tokens
+    ids[spans(starts + 1, lengths)] = tokens
     ids[ends - 1] = store.sep
     return Sequences(ids, np.zeros_like(ids), total)
 
@@ -149,10 +154,10 @@ def pair_sequences(
     ids = np.full(int(total.sum()), queries.sep, np.int32)  # what is not written below is a separator
     second = starts + 1 + query_lengths + queries.separators
     ids[starts] = queries.cls
-    ids[_spans(starts + 1, query_lengths)] = query_tokens
-    ids[_spans(second, document_lengths)] = document_tokens
+    ids[spans(starts + 1, query_lengths)] = query_tokens
+    ids[spans(second, document_lengths)] = document_tokens
     types = np.zeros_like(ids)
-    types[_spans(second, document_lengths + 1)] = 1
+    types[spans(second, document_lengths + 1)] = 1
     return Sequences(ids, types, total)
 
 
@@ -169,7 +174,7 @@ def pair_lengths(
     return query_lengths + np.minimum(documents.lengths[document_rows], max_document) + 2 + queries.separators
 
 
-def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Positions start, start + 1, ... of every span, end to end  # (sum of lengths,)."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
@@ -202,18 +207,28 @@ def special_ids(folder: str | Path, tokenizer: object) -> dict[str, int]:
         token = token["content"] if isinstance(token, dict) else token
         found[name] = tokenizer.token_to_id(token)
         if found[name] is None:
-            raise InputError(f"the tokenizer of {folder} has no {name} token {token!r}: an encoder's tokenizer is needed")
+            raise InputError(
+                f"the tokenizer of {folder} has no {name} token {token!r}: an encoder's tokenizer is needed"
+            )
     return found
 
 
 def write_store(
-    writer: ArtifactWriter, ids: Iterable[str], texts: Iterable[str], backbone: str | Path, max_tokens: int
+    writer: ArtifactWriter,
+    rows: Iterable[tuple[str, str]],
+    backbone: str | Path,
+    max_tokens: int,
+    *,
+    allow_empty: bool = True,
 ) -> None:
-    """Tokenise ``texts`` with the tokenizer of the folder ``backbone`` into the artifact being written.
+    """Tokenise (id, text) rows with the tokenizer of the folder ``backbone`` into the artifact being written.
 
-    ``ids`` come sorted bytewise without duplicates (else :class:`InputError`); each text is cut to ``max_tokens``. One
-    chunk of texts is in memory at a time, besides ids and offsets. Bounded by the tokenizer, which uses all cores it may.
+    Rows come sorted bytewise by id, without duplicates; each text is cut to ``max_tokens``. Raises :class:`InputError`
+    for ids out of order and, unless ``allow_empty``, for a text without a token. One chunk of texts is in memory at a
+    time, besides ids and offsets. Bounded by the tokenizer, which uses every core.
     """
+    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
+        raise InputError(f"max_tokens is {max_tokens!r}, not a whole number from 1 up")
     tokenizer = read_tokenizer(backbone)
     specials = special_ids(backbone, tokenizer)
     size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
@@ -226,10 +241,15 @@ def write_store(
     with open(writer.path("tokens.npy"), "wb") as file:
         dtype = np.dtype(np.uint16 if size < 2**16 else np.int32)
         _write_header(file, dtype, 2**60)
-        for chunk_ids, chunk_texts in _chunks(ids, texts):
+        for chunk_ids, chunk_texts in _chunks(rows):
             encodings = tokenizer.encode_batch_fast(chunk_texts, add_special_tokens=False)
             lengths = np.fromiter((len(encoding) for encoding in encodings), np.int64, len(encodings))
             flat = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), dtype, int(lengths.sum()))
+            if not allow_empty and not lengths.all():
+                empty = chunk_ids[int(np.argmin(lengths))]
+                raise InputError(
+                    f"the text of {empty!r} has no token in the vocabulary of {backbone}: remove or mend it"
+                )
             file.write(flat.tobytes())
             id_chunks.append(np.array([text.encode() for text in chunk_ids]))
             length_chunks.append(lengths)
@@ -262,10 +282,21 @@ def _write_header(file: BinaryIO, dtype: np.dtype, length: int) -> None:
     np.lib.format.write_array_header_1_0(file, description)
 
 
-def _chunks(ids: Iterable[str], texts: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
-    pairs = zip(ids, texts, strict=True)
-    while chunk := list(islice(pairs, CHUNK)):
-        yield [pair[0] for pair in chunk], [pair[1] for pair in chunk]
+def _chunks(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
+        yield [row[0] for row in chunk], [row[1] for row in chunk]
+
+
+def _arrow(ids: object):
+    """Any column of text as one arrow array."""
+    import pyarrow as pa
+
+    column = pa.array(ids, type=pa.string()) if not isinstance(ids, pa.Array | pa.ChunkedArray) else ids
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    # pandas gives large strings or dictionaries.
+    return column if column.type == pa.string() else column.cast(pa.string())
 
 
 def _check_sorted(ids: np.ndarray) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,20 +13,18 @@ import numpy as np
 from workflow_scripts.storage.artifacts import InputError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from tokenizers import Tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 KINDS = ("words", "wordpiece")
 
 
-def build_tokenizer(texts: Sequence[str], *, kind: str, size: int, positions: int) -> PreTrainedTokenizerBase:
+def build_tokenizer(texts: Sequence[str], *, kind: str, size: int) -> Tokenizer:
     """A lower-casing BERT tokenizer of at most ``size`` entries, the five special ones included.
 
     ``words``: one entry a word, the most frequent first, ties by the word. ``wordpiece``: learnt by merging.
-    ``positions``: the longest sequence that the backbone takes.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
 
     if kind not in KINDS:
         raise InputError(f"there is no vocabulary kind {kind!r}: use {' or '.join(KINDS)}")
@@ -36,26 +36,29 @@ def build_tokenizer(texts: Sequence[str], *, kind: str, size: int, positions: in
     ordered = sorted(words, key=lambda word: (-words[word], word))
     if kind == "words":
         entries = [*SPECIAL, *ordered[: size - len(SPECIAL)]]
-        tokenizer = Tokenizer(models.WordLevel({word: row for row, word in enumerate(entries)}, unk_token="[UNK]"))
+        model = models.WordLevel({word: row for row, word in enumerate(entries)}, unk_token="[UNK]")
     else:
-        vocabulary = _wordpieces(words, ordered, size)
-        tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+        model = models.WordPiece(_wordpieces(words, ordered, size), unk_token="[UNK]", max_input_chars_per_word=100)
+    tokenizer = Tokenizer(model)
     tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.add_special_tokens(SPECIAL)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=positions,
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, positions: int) -> None:
+    """Write ``tokenizer.json`` and ``tokenizer_config.json``; ``positions``: the longest sequence the model takes."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": positions,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    } | {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _wordpieces(words: Counter[str], ordered: Sequence[str], size: int) -> dict[str, int]:
@@ -71,7 +74,7 @@ def _wordpieces(words: Counter[str], ordered: Sequence[str], size: int) -> dict[
     return learner.get_vocab()
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int) -> list[np.ndarray]:
+def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[np.ndarray]:
     """Token ids of each text, int32, without special tokens, cut after ``max_tokens``."""
-    encodings = tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     return [np.asarray(encoding.ids[:max_tokens], dtype=np.int32) for encoding in encodings]

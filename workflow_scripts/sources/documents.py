@@ -84,7 +84,8 @@ def strip_title(title: str, text: str) -> str:
 def write_documents(documents: Iterable[Document], place: Place, path: Path, scratch: Path) -> dict[str, int]:
     """Write ``documents`` to ``path`` sorted by the bytes of their id; returns counts.
 
-    ``scratch`` is an existing folder; the files made in it are removed again. Raises :class:`InputError` for a bad or duplicate id, bad text, or no documents.
+    ``scratch`` is an existing folder; the files made in it are removed again.
+    Raises :class:`InputError` for a bad or duplicate id, bad text, or no documents.
     """
     spool = scratch / "spool.parquet"
     counts = _spool_documents(documents, place, spool)
@@ -169,7 +170,7 @@ def _split_ranges(spool: Path, ranks: np.ndarray, scratch: Path) -> list[Path]:
     writers = [pq.ParquetWriter(part, schema, compression="zstd") for part in parts]
     start = 0
     with pq.ParquetFile(spool) as file:
-        for batch in file.iter_batches(batch_size=RANGE):
+        for batch in file.iter_batches(batch_size=50_000):
             here = ranks[start : start + len(batch)]
             start += len(batch)
             table = pa.Table.from_batches([batch]).append_column("rank", pa.array(here))

@@ -111,6 +111,6 @@ def _refuse(bad: pd.DataFrame, what: str, place: Place, strict: bool) -> None:
     if strict and len(bad):
         first = bad.sort_values("position").iloc[0]
         raise InputError(
-            f'{place.at(first.position)} judges {what.format(first)}: correct the line, or set "strict": false to leave '
-            "such lines out"
+            f"{place.at(first.position)} judges {what.format(first)}: correct the line, or leave such lines out with "
+            'the option "strict": false'
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,11 @@ RANKING_SCHEMA = pa.schema(
 )
 """Rows sorted by (system, query_id, rank), ranks from 1; ``score`` is null where the source publishes none."""
 
+RESERVED = ("positive", "corpus", "fill")  # what groups.parquet calls documents that no ranking system listed
+
 
 def read_ranking(manifest: str | Path, depth: int | None = None) -> pd.DataFrame:
-    """Read a ranking artifact: system, query_id, doc_id, rank, score (NaN where unknown), sorted by system, query, rank.
+    """Read a ranking artifact: system, query_id, doc_id, rank, score (NaN where unknown), sorted.
 
     ``depth`` keeps the first so many ranks. Raises :class:`InputError` where the artifact holds no ranking.
     """
@@ -41,5 +43,78 @@ def read_ranking(manifest: str | Path, depth: int | None = None) -> pd.DataFrame
 
 def systems(manifest: str | Path) -> list[str]:
     """Names of the systems in a ranking artifact, sorted."""
-    table = pq.read_table(Artifact(manifest).file(RANKING_FILE), columns=["system"])
-    return sorted(table.column("system").unique().to_pylist())
+    return list(row_groups(manifest))
+
+
+def row_groups(manifest: str | Path) -> dict[str, list[int]]:
+    """The Parquet row groups that hold each system's rows: :class:`RankingWriter` never mixes systems in one."""
+    metadata = pq.read_metadata(Artifact(manifest).file(RANKING_FILE))
+    groups: dict[str, list[int]] = {}
+    for number in range(metadata.num_row_groups):
+        statistics = metadata.row_group(number).column(RANKING_SCHEMA.get_field_index("system")).statistics
+        if statistics is None or not statistics.has_min_max or statistics.min != statistics.max:
+            raise InputError(f"{manifest}: row group {number} is not of one system: make the ranking again")
+        groups.setdefault(statistics.min, []).append(number)
+    return dict(sorted(groups.items()))
+
+
+def check_system(name: object) -> None:
+    """Raise :class:`InputError` unless ``name`` can name a system: a word, and none that groups.parquet reserves."""
+    if not isinstance(name, str) or not name or any(letter.isspace() for letter in name):
+        raise InputError(f"the spec's system is {name!r}: give the ranking system a name without blanks")
+    if name in RESERVED:
+        raise InputError(f"a ranking system cannot be called {name!r}: groups use that word for themselves")
+
+
+class RankingWriter:
+    """Write ``ranking.parquet`` query by query; the caller adds systems, and queries of a system, in sorted order.
+
+    ``flush`` ends a row group, so memory holds what was added since. Raises :class:`InputError` for a document listed
+    twice for a query, and for systems or queries out of order.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = pq.ParquetWriter(path, RANKING_SCHEMA, compression="zstd")
+        self._last = ("", "")
+        self._queries: list[tuple[str, int]] = []
+        self._documents: list[str] = []
+        self._scores: list[np.ndarray] = []
+
+    def __enter__(self) -> RankingWriter:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self.flush()
+        self._file.close()
+
+    def add(self, system: str, query_id: str, documents: Sequence[str], scores: np.ndarray | None) -> None:
+        """Add one query's documents, best first; ``scores`` None where the source publishes none."""
+        if (system, query_id) <= self._last:
+            raise InputError(f"query {query_id} of {system} follows {self._last}: sort systems and queries, each once")
+        if len(set(documents)) != len(documents):
+            raise InputError(f"system {system} lists a document twice for query {query_id}")
+        if system != self._last[0]:
+            self.flush()
+        self._last = (system, query_id)
+        self._queries.append((query_id, len(documents)))
+        self._documents.extend(documents)
+        self._scores.append(np.full(len(documents), np.nan) if scores is None else scores)
+
+    def flush(self) -> None:
+        """Write what was added as one row group."""
+        if self._documents:
+            lengths = np.array([length for _, length in self._queries])
+            starts = np.repeat(lengths.cumsum() - lengths, lengths)
+            table = pa.table(
+                {
+                    "system": pa.DictionaryArray.from_arrays(np.zeros(len(starts), np.int32), [self._last[0]]),
+                    "query_id": np.repeat(np.array([query for query, _ in self._queries], dtype=object), lengths),
+                    "doc_id": self._documents,
+                    "rank": (np.arange(len(starts)) - starts + 1).astype(np.int32),
+                    "score": pa.array(np.concatenate(self._scores), from_pandas=True),
+                },
+                schema=RANKING_SCHEMA,
+            )
+            self._file.write_table(table, row_group_size=len(starts))
+        self._queries, self._documents, self._scores = [], [], []

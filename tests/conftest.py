@@ -1,0 +1,23 @@
+"""Shared fixtures: a tiny experiment, built once with real Lucene and real training."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from project import Project
+
+# One thread a process: tests share few cores with Snakemake's jobs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny experiment, built from raw data. Tests that change anything duplicate it first."""
+    project = Project.fresh(tmp_path_factory.mktemp("tiny"))
+    project.build()
+    return project

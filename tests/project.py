@@ -1,0 +1,79 @@
+"""A copy of the project to run Snakemake in, so that a test may edit it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "rules", "workflow_scripts", "config", "tests/config")
+
+
+@dataclass
+class Project:
+    """A project folder; ``run`` calls the real Snakemake in it."""
+
+    folder: Path
+
+    @classmethod
+    def copy(cls, source: Path, folder: Path, *parts: str) -> Project:
+        """Copy the named parts with new times, as ``cp -r`` and a fresh clone give."""
+        for part in parts:
+            if (source / part).is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source / part, folder / part, copy_function=shutil.copyfile, ignore=ignore)
+            else:
+                shutil.copyfile(source / part, folder / part)
+        return cls(folder)
+
+    @classmethod
+    def fresh(cls, folder: Path) -> Project:
+        """A fresh copy of this checkout, without results."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls.copy(ROOT, folder, *PARTS)
+
+    def duplicate(self, folder: Path) -> Project:
+        """A copy with its results and Snakemake's records; every file has a new time."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return self.copy(self.folder, folder, *PARTS, "results", ".snakemake")
+
+    def run(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> subprocess.CompletedProcess:
+        """Run Snakemake with 2 cores; stdout and stderr as text."""
+        command = [sys.executable, "-m", "snakemake", "--configfile", config, "--cores", "2", *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1500)
+
+    def build(self, *targets: str, config: str = "tests/config/tiny.yaml") -> str:
+        """Build targets; the output, or an assertion with its end."""
+        done = self.run(*targets, config=config)
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, output[-4000:]
+        return output
+
+    def planned(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> dict[str, int]:
+        """Jobs of a dry run by rule, without ``all``; empty where there is nothing to do."""
+        done = self.run("--dry-run", "--quiet", "rules", *arguments, config=config)
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, output[-4000:]
+        tables = output.split("Job stats:")
+        if len(tables) == 1:
+            assert "Nothing to be done" in output, output[-2000:]
+            return {}
+        rows = re.findall(r"^(\w+) +(\d+)$", tables[1], re.MULTILINE)
+        return {rule: int(count) for rule, count in rows if rule not in ("all", "total")}
+
+    def refused(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> str:
+        """Run Snakemake expecting a refusal; its output."""
+        done = self.run(*arguments, config=config)
+        assert done.returncode != 0, done.stdout
+        return done.stdout + done.stderr
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace ``old``, which must occur, in a text file."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{path} has no {old!r}"
+        file.write_text(text.replace(old, new))

@@ -1,0 +1,218 @@
+"""Rankers against Hugging Face's own forward: the equality gate of the packed path, loading and saving."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from workflow_scripts.ranking import models, packing
+from workflow_scripts.ranking.tokens import Sequences
+from workflow_scripts.storage.artifacts import InputError
+
+SMALL = {
+    "vocab_size": 120,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 40,
+    "initializer_range": 0.3,  # wide, so that scores differ by far more than the tolerance
+}
+CONFIGS = {
+    "bert": SMALL | {"model_type": "bert"},
+    "electra": SMALL | {"model_type": "electra", "embedding_size": 16},
+    "roberta": SMALL | {"model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5},
+    "distilbert": {
+        "model_type": "distilbert",
+        "vocab_size": 120,
+        "dim": 32,
+        "n_layers": 2,
+        "n_heads": 4,
+        "hidden_dim": 48,
+        "max_position_embeddings": 40,
+        "initializer_range": 0.3,
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def ragged():
+    generator = np.random.default_rng(3)
+    lengths = np.array([9, 30, 4, 9, 17, 30, 1, 12, 9])
+    ids = generator.integers(5, 120, lengths.sum()).astype(np.int32)
+    types = np.concatenate([np.arange(length) >= length // 2 for length in lengths]).astype(np.int32)
+    return Sequences(ids, types, lengths)
+
+
+def library_twin(config, architecture, folder=None):
+    """The library's model, random from a fixed seed or loaded from ``folder``."""
+    kind = (
+        transformers.AutoModelForSequenceClassification if architecture == "cross-encoder" else transformers.AutoModel
+    )
+    if folder is not None:
+        return kind.from_pretrained(folder)
+    torch.manual_seed(11)
+    return kind.from_config(transformers.AutoConfig.for_model(**config, num_labels=1))
+
+
+def padded_forward(library, sequences, architecture):
+    """Scores or embeddings by the library's padded forward, in the input's order."""
+    rows, longest = len(sequences), int(sequences.lengths.max())
+    ids, types, mask = (torch.zeros(rows, longest, dtype=torch.long) for _ in range(3))
+    start = 0
+    for row, length in enumerate(sequences.lengths):
+        ids[row, :length] = torch.from_numpy(sequences.input_ids[start : start + length])
+        types[row, :length] = torch.from_numpy(sequences.token_type_ids[start : start + length])
+        mask[row, :length] = 1
+        start += length
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if library.config.model_type == "roberta":
+        # The library counts RoBERTa's positions by where the padding id is not.
+        inputs["input_ids"] = ids.masked_fill(mask == 0, 1)
+    elif library.config.model_type != "distilbert":
+        inputs["token_type_ids"] = types
+    output = library(**inputs)
+    return output.logits.squeeze(-1) if architecture == "cross-encoder" else output.last_hidden_state[:, 0]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save a random library model and say where."""
+
+    def save(config, architecture):
+        folder = tmp_path / f"{config['model_type']}-{architecture}"
+        library_twin(config, architecture).save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize("family", ["bert", "electra", "roberta"])
+def test_packed_equals_padded(family, architecture, saved, ragged):
+    folder = saved(CONFIGS[family], architecture)
+    own = models.load_ranker(folder, architecture, initialise_seed=0)
+    library = library_twin(None, architecture, folder).eval()
+    expected, found = padded_forward(library, ragged, architecture), own(ragged)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+    (expected * weights).sum().backward()
+    (found * weights).sum().backward()
+    theirs = {name: parameter.grad for name, parameter in library.named_parameters()}
+    for name, parameter in own.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs[own.checkpoint_name(name)], atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_attention_by_length_equals_padded_attention(first, ragged):
+    batch = packing.pack(ragged)
+    query, key, value = torch.randn(3, len(batch.input_ids), 4, 8, generator=torch.Generator().manual_seed(0))
+    query = query[batch.starts] if first else query
+    found = packing._attend_by_length(query, key, value, batch, 0.0, first)
+    torch.testing.assert_close(found, packing._attend_padded(query, key, value, batch, 0.0, first), atol=1e-6, rtol=0)
+    low = [x.bfloat16().requires_grad_() for x in (query, key, value)]
+    explicit = packing._attend_by_length(*low, batch, 0.0, first)
+    torch.testing.assert_close(explicit.float(), found, atol=0.05, rtol=0)
+
+
+def test_every_token_in_input_order(saved, ragged):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    own = models.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    hidden = own.encoder.every_token(packing.pack(ragged))
+    starts = np.cumsum(ragged.lengths) - ragged.lengths
+    torch.testing.assert_close(hidden[starts], own(ragged), atol=1e-6, rtol=0)
+
+
+def test_dropout_in_training_only(saved, ragged):
+    folder = saved(CONFIGS["bert"], "cross-encoder")
+    own = models.load_ranker(folder, "cross-encoder", initialise_seed=0)
+    assert torch.equal(own(ragged), own(ragged))
+    own.train()
+    torch.manual_seed(5)
+    first, second = own(ragged), own(ragged)
+    torch.manual_seed(5)
+    assert not torch.equal(first, second) and torch.equal(first, own(ragged))
+    still = models.load_ranker(folder, "cross-encoder", initialise_seed=0, dropout=0.0).train()
+    torch.testing.assert_close(still(ragged), own.eval()(ragged))
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+def test_other_architectures_take_the_padded_path(architecture, saved, ragged, tmp_path, capsys):
+    folder = saved(CONFIGS["distilbert"], architecture)
+    own = models.load_ranker(folder, architecture, initialise_seed=0)
+    assert "no packed path" in capsys.readouterr().err
+    expected = padded_forward(library_twin(None, architecture, folder).eval(), ragged, architecture)
+    torch.testing.assert_close(own(ragged), expected, atol=1e-5, rtol=0)
+    models.save_ranker(own, tmp_path / "again", folder)
+    again = models.load_ranker(tmp_path / "again", architecture, initialise_seed=0)
+    assert torch.equal(again(ragged), own(ragged))
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize("family", ["bert", "electra", "roberta"])
+def test_saved_folder_loads_in_the_library_with_nothing_missing(family, architecture, saved, ragged, tmp_path):
+    # A backbone without a head, as hubs have them; the cross-encoder's is drawn from the seed.
+    backbone = saved(CONFIGS[family], "bi-encoder")
+    own = models.load_ranker(backbone, architecture, initialise_seed=4)
+    models.save_ranker(own, tmp_path / "ranker", backbone, max_tokens=32)
+    kind = (
+        transformers.AutoModelForSequenceClassification if architecture == "cross-encoder" else transformers.AutoModel
+    )
+    library, report = kind.from_pretrained(tmp_path / "ranker", output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    torch.testing.assert_close(padded_forward(library.eval(), ragged, architecture), own(ragged), atol=1e-5, rtol=0)
+    again = models.load_ranker(tmp_path / "ranker", architecture, initialise_seed=9)
+    assert torch.equal(again(ragged), own(ragged))
+
+
+def test_new_head_depends_on_the_seed_alone(saved, ragged, capsys):
+    folder = saved(CONFIGS["electra"], "bi-encoder")
+    scores = [models.load_ranker(folder, "cross-encoder", initialise_seed=seed)(ragged) for seed in (1, 1, 2)]
+    assert torch.equal(scores[0], scores[1]) and not torch.equal(scores[0], scores[2])
+    assert "classifier.out_proj.weight" in capsys.readouterr().err
+
+
+def test_random_weights_have_the_configured_spread():
+    model = models.new_ranker(CONFIGS["bert"], "cross-encoder", initialise_seed=1)
+    state = model.state_dict()
+    assert state["encoder.embeddings.word_embeddings.weight"].std().item() == pytest.approx(0.3, rel=0.05)
+    assert state["head.out.bias"].item() == 0 and bool((state["encoder.embeddings.LayerNorm.weight"] == 1).all())
+
+
+def test_pickled_weights_are_refused(saved):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="pickled weights"):
+        models.load_ranker(folder, "bi-encoder", initialise_seed=0)
+
+
+def test_bad_folders_are_named(saved, tmp_path):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    config = json.loads((folder / "config.json").read_text())
+    for change, message in (
+        ({"hidden_size": 64}, "has shape"),
+        ({"num_hidden_layers": 4}, r"encoder\.layer\.3.* is missing"),
+        ({"auto_map": {"AutoModel": "x.Y"}}, "code that comes with the model"),
+    ):
+        (folder / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(InputError, match=message):
+            models.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    with pytest.raises(InputError, match=r"config\.json is missing"):
+        models.load_ranker(tmp_path, "bi-encoder", initialise_seed=0)
+    with pytest.raises(InputError, match="choose cross-encoder or bi-encoder"):
+        models.new_ranker(config, "late-interaction", initialise_seed=0)
+
+
+def test_too_long_a_sequence_is_named(saved):
+    own = models.load_ranker(saved(CONFIGS["bert"], "bi-encoder"), "bi-encoder", initialise_seed=0)
+    ids = np.ones(41, np.int32)
+    with pytest.raises(InputError, match="41 tokens does not fit the model's 40 positions"):
+        own(Sequences(ids, ids * 0, np.array([41])))

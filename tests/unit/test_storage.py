@@ -1,0 +1,107 @@
+"""Artifacts are whole or not there; runs are ordered, exact and byte-stable."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, atomic_path, derive_seed
+from workflow_scripts.storage.runs import read_run, write_run
+
+
+def write(manifest: Path, text: str) -> None:
+    with ArtifactWriter(manifest, spec={"a": 1}, inputs={"source": __file__}, seed=3) as writer:
+        writer.path("deep/file.txt").write_text(text)
+        writer.counts["lines"] = 1
+
+
+def test_an_artifact_is_opened_through_its_manifest(tmp_path: Path) -> None:
+    manifest = tmp_path / "x" / "manifest.json"
+    write(manifest, "hello")
+    artifact = Artifact(manifest)
+    assert artifact.file("deep/file.txt").read_text() == "hello"
+    assert artifact.spec == {"a": 1} and artifact.counts == {"lines": 1}
+    content = json.loads(manifest.read_text())
+    # SHA-256 of "hello", a published test vector.
+    assert content["files"]["deep/file.txt"]["sha256"].startswith("2cf24dba5fb0a30e26e83b2ac5b9e29e")
+    assert set(content["cost"]) >= {"wall_s", "cpu_s", "peak_rss_mb"} and content["inputs"]["source"]["sha256"]
+    with pytest.raises(InputError, match="lists no file 'other'"):
+        artifact.file("other")
+    (tmp_path / "x" / "deep" / "file.txt").write_text("hell")
+    with pytest.raises(InputError, match="not what its manifest says"):
+        artifact.file("deep/file.txt")
+
+
+def test_a_failed_job_leaves_no_artifact(tmp_path: Path) -> None:
+    manifest = tmp_path / "x" / "manifest.json"
+    with pytest.raises(RuntimeError), ArtifactWriter(manifest, spec={}) as writer:
+        writer.path("half").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "x"]
+    with pytest.raises(InputError, match="is missing"):
+        Artifact(manifest)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd"])
+def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, name: str) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"files": {name: {"bytes": 0, "sha256": ""}}}))
+    with pytest.raises(InputError, match="outside its folder"):
+        Artifact(manifest)
+
+
+def test_an_atomic_file_is_written_whole_or_not(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    with atomic_path(target) as path:
+        path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as path:
+        path.write_text("ne")
+        raise RuntimeError
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_seeds_depend_on_every_part_and_on_their_borders() -> None:
+    seeds = {derive_seed(0, "a", "b"), derive_seed(1, "a", "b"), derive_seed(0, "ab"), derive_seed(0, "b", "a")}
+    assert len(seeds) == 4 and all(0 <= seed < 2**64 for seed in seeds)
+    assert derive_seed(0, "a", "b") == derive_seed(0, "a", "b")
+
+
+def test_a_run_breaks_ties_by_document_and_keeps_its_scores(tmp_path: Path) -> None:
+    rows = [("q2", "d1", 0.1), ("q1", "b", 1 / 3), ("q1", "a", 1 / 3), ("q1", "c", 2.0)]
+    frame = pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])
+    write_run(tmp_path / "a.run.gz", frame, "x")
+    write_run(tmp_path / "b.run.gz", frame.sample(frac=1, random_state=1), "x")
+    assert (tmp_path / "a.run.gz").read_bytes() == (tmp_path / "b.run.gz").read_bytes()
+    run = read_run(tmp_path / "a.run.gz")
+    assert list(run["doc_id"]) == ["c", "a", "b", "d1"] and list(run["rank"]) == [1, 2, 3, 1]
+    assert run["score"].to_numpy()[1] == pytest.approx(1 / 3, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [([("q", "d", float("nan"))], "query q, document d is NaN"), ([("q", "d", 1.0)] * 2, "lists document d twice")],
+)
+def test_a_run_refuses_missing_scores_and_double_documents(tmp_path: Path, rows: list, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        write_run(tmp_path / "x.run.gz", pd.DataFrame(rows, columns=["query_id", "doc_id", "score"]), "x")
+
+
+def test_a_script_ends_bad_input_with_one_line_and_keeps_the_log(tmp_path: Path) -> None:
+    script = (
+        "from workflow_scripts.storage.artifacts import InputError, run\n"
+        "import os\n"
+        "def main():\n"
+        "    os.write(2, b'from the JVM\\n')\n"
+        "    raise InputError('queries.tsv:3: no query id: add one')\n"
+        "run(main)\n"
+    )
+    log = tmp_path / "logs" / "job.log"
+    done = subprocess.run([sys.executable, "-c", script, "--log", str(log)], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == "error: queries.tsv:3: no query id: add one\n"
+    assert log.read_text() == "from the JVM\n" + done.stderr

@@ -1,0 +1,118 @@
+"""The DAG as configured: job counts, refusals, ids."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT, Project
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project.fresh(tmp_path_factory.mktemp("fresh"))
+
+
+def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> None:
+    start = time.monotonic()
+    jobs = fresh.planned(config="config/paper.yaml")
+    assert time.monotonic() - start < 20
+    config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
+    grid = 4 * 4 * 2
+    corpora, tested = 1 + 25, 2 + 25
+    assert len(config["corpora"]) == corpora
+    assert len(config["collections"]) == tested + 1
+    assert jobs == {
+        "prepare_corpus": corpora,
+        "build_index": corpora,
+        "prepare_collection": tested + 1,
+        # The study's BM25 on every collection and on the training queries, two more settings on the tested ones.
+        "search_index": tested + 1 + 2 * tested,
+        "download_file": 1,
+        "import_rankings": 1,
+        "fetch_backbone": 2,
+        # BERT and ELECTRA share one vocabulary.
+        "tokenise_corpus": corpora,
+        "tokenise_queries": tested + 1,
+        "mine_negatives": 4,
+        "train_teacher": 1,
+        "score_pool": 3,
+        "label_groups": 4,
+        "train_student": grid,
+        "rerank_candidates": grid + 1,
+        "measure_runs": grid + 2,
+        "write_cell": grid,
+        "export_run": 1,
+        "collect_metrics": 1,
+        "make_main_table": 1,
+        "check_first_stage": 1,
+    }
+
+
+def test_one_cell_plans_one_student(fresh: Project) -> None:
+    jobs = fresh.planned("results/demo/cells/ce.marginmse.bm25.base.seed0.in-domain.csv", config="config/demo.yaml")
+    assert jobs["train_student"] == jobs["rerank_candidates"] == jobs["measure_runs"] == jobs["write_cell"] == 1
+    # No ensemble, no cross-encoder mining, no table.
+    assert jobs["score_pool"] == 2 and jobs["mine_negatives"] == 1
+    assert "make_main_table" not in jobs
+    contrastive = fresh.planned("results/demo/cells/ce.lce.bm25.base.seed0.in-domain.csv", config="config/demo.yaml")
+    assert "train_teacher" not in contrastive and "label_groups" not in contrastive
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("cells/ce.margin.bm25.base.seed0.in-domain.csv", "losses lce, ranknet, marginmse, kl"),
+        ("cells/ce.kl.bm25.base.seed9.in-domain.csv", "seeds 0"),
+        ("rankings/bm26/demo/manifest.json", "no 'bm26' among the systems of demo: it has bm25"),
+        ("groups/dense/seed0/manifest.json", "no sampler 'dense' in demo: it has random, bm25"),
+        ("corpora/dmo/manifest.json", "no 'dmo' among the corpora of demo: it has demo"),
+    ],
+)
+def test_a_typo_names_the_valid_ids(fresh: Project, target: str, message: str) -> None:
+    assert message in fresh.refused("--dry-run", f"results/demo/{target}", config="config/demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("samplers:", "sampelrs:", "top level: unknown key 'sampelrs'"),
+        ("pool: 20, depth: 30}}\n  cross", "pol: 20}, dept: 30}\n  cross", "samplers.bm25: unknown key 'dept'"),
+        ("{function: bm25,", "{function: bm52,", "samplers.bm25.function: no 'bm52'; there are bm25"),
+        ("systems: [bm25], pools", "systems: [bm52], pools", "no 'bm52' among the systems"),
+        ("documents: 256\n", "documents: 250\n", "training.documents: 250 is no multiple of a step's 64"),
+        ("in-domain: [demo]", "in-domain: [demos]", "domains.in-domain: no 'demos' among the collections"),
+        ("source: scratch", "source: ./no-such-model", "backbones.mini.source: no folder ./no-such-model"),
+        (
+            "demo: {source: generated, world: in-domain, seed: 7, documents: 300}",
+            "demo: {source: files, documents: no-such-file.jsonl}",
+            "corpora.demo.documents: no file no-such-file.jsonl",
+        ),
+    ],
+)
+def test_a_bad_config_is_one_line_before_anything_runs(tmp_path: Path, old: str, new: str, message: str) -> None:
+    project = Project.fresh(tmp_path)
+    project.edit("tests/config/tiny.yaml", old, new)
+    output = project.refused()
+    lines = [line for line in output.splitlines() if message in line]
+    assert len(lines) == 1, output
+    assert not (tmp_path / "results").exists()
+
+
+def test_no_rule_names_a_site() -> None:
+    for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
+        assert not re.search(r"slurm|partition|qos|account=", path.read_text()), path
+
+
+def test_every_rule_has_a_script_of_its_name_and_a_log(fresh: Project) -> None:
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = re.findall(r"^rule (\w+):", text, re.MULTILINE)
+    assert rules and len(set(rules)) == len(rules)
+    for rule in rules:
+        assert f'"python -m workflow_scripts.{rule} --log ' in text
+        assert (ROOT / "workflow_scripts" / f"{rule}.py").is_file()
+    scripts = {path.stem for path in (ROOT / "workflow_scripts").glob("[!_]*.py")}
+    assert scripts == set(rules)

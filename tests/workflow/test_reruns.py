@@ -1,0 +1,99 @@
+"""What reruns: after each change exactly the jobs that it makes stale, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from project import Project
+
+STUDENT = "results/tiny/students/ce/marginmse.bm25.base/seed0"
+CELL = "results/tiny/cells/ce.marginmse.bm25.base.seed0.in-domain.csv"
+# After any student: its evaluation, then the tables.
+TABLES = {"collect_metrics": 1, "make_main_table": 1}
+
+
+@pytest.fixture
+def built(tiny: Project, tmp_path: Path) -> Project:
+    """A copy of the built experiment in which every file has a new time."""
+    return tiny.duplicate(tmp_path / "copy")
+
+
+def evaluation(students: int, trained: bool = True) -> dict[str, int]:
+    jobs = {"rerank_candidates": students, "measure_runs": students, "write_cell": students}
+    return {**({"train_student": students} if trained else {}), **jobs}
+
+
+def test_a_copy_with_new_times_has_nothing_to_do(built: Project) -> None:
+    assert built.planned() == {}
+
+
+def test_touching_everything_reruns_nothing(built: Project) -> None:
+    for path in sorted(built.folder.rglob("*")):
+        # Results in path order: some inputs end up newer than what was made from them, as an rsync would leave them.
+        if ".snakemake" not in path.parts:
+            os.utime(path)
+    assert built.planned() == {}
+
+
+def test_editing_a_loss_reruns_its_students(built: Project) -> None:
+    built.edit("workflow_scripts/ranking/losses/marginmse.py", '"""', '"""Edited. ')
+    assert built.planned() == {**evaluation(4), **TABLES}
+
+
+def test_editing_a_sampler_reruns_what_it_mined(built: Project) -> None:
+    built.edit("workflow_scripts/ranking/samplers/crossencoder.py", '"""', '"""Edited. ')
+    assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TABLES}
+
+
+def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project) -> None:
+    losses, samplers = (built.folder / "workflow_scripts" / "ranking" / kind for kind in ("losses", "samplers"))
+    shutil.copy(losses / "marginmse.py", losses / "mine.py")
+    shutil.copy(samplers / "bm25.py", samplers / "mine.py")
+    built.edit("tests/config/tiny.yaml", "losses:\n", "losses:\n  mine: {function: mine}\n")
+    sampler = "  mine: {function: mine, systems: [bm25], pools: [positives, bm25], options: {pool: 9, depth: 30}}\n"
+    built.edit("tests/config/tiny.yaml", "samplers:\n", "samplers:\n" + sampler)
+    # Only the new cells: 2 students x (the new loss with 3 samplers + the 2 old losses with the new sampler).
+    assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(10), **TABLES}
+
+
+def test_editing_the_table_trains_nothing(built: Project) -> None:
+    built.edit("workflow_scripts/make_main_table.py", '"""', '"""Edited. ')
+    assert built.planned() == {"make_main_table": 1}
+
+
+def test_swapping_two_values_reruns(built: Project) -> None:
+    built.edit("tests/config/tiny.yaml", "bi-encoder, backbone: mini, learning_rate: 0.002", "BE, learning_rate: 0.003")
+    built.edit(
+        "tests/config/tiny.yaml", "cross-encoder, backbone: mini, learning_rate: 0.003", "CE, learning_rate: 0.002"
+    )
+    built.edit("tests/config/tiny.yaml", "BE", "bi-encoder, backbone: mini")
+    built.edit("tests/config/tiny.yaml", "CE", "cross-encoder, backbone: mini")
+    assert built.planned() == {**evaluation(8), **TABLES}
+
+
+def test_reordering_a_mapping_reruns_nothing(built: Project) -> None:
+    built.edit("tests/config/tiny.yaml", "{pool: 20, depth: 30}", "{depth: 30, pool: 20}")
+    assert built.planned() == {}
+
+
+def test_deleting_a_run_reruns_one_evaluation(built: Project) -> None:
+    run = built.folder / "results/tiny/runs/ce/marginmse.bm25.base/seed0/demo.run.gz"
+    before = run.read_bytes()
+    run.unlink()
+    assert built.planned() == {**evaluation(1, trained=False), **TABLES}
+    built.build(CELL)
+    assert run.read_bytes() == before
+
+
+def test_removing_a_student_reruns_its_training_and_evaluation_for_its_cell(built: Project) -> None:
+    cell = (built.folder / CELL).read_bytes()
+    shutil.rmtree(built.folder / STUDENT)
+    shutil.rmtree(built.folder / STUDENT.replace("ce/", "be/"))
+    assert built.planned(CELL) == evaluation(1)
+    built.build(CELL)
+    # On the same machine a retrained student is the same student.
+    assert (built.folder / CELL).read_bytes() == cell
+    assert built.planned(CELL) == {}

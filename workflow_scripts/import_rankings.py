@@ -1,0 +1,136 @@
+"""Read a published file of mined hard negatives as rankings: ``ranking.parquet`` of all its systems.
+
+The file is SentenceTransformers' for MS MARCO, gzipped JSON lines, a query a line:
+``{"qid": 1, "pos": [2], "neg": {"bm25": [3, 4], "another-system": [5]}}``, each system's passages best first. The
+entry of a passage is its number, or an object with the number as ``pid`` (another published edition of the file).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
+
+CHUNK_QUERIES = 2_000
+PROGRESS_S = 10
+NONE = -1
+
+
+def import_rankings(spec: Mapping, file: str | Path, collection: str | Path, output: str | Path) -> None:
+    """Write the top ``depth`` of each of ``spec["systems"]`` for the queries of ``collection``; no scores are known.
+
+    ``file`` is the manifest of a downloaded file. Queries of the file that the collection lacks are passed over.
+    Counts ``queries``, ``queries_without_results`` (of the collection, in no line of the file), ``hits`` and
+    ``duplicates`` (passages that a system lists again for a query, left out). Lists lie in a scratch file of
+    systems x queries x depth numbers of 4 bytes; reading JSON bounds the time.
+    """
+    systems, depth = _check_spec(spec)
+    source = Artifact(file)
+    if len(source.manifest["files"]) != 1:
+        raise InputError(f"{file} has {len(source.manifest['files'])} files: name the manifest of one download")
+    path = source.file(next(iter(source.manifest["files"])))
+    queries = pq.read_table(Artifact(collection).file("queries.parquet"), columns=["query_id"])["query_id"].to_pylist()
+    with ArtifactWriter(output, spec=spec, inputs={"file": file, "collection": collection}) as writer:
+        scratch = writer.path("lists.scratch")
+        lists = np.memmap(scratch, np.int32, "w+", shape=(len(systems), len(queries), depth))
+        lists[:] = NONE
+        counts = _read_lists(path, systems, queries, lists)
+        with RankingWriter(writer.path(RANKING_FILE)) as ranking:
+            for system in sorted(systems):
+                _write_lists(ranking, system, queries, lists[systems.index(system)])
+        counts["hits"] = int(sum((ranked != NONE).sum() for ranked in lists))
+        del lists
+        scratch.unlink()
+        writer.counts |= {"queries": len(queries), **counts}
+
+
+def _check_spec(spec: Mapping) -> tuple[list[str], int]:
+    if set(spec) != {"systems", "depth"}:
+        raise InputError(f"the spec of import_rankings has exactly systems and depth: got {', '.join(sorted(spec))}")
+    systems, depth = spec["systems"], spec["depth"]
+    if not isinstance(systems, list) or not systems or len(set(systems)) != len(systems):
+        raise InputError(f"systems is {systems!r}, not a list of different names")
+    for system in systems:
+        check_system(system)
+    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+        raise InputError(f"depth is {depth!r}, not a whole number from 1 up")
+    return systems, depth
+
+
+def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.ndarray) -> dict[str, int]:
+    """Fill ``lists``  # (systems, queries, depth) passage numbers, best first."""
+    rows = {query_id: row for row, query_id in enumerate(queries)}
+    met: set[str] = set()
+    counts: Counter = Counter(duplicates=0)
+    done = np.zeros(len(queries), bool)
+    told = time.monotonic()
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                record = json.loads(line)
+                row, negatives = rows.get(str(record["qid"])), record["neg"]
+                met.update(negatives)
+                if row is None:
+                    continue
+                if done[row]:
+                    raise InputError(f"{path}, line {number} lists query {record['qid']} again")
+                done[row] = True
+                for place, system in enumerate(systems):
+                    passages = [_passage(entry) for entry in negatives.get(system, ())]
+                    ranked = list(dict.fromkeys(passages))
+                    counts["duplicates"] += len(passages) - len(ranked)
+                    ranked = ranked[: lists.shape[2]]
+                    lists[place, row, : len(ranked)] = ranked
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise InputError(
+                    f"{path}, line {number} is not a query with its negatives ({type(error).__name__}: {error})"
+                ) from None
+            if time.monotonic() - told > PROGRESS_S:
+                told = time.monotonic()
+                print(f"{number:,} lines read", file=sys.stderr, flush=True)
+    for system in systems:
+        if system not in met:
+            raise InputError(f"{path} has no system {system!r}: it has {', '.join(sorted(met)) or 'none'}")
+    counts["queries_without_results"] = int((~done).sum())
+    return dict(counts)
+
+
+def _passage(entry: object) -> int:
+    passage = entry["pid"] if isinstance(entry, dict) else entry
+    if not isinstance(passage, int) or isinstance(passage, bool) or passage < 0:
+        raise ValueError(f"{passage!r} is no passage number")
+    return passage
+
+
+def _write_lists(ranking: RankingWriter, system: str, queries: list[str], lists: np.ndarray) -> None:
+    """Write one system's lists  # (queries, depth), a row group every CHUNK_QUERIES queries."""
+    for start in range(0, len(queries), CHUNK_QUERIES):
+        chunk = lists[start : start + CHUNK_QUERIES]
+        for query_id, row in zip(queries[start : start + CHUNK_QUERIES], chunk, strict=True):
+            ranking.add(system, query_id, [str(passage) for passage in row[row != NONE].tolist()], None)
+        ranking.flush()
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--file", required=True, help="manifest of the downloaded file")
+    parser.add_argument("--collection", required=True, help="manifest of the training collection")
+    parser.add_argument("--output", required=True, help="manifest to write")
+    import_rankings(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

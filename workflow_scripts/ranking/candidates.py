@@ -1,0 +1,153 @@
+"""What a sampler draws from: one query's candidates, the corpus's document ids, and the drawing itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from workflow_scripts.storage.artifacts import Artifact, InputError
+
+
+class Negative(NamedTuple):
+    """A document drawn (or to be drawn) for a query, and where it comes from.
+
+    ``source`` is the ranking system that lists it, "corpus" or "fill"; ``rank`` and ``score`` are that system's.
+    ``probability`` is the chance with which the document was to be among the query's negatives, given its pool.
+    """
+
+    doc_id: str
+    source: str
+    rank: int | None = None
+    score: float | None = None
+    probability: float | None = None
+
+
+class DocumentIds:
+    """The corpus's document ids, sorted, as one byte array: 9 million short ids take some 60 MB."""
+
+    def __init__(self, ids: np.ndarray) -> None:
+        self.ids = ids  # (documents,) 'S'
+
+    @classmethod
+    def read(cls, corpus: str | Path) -> DocumentIds:
+        """Read them from a corpus artifact, and no text with them."""
+        file = pq.ParquetFile(Artifact(corpus).file("documents.parquet"))
+        batches = [batch.column(0) for batch in file.iter_batches(columns=["doc_id"])]
+        width = max((pc.max(pc.binary_length(batch)).as_py() for batch in batches), default=1)
+        ids, start = np.empty(file.metadata.num_rows, f"S{width}"), 0
+        for batch in batches:
+            ids[start : start + len(batch)] = [doc_id.encode() for doc_id in batch.to_pylist()]
+            start += len(batch)
+        if (ids[1:] <= ids[:-1]).any():
+            raise InputError(f"the documents of {corpus} are not sorted by doc_id: make the corpus again")
+        return cls(ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, place: int) -> str:
+        return self.ids[place].decode()
+
+    def places(self, doc_ids: Sequence[str]) -> np.ndarray:
+        """Place of each id in the corpus; :class:`InputError` names one that is not there."""
+        wanted = np.array([doc_id.encode() for doc_id in doc_ids], dtype="S")
+        places = np.searchsorted(self.ids, wanted)
+        missing = self.ids[np.minimum(places, len(self.ids) - 1)] != wanted
+        if missing.any():
+            raise InputError(f"document {doc_ids[missing.argmax()]} is not in the corpus: name the corpus it is from")
+        return places
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """One query's candidates.
+
+    ``rankings`` maps a system to (document ids, scores or Nones), best first, in the config's order; ``teacher`` maps
+    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler tells.
+    """
+
+    query_id: str
+    positives: frozenset[str]
+    rankings: Mapping[str, tuple[Sequence[str], Sequence[float | None]]]
+    teacher: Mapping[str, float] | None
+    corpus: DocumentIds
+    counts: Counter = field(default_factory=Counter)
+
+    def listed(self, system: str | None, depth: int) -> list[Negative]:
+        """The system's top ``depth``, positives and all; ``system`` None stands for the only one there is."""
+        if system is None and len(self.rankings) == 1:
+            system = next(iter(self.rankings))
+        if system not in self.rankings:
+            known = ", ".join(self.rankings)
+            raise InputError(f"no ranking of {system!r}: set the option 'system' to one of {known}")
+        documents, scores = (values[:depth] for values in self.rankings[system])
+        return [
+            Negative(document, system, rank, score)
+            for rank, (document, score) in enumerate(zip(documents, scores, strict=True), 1)
+        ]
+
+    def teacher_score(self, doc_id: str) -> float:
+        """The teacher's score of a document; :class:`InputError` names the pair where it is missing or NaN."""
+        score = None if self.teacher is None else self.teacher.get(doc_id)
+        if score is None or score != score:
+            raise InputError(
+                f"the teacher has no score for query {self.query_id}, document {doc_id}: score a deeper pool"
+            )
+        return score
+
+
+def draw(
+    query: Candidates, pool: Sequence[Negative], count: int, rng: np.random.Generator, excluded: Collection[str] = ()
+) -> list[Negative]:
+    """Draw ``count`` of ``pool`` uniformly without replacement; random documents fill what the pool lacks.
+
+    The order is random too. The pool holds no positive; ``excluded`` are documents that the fill must not bring back
+    besides. A pool document's probability is count / len(pool), at most 1.
+    """
+    taken = min(count, len(pool))
+    chance = taken / len(pool) if pool else 0.0
+    chosen = [pool[place]._replace(probability=chance) for place in rng.choice(len(pool), taken, replace=False)]
+    if taken == count:
+        return chosen
+    excluded = {*excluded, *query.positives, *(negative.doc_id for negative in chosen)}
+    return chosen + draw_documents(query, count - taken, rng, excluded, "fill")
+
+
+def draw_documents(
+    query: Candidates, count: int, rng: np.random.Generator, excluded: Collection[str], source: str
+) -> list[Negative]:
+    """Draw ``count`` documents uniformly from the corpus without ``excluded``, which are all documents of it.
+
+    By rejection: the work grows with ``count``, not with the corpus. Probability: count / documents eligible.
+    """
+    eligible = len(query.corpus) - len(excluded)
+    if eligible < count:
+        raise InputError(
+            f"query {query.query_id}: {count} random documents wanted, {eligible} eligible: draw fewer negatives"
+        )
+    found: dict[str, None] = {}
+    while len(found) < count:
+        for place in rng.integers(len(query.corpus), size=count - len(found)).tolist():
+            document = query.corpus[place]
+            if document not in excluded:
+                found.setdefault(document)
+    return [Negative(document, source, probability=count / eligible) for document in found]
+
+
+def without(listed: Iterable[Negative], documents: Collection[str]) -> list[Negative]:
+    """``listed`` less the ``documents``, in the same order."""
+    return [negative for negative in listed if negative.doc_id not in documents]
+
+
+def check_sizes(**sizes: object) -> None:
+    """Raise :class:`InputError` for an option that is no whole number from 1 up."""
+    for name, value in sizes.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(f"the sampler's option {name} is {value!r}, not a whole number from 1 up")

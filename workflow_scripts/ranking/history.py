@@ -1,0 +1,77 @@
+"""What training looked like, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.tables import write_table
+
+COLUMNS = {
+    "step": torch.int32,
+    "loss": torch.float32,
+    "gradient_norm": torch.float32,
+    "learning_rate": torch.float64,
+    "documents": torch.int64,
+}
+
+
+class History:
+    """Loss, gradient norm, learning rate and documents seen, by step.
+
+    What the device computed stays there until :meth:`flush`, so that no step waits for it.
+    """
+
+    def __init__(self, restored: Mapping[str, Tensor] | None = None) -> None:
+        self.columns: dict[str, list] = {name: restored[name].tolist() if restored else [] for name in COLUMNS}
+        self._pending: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
+
+    @property
+    def documents(self) -> int:
+        """Documents seen so far."""
+        return self.columns["documents"][-1] if self.columns["documents"] else 0
+
+    def add(self, loss: Tensor, gradient_norm: Tensor, learning_rate: float, documents: int) -> None:
+        """Note one step; ``documents`` are those of this step."""
+        self.columns["documents"].append(self.documents + documents)
+        self.columns["learning_rate"].append(learning_rate)
+        self.columns["step"].append(len(self.columns["step"]) + 1)
+        self._pending.append((loss, gradient_norm))
+
+    def flush(self) -> None:
+        """Fetch what is on the device; :class:`InputError` that names the first step whose loss is no number."""
+        if not self._pending:
+            return
+        fetched = torch.stack([torch.stack(pair) for pair in self._pending]).cpu()
+        self._pending.clear()
+        wrong = torch.nonzero(~torch.isfinite(fetched[:, 0]))
+        if len(wrong):
+            step = len(self.columns["loss"]) + int(wrong[0]) + 1
+            raise InputError(f"the loss is not a finite number at step {step}: lower the learning rate or use fp32")
+        self.columns["loss"] += fetched[:, 0].tolist()
+        self.columns["gradient_norm"] += fetched[:, 1].tolist()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The columns as tensors, for a checkpoint; nothing may be pending."""
+        return {name: torch.tensor(self.columns[name], dtype=kind) for name, kind in COLUMNS.items()}
+
+    def write(self, path: str | Path) -> None:
+        """Write history.parquet: step from 1, loss, gradient_norm (unclipped), learning_rate, documents seen so far."""
+        import pyarrow as pa
+
+        kinds = {
+            "step": pa.int32(),
+            "loss": pa.float32(),
+            "gradient_norm": pa.float32(),
+            "learning_rate": pa.float64(),
+            "documents": pa.int64(),
+        }
+        write_table(path, self.columns, pa.schema(list(kinds.items())))

@@ -1,0 +1,112 @@
+"""Rankers of any other architecture: the library's own forward over padded, length-sorted batches.
+
+Slower than the packed encoder (padding is computed, and every position of the last layer), but right for every encoder
+of Hugging Face transformers, which is imported here only.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.ranking.packing import PackedBatch, pack
+from workflow_scripts.ranking.tokens import Sequences
+from workflow_scripts.storage.artifacts import InputError, derive_seed
+
+PADDED_TOKENS = 4096
+
+
+class PaddedRanker(nn.Module):
+    """A cross-encoder or bi-encoder around a library model; the interface of :class:`~.models.Ranker`."""
+
+    def __init__(self, library: nn.Module, architecture: str) -> None:
+        super().__init__()
+        self.library, self.architecture = library, architecture
+        accepted = inspect.signature(library.forward).parameters
+        # The library builds a model of one token type with a table of one row.
+        self.segments = "token_type_ids" in accepted and getattr(library.config, "type_vocab_size", 0) > 1
+
+    @property
+    def config(self) -> dict:
+        return self.library.config.to_dict()
+
+    @property
+    def device(self) -> torch.device:
+        return self.library.device
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence that fits, special tokens included."""
+        return getattr(self.library.config, "max_position_embeddings", None) or sys.maxsize
+
+    def forward(self, sequences: Sequences | PackedBatch) -> Tensor:
+        """Scores (sequences,) or [CLS] embeddings (sequences, hidden), float32, in the input's order."""
+        batch = sequences if isinstance(sequences, PackedBatch) else pack(sequences, self.device)
+        results = torch.cat([self._padded(batch, *chunk) for chunk in _chunks(batch)])
+        return results if batch.inverse is None else results.index_select(0, batch.inverse)
+
+    def _padded(self, batch: PackedBatch, first: int, last: int, longest: int) -> Tensor:
+        if longest > self.longest:
+            raise InputError(
+                f"a sequence of {longest} tokens does not fit the model's {self.longest} positions: "
+                "lower the query's or the document's max_tokens"
+            )
+        offsets = batch.offsets[first : last + 1].long()
+        place = torch.arange(longest, device=offsets.device)
+        mask = place < offsets.diff()[:, None]  # (sequences, longest)
+        index = torch.where(mask, offsets[:-1, None] + place, offsets[:-1, None])
+        pad = getattr(self.library.config, "pad_token_id", None) or 0
+        inputs = {
+            "input_ids": torch.where(mask, batch.input_ids[index], pad).long(),
+            "attention_mask": mask.long(),
+        }
+        if self.segments:
+            inputs["token_type_ids"] = torch.where(mask, batch.token_type_ids[index], 0).long()
+        output = self.library(**inputs)
+        if self.architecture == "cross-encoder":
+            return output.logits.float().squeeze(-1)
+        return output.last_hidden_state[:, 0].float()
+
+
+def _chunks(batch: PackedBatch) -> Iterator[tuple[int, int, int]]:
+    """(first sequence, end, longest) of stretches of at most ``PADDED_TOKENS`` padded tokens, shortest first."""
+    lengths = [length for length, count in batch.runs for _ in range(count)]
+    first = 0
+    for place, length in enumerate(lengths):
+        if place > first and length * (place + 1 - first) > PADDED_TOKENS:
+            yield first, place, lengths[place - 1]
+            first = place
+    yield first, len(lengths), lengths[-1]
+
+
+def load_padded(
+    folder: str | Path, config: Mapping, architecture: str, *, initialise_seed: int, dropout: float | None
+) -> PaddedRanker:
+    """A ranker of an architecture that the packed encoder does not know; says so on stderr."""
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    print(
+        f"{folder}: {config['model_type']} models have no packed path; using padded, length-sorted batches",
+        file=sys.stderr,
+    )
+    options = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+    kind = AutoModel
+    if architecture == "cross-encoder":
+        kind = AutoModelForSequenceClassification
+        options |= {"num_labels": 1, "ignore_mismatched_sizes": True}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(initialise_seed, "initialise", architecture) % 2**63)
+        try:
+            library = kind.from_pretrained(folder, **options)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{folder} cannot be loaded as a {architecture}: {str(error).splitlines()[0]}") from None
+    if dropout is not None:
+        for module in library.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
+    return PaddedRanker(library, architecture).eval()
