@@ -27,28 +27,38 @@ def stratified_interval(
     (1 - confidence) / 2 and (1 + confidence) / 2 quantiles of theta (Efron and Tibshirani 1993, chapter 13).
 
     ``values``: collection to x_c  # (measures, queries). Returns the lower and upper ends  # (measures,). The draws
-    depend on (seed, collection) only, so every measure and every cell sees the same resamples of a collection. Bound
-    by memory traffic: samples x queries x measures gathered values.
+    depend on (seed, collection) only, so every measure and every cell sees the same resamples of a collection.
     """
-    if samples < 1 or not 0 < confidence < 1:
-        raise InputError(f"the bootstrap needs samples >= 1 and 0 < confidence < 1, not {samples} and {confidence}")
     theta: np.ndarray | float = 0.0  # (measures, samples)
     for collection in sorted(values):
-        theta = theta + weights[collection] * _replicates(values[collection], samples, seed, collection)
+        theta = theta + weights[collection] * resampled_means(values[collection], samples, seed, collection)
+    return percentile_interval(theta, confidence)
+
+
+def percentile_interval(theta: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Quantiles (1 - confidence) / 2 and (1 + confidence) / 2 of replicates ``theta``  # (..., samples) -> # (...)."""
+    if not 0 < confidence < 1:
+        raise InputError(f"an interval needs 0 < confidence < 1, not {confidence}")
     tail = (1 - confidence) / 2
-    low, high = np.quantile(theta, [tail, 1 - tail], axis=1)
+    low, high = np.quantile(theta, [tail, 1 - tail], axis=-1)
     return low, high
 
 
-def _replicates(x: np.ndarray, samples: int, seed: int, collection: str) -> np.ndarray:
-    """Means of ``samples`` resamples of the queries; ``x``  # (measures, queries) -> # (measures, samples)."""
+def resampled_means(x: np.ndarray, samples: int, seed: int, collection: str) -> np.ndarray:
+    """Means of ``samples`` resamples of a collection's queries; ``x``  # (rows, queries) -> # (rows, samples).
+
+    Counts how often each query is drawn and multiplies: every row sees the same draws. Bound by that product,
+    rows x queries x samples, once rows are many, else by the drawing.
+    """
+    if samples < 1:
+        raise InputError(f"the bootstrap needs samples >= 1, not {samples}")
     generator = np.random.default_rng(derive_seed(seed, "bootstrap", collection))
     queries = x.shape[1]
     means = np.empty((x.shape[0], samples))
     block = max(1, _BLOCK // queries)
     for start in range(0, samples, block):
-        stop = min(start + block, samples)
-        draws = generator.integers(0, queries, size=(stop - start, queries))  # (block, queries)
-        for row, measure in zip(means, x, strict=True):
-            row[start:stop] = measure[draws].mean(axis=1)
+        size = min(block, samples - start)
+        draws = generator.integers(0, queries, size=(size, queries)) + queries * np.arange(size)[:, None]
+        counts = np.bincount(draws.ravel(), minlength=size * queries).reshape(size, queries)
+        means[:, start : start + size] = x @ counts.T / queries
     return means

@@ -202,7 +202,7 @@ def saved_config(config: Mapping, architecture: str, *, one_label: bool) -> dict
     return saved
 
 
-def write_sentence_transformers(folder: Path, architecture: str, config: Mapping, max_tokens: int) -> None:
+def write_sentence_transformers(folder: Path, architecture: str, *, hidden_size: int, max_tokens: int) -> None:
     """The files by which sentence-transformers knows a model: its modules, pooling, similarity, longest input."""
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
     if architecture == "cross-encoder":
@@ -217,6 +217,5 @@ def write_sentence_transformers(folder: Path, architecture: str, config: Mapping
     )
     (folder / "1_Pooling").mkdir(exist_ok=True)
     pooling = {f"pooling_mode_{mode}": mode == "cls_token" for mode in ("cls_token", "mean_tokens", "max_tokens")}
-    width = config.get("hidden_size") or config.get("dim")
-    write_json(folder / "1_Pooling" / CONFIG, pooling | {"word_embedding_dimension": width})
+    write_json(folder / "1_Pooling" / CONFIG, pooling | {"word_embedding_dimension": hidden_size})
     write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "dot"})

@@ -14,7 +14,6 @@ from torch import Tensor
 from workflow_scripts.ranking.groups import Groups
 from workflow_scripts.ranking.packing import PackedBatch, pack
 from workflow_scripts.ranking.tokens import Sequences, TokenStore, pair_sequences, single_sequences
-from workflow_scripts.storage.artifacts import InputError
 
 AHEAD = 4
 
@@ -32,8 +31,8 @@ class Batch:
     groups: int
     docs: int
 
-    def combine(self, output: Tensor) -> Tensor:
-        """Scores from the model's output: as they are, or the products of query and document embeddings."""
+    def scores(self, output: Tensor) -> Tensor:
+        """Scores (groups, docs) from the model's output: as it is, or products of query and document embeddings."""
         if output.dim() == 1:
             return output.view(self.groups, self.docs)
         query, documents = output.split([self.groups, self.groups * self.docs])
@@ -91,16 +90,13 @@ class GroupBatches:
             )
         )
 
-    def check_lengths(self, longest: int) -> None:
-        """:class:`InputError` where the stores' longest texts do not fit a model of ``longest`` positions."""
+    def longest(self) -> int:
+        """Tokens of the longest sequence that the stores can give, special tokens included."""
         query = min(self.max_query, self.queries.artifact.counts["longest"])
         document = min(self.max_document, self.documents.artifact.counts["longest"])
-        needed = query + document + 2 + self.queries.separators if self.pairs else max(query, document) + 2
-        if needed > longest:
-            raise InputError(
-                f"queries of {query} and documents of {document} tokens make sequences of {needed}, the model has "
-                f"{longest} positions: lower max_tokens"
-            )
+        if self.pairs:
+            return query + document + 2 + self.queries.separators
+        return max(query, document) + 2
 
 
 def in_turn(make: Callable[[int], Batch], start: int, stop: int, *, ahead: bool) -> Iterator[Batch]:

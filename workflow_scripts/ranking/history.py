@@ -39,7 +39,7 @@ class History:
         """Documents seen so far."""
         return self.columns["documents"][-1] if self.columns["documents"] else 0
 
-    def add(self, loss: Tensor, gradient_norm: Tensor, learning_rate: float, documents: int) -> None:
+    def add(self, loss: Tensor, gradient_norm: Tensor, documents: int, learning_rate: float) -> None:
         """Note one step; ``documents`` are those of this step."""
         self.columns["documents"].append(self.documents + documents)
         self.columns["learning_rate"].append(learning_rate)

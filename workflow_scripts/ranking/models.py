@@ -45,6 +45,11 @@ class Ranker(nn.Module):
         return next(self.parameters()).device
 
     @property
+    def hidden_size(self) -> int:
+        """Width of an embedding."""
+        return self.shape.hidden
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest sequence that fits, special tokens included."""
         return self.shape.longest
@@ -210,4 +215,6 @@ def save_ranker(
         model.library.save_pretrained(folder)
     backbones.write_json(folder / backbones.CONFIG, backbones.saved_config(model.config, architecture, one_label=cross))
     backbones.copy_tokenizer(tokenizer_folder, folder)
-    backbones.write_sentence_transformers(folder, model.architecture, model.config, max_tokens or model.longest)
+    backbones.write_sentence_transformers(
+        folder, model.architecture, hidden_size=model.hidden_size, max_tokens=max_tokens or model.longest
+    )

@@ -10,6 +10,7 @@ four seconds off the start of every training and scoring process.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -299,6 +300,7 @@ def _attend_padded(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout:
     return mixed.transpose(1, 2).reshape(rows * longest, *q.shape[1:]).index_select(0, slots)
 
 
+@functools.cache
 def _varlen_kernel():
     """torch's variable-length attention (from 2.10, CUDA), or None."""
     try:

@@ -18,7 +18,7 @@ from workflow_scripts.ranking.packing import PackedBatch, pack
 from workflow_scripts.ranking.tokens import Sequences
 from workflow_scripts.storage.artifacts import InputError, derive_seed
 
-PADDED_TOKENS = 4096
+PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
 
 
 class PaddedRanker(nn.Module):
@@ -40,6 +40,11 @@ class PaddedRanker(nn.Module):
         return self.library.device
 
     @property
+    def hidden_size(self) -> int:
+        """Width of an embedding."""
+        return self.library.config.hidden_size
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest sequence that fits, special tokens included."""
         return getattr(self.library.config, "max_position_embeddings", None) or sys.maxsize
@@ -47,7 +52,7 @@ class PaddedRanker(nn.Module):
     def forward(self, sequences: Sequences | PackedBatch) -> Tensor:
         """Scores (sequences,) or [CLS] embeddings (sequences, hidden), float32, in the input's order."""
         batch = sequences if isinstance(sequences, PackedBatch) else pack(sequences, self.device)
-        results = torch.cat([self._padded(batch, *chunk) for chunk in _chunks(batch)])
+        results = torch.cat([self._padded(batch, *chunk) for chunk in _chunks(batch, PADDED_TOKENS[self.device.type])])
         return results if batch.inverse is None else results.index_select(0, batch.inverse)
 
     def _padded(self, batch: PackedBatch, first: int, last: int, longest: int) -> Tensor:
@@ -73,12 +78,12 @@ class PaddedRanker(nn.Module):
         return output.last_hidden_state[:, 0].float()
 
 
-def _chunks(batch: PackedBatch) -> Iterator[tuple[int, int, int]]:
-    """(first sequence, end, longest) of stretches of at most ``PADDED_TOKENS`` padded tokens, shortest first."""
+def _chunks(batch: PackedBatch, budget: int) -> Iterator[tuple[int, int, int]]:
+    """(first sequence, end, longest) of stretches of at most ``budget`` padded tokens, shortest first."""
     lengths = [length for length, count in batch.runs for _ in range(count)]
     first = 0
     for place, length in enumerate(lengths):
-        if place > first and length * (place + 1 - first) > PADDED_TOKENS:
+        if place > first and length * (place + 1 - first) > budget:
             yield first, place, lengths[place - 1]
             first = place
     yield first, len(lengths), lengths[-1]

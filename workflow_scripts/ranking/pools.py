@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.ranking.tokens import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact, InputError, sha256
 from workflow_scripts.storage.rankings import RANKING_FILE
 
 SCORES_FILE = "scores.parquet"
@@ -71,20 +71,16 @@ def look_up(wanted: np.ndarray, pools: Sequence[str | Path], codes: PairCodes) -
     Bounded by reading the pools; memory holds ``wanted`` and one part of a pool.
     """
     scores = np.full(len(wanted), np.nan, np.float32)
-    for pool in pools:
+    for pool in pools if len(wanted) else ():
         for found, values in read_pool(pool, codes):
-            places = np.searchsorted(wanted, found)
-            places[places == len(wanted)] = 0
-            hit = (wanted[places] == found) if len(wanted) else np.zeros(len(found), bool)
-            fresh = hit & np.isnan(scores[places]) if len(wanted) else hit
+            places = np.searchsorted(wanted, found).clip(max=len(wanted) - 1)
+            fresh = (wanted[places] == found) & np.isnan(scores[places])
             scores[places[fresh]] = values[fresh]
     return scores
 
 
 def check_teacher(model: str | Path, pools: Sequence[str | Path]) -> None:
     """Raise :class:`InputError` unless every pool was scored by the model of this manifest."""
-    from workflow_scripts.storage.artifacts import sha256
-
     checksum = sha256(Path(model))
     for pool in pools:
         if Artifact(pool).manifest["inputs"].get("model", {}).get("sha256") != checksum:

@@ -91,7 +91,7 @@ def score_pairs(
     score = _score_cross if model.architecture == "cross-encoder" else _score_bi
     budget = token_budget or TOKEN_BUDGET[model.device.type]
     limit = max_document or documents.cut_at
-    step = CHUNK_PAIRS if score is _score_cross else max(1, EMBEDDING_BYTES // (4 * model.config["hidden_size"]))
+    step = CHUNK_PAIRS if score is _score_cross else max(1, EMBEDDING_BYTES // (4 * model.hidden_size))
     scores = np.empty(len(query_rows), np.float32)
     for first in range(0, len(query_rows), step):
         chunk = slice(first, first + step)
@@ -216,7 +216,7 @@ class Progress:
             self.total = _sum_lengths(queries, query_rows, documents, document_rows, limit)
         else:
             self.total = sum(
-                int(np.minimum(store.lengths[np.unique(rows)], cut).sum())
+                int((np.minimum(store.lengths[np.unique(rows)], cut) + 2).sum())
                 for store, rows, cut in ((queries, query_rows, queries.cut_at), (documents, document_rows, limit))
             )
         self.name, self.done, self.start, self.told = name, 0, time.monotonic(), time.monotonic()
@@ -231,9 +231,10 @@ class Progress:
         now = time.monotonic()
         if now - self.told > PROGRESS_S:
             self.told, spent = now, now - self.start
-            left = spent * (self.total - self.done) / self.done
-            share, rate = self.done / self.total, self.done / spent
-            self._say(f"{share:.0%} done, {rate:,.0f} tokens/s, {max(left, 0):,.0f} s to go")
+            # Texts that two parts of a large bi-encoder job share are encoded again: never more than all is said.
+            share = min(1.0, self.done / self.total)
+            left = spent * (1 - share) / share
+            self._say(f"{share:.0%} done, {self.done / spent:,.0f} tokens/s, {left:,.0f} s to go")
 
     def _say(self, text: str) -> None:
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)

@@ -16,9 +16,9 @@ class Settings:
 
     ``name``: the model's, for its card; ``documents``: the budget, documents seen over the whole training, each time
     counted; ``warmup``: share of the steps; ``dropout``: None for the backbone's own; ``seeds``: ``initialisation``
-    (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for
-    the token stores' own;
-    ``checkpoint_minutes``, ``checkpoint_steps``: how often the state is saved; ``card``: more lines for the model card.
+    (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
+    stores' own; ``checkpoint_minutes``, ``checkpoint_steps``: how often the state is saved; ``card``: more lines for
+    the model card.
     """
 
     name: str
@@ -63,9 +63,10 @@ class Settings:
             raise InputError(f"warmup is {self.warmup}: it is a share of the steps, from 0 to 1")
         if self.precision not in (*PRECISIONS, "auto"):
             raise InputError(f"there is no precision {self.precision!r}: use auto, {', '.join(PRECISIONS)}")
-        for name, wanted in (("seeds", {"initialisation", "order"}), ("max_tokens", {"query", "document"})):
-            if set(getattr(self, name)) != wanted:
-                raise InputError(f"{name} has {', '.join(sorted(getattr(self, name)))}: give {' and '.join(wanted)}")
+        for name, wanted in (("seeds", ["initialisation", "order"]), ("max_tokens", ["document", "query"])):
+            value = getattr(self, name)
+            if value is not None and sorted(value) != wanted:
+                raise InputError(f"{name} has {', '.join(sorted(value))}: give {' and '.join(wanted)}")
         if set(self.loss) - {"options"} != {"function"}:
             raise InputError(f"loss has {', '.join(sorted(self.loss))}: give function and, where wanted, options")
 

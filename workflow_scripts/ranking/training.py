@@ -6,18 +6,20 @@ of one that was not.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from workflow_scripts.ranking.batches import GroupBatches, in_turn
+from workflow_scripts.ranking.batches import Batch, GroupBatches, in_turn
 from workflow_scripts.ranking.checkpoints import Checkpoints, fingerprint
 from workflow_scripts.ranking.groups import group_order, read_groups
 from workflow_scripts.ranking.history import History
@@ -58,36 +60,19 @@ def fit(
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
-    restored = checkpoints.load(model, optimiser)
-    start = restored.step if restored else 0
-    if restored:
-        scaler.load_state_dict(restored.scaler)
-        print(f"resumed after step {start}", file=sys.stderr, flush=True)
-    history = History(restored.history if restored else None)
-    clock = _Clock(settings, steps, start)
+    start, history = _resume(model, optimiser, scaler, checkpoints)
+    clock = _Clock(settings, start)
     stream = in_turn(batches, start * accumulation, steps * accumulation, ahead=device != "cpu")
-    with _termination() as terminated:
+    with _termination() as terminated, contextlib.closing(stream):
         for step in range(start, steps):
             optimiser.learning_rate = learning_rate_at(
                 step, steps=steps, peak=settings.learning_rate, warmup=settings.warmup
             )
             torch.manual_seed(derive_seed(settings.seeds["order"], "dropout", step))
-            optimiser.zero_grad()
-            total, documents = torch.zeros((), device=device), 0
-            for _ in range(accumulation):
-                batch = next(stream)
-                with torch.autocast(device, dtype=DTYPES[precision], enabled=precision != "fp32"):
-                    output = model(batch.sequences)
-                scores = batch.combine(output)
-                value = loss(scores, batch.teacher) / accumulation
-                scaler.scale(value).backward()
-                total += value.detach()
-                documents += scores.numel()
-            scaler.unscale_(optimiser)
-            norm = optimiser.clip()
-            scaler.step(optimiser)
-            scaler.update()
-            history.add(total, norm.detach(), optimiser.learning_rate, documents)
+            some = itertools.islice(stream, accumulation)
+            history.add(
+                *_step(model, loss, some, optimiser, scaler, accumulation, DTYPES[precision]), optimiser.learning_rate
+            )
             clock.tell(history)
             if terminated or clock.checkpoint_is_due(step + 1):
                 history.flush()
@@ -101,11 +86,53 @@ def fit(
     return history
 
 
+def _resume(
+    model: Ranker, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
+) -> tuple[int, History]:
+    """Steps that a checkpoint has behind it, and their history; 0 and none without one."""
+    restored = checkpoints.load(model, optimiser)
+    if restored is None:
+        return 0, History()
+    scaler.load_state_dict(restored.scaler)
+    print(f"resumed after step {restored.step}", file=sys.stderr, flush=True)
+    return restored.step, History(restored.history)
+
+
+def _step(
+    model: Ranker,
+    loss: Loss,
+    batches: Iterable[Batch],
+    optimiser: AdamW,
+    scaler: torch.amp.GradScaler,
+    accumulation: int,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, int]:
+    """One optimiser step; returns the mean loss, the gradient's norm before clipping and the documents seen.
+
+    The losses average over groups, so equally large batches accumulate to the gradient of one large batch.
+    """
+    optimiser.zero_grad()
+    total, documents = torch.zeros((), device=model.device), 0
+    for batch in batches:
+        with torch.autocast(model.device.type, dtype=dtype, enabled=dtype != torch.float32):
+            output = model(batch.sequences)
+        scores = batch.scores(output)
+        value = loss(scores, batch.teacher) / accumulation
+        scaler.scale(value).backward()
+        total += value.detach()
+        documents += scores.numel()
+    scaler.unscale_(optimiser)
+    norm = optimiser.clip()
+    scaler.step(optimiser)
+    scaler.update()
+    return total, norm.detach(), documents
+
+
 class _Clock:
     """When to fetch the history, print a line, write a checkpoint."""
 
-    def __init__(self, settings: Settings, steps: int, start: int) -> None:
-        self.settings, self.steps, self.start = settings, steps, start
+    def __init__(self, settings: Settings, start: int) -> None:
+        self.settings, self.steps, self.start = settings, settings.steps, start
         self.began = self.said = self.saved = time.monotonic()
 
     def tell(self, history: History) -> None:
@@ -130,7 +157,7 @@ class _Clock:
         return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def _termination() -> Iterator[list]:
     """A list that is filled when SIGTERM (a time limit, a pre-emption) comes: the loop ends after the step at hand."""
     told: list = []
@@ -177,12 +204,10 @@ def train_ranker(
         )
         history = fit(model, loss, batches, settings, checkpoints, device)
         folder = artifact.path("config.json").parent
-        longest = settings.max_tokens["query"] + settings.max_tokens["document"] + 3
-        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=min(longest, model.longest))
+        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
         history.write(artifact.path("history.parquet"))
-        write_model_card(
-            artifact.path("README.md"), settings, inputs, history, choose_precision(settings.precision, device)
-        )
+        precision = choose_precision(settings.precision, device)
+        write_model_card(artifact.path("README.md"), settings, inputs, history, precision)
         artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
     checkpoints.remove()
 
@@ -209,10 +234,14 @@ def _open(settings: Settings, inputs: Mapping[str, str | Path], device: str) -> 
         documents,
         order=group_order(len(groups), needed, settings.seeds["order"]),
         batch_groups=settings.batch_groups,
-        max_tokens=settings.max_tokens,
+        max_tokens=settings.max_tokens or {"query": queries.cut_at, "document": documents.cut_at},
         device=device,
     )
-    batches.check_lengths(model.longest)
+    if batches.longest() > model.longest:
+        raise InputError(
+            f"queries and documents make sequences of up to {batches.longest()} tokens, the model has {model.longest} "
+            "positions: lower max_tokens"
+        )
     return model, batches
 
 

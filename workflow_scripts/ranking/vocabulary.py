@@ -62,14 +62,17 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, positions: int) -> Non
 
 
 def _wordpieces(words: Counter[str], ordered: Sequence[str], size: int) -> dict[str, int]:
-    """Learn a WordPiece vocabulary; the words come sorted, so that the same text gives the same pieces."""
+    """Learn a WordPiece vocabulary: byte-pair merges of the most frequent pair of pieces, counted by word."""
     from tokenizers import Tokenizer, models, trainers
 
+    # The trainer numbers inner characters as a hash table yields them and breaks ties by number, so that no two runs
+    # agree. Listed beforehand their numbers are given.
+    inner = sorted({f"##{character}" for word in ordered for character in word[1:]})
     learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=SPECIAL, show_progress=False, continuing_subword_prefix="##"
+        vocab_size=size, special_tokens=[*SPECIAL, *inner], show_progress=False, continuing_subword_prefix="##"
     )
-    # Without a pre-tokenizer each text is one word: counts weigh by repetition.
+    # Without a pre-tokenizer each text is one word: repetition is its count.
     learner.train_from_iterator((word for word in ordered for _ in range(words[word])), trainer)
     return learner.get_vocab()
 

@@ -1,0 +1,101 @@
+"""Lineage: the artifacts behind an artifact, by the inputs that the manifests record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from workflow_scripts.storage.artifacts import MANIFEST, Artifact
+
+# What an artifact is, by a file that only its kind holds; the first that fits.
+_KINDS = (
+    ("labels", "labels.parquet"),
+    ("groups", "groups.parquet"),
+    ("teacher scores", "scores.parquet"),
+    ("rankings", "ranking.parquet"),
+    ("corpora", "documents.parquet"),
+    ("collections", "queries.parquet"),
+    ("tokens", "tokens.npy"),
+    ("embeddings", "vectors.npy"),
+    ("metrics", "metrics.parquet"),
+    ("models", "history.parquet"),
+    ("backbones", "model.safetensors"),
+)
+STAGES = (
+    "downloads",
+    "corpora",
+    "collections",
+    "indexes",
+    "rankings",
+    "backbones",
+    "tokens",
+    "teachers",
+    "teacher scores",
+    "groups",
+    "labels",
+    "embeddings",
+    "students",
+    "runs",
+    "metrics",
+)
+"""Stages in the order in which they are made."""
+
+
+class Lineage:
+    """Artifacts by the path of their manifest, each opened once; paths are as the manifests record them."""
+
+    def __init__(self) -> None:
+        self._artifacts: dict[str, Artifact] = {}
+
+    def artifact(self, manifest: str | Path) -> Artifact:
+        """The artifact; :class:`InputError` where its manifest is missing."""
+        path = str(manifest)
+        if path not in self._artifacts:
+            self._artifacts[path] = Artifact(path)
+        return self._artifacts[path]
+
+    def parents(self, manifest: str | Path) -> list[str]:
+        """Manifests of the artifacts that this one was made from; source files, which have none, are left out."""
+        inputs = self.artifact(manifest).manifest["inputs"].values()
+        return [entry["path"] for entry in _entries(inputs) if Path(entry["path"]).name == MANIFEST]
+
+    def behind(self, manifests: Iterable[str | Path]) -> dict[str, Artifact]:
+        """``manifests`` and, transitively, everything they were made from, each once, what is made first first."""
+        found: dict[str, Artifact] = {}
+        waiting = [(str(path), False) for path in reversed(list(manifests))]
+        while waiting:
+            path, parents_done = waiting.pop()
+            if path in found:
+                continue
+            if parents_done:
+                found[path] = self.artifact(path)
+            else:
+                waiting.append((path, True))
+                waiting.extend((parent, False) for parent in reversed(self.parents(path)) if parent not in found)
+        return found
+
+
+def stage(artifact: Artifact) -> str:
+    """One of STAGES: by the files the artifact holds and, for a trained model, by what it was trained as."""
+    kind = next((kind for kind, name in _KINDS if name in artifact), None)
+    if kind == "models":
+        return "teachers" if artifact.spec.get("name", "").startswith("teacher/") else "students"
+    if kind is not None:
+        return kind
+    names = list(artifact.manifest["files"])
+    if names and all(name.endswith(".run.gz") for name in names):
+        return "runs"
+    return "indexes" if any(name.startswith("lucene/") for name in names) else "downloads"
+
+
+def stages(artifacts: Mapping[str, Artifact]) -> dict[str, list[Artifact]]:
+    """The artifacts of each stage that has any, in the order of STAGES."""
+    sorted_out: dict[str, list[Artifact]] = {name: [] for name in STAGES}
+    for artifact in artifacts.values():
+        sorted_out[stage(artifact)].append(artifact)
+    return {name: members for name, members in sorted_out.items() if members}
+
+
+def _entries(inputs: Iterable) -> Iterator[Mapping]:
+    for value in inputs:
+        yield from value if isinstance(value, list) else [value]

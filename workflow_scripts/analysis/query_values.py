@@ -1,0 +1,99 @@
+"""Per-query effectiveness of every ranker, complete or refused: what paired tests and intervals are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.analysis.effectiveness import KEYS
+from workflow_scripts.storage.artifacts import InputError
+
+Ranker = tuple[str, str, str, str]
+"""Student, loss, sampler, teacher; a reference has empty texts."""
+
+
+class QueryValues:
+    """The long table of metrics as arrays over queries, all rankers' in one order of a collection's queries.
+
+    Reads one row group at a time and keeps eight bytes a value. ``measures`` leaves out all others. Raises
+    :class:`InputError` for a query that one ranker was measured on and another not, and for a value given twice.
+    """
+
+    def __init__(self, path: str | Path, measures: Sequence[str] | None = None) -> None:
+        self._queries: dict[str, dict[str, int]] = {}
+        self._values: dict[tuple, np.ndarray] = {}
+        parts: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
+        for rows in _row_groups(path):
+            if measures is not None:
+                rows = rows[rows["measure"].isin(measures)]
+            names = [*KEYS, "collection", "measure"]
+            for (*ranker, seed, collection, measure), group in rows.groupby(names, observed=True, dropna=False):
+                places = self._queries.setdefault(collection, {})
+                index = np.array([places.setdefault(query, len(places)) for query in group["query_id"]], dtype=np.int64)
+                key = (*ranker, None if pd.isna(seed) else int(seed), collection, measure)
+                parts.setdefault(key, []).append((index, group["value"].to_numpy(dtype=float)))
+        for key in list(parts):
+            self._values[key] = self._joined(key, parts.pop(key))
+        if not self._values:
+            raise InputError(f"{path} holds none of {measures or 'any measure'}: measure some runs first")
+
+    def _joined(self, key: tuple, parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        places = self._queries[key[-2]]
+        values = np.full(len(places), np.nan)
+        for index, found in parts:
+            values[index] = found
+        if sum(len(index) for index, _ in parts) > len(places):
+            raise InputError(f"the metrics give {key[-1]} of {_name(key)} on {key[-2]} twice: make the table again")
+        if np.isnan(values).any():
+            query = list(places)[int(np.isnan(values).argmax())]
+            raise InputError(
+                f"{_name(key)} has no {key[-1]} for query {query} of {key[-2]}, others have: "
+                "measure all runs on the same judgements"
+            )
+        return values
+
+    def queries(self, collection: str) -> list[str]:
+        """Ids of a collection's queries, in the order of the arrays."""
+        return list(self._queries[collection])
+
+    def measures(self, collections: Sequence[str], order: Sequence[str]) -> list[str]:
+        """Measures of ``order`` that each of the collections has for some ranker."""
+        known = {key[-2:] for key in self._values}
+        return [measure for measure in order if all((name, measure) in known for name in collections)]
+
+    def seeds(self, ranker: Ranker) -> list[int | None]:
+        """Seeds that a ranker was measured with; ``[None]`` for one without seeds."""
+        seeds = {key[4] for key in self._values if key[:4] == tuple(ranker)}
+        if not seeds:
+            raise InputError(f"the metrics lack {_name(ranker)}: measure its run first")
+        return sorted(seeds, key=lambda seed: -1 if seed is None else seed)
+
+    def of(self, ranker: Ranker, seeds: Sequence[int | None], collection: str, measure: str) -> np.ndarray:
+        """Values of a ranker on each query, averaged over its seeds  # (queries,)."""
+        try:
+            return np.mean([self._values[(*ranker, seed, collection, measure)] for seed in seeds], axis=0)
+        except KeyError as error:
+            raise InputError(
+                f"the metrics lack {measure} of {_name(error.args[0])} on {collection}: measure that run first"
+            ) from None
+
+
+def _row_groups(path: str | Path):
+    columns = [*KEYS, "collection", "query_id", "measure", "value"]
+    try:
+        file = pq.ParquetFile(path)
+        for index in range(file.num_row_groups):
+            yield file.read_row_group(index, columns=columns).to_pandas()
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise InputError(f"{path} cannot be read as a table of metrics ({error}): make it again") from None
+
+
+def _name(key: Sequence) -> str:
+    return " ".join(
+        f"{name}={value}" for name, value in zip(KEYS, key, strict=False) if value is not None and value != ""
+    )

@@ -1,0 +1,118 @@
+"""Make the contamination table: test queries that training has seen, the same or nearly, as CSV, Markdown, LaTeX.
+
+Where a training pair came from is in the groups themselves, one row a pair: ``source`` (the system that listed it, or
+corpus, fill), its ``rank`` and ``score`` there, and the ``probability`` of its drawing. For one query of one sampler::
+
+    python -c "import pandas as pd; print(pd.read_parquet('results/demo/groups/bm25/seed0/groups.parquet',
+        filters=[('query_id', '==', 'd-train-00001')]))"
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.analysis.overlap import closest
+from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_formats import Cell, TextTable
+from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.tables import read_table
+
+COLUMNS = ("collection", "n_queries", "exact", "near", "exact_share", "near_share")
+PAIRS = ("collection", "query_id", "text", "train_query_id", "train_text", "jaccard", "exact")
+
+
+def make_contamination_table(
+    *,
+    spec: Mapping,
+    training: str | Path,
+    collections: Sequence[str],
+    tests: Sequence[str | Path],
+    csv: str | Path,
+    md: str | Path,
+    tex: str | Path,
+    pairs: str | Path,
+) -> pd.DataFrame:
+    """Write the table three times, the matching ``pairs`` once (CSV), and return the table's rows, one a collection.
+
+    ``exact``: test queries whose normalised text is a training query's; ``near``: further ones whose set of words has a
+    Jaccard similarity of at least ``spec["threshold"]`` to some training query's. ``tests``: manifests in the order of
+    ``collections``, which are ids.
+    """
+    if len(tests) != len(collections):
+        raise InputError("give as many --tests as --collections, in the same order")
+    train = _queries(training)
+    rows, matched = [], []
+    for name, manifest in zip(collections, tests, strict=True):
+        test = _queries(manifest)
+        matches = closest(test, train, spec["threshold"])
+        exact = sum(match.exact for match in matches)
+        near = len(matches) - exact
+        rows.append((name, len(test), exact, near, exact / len(test), near / len(test)))
+        matched += [
+            (name, match.test, test[match.test], match.train, train[match.train], match.jaccard, match.exact)
+            for match in matches
+        ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    with atomic_path(pairs) as path:
+        pd.DataFrame(matched, columns=list(PAIRS)).to_csv(
+            path, index=False, float_format="%.6f", lineterminator="\n"
+        )
+    caption = _caption(spec["threshold"], len(train), Path(pairs).name)
+    write_tables(table, _text_table(table), caption, csv=csv, md=md, tex=tex)
+    return table
+
+
+def _queries(manifest: str | Path) -> dict[str, str]:
+    frame = read_table(Artifact(manifest).file("queries.parquet"), ["query_id", "text"])
+    if frame.empty:
+        raise InputError(f"{manifest} has no queries: make the collection again")
+    return dict(zip(frame["query_id"], frame["text"], strict=True))
+
+
+def _text_table(table: pd.DataFrame) -> TextTable:
+    rows = [
+        (
+            (row.collection,),
+            [
+                Cell(text)
+                for text in (
+                    f"{row.n_queries:,}",
+                    f"{row.exact:,}",
+                    f"{100 * row.exact_share:.1f}%",
+                    f"{row.near:,}",
+                    f"{100 * row.near_share:.1f}%",
+                )
+            ],
+        )
+        for row in table.itertuples()
+    ]
+    headers = [("test", ["queries"]), ("same text", ["queries", "share"]), ("near-duplicate", ["queries", "share"])]
+    return TextTable(("collection",), headers, [rows])
+
+
+def _caption(threshold: float, number: int, pairs: str) -> str:
+    return (
+        f"Test queries that are among the {number:,} training queries. Same text: after Unicode NFKC, case folding and "
+        f"taking punctuation for blanks. Near-duplicate: not the same, but the sets of words have a Jaccard similarity "
+        f"of {threshold:g} or more. The pairs are in {pairs}.\n"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of :func:`make_contamination_table`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--training", required=True, help="manifest of the training collection")
+    parser.add_argument("--collections", nargs="+", required=True, help="ids of the test collections")
+    parser.add_argument("--tests", nargs="+", required=True, help="their manifests, in that order")
+    for name in ("csv", "md", "tex", "pairs"):
+        parser.add_argument(f"--{name}", required=True)
+    make_contamination_table(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+"""Embed texts: the [CLS] vectors of a bi-encoder (or a bare backbone), each text encoded once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from workflow_scripts.ranking.packing import pack
+from workflow_scripts.ranking.scoring import TOKEN_BUDGET, token_batches
+from workflow_scripts.ranking.tokens import TokenStore, single_sequences
+from workflow_scripts.storage.artifacts import InputError
+
+if TYPE_CHECKING:
+    from workflow_scripts.ranking.models import Ranker
+    from workflow_scripts.ranking.padded import PaddedRanker
+
+
+@torch.inference_mode()
+def embed_texts(
+    model: Ranker | PaddedRanker,
+    store: TokenStore,
+    rows: np.ndarray,
+    *,
+    max_tokens: int | None = None,
+    token_budget: int | None = None,
+) -> np.ndarray:
+    """Vectors float32 (rows, hidden) of a store's rows, in their order; ``model`` from :func:`for_inference`.
+
+    Sorted by length and packed, so bound by the encoder; memory holds the vectors. ``max_tokens`` cuts texts shorter
+    than their store does. Raises :class:`InputError` that names the text for a vector that is not finite.
+    """
+    limit = max_tokens or store.cut_at
+    lengths = np.minimum(store.lengths[rows], limit) + 2
+    vectors = np.empty((len(rows), model.config["hidden_size"]), np.float32)
+    order = np.argsort(lengths, kind="stable")
+    for batch in token_batches(lengths, order, token_budget or TOKEN_BUDGET[model.device.type]):
+        vectors[batch] = model(pack(single_sequences(store, rows[batch], limit), model.device)).cpu().numpy()
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"the embedding of {store.ids[rows[bad[0]]].decode()} is not finite ({len(bad)} of {len(rows)} texts): "
+            "try precision fp32"
+        )
+    return vectors
