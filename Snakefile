@@ -11,6 +11,7 @@ include: "rules/common.smk"
 localrules:
     all,
     tables,
+    figures,
 
 
 rule all:
@@ -26,6 +27,12 @@ rule tables:
         TABLES,
 
 
+rule figures:
+    """The figures alone; whatever they need is made."""
+    input:
+        FIGURES,
+
+
 include: "rules/collection.smk"
 include: "rules/index.smk"
 include: "rules/backbone.smk"
@@ -34,3 +41,4 @@ include: "rules/teacher.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/analyse.smk"
+include: "rules/report.smk"

@@ -27,6 +27,7 @@ rule make_main_table:
     input:
         code=code("make_main_table"),
         metrics=f"{RESULTS}/metrics.parquet",
+        equivalence=f"{RESULTS}/tables/equivalence.csv",
     output:
         csv=f"{RESULTS}/tables/main.csv",
         md=f"{RESULTS}/tables/main.md",
@@ -42,15 +43,130 @@ rule make_main_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        spec=spec(
-            domains=DOMAINS,
-            seeds=CONFIG["seeds"],
-            **{axis: list(CONFIG[axis]) for axis in ("students", "losses", "samplers", "teachers")},
-            measures=list(dict.fromkeys(itertools.chain(*MEASURES.values()))),
-        ),
+        spec=spec(domains=DOMAINS, measures=ALL_MEASURES, bootstrap=CONFIG["evaluation"]["bootstrap"], **GRID),
     shell:
         "python -m workflow_scripts.make_main_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "--equivalence {input.equivalence:q} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_equivalence_table:
+    input:
+        code=code("make_equivalence_table"),
+        metrics=f"{RESULTS}/metrics.parquet",
+    output:
+        csv=f"{RESULTS}/tables/equivalence.csv",
+        md=f"{RESULTS}/tables/equivalence.md",
+        tex=f"{RESULTS}/tables/equivalence.tex",
+    log:
+        f"{RESULTS}/logs/make_equivalence_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_equivalence_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            domains=DOMAINS,
+            measures=ALL_MEASURES,
+            rule=dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"]),
+            **GRID,
+        ),
+    shell:
+        "python -m workflow_scripts.make_equivalence_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_collection_table:
+    input:
+        code=code("make_collection_table"),
+        main=f"{RESULTS}/tables/main.csv",
+    output:
+        csv=f"{RESULTS}/tables/collections.{{student}}.csv",
+        md=f"{RESULTS}/tables/collections.{{student}}.md",
+        tex=f"{RESULTS}/tables/collections.{{student}}.tex",
+    log:
+        f"{RESULTS}/logs/make_collection_table/{{student}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_collection_table/{{student}}.tsv"
+    wildcard_constraints:
+        student="[a-z0-9-]+",
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=lambda w: spec(
+            domains=DOMAINS,
+            measure=ALL_MEASURES[0],
+            **dict(GRID, students=[w.student] if entry("students", w.student) else []),
+        ),
+    shell:
+        "python -m workflow_scripts.make_collection_table --log {log:q} --spec {params.spec:q} --main {input.main:q} "
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_variance_table:
+    input:
+        code=code("make_variance_table"),
+        metrics=f"{RESULTS}/metrics.parquet",
+    output:
+        csv=f"{RESULTS}/tables/variance.csv",
+        md=f"{RESULTS}/tables/variance.md",
+        tex=f"{RESULTS}/tables/variance.tex",
+    log:
+        f"{RESULTS}/logs/make_variance_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_variance_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(domains=DOMAINS, measures=ALL_MEASURES, **GRID),
+    shell:
+        "python -m workflow_scripts.make_variance_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_correlation_table:
+    input:
+        code=code("make_correlation_table"),
+        metrics=f"{RESULTS}/metrics.parquet",
+        teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
+        students=[manifest("runs", ranker) for ranker in EXPERIMENT.rankers],
+    output:
+        csv=f"{RESULTS}/tables/correlation.csv",
+        md=f"{RESULTS}/tables/correlation.md",
+        tex=f"{RESULTS}/tables/correlation.tex",
+    log:
+        f"{RESULTS}/logs/make_correlation_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_correlation_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            domains=DOMAINS,
+            measure=ALL_MEASURES[0],
+            depth=CONFIG["analysis"]["correlation"]["depth"],
+            confidence=CONFIG["evaluation"]["bootstrap"]["confidence"],
+            **GRID,
+        ),
+    shell:
+        "python -m workflow_scripts.make_correlation_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "--teachers {input.teachers:q} --students {input.students:q} --csv {output.csv:q} --md {output.md:q} "
+        "--tex {output.tex:q}"
 
 
 rule check_first_stage:
@@ -81,3 +197,77 @@ rule check_first_stage:
     shell:
         "python -m workflow_scripts.check_first_stage --log {log:q} --spec {params.spec:q} --rankings {input.rankings:q} "
         "--collections {input.collections:q} --expected {input.expected:q} --output {output:q}"
+
+
+rule embed_groups:
+    input:
+        code=code("embed_groups"),
+        groups=sorted(set(sampled("groups"))),
+        model=embedder()[1],
+        documents=document_tokens(embedder()[2], TRAINING["collection"], TRAINING["view"]),
+    output:
+        manifest("embeddings"),
+    log:
+        f"{RESULTS}/logs/embed_groups.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/embed_groups.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("rerank", "threads")
+    resources:
+        mem_mb=needs("rerank", "mem_mb"),
+        runtime=needs("rerank", "runtime"),
+        gpu=1,
+    params:
+        spec=spec(
+            queries=CONFIG["analysis"]["locality"]["queries"],
+            seed=0,
+            max_tokens=CONFIG["lengths"]["document"],
+            precision=TRAINING["precision"],
+        ),
+    shell:
+        "python -m workflow_scripts.embed_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "--model {input.model:q} --documents {input.documents:q} --output {output:q}"
+
+
+rule make_locality_table:
+    input:
+        code=code("make_locality_table"),
+        groups=sampled("groups"),
+        labels=sampled("labels"),
+        embeddings=manifest("embeddings"),
+        corpus=manifest("corpora", entry("collections", TRAINING["collection"])["corpus"]),
+        collection=manifest("collections", TRAINING["collection"]),
+        rankings=[
+            manifest("rankings", CONFIG["first_stage"]["system"], name)
+            for name in EXPERIMENT.evaluated
+            if entry("collections", name)["corpus"] == entry("collections", TRAINING["collection"])["corpus"]
+        ],
+    output:
+        csv=f"{RESULTS}/tables/locality.csv",
+        md=f"{RESULTS}/tables/locality.md",
+        tex=f"{RESULTS}/tables/locality.tex",
+    log:
+        f"{RESULTS}/logs/make_locality_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_locality_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            rows=SAMPLED,
+            embedding=embedder()[0],
+            quantile=CONFIG["analysis"]["locality"]["quantile"],
+            margin=CONFIG["analysis"]["locality"]["margin"],
+            depth=CONFIG["first_stage"]["depth"],
+            random=next((name for name, entry in CONFIG["samplers"].items() if entry["function"] == "random"), None),
+        ),
+        rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
+    shell:
+        "python -m workflow_scripts.make_locality_table --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "--labels {input.labels:q} --embeddings {input.embeddings:q} --corpus {input.corpus:q} "
+        "--collection {input.collection:q} {params.rankings} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

@@ -34,9 +34,21 @@ MEASURES = {
 }
 # (system, collection) of the rankings that are held against published figures.
 CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
-TABLES = [f"{RESULTS}/tables/main.{ending}" for ending in ("csv", "md", "tex")]
+ALL_MEASURES = list(dict.fromkeys(itertools.chain(*MEASURES.values())))
+# The grid as a table lists it: rows in the order of the config.
+GRID = {axis: list(CONFIG[axis]) for axis in ("students", "losses", "samplers", "teachers", "seeds")}
+TABLES = [
+    f"{RESULTS}/tables/{name}.{ending}"
+    for name in ("main", "equivalence", *(f"collections.{student}" for student in GRID["students"]))
+    + ("variance", "correlation")
+    for ending in ("csv", "md", "tex")
+]
 if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
+REPORTED = ("locality", "configuration", "cost", "contamination")
+TABLES += [f"{RESULTS}/tables/{name}.{ending}" for name in REPORTED for ending in ("csv", "md", "tex")]
+DRAWN = ("pipeline", "score_by_rank", "training", "score_grid", "cost")
+FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
 
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
 # says so under "resources"; a site says how jobs run in a profile.
@@ -250,12 +262,50 @@ def references():
     return ["bm25", *(f"teacher/{teacher}" for teacher in CONFIG["teachers"])]
 
 
+def every_metrics():
+    """Metrics of every ranker; made again where they are missing."""
+    return [remake(manifest("metrics", ranker)) for ranker in [*references(), *EXPERIMENT.rankers]]
+
+
+def axes(*names):
+    """Ids of the named axes of the grid, each in the order of the config."""
+    return {name: list(CONFIG[name]) for name in names}
+
+
+def embedder():
+    """Whose vectors locality is measured by: its id, its model's manifest and the backbone that it reads texts as."""
+    chosen = CONFIG["analysis"]["locality"]["embedding"]
+    if chosen is None:
+        chosen = next(iter(CONFIG["students"].values()))["backbone"]
+    if chosen in CONFIG["backbones"]:
+        return chosen, manifest("backbones", chosen), chosen
+    student = known(EXPERIMENT.ranker, chosen)
+    kind, backbone = architecture(student.path)
+    if kind != "bi-encoder":
+        raise WorkflowError(
+            f"analysis.locality.embedding: {chosen} is a {kind}; name a backbone or a bi-encoder's cell"
+        )
+    return chosen, manifest("students", student.path), backbone
+
+
+# (sampler, teacher, seed) of every set of groups and labels.
+SAMPLED = list(itertools.product(CONFIG["samplers"], CONFIG["teachers"], CONFIG["seeds"]))
+
+
+def sampled(kind):
+    """Manifests of the groups or the labels of SAMPLED, in its order."""
+    labels = [(EXPERIMENT.label(sampler, teacher), teacher, f"seed{seed}") for sampler, teacher, seed in SAMPLED]
+    if kind == "groups":
+        return [manifest("groups", label, seed) for label, _, seed in labels]
+    return [manifest("labels", teacher, label, seed) for label, teacher, seed in labels]
+
+
 def rules_all():
     """Every artifact that the default target promises."""
     rankers = [*references(), *EXPERIMENT.rankers]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
     models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
-    return TABLES + cells + models + [path for ranker in rankers for path in runs(ranker)]
+    return TABLES + FIGURES + cells + models + [path for ranker in rankers for path in runs(ranker)]
 
 
 IMPORTED = [name for name, system in CONFIG["systems"].items() if system["model"] == "import"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "rules", "workflow_scripts", "config", "tests/config")
+PARTS = ("Snakefile", "environment.yml", "rules", "workflow_scripts", "config", "tests/config")
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Project:
 
     def planned(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> dict[str, int]:
         """Jobs of a dry run by rule, without ``all``; empty where there is nothing to do."""
-        done = self.run("--dry-run", "--quiet", "rules", *arguments, config=config)
+        done = self.run("--dry-run", *arguments, "--quiet", "rules", config=config)
         output = done.stdout + done.stderr
         assert done.returncode == 0, output[-4000:]
         tables = output.split("Job stats:")
@@ -72,8 +72,8 @@ class Project:
         return done.stdout + done.stderr
 
     def edit(self, path: str, old: str, new: str) -> None:
-        """Replace ``old``, which must occur, in a text file."""
+        """Replace the first ``old``, which must occur, in a text file."""
         file = self.folder / path
         text = file.read_text()
         assert old in text, f"{path} has no {old!r}"
-        file.write_text(text.replace(old, new))
+        file.write_text(text.replace(old, new, 1))

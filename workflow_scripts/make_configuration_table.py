@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,17 +25,18 @@ SPECIAL_TOKENS = ("cls", "sep", "pad", "mask", "separators")
 
 
 def make_configuration_table(
-    *, metrics: Sequence[str | Path], root: str | Path, csv: str | Path, md: str | Path, tex: str | Path
+    *, metrics: Sequence[str | Path], csv: str | Path, md: str | Path, tex: str | Path
 ) -> pd.DataFrame:
     """Write the table three times and return its rows: part, setting, of (whom it holds for), value.
 
     ``metrics``: manifests of every ranker's metrics. Their lineage is walked through the manifests' recorded inputs and
     so holds exactly what the results were made from. Settings are the manifests' specs; counts are theirs too
-    (``counts.``). ``root``, the experiment's folder, shortens the artifacts' names. The part ``software`` has versions,
-    devices and commits of all jobs, and tells every one where they differ.
+    (``counts.``). An artifact is called by its folder below its stage's. The part ``software`` has versions, devices
+    and commits of all jobs, and tells every one where they differ.
     """
     lineage = Lineage()
     everything = lineage.behind(metrics)
+    root = os.path.commonpath([artifact.folder.resolve() for artifact in everything.values()])
     rows: list[tuple[str, ...]] = []
     for part, members in stages(everything).items():
         if part in RANKED:
@@ -71,11 +73,10 @@ def _settings(artifact: Artifact, counted: bool = True) -> dict:
     return {**settings, "counts": counts} if counted and counts else settings
 
 
-def _name(artifact: Artifact, root: str | Path) -> str:
+def _name(artifact: Artifact, root: str) -> str:
     """An artifact's folder below the experiment's and its stage's, as a reader would look for it."""
-    folder = artifact.folder.resolve()
-    base = Path(root).resolve()
-    return "/".join(folder.relative_to(base).parts[1:]) if folder.is_relative_to(base) else str(folder)
+    parts = artifact.folder.resolve().relative_to(root).parts
+    return "/".join(parts[1:] or parts)
 
 
 def _software(artifacts: Iterable[Artifact]) -> list[Setting]:
@@ -119,7 +120,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_configuration_table`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", nargs="+", required=True, help="manifests of all rankers' metrics")
-    parser.add_argument("--root", required=True, help="folder of the experiment's results")
     for ending in ("csv", "md", "tex"):
         parser.add_argument(f"--{ending}", required=True)
     make_configuration_table(**vars(parser.parse_args(argv)))

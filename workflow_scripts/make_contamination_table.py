@@ -1,10 +1,7 @@
 """Make the contamination table: test queries that training has seen, the same or nearly, as CSV, Markdown, LaTeX.
 
 Where a training pair came from is in the groups themselves, one row a pair: ``source`` (the system that listed it, or
-corpus, fill), its ``rank`` and ``score`` there, and the ``probability`` of its drawing. For one query of one sampler::
-
-    python -c "import pandas as pd; print(pd.read_parquet('results/demo/groups/bm25/seed0/groups.parquet',
-        filters=[('query_id', '==', 'd-train-00001')]))"
+corpus, fill), its ``rank`` and ``score`` there, and the ``probability`` of its drawing. PROVENANCE asks for a query's.
 """
 
 from __future__ import annotations
@@ -22,6 +19,10 @@ from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path
 from workflow_scripts.storage.tables import read_table
 
 COLUMNS = ("collection", "n_queries", "exact", "near", "exact_share", "near_share")
+PROVENANCE = (
+    """python -c "import pandas; print(pandas.read_parquet('GROUPS', filters=[('query_id', '==', 'QUERY')]))\""""
+)
+"""Shell line; GROUPS stands for a groups.parquet, QUERY for a training query's id."""
 PAIRS = ("collection", "query_id", "text", "train_query_id", "train_text", "jaccard", "exact")
 
 
@@ -58,9 +59,7 @@ def make_contamination_table(
         ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     with atomic_path(pairs) as path:
-        pd.DataFrame(matched, columns=list(PAIRS)).to_csv(
-            path, index=False, float_format="%.6f", lineterminator="\n"
-        )
+        pd.DataFrame(matched, columns=list(PAIRS)).to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
     caption = _caption(spec["threshold"], len(train), Path(pairs).name)
     write_tables(table, _text_table(table), caption, csv=csv, md=md, tex=tex)
     return table
@@ -98,7 +97,8 @@ def _caption(threshold: float, number: int, pairs: str) -> str:
     return (
         f"Test queries that are among the {number:,} training queries. Same text: after Unicode NFKC, case folding and "
         f"taking punctuation for blanks. Near-duplicate: not the same, but the sets of words have a Jaccard similarity "
-        f"of {threshold:g} or more. The pairs are in {pairs}.\n"
+        f"of {threshold:g} or more. The pairs are in {pairs}.\n\nWhere a query's training pairs came from (GROUPS: a "
+        f"groups.parquet, QUERY: a training query's id): `{PROVENANCE}`\n"
     )
 
 

@@ -118,8 +118,8 @@ def _caption(spec: Mapping) -> str:
         "From the manifests of all artifacts; wall time as if one job ran after the other, memory the largest of any "
         f"job. Energy is an estimate, not a measurement: {spec['watts_per_core']:g} W a CPU core-second and "
         f"{spec['watts_per_gpu']:g} W a GPU second, save where a manifest holds a GPU's measured energy. Before "
-        "training: all that a sampler needs from raw data to its first training step, for one seed; what samplers share "
-        "counts in each.\n"
+        "training: all that a sampler needs from raw data to its first training step, for one seed; what samplers "
+        "share counts in each.\n"
     )
 
 

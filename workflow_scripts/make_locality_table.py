@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from workflow_scripts.analysis.entropy import pairwise_entropy
+from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
 from workflow_scripts.analysis.locality import coverage, density_ratios, diameters, outscoring_negatives
 from workflow_scripts.analysis.sampled_groups import (
     SampledGroups,
@@ -29,7 +29,7 @@ COLUMNS = ("sampler", "teacher", "quantity", "value", "std_query", "std_seed", "
 HEADERS = [
     ("locality", {"diameter": "diameter", "concentration": "concentration"}),
     ("kappa", {"kappa": "on the support", "outside": "mass outside", "bounded": "finite"}),
-    ("teacher", {"entropy": "entropy"}),
+    ("teacher entropy", {"entropy": "all pairs", "entropy_positive": "with the positive"}),
     ("test candidates", {"coverage": "covered", "coverage_relative": "to random's"}),
     ("false negatives a group", {"false_truth": "by truth", "false_teacher": "by teacher"}),
     ("false negatives", {"share_truth": "by truth", "share_teacher": "by teacher"}),
@@ -93,11 +93,15 @@ def make_locality_table(
     and ``embedding`` of the diameter, ``margin`` of the teacher's judgement, ``random`` (the random sampler's id, or
     null), ``depth`` of the test candidates. ``rankings``: first stage of the test collections over the training corpus,
     may be empty. A quantity is the mean over queries, then over seeds; ``std_query`` its standard deviation over
-    queries (mean over seeds), ``std_seed`` that of the seeds' means. Quantities, see
-    :mod:`workflow_scripts.analysis.locality`: diameter, concentration, kappa, outside, bounded, entropy (bits, see
-    :func:`pairwise_entropy`), coverage and coverage_relative (over the random sampler's, of the same seed),
-    false_truth and false_teacher (drawn negatives a group that are relevant by the collection's hidden truth, where it
-    has one, and by the teacher), share_truth and share_teacher (of the drawn negatives). Memory: one sampler's groups.
+    queries (mean over seeds), ``std_seed`` that of the seeds' means. Quantities:
+
+    - diameter, concentration, kappa, outside, bounded: see :mod:`workflow_scripts.analysis.locality`;
+    - entropy, entropy_positive: bits, see :func:`pairwise_entropy` and :func:`positive_entropy`;
+    - coverage, and coverage_relative to the random sampler's of the same seed;
+    - false_truth and false_teacher: drawn negatives a group that are relevant by the collection's hidden truth, where
+      it has one, and by the teacher; share_truth and share_teacher: of the drawn negatives.
+
+    Memory: one sampler's groups.
     """
     rows = [tuple(row) for row in spec["rows"]]
     if not len(rows) == len(groups) == len(labels) or not rows:
@@ -126,6 +130,7 @@ def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents,
         "bounded": ratios.bounded.astype(float),
         "concentration": ratios.concentration,
         "entropy": pairwise_entropy(scores),
+        "entropy_positive": positive_entropy(scores),
         "false_teacher": outscoring_negatives(scores, spec["margin"]),
     }
     if documents.truth is not None:
@@ -185,7 +190,7 @@ def _format(name: str, value: float, spread: float) -> str:
         return ""
     if name in SHARES:
         return f"{100 * value:.1f}%"
-    if name in ("diameter", "entropy"):
+    if name in ("diameter", "entropy", "entropy_positive"):
         return format_value(value, spread)
     return f"{value:.3g}"
 
@@ -193,16 +198,17 @@ def _format(name: str, value: float, spread: float) -> str:
 def _caption(spec: Mapping, documents: Documents, values: Values) -> str:
     judges = "hidden truth (every relevant pair is known) and " if "false_truth" in values else ""
     return (
-        f"Means over training queries ({len(documents.queries)} for the diameter, {len(values['entropy'])} for the "
-        "rest), then seeds; ± is the standard deviation over queries. "
+        f"Means over training queries ({len(documents.queries):,} for the diameter, {len(values['entropy']):,} for "
+        "the rest), then seeds; ± is the standard deviation over queries. "
         f"Diameter: {spec['quantile']} quantile of the distances between the documents of a group, by the CLS vectors "
         f"of {spec['embedding']}, each of length 1. "
         "Concentration: how many times more often than at random the sampler draws its likeliest document. "
         "Kappa: supremum of dmu/dnu, mu uniform over the corpus less the positives, nu the sampler's drawing; it is "
-        "infinite for a query wherever nu leaves mass of mu out, so it stands here on nu's support, beside the mass "
-        "outside and the share of queries with a finite kappa. "
-        "Entropy: mean binary entropy of the teacher's pairwise preferences, bits. "
-        f"Covered: distinct documents among the test collections' top {spec['depth']} candidates that some group shows. "
+        "infinite for a query wherever nu leaves mass of mu out, so it stands here on nu's support, beside the "
+        "mass outside and the share of queries with a finite kappa. "
+        "Entropy: mean binary entropy of the teacher's preferences, bits, over all pairs of a group (the study's H) "
+        "and over those with the positive (two irrelevant documents are a coin toss to any teacher). "
+        f"Covered: documents among the test collections' top {spec['depth']} candidates that some group shows. "
         f"False negatives: drawn negatives that are relevant by the judge: {judges}"
         f"the teacher, which takes for relevant what it scores above the group's positive less {spec['margin']}; "
         "samplers that filter by this rule pass it by construction.\n"

@@ -11,7 +11,10 @@ import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.effectiveness import collection_means, parse_measures
-from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, Ranker, summarise
+from workflow_scripts.analysis.equivalence import BLOCK, read_comparisons, sampler_letters
+from workflow_scripts.analysis.intervals import with_intervals
+from workflow_scripts.analysis.query_values import QueryValues, Ranker
+from workflow_scripts.analysis.summaries import Grid, Means, reference_label, summarise
 from workflow_scripts.analysis.table_formats import (
     Cell,
     TextTable,
@@ -22,31 +25,37 @@ from workflow_scripts.analysis.table_formats import (
 )
 from workflow_scripts.storage.artifacts import InputError, atomic_path, parse_spec, run
 
-_AXES = ("students", "losses", "samplers", "teachers", "seeds")
-
 
 def make_main_table(
-    *, spec: Mapping, metrics: str | Path, csv: str | Path, md: str | Path, tex: str | Path
+    *,
+    spec: Mapping,
+    metrics: str | Path,
+    equivalence: str | Path,
+    csv: str | Path,
+    md: str | Path,
+    tex: str | Path,
 ) -> pd.DataFrame:
-    """Write the table three times and return its rows (see :func:`~workflow_scripts.analysis.summaries.summarise`).
+    """Write the table three times and return its rows (:func:`~workflow_scripts.analysis.summaries.summarise` and
+    :func:`~workflow_scripts.analysis.intervals.with_intervals`).
 
     ``spec``: the lists ``students``, ``losses``, ``samplers``, ``teachers``, ``seeds``, ``domains`` ([{name,
-    collections}]) and ``measures``, each in the order of the rows. Rankers in the metrics that the lists do not name
-    are left out; one that they name and the metrics lack is an :class:`InputError`. The Markdown holds a table for
-    each measure that some domain has on all its collections, the LaTeX file the first measure's.
+    collections}]) and ``measures``, each in the order of the rows, and ``bootstrap`` (samples, seed, confidence).
+    Rankers in the metrics that the lists do not name are left out; one that they name and the metrics lack is an
+    :class:`InputError`. ``equivalence``: the CSV of make_equivalence_table, whose outcomes are the letters. The
+    Markdown holds a table for each measure that some domain has on all its collections, the LaTeX file the first
+    measure's.
     """
-    for axis in _AXES:
-        if not spec.get(axis):
-            raise InputError(f"the spec's list of {axis} is empty: name at least one")
-    grid = Grid(**{axis: spec[axis] for axis in _AXES})
+    grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measures = [str(measure) for measure in parse_measures(spec["measures"])]
-    table = summarise(Means(collection_means(metrics)), grid, parse_domains(spec["domains"]), measures)
+    table = summarise(Means(collection_means(metrics)), grid, domains, measures)
+    table = with_intervals(table, QueryValues(metrics, measures), grid, domains, spec["bootstrap"])
     with atomic_path(csv) as path:
         table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
     shared = set(table.loc[table["collection"] == ALL, "measure"])
     if measures[0] not in shared:
         raise InputError(f"no domain has {measures[0]} on all its collections: list another measure first")
-    texts = {measure: text_table(table, grid, measure) for measure in measures if measure in shared}
+    letters = _letters(table, grid, read_comparisons(equivalence))
+    texts = {measure: text_table(table, grid, measure, letters) for measure in measures if measure in shared}
     with atomic_path(md) as path:
         parts = [f"### {measure}\n\n{markdown_table(text)}" for measure, text in texts.items()]
         path.write_text("\n".join([_caption(grid), *parts]), encoding="utf-8")
@@ -55,11 +64,13 @@ def make_main_table(
     return table
 
 
-def text_table(table: pd.DataFrame, grid: Grid, measure: str) -> TextTable:
+def text_table(
+    table: pd.DataFrame, grid: Grid, measure: str, letters: Mapping[tuple[str, ...], Mapping[str, str]]
+) -> TextTable:
     """The domains' means of one measure: loss x sampler (x teacher) down, domain x student across; best student bold.
 
-    A reference has one value for a domain, shown under each student. A domain whose collections do not all have the
-    measure has no columns.
+    ``letters``: (student, loss, teacher, domain, measure) to each sampler's letters. A reference has one value for a
+    domain, shown under each student. A domain whose collections do not all have the measure has no columns.
     """
     rows = table[(table["collection"] == ALL) & (table["measure"] == measure)]
     domains = list(dict.fromkeys(rows["domain"]))
@@ -76,7 +87,7 @@ def text_table(table: pd.DataFrame, grid: Grid, measure: str) -> TextTable:
     several = len(grid.teachers) > 1
     sections = [
         [
-            (_reference_label(ranker, several), _cells(values([ranker] * len(grid.students))))
+            (reference_label(ranker, several), _cells(values([ranker] * len(grid.students))))
             for ranker in grid.references
         ]
     ]
@@ -84,26 +95,45 @@ def text_table(table: pd.DataFrame, grid: Grid, measure: str) -> TextTable:
         chosen = [index for index, keys in enumerate(combinations) if keys[0] == loss]
         section = []
         for index in chosen:
-            cells = [Cell(*pair) for pair in zip(texts[index], marks[index], strict=True)]
+            _, sampler, teacher = combinations[index]
+            above = [
+                letters[student, loss, teacher, domain, measure][sampler]
+                for domain in domains
+                for student in grid.students
+            ]
+            cells = [Cell(*parts) for parts in zip(texts[index], marks[index], above, strict=True)]
             section.append((combinations[index] if several else combinations[index][:2], cells))
         sections.append(section)
     labels = ("loss", "sampler", "teacher") if several else ("loss", "sampler")
     return TextTable(labels, [(domain, list(grid.students)) for domain in domains], sections)
 
 
+def _letters(table: pd.DataFrame, grid: Grid, comparisons: pd.DataFrame) -> dict[tuple[str, ...], dict[str, str]]:
+    """Each block's letters; none where there is one sampler."""
+    rows = table[(table["collection"] == ALL) & (table["loss"] != "")]
+    means: dict[tuple, dict[str, float]] = {}
+    for *block, sampler, mean in rows[[*BLOCK, "sampler", "mean"]].itertuples(index=False):
+        means.setdefault(tuple(block), {})[sampler] = mean
+    if len(grid.samplers) == 1:
+        return {block: dict.fromkeys(of_sampler, "") for block, of_sampler in means.items()}
+    return sampler_letters(comparisons, means)
+
+
 def _cells(pairs: Sequence[Sequence[float]]) -> list[Cell]:
     return [Cell(format_value(*pair)) for pair in pairs]
-
-
-def _reference_label(ranker: Ranker, several: bool) -> tuple[str, ...]:
-    name = {BM25: "BM25", TEACHER: "teacher"}[ranker[0]]
-    return (name, "", ranker[3]) if several else (name, "")
 
 
 def _caption(grid: Grid) -> str:
     spread = "; mean ± standard deviation over them" if len(grid.seeds) > 1 else ""
     seeds = f"{len(grid.seeds)} seed" + ("s" if len(grid.seeds) > 1 else "")
-    return f"Mean over a domain's collections; {seeds} a student{spread}. Bold: the best student of a column.\n"
+    letters = (
+        " Letters: two samplers of one loss, student and domain share a letter unless they are different in the "
+        "equivalence table; sharing one does not show that they are equivalent."
+    )
+    return (
+        f"Mean over a domain's collections; {seeds} a student{spread}. Bold: the best student of a column."
+        f"{letters if len(grid.samplers) > 1 else ''}\n"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -111,9 +141,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=parse_spec, required=True)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--csv", required=True)
-    parser.add_argument("--md", required=True)
-    parser.add_argument("--tex", required=True)
+    parser.add_argument("--equivalence", required=True, help="CSV of make_equivalence_table")
+    for ending in ("csv", "md", "tex"):
+        parser.add_argument(f"--{ending}", required=True)
     make_main_table(**vars(parser.parse_args(argv)))
 
 

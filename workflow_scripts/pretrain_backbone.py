@@ -33,7 +33,7 @@ DEFAULTS = {
         "batch": 64,
         "learning_rate": 3e-3,
         "mlm_weight": 0.3,
-        "removal": 0.5,
+        "removal": 0.8,
         "warmup": 0.1,
         "weight_decay": 0.01,
     },
@@ -93,9 +93,8 @@ def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: s
     model = build_backbone(encoded, architecture, vocabulary=vocabulary, seed=seed)
     weights = sum(parameter.numel() for parameter in model.parameters())
     print(f"{len(encoded)} texts, {vocabulary} vocabulary entries, {weights} weights", file=sys.stderr)
-    batches = PretrainingBatches(
-        encoded, vocabulary=vocabulary, batch=settings["batch"], removal=settings["removal"], seed=seed
-    )
+    sampling = {name: settings[name] for name in ("batch", "removal", "steps")}
+    batches = PretrainingBatches(encoded, vocabulary=vocabulary, seed=seed, **sampling)
     optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight", "warmup", "weight_decay")}
     losses = pretrain(model, batches, device=device, **optimisation)
     inputs = {"corpus": list(corpora)}

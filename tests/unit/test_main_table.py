@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from workflow_scripts import collect_metrics, make_main_table, write_cell
-from workflow_scripts.analysis import effectiveness, summaries
+from workflow_scripts import collect_metrics, make_collection_table, make_equivalence_table, make_main_table, write_cell
+from workflow_scripts.analysis import effectiveness, equivalence, summaries
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.table_formats import escape_latex
 from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
@@ -22,7 +22,9 @@ DOMAINS = [
     {"name": "far", "collections": ["one", {"name": "both", "collections": ["two", "three"]}]},
 ]
 GRID = {"students": ["be", "ce"], "losses": ["lce", "kl"], "samplers": ["random"], "teachers": ["t_1"], "seeds": [0, 1]}
-SPEC = GRID | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"]}
+BOOTSTRAP = {"samples": 500, "seed": 0, "confidence": 0.95}
+SPEC = GRID | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"], "bootstrap": BOOTSTRAP}
+RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.1, "difference_alpha": 0.05, "randomisations": 9, "seed": 0}
 
 
 def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0) -> Path:
@@ -54,8 +56,11 @@ def all_metrics(tmp_path: Path) -> list[Path]:
 
 def make_tables(tmp_path: Path, manifests: list[Path], spec: dict = SPEC) -> pd.DataFrame:
     collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "metrics.parquet")
+    (tmp_path / "equivalence.csv").write_text(",".join(equivalence.COLUMNS) + "\n")
     paths = {form: tmp_path / f"main.{form}" for form in ("csv", "md", "tex")}
-    make_main_table.make_main_table(spec=spec, metrics=tmp_path / "metrics.parquet", **paths)
+    make_main_table.make_main_table(
+        spec=spec, metrics=tmp_path / "metrics.parquet", equivalence=tmp_path / "equivalence.csv", **paths
+    )
     return pd.read_csv(paths["csv"], keep_default_na=False)
 
 
@@ -84,7 +89,12 @@ def test_means_do_not_depend_on_row_groups(tmp_path: Path) -> None:
 
 def test_main_table_rows_by_hand(tmp_path: Path) -> None:
     table = make_tables(tmp_path, all_metrics(tmp_path))
-    assert list(table.columns) == list(summaries.COLUMNS)
+    assert list(table.columns) == [*summaries.COLUMNS, "ci_low", "ci_high"]
+    intervals = table[["ci_low", "ci_high"]].astype(float)
+    assert (intervals["ci_low"] <= table["mean"]).all() and (intervals["ci_high"] >= table["mean"]).all()
+    # The collection `one` has two queries, so a mean of a resample is 0.2, 0.3 or 0.4.
+    assert intervals.iloc[0].tolist() == [0.2, 0.4]
+    table = table.drop(columns=intervals.columns)
     first = [tuple(row) for row in table[:9].drop(columns=["student", "loss", "sampler", "teacher"]).to_numpy()]
     assert first == [
         ("near", "one", "nDCG@10", 0.3, "", 1, 2),
@@ -131,6 +141,59 @@ def test_main_table_for_people(tmp_path: Path) -> None:
     assert escape_latex("a_b & 5% \\") == r"a\_b \& 5\% \textbackslash{}"
 
 
+def letter_tables(tmp_path: Path) -> dict:
+    """Two samplers: one clearly better on `wide` (20 queries), no different on `even`."""
+    rows = []
+    for keys in (("bm25", "", "", "", None), ("teacher", "", "", "t", None), *(("be", "kl", s, "t", 0) for s in "xy")):
+        for name, gain in (("even", 0.0), ("wide", 0.3)):
+            noise = np.random.default_rng(len(keys[2]) + ord((keys[2] or "a")[0])).normal(0, 0.05, 20)
+            rows += [
+                (*keys, name, f"q{i:02}", "nDCG@10", 0.4 + gain * (keys[2] == "x") + e) for i, e in enumerate(noise)
+            ]
+    frame = pd.DataFrame(rows, columns=effectiveness.METRICS_SCHEMA.names).astype({"seed": "Int32"})
+    write_table(tmp_path / "metrics.parquet", frame, effectiveness.METRICS_SCHEMA)
+    domains = [{"name": "d-even", "collections": ["even"]}, {"name": "d-wide", "collections": ["wide"]}]
+    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0]}
+    spec |= {"domains": domains, "measures": ["nDCG@10"]}
+    paths = {
+        name: {form: tmp_path / f"{name}.{form}" for form in ("csv", "md", "tex")}
+        for name in ("equivalence", "main", "be")
+    }
+    source = tmp_path / "metrics.parquet"
+    rule = RULE | {"confidence": 0.95}
+    make_equivalence_table.make_equivalence_table(spec=spec | {"rule": rule}, metrics=source, **paths["equivalence"])
+    compared = paths["equivalence"]["csv"]
+    options = {"spec": spec | {"bootstrap": BOOTSTRAP}, "metrics": source, "equivalence": compared}
+    make_main_table.make_main_table(**options, **paths["main"])
+    make_collection_table.make_collection_table(
+        spec=spec | {"measure": "nDCG@10"}, main=paths["main"]["csv"], **paths["be"]
+    )
+    compared.write_text(compared.read_text().replace(",y,", ",q,"))
+    with pytest.raises(InputError, match="x and y were not compared for be kl t d-even nDCG@10"):
+        make_main_table.make_main_table(**options, **paths["main"])
+    return paths
+
+
+def test_letters_and_the_table_of_collections(tmp_path: Path) -> None:
+    paths = letter_tables(tmp_path)
+    rows = [line.split("|")[2:5] for line in paths["main"]["md"].read_text().splitlines() if "| kl" in line]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert [row[0] for row in cells] == ["x", "y"]
+    assert cells[0][1].endswith("<sup>a</sup>") and cells[1][1].endswith("<sup>a</sup>")
+    assert cells[0][2].endswith("**<sup>a</sup>") and cells[1][2].endswith("<sup>b</sup>")
+    assert "share a letter unless they are different" in paths["main"]["md"].read_text()
+    assert r"}\textsuperscript{a} \\" in paths["main"]["tex"].read_text()
+    table = pd.read_csv(paths["be"]["csv"], keep_default_na=False)
+    assert list(table.columns) == ["student", "loss", "sampler", "teacher", "even", "wide"]
+    assert table["student"].tolist() == ["bm25", "teacher", "be", "be"]
+    assert table["wide"].iloc[2] - table["even"].iloc[2] == pytest.approx(0.3, abs=1e-5)
+    assert "d-wide wide" in paths["be"]["md"].read_text()
+    with pytest.raises(InputError, match="has no AP of bm25 d-even even"):
+        spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0]}
+        spec |= {"domains": [{"name": "d-even", "collections": ["even"]}], "measure": "AP"}
+        make_collection_table.make_collection_table(spec=spec, main=paths["main"]["csv"], **paths["be"])
+
+
 def test_a_missing_cell_is_named(tmp_path: Path) -> None:
     manifests = all_metrics(tmp_path)
     with pytest.raises(InputError, match="lack nDCG@10 of student=ce loss=kl sampler=random teacher=t_1 seed=1 on one"):
@@ -149,7 +212,7 @@ def test_a_missing_cell_is_named(tmp_path: Path) -> None:
 
 def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
     manifest = metrics(tmp_path, ("be", "lce", "random", "t_1", 0))
-    spec = {"domains": DOMAINS, "bootstrap": {"samples": 500, "seed": 0, "confidence": 0.95}}
+    spec = {"domains": DOMAINS, "bootstrap": BOOTSTRAP}
     arguments = ["--spec", json.dumps(spec), "--metrics", str(manifest), "--output"]
     write_cell.main([*arguments, f"near={tmp_path}/near.csv", f"far={tmp_path}/far.csv"])
     near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
@@ -159,6 +222,10 @@ def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
     # The collection `one` has two queries, so a mean of a resample is 0.2, 0.3 or 0.4.
     assert near[["ci_low", "ci_high"]].to_numpy().tolist() == [[0.2, 0.4], [0.2, 0.4]]
     assert (far["ci_low"] < 0.425).all() and (far["ci_high"] > 0.425).all()
+    main = make_tables(tmp_path, all_metrics(tmp_path)).query("student == 'bm25' and domain == 'far'").iloc[-1]
+    assert main[["ci_low", "ci_high"]].tolist() == far.loc[0, ["ci_low", "ci_high"]].tolist(), (
+        "BM25 has these values too"
+    )
     with pytest.raises(InputError, match="mild-shift is not a domain: it is one of near, far"):
         write_cell.main([*arguments, f"mild-shift={tmp_path}/x.csv"])
     with pytest.raises(InputError, match="DOMAIN=PATH"):

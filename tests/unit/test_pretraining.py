@@ -86,7 +86,8 @@ def test_words_of_the_same_company_get_like_vectors():
 def test_batches_pair_words_with_their_text_and_with_another():
     generator = np.random.default_rng(1)
     texts = [np.concatenate([generator.integers(10 * n, 10 * n + 10, size=12), [9]]) for n in range(1, 9)]
-    batches = PretrainingBatches(texts, vocabulary=100, batch=8, removal=1.0, seed=3)
+    batches = PretrainingBatches(texts, vocabulary=100, batch=8, removal=1.0, steps=10, seed=3)
+    assert [batches.removal_at(step) for step in (0, 1, 5, 9)] == [0, 0.2, 1, 1]
     batch = batches(5)
     sequences = np.split(batch.sequences.input_ids, np.cumsum(batch.sequences.lengths)[:-1])
     types = np.split(batch.sequences.token_type_ids, np.cumsum(batch.sequences.lengths)[:-1])

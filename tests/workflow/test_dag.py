@@ -48,7 +48,22 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "export_run": 1,
         "collect_metrics": 1,
         "make_main_table": 1,
+        "make_equivalence_table": 1,
+        "make_collection_table": 2,
+        "make_variance_table": 1,
+        "make_correlation_table": 1,
         "check_first_stage": 1,
+        "embed_groups": 1,
+        "make_locality_table": 1,
+        "make_configuration_table": 1,
+        "make_cost_table": 1,
+        "make_contamination_table": 1,
+        "profile_scores": 1,
+        "draw_pipeline": 1,
+        "draw_score_by_rank": 1,
+        "draw_score_grid": 1,
+        "draw_training": 1,
+        "draw_cost": 1,
     }
 
 

@@ -12,7 +12,24 @@ from project import Project
 STUDENT = "results/tiny/students/ce/marginmse.bm25.base/seed0"
 CELL = "results/tiny/cells/ce.marginmse.bm25.base.seed0.in-domain.csv"
 # After any student: its evaluation, then the tables.
-TABLES = {"collect_metrics": 1, "make_main_table": 1}
+TABLES = {
+    "collect_metrics": 1,
+    "make_main_table": 1,
+    "make_equivalence_table": 1,
+    "make_collection_table": 2,
+    "make_variance_table": 1,
+    "make_correlation_table": 1,
+    "make_configuration_table": 1,
+    "make_cost_table": 1,
+    "draw_cost": 1,
+    "profile_scores": 1,
+    "draw_score_by_rank": 1,
+    "draw_score_grid": 1,
+}
+# After training too, not after an evaluation alone.
+TRAINED = {**TABLES, "draw_training": 1}
+# After any change of the groups.
+LOCALITY = {"embed_groups": 1, "make_locality_table": 1}
 
 
 @pytest.fixture
@@ -40,12 +57,12 @@ def test_touching_everything_reruns_nothing(built: Project) -> None:
 
 def test_editing_a_loss_reruns_its_students(built: Project) -> None:
     built.edit("workflow_scripts/ranking/losses/marginmse.py", '"""', '"""Edited. ')
-    assert built.planned() == {**evaluation(4), **TABLES}
+    assert built.planned() == {**evaluation(4), **TRAINED}
 
 
 def test_editing_a_sampler_reruns_what_it_mined(built: Project) -> None:
     built.edit("workflow_scripts/ranking/samplers/crossencoder.py", '"""', '"""Edited. ')
-    assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TABLES}
+    assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TRAINED, **LOCALITY}
 
 
 def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project) -> None:
@@ -56,12 +73,14 @@ def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project
     sampler = "  mine: {function: mine, systems: [bm25], pools: [positives, bm25], options: {pool: 9, depth: 30}}\n"
     built.edit("tests/config/tiny.yaml", "samplers:\n", "samplers:\n" + sampler)
     # Only the new cells: 2 students x (the new loss with 3 samplers + the 2 old losses with the new sampler).
-    assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(10), **TABLES}
+    made = {"mine_negatives": 1, "label_groups": 1, **LOCALITY, "draw_pipeline": 1}
+    assert built.planned() == {**made, **evaluation(10), **TRAINED}
 
 
 def test_editing_the_table_trains_nothing(built: Project) -> None:
     built.edit("workflow_scripts/make_main_table.py", '"""', '"""Edited. ')
-    assert built.planned() == {"make_main_table": 1}
+    # Each student's table of collections is cut out of it, and costs are drawn against it.
+    assert built.planned() == {"make_main_table": 1, "make_collection_table": 2, "draw_cost": 1}
 
 
 def test_swapping_two_values_reruns(built: Project) -> None:
@@ -71,7 +90,7 @@ def test_swapping_two_values_reruns(built: Project) -> None:
     )
     built.edit("tests/config/tiny.yaml", "BE", "bi-encoder, backbone: mini")
     built.edit("tests/config/tiny.yaml", "CE", "cross-encoder, backbone: mini")
-    assert built.planned() == {**evaluation(8), **TABLES}
+    assert built.planned() == {**evaluation(8), **TRAINED}
 
 
 def test_reordering_a_mapping_reruns_nothing(built: Project) -> None:

@@ -55,7 +55,8 @@ def _tell(name: str, values: Sequence[tuple[Mapping[str, object], str | None]]) 
     commonest = max(sharing.values(), key=len)
     several = len(commonest) > LISTED
     for value, keys in sharing.items():
-        whom = f"the other {len(keys)}" if several and keys is commonest and len(sharing) > 1 else ", ".join(keys)
+        others = f"the other {len(keys)}" if None not in decided.values() else f"the other {len(keys)} that have it"
+        whom = others if several and keys is commonest and len(sharing) > 1 else ", ".join(keys)
         yield whom, value
 
 

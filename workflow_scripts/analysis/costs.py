@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from workflow_scripts.storage.artifacts import Artifact, InputError
 
 JOULES_PER_WH = 3600
@@ -50,9 +52,7 @@ def total_cost(artifacts: Iterable[Artifact], power: Power) -> Cost:
     sums = {
         name: sum(getattr(cost, name) for cost in costs) for name in ("jobs", "wall_s", "cpu_s", "gpu_s", "energy_wh")
     }
-    peaks = {
-        name: max((getattr(cost, name) for cost in costs), default=0.0) for name in ("peak_rss_mb", "peak_gpu_mb")
-    }
+    peaks = {name: max((getattr(cost, name) for cost in costs), default=0.0) for name in ("peak_rss_mb", "peak_gpu_mb")}
     return Cost(**sums, **peaks)
 
 
@@ -66,3 +66,13 @@ def _job_cost(artifact: Artifact, power: Power) -> Cost:
     gpu_wh = cost.get("gpu_energy_wh", gpu_s * power.watts_per_gpu / JOULES_PER_WH)
     energy = cpu_s * power.watts_per_core / JOULES_PER_WH + gpu_wh
     return Cost(1, wall_s, cpu_s, gpu_s, memory, cost.get("peak_gpu_mb", 0.0), energy)
+
+
+def pareto_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Indices of the points that no other point reaches (value as high) at as little or less cost, cheapest first.
+
+    ``cost`` and ``value``  # (points,). Of points equal in both the first stays.
+    """
+    order = np.lexsort((-value, cost))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], value[order][:-1]]))
+    return order[value[order] > best]

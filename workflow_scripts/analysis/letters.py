@@ -22,10 +22,13 @@ def compact_letters(items: Sequence[str], different: Collection[tuple[str, str]]
         unknown = set(pair) - set(items)
         if unknown:
             raise InputError(f"{min(unknown)} is compared but not in the table: make the comparisons again")
-        split = [part for group in groups for part in ([group - {one} for one in pair] if group >= set(pair) else [group])]
-        unique = list(dict.fromkeys(split))
+        split: dict[frozenset[str], None] = {}
+        for group in groups:
+            split |= dict.fromkeys([group - {one} for one in pair] if group >= set(pair) else [group])
+        unique = list(split)
         groups = [group for group in unique if not any(group < other for other in unique)]
     if len(groups) > len(ascii_letters):
         raise InputError(f"the comparisons need {len(groups)} letters, {len(ascii_letters)} exist: compare fewer items")
     groups.sort(key=lambda group: sorted(place[item] for item in group))
-    return {item: "".join(letter for letter, group in zip(ascii_letters, groups) if item in group) for item in items}
+    lettered = list(zip(ascii_letters, groups, strict=False))
+    return {item: "".join(letter for letter, group in lettered if item in group) for item in items}

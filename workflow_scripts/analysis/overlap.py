@@ -83,4 +83,3 @@ def _best(
         return None
     jaccard, differs, other = min(found)
     return Match(name, other, -jaccard, not differs)
-

@@ -68,9 +68,7 @@ def mean_difference(differences: Mapping[str, np.ndarray], weights: Mapping[str,
     rounded = {name: np.round(values, _DIGITS) for name, values in differences.items()}
     mean = sum(weights[name] * values.mean(axis=1) for name, values in rounded.items())
     counts = {name: values.shape[1] for name, values in rounded.items()}
-    parts = {
-        name: weights[name] ** 2 * values.var(axis=1, ddof=1) / counts[name] for name, values in rounded.items()
-    }
+    parts = {name: weights[name] ** 2 * values.var(axis=1, ddof=1) / counts[name] for name, values in rounded.items()}
     variance = sum(parts.values())
     squares = sum(part**2 / (counts[name] - 1) for name, part in parts.items())
     # Where nothing varies the tests decide without degrees of freedom; any number will do.

@@ -32,9 +32,7 @@ class SampledGroups:
 
 def read_sampled_groups(manifest: str | Path) -> SampledGroups:
     """Read a groups artifact; :class:`InputError` where groups differ in size or a negative has no probability."""
-    frame = read_table(
-        Artifact(manifest).file("groups.parquet"), ["query_id", "position", "doc_id", "probability"]
-    )
+    frame = read_table(Artifact(manifest).file("groups.parquet"), ["query_id", "position", "doc_id", "probability"])
     size = _group_size(frame, manifest)
     probabilities = frame["probability"].to_numpy(np.float64).reshape(-1, size)[:, 1:]
     if np.isnan(probabilities).any():

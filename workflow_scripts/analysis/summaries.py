@@ -11,6 +11,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL, Domain
 from workflow_scripts.analysis.effectiveness import KEYS
+from workflow_scripts.analysis.query_values import Ranker
 from workflow_scripts.storage.artifacts import InputError
 
 COLUMNS = (
@@ -30,8 +31,7 @@ BM25 = "bm25"
 TEACHER = "teacher"
 """What the column ``student`` holds in the reference rows."""
 
-Ranker = tuple[str, str, str, str]
-"""Student, loss, sampler, teacher."""
+AXES = ("students", "losses", "samplers", "teachers", "seeds")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class Grid:
     samplers: Sequence[str]
     teachers: Sequence[str]
     seeds: Sequence[int]
+
+    @classmethod
+    def of(cls, spec: Mapping) -> Grid:
+        """The grid that a script's spec lists; :class:`InputError` for an empty list."""
+        for axis in AXES:
+            if not spec.get(axis):
+                raise InputError(f"the spec's list of {axis} is empty: name at least one")
+        return cls(**{axis: spec[axis] for axis in AXES})
 
     @property
     def references(self) -> list[Ranker]:
@@ -116,9 +124,9 @@ def summarise(means: Means, grid: Grid, domains: Sequence[Domain], measures: Seq
     for ranker in [*grid.references, *grid.trained]:
         seeds = means.seeds(ranker) if ranker in grid.references else grid.seeds
         for domain in domains:
-            for name, weights in _entities(domain):
+            for name, weights in entities(domain):
                 for measure in means.measures(list(weights), measures):
-                    values = [_weighted(means, ranker, seed, weights, measure) for seed in seeds]
+                    values = [weighted_mean(means, ranker, seed, weights, measure) for seed in seeds]
                     spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
                     queries = sum(means.queries(collection, measure) for collection in weights)
                     rows.append((*ranker, domain.name, name, measure, np.mean(values), spread, len(seeds), queries))
@@ -131,7 +139,7 @@ def summarise(means: Means, grid: Grid, domains: Sequence[Domain], measures: Seq
     return table
 
 
-def _entities(domain: Domain) -> Iterator[tuple[str, Mapping[str, float]]]:
+def entities(domain: Domain) -> Iterator[tuple[str, Mapping[str, float]]]:
     """What gets a row: each collection, each set of collections, the domain; with the weights of its mean."""
     for name, parts in domain.members:
         for part in parts:
@@ -141,8 +149,15 @@ def _entities(domain: Domain) -> Iterator[tuple[str, Mapping[str, float]]]:
     yield ALL, domain.weights
 
 
-def _weighted(means: Means, ranker: Ranker, seed: int | None, weights: Mapping[str, float], measure: str) -> float:
+def weighted_mean(means: Means, ranker: Ranker, seed: int | None, weights: Mapping[str, float], measure: str) -> float:
+    """A domain's (or a set's, or a collection's) value for one seed: the weighted sum of its collections' means."""
     return sum(weight * means.value(ranker, seed, collection, measure) for collection, weight in weights.items())
+
+
+def reference_label(ranker: Ranker, several: bool) -> tuple[str, ...]:
+    """Labels of a reference's row: loss, sampler and, where there are several teachers, teacher."""
+    name = {BM25: "BM25", TEACHER: "teacher"}[ranker[0]]
+    return (name, "", ranker[3]) if several else (name, "")
 
 
 def _name(ranker: Sequence[str], seed: int | None) -> str:

@@ -11,11 +11,18 @@ from workflow_scripts.storage.artifacts import atomic_path
 
 
 def write_tables(
-    table: pd.DataFrame, text: TextTable, caption: str, *, csv: str | Path, md: str | Path, tex: str | Path
+    table: pd.DataFrame,
+    text: TextTable,
+    caption: str,
+    *,
+    csv: str | Path,
+    md: str | Path,
+    tex: str | Path,
+    float_format: str = "%.6f",
 ) -> None:
     """Write ``table`` as CSV (six decimals) and ``text`` as Markdown and LaTeX, the ``caption`` above them."""
     with atomic_path(csv) as path:
-        table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+        table.to_csv(path, index=False, float_format=float_format, lineterminator="\n")
     with atomic_path(md) as path:
         path.write_text(f"{caption}\n{markdown_table(text)}", encoding="utf-8")
     with atomic_path(tex) as path:

@@ -15,14 +15,16 @@ _LATEX = str.maketrans(
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
 )
+_SIGNS = {"±": r"\pm", "≠": r"\neq", "≈": r"\approx", "²": "^2"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A text and whether it stands out."""
+    """A text, whether it stands out, and letters above it."""
 
     text: str
     bold: bool = False
+    letters: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,17 @@ def format_value(mean: float, spread: float, digits: int = 3) -> str:
 
 
 def best_per_column(texts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Marks the best of each column of ``values``  # (rows, columns), and all that read the same in ``texts``."""
+    """Marks the best of each column of ``values``  # (rows, columns), and all that read the same in ``texts``.
+
+    A column whose values all read the same has no best.
+    """
     marks = np.zeros(values.shape, dtype=bool)
     for column in range(values.shape[1]):
         if not np.isnan(values[:, column]).all():
             best = texts[np.nanargmax(values[:, column]), column]
             # Only the mean decides: rows that print the same mean are equally good to a reader.
-            marks[:, column] = [text.split(" ")[0] == best.split(" ")[0] for text in texts[:, column]]
+            same = [text.split(" ")[0] == best.split(" ")[0] for text in texts[:, column]]
+            marks[:, column] = same if len(same) == 1 or not all(same) else False
     return marks
 
 
@@ -59,9 +65,9 @@ def markdown_table(table: TextTable) -> str:
     """A pipe table; spanning headers are joined to the ones below them."""
     from tabulate import tabulate
 
-    headers = [*table.labels, *(f"{group} {name}" for group, names in table.groups for name in names)]
+    headers = [*table.labels, *(f"{group} {name}".strip() for group, names in table.groups for name in names)]
     rows = [
-        [*(_markdown(label) for label in labels), *(_markdown(cell.text, cell.bold) for cell in cells)]
+        [*(_markdown(label) for label in labels), *(_markdown_cell(cell) for cell in cells)]
         for section in table.sections
         for labels, cells in section
     ]
@@ -76,11 +82,13 @@ def latex_table(table: TextTable) -> str:
     spans, rules, start = [""] * len(table.labels), [], len(table.labels) + 1
     for group, names in table.groups:
         spans.append(rf"\multicolumn{{{len(names)}}}{{c}}{{{escape_latex(group)}}}")
-        rules.append(rf"\cmidrule(lr){{{start}-{start + len(names) - 1}}}")
+        if group:
+            rules.append(rf"\cmidrule(lr){{{start}-{start + len(names) - 1}}}")
         start += len(names)
     header = [*table.labels, *(name for _, names in table.groups for name in names)]
     lines = ["% needs \\usepackage{booktabs}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    lines += [_latex_row(spans), "".join(rules), _latex_row([escape_latex(name) for name in header])]
+    lines += [_latex_row(spans), "".join(rules)] if rules else []
+    lines.append(_latex_row([_latex_text(name) for name in header]))
     for section in table.sections:
         lines.append(r"\midrule")
         for labels, cells in section:
@@ -94,8 +102,16 @@ def escape_latex(text: str) -> str:
 
 
 def _latex(cell: Cell) -> str:
-    text = escape_latex(cell.text).replace("±", r"$\pm$")
-    return rf"\textbf{{{text}}}" if cell.bold else text
+    text = _latex_text(cell.text)
+    text = rf"\textbf{{{text}}}" if cell.bold else text
+    return rf"{text}\textsuperscript{{{cell.letters}}}" if cell.letters else text
+
+
+def _latex_text(text: str) -> str:
+    text = escape_latex(text)
+    for character, command in _SIGNS.items():
+        text = text.replace(character, f"${command}$")
+    return text
 
 
 def _latex_row(texts: Sequence[str]) -> str:
@@ -107,3 +123,7 @@ def _markdown(text: str, bold: bool = False) -> str:
     for character in "\\|*_":
         text = text.replace(character, f"\\{character}")
     return f"**{text}**" if bold and text else text
+
+
+def _markdown_cell(cell: Cell) -> str:
+    return _markdown(cell.text, cell.bold) + (f"<sup>{cell.letters}</sup>" if cell.letters else "")

@@ -33,10 +33,15 @@ def embed_texts(
     """
     limit = max_tokens or store.cut_at
     lengths = np.minimum(store.lengths[rows], limit) + 2
-    vectors = np.empty((len(rows), model.config["hidden_size"]), np.float32)
     order = np.argsort(lengths, kind="stable")
+    vectors: np.ndarray | None = None
     for batch in token_batches(lengths, order, token_budget or TOKEN_BUDGET[model.device.type]):
-        vectors[batch] = model(pack(single_sequences(store, rows[batch], limit), model.device)).cpu().numpy()
+        encoded = model(pack(single_sequences(store, rows[batch], limit), model.device)).cpu().numpy()
+        if vectors is None:
+            vectors = np.empty((len(rows), encoded.shape[1]), np.float32)
+        vectors[batch] = encoded
+    if vectors is None:
+        raise InputError("there is no text to embed: are there groups?")
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise InputError(

@@ -27,6 +27,7 @@ from typing import NoReturn
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+_STARTED = time.monotonic()
 _LIBRARIES = (
     "numpy",
     "pandas",
@@ -187,7 +188,6 @@ class ArtifactWriter:
         self.counts: dict = {}
 
     def __enter__(self) -> ArtifactWriter:
-        self._start = time.monotonic()
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         return self
@@ -224,7 +224,7 @@ class ArtifactWriter:
             "device": self.device,
             "commit": _commit(),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "cost": _cost(self._start),
+            "cost": _cost(),
         }
         with atomic_path(self.manifest_path) as path:
             path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
@@ -276,10 +276,11 @@ def _commit() -> str | None:
         return None
 
 
-def _cost(start: float) -> dict[str, float]:
+def _cost() -> dict[str, float]:
+    """What this process has cost so far; wall time from the import of this module, among a script's first."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cost = {
-        "wall_s": round(time.monotonic() - start, 3),
+        "wall_s": round(time.monotonic() - _STARTED, 3),
         "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 3),
         "peak_rss_mb": round(max(own.ru_maxrss, children.ru_maxrss) / 1024, 1),
     }

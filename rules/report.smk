@@ -1,0 +1,253 @@
+"""Tables and figures about the experiment itself: configuration, cost, contamination, scores, training."""
+
+# Everything that scores candidates, BM25 apart.
+PROFILED = [*(ranker for ranker in references() if ranker != "bm25"), *EXPERIMENT.rankers]
+
+
+rule make_configuration_table:
+    input:
+        code=code("make_configuration_table"),
+        metrics=lambda w: every_metrics(),
+    output:
+        csv=f"{RESULTS}/tables/configuration.csv",
+        md=f"{RESULTS}/tables/configuration.md",
+        tex=f"{RESULTS}/tables/configuration.tex",
+    log:
+        f"{RESULTS}/logs/make_configuration_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_configuration_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    shell:
+        "python -m workflow_scripts.make_configuration_table --log {log:q} --metrics {input.metrics:q} "
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_cost_table:
+    input:
+        code=code("make_cost_table"),
+        metrics=lambda w: every_metrics(),
+    output:
+        csv=f"{RESULTS}/tables/cost.csv",
+        md=f"{RESULTS}/tables/cost.md",
+        tex=f"{RESULTS}/tables/cost.tex",
+    log:
+        f"{RESULTS}/logs/make_cost_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_cost_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(**CONFIG["analysis"]["cost"]),
+    shell:
+        "python -m workflow_scripts.make_cost_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_contamination_table:
+    input:
+        code=code("make_contamination_table"),
+        training=manifest("collections", TRAINING["collection"]),
+        tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
+    output:
+        csv=f"{RESULTS}/tables/contamination.csv",
+        md=f"{RESULTS}/tables/contamination.md",
+        tex=f"{RESULTS}/tables/contamination.tex",
+        pairs=f"{RESULTS}/tables/contamination_pairs.csv",
+    log:
+        f"{RESULTS}/logs/make_contamination_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_contamination_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(**CONFIG["analysis"]["contamination"]),
+        collections=EXPERIMENT.evaluated,
+    shell:
+        "python -m workflow_scripts.make_contamination_table --log {log:q} --spec {params.spec:q} --training {input.training:q} "
+        "--collections {params.collections} --tests {input.tests:q} --pairs {output.pairs:q} "
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule draw_pipeline:
+    input:
+        code=code("draw_pipeline"),
+    output:
+        png=f"{RESULTS}/figures/pipeline.png",
+        pdf=f"{RESULTS}/figures/pipeline.pdf",
+    log:
+        f"{RESULTS}/logs/draw_pipeline.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/draw_pipeline.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            **axes("systems", "teachers", "losses", "students"),
+            plain=[name for name, entry in CONFIG["samplers"].items() if not entry["reads_teacher"]],
+            informed=[name for name, entry in CONFIG["samplers"].items() if entry["reads_teacher"]],
+            tests=EXPERIMENT.evaluated,
+            group=1 + TRAINING["negatives"],
+        ),
+    shell:
+        "python -m workflow_scripts.draw_pipeline --log {log:q} --spec {params.spec:q} "
+        "--png {output.png:q} --pdf {output.pdf:q}"
+
+
+rule profile_scores:
+    input:
+        code=code("profile_scores"),
+        manifests=[manifest("runs", ranker) for ranker in PROFILED],
+        # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
+        runs=lambda w: [ancient(remake(path)) for ranker in PROFILED for path in runs(ranker)],
+    output:
+        f"{RESULTS}/profiles.parquet",
+    log:
+        f"{RESULTS}/logs/profile_scores.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/profile_scores.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            rankers=[list(ranker_keys(ranker).values()) for ranker in PROFILED],
+            collections=EXPERIMENT.evaluated,
+            points=CONFIG["first_stage"]["depth"],
+        ),
+    shell:
+        "python -m workflow_scripts.profile_scores --log {log:q} --spec {params.spec:q} --runs {input.manifests:q} "
+        "--output {output:q}"
+
+
+rule draw_score_by_rank:
+    input:
+        code=code("draw_score_by_rank"),
+        profiles=f"{RESULTS}/profiles.parquet",
+    output:
+        png=f"{RESULTS}/figures/score_by_rank.png",
+        pdf=f"{RESULTS}/figures/score_by_rank.pdf",
+        fits=f"{RESULTS}/figures/score_by_rank.csv",
+    log:
+        f"{RESULTS}/logs/draw_score_by_rank.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/draw_score_by_rank.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            **axes("students", "teachers"),
+            domains=DOMAINS,
+            fit_range=CONFIG["analysis"]["figures"]["fit_range"],
+        ),
+    shell:
+        "python -m workflow_scripts.draw_score_by_rank --log {log:q} --spec {params.spec:q} --profiles {input.profiles:q} "
+        "--fits {output.fits:q} --png {output.png:q} --pdf {output.pdf:q}"
+
+
+rule draw_score_grid:
+    input:
+        code=code("draw_score_grid"),
+        profiles=f"{RESULTS}/profiles.parquet",
+    output:
+        png=f"{RESULTS}/figures/score_grid.png",
+        pdf=f"{RESULTS}/figures/score_grid.pdf",
+    log:
+        f"{RESULTS}/logs/draw_score_grid.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/draw_score_grid.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            **axes("students", "losses", "samplers", "teachers"),
+            domains=DOMAINS,
+            depth=CONFIG["first_stage"]["depth"],
+        ),
+    shell:
+        "python -m workflow_scripts.draw_score_grid --log {log:q} --spec {params.spec:q} --profiles {input.profiles:q} "
+        "--png {output.png:q} --pdf {output.pdf:q}"
+
+
+rule draw_training:
+    input:
+        code=code("draw_training"),
+        students=lambda w: [remake(manifest("students", ranker)) for ranker in EXPERIMENT.rankers],
+    output:
+        png=f"{RESULTS}/figures/training.png",
+        pdf=f"{RESULTS}/figures/training.pdf",
+    log:
+        f"{RESULTS}/logs/draw_training.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/draw_training.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            **axes("students", "losses", "samplers"),
+            rankers=[list(ranker_keys(ranker).values()) for ranker in EXPERIMENT.rankers],
+            smoothing=CONFIG["analysis"]["figures"]["smoothing"],
+        ),
+    shell:
+        "python -m workflow_scripts.draw_training --log {log:q} --spec {params.spec:q} --students {input.students:q} "
+        "--png {output.png:q} --pdf {output.pdf:q}"
+
+
+rule draw_cost:
+    input:
+        code=code("draw_cost"),
+        cost=f"{RESULTS}/tables/cost.csv",
+        effectiveness=f"{RESULTS}/tables/main.csv",
+    output:
+        png=f"{RESULTS}/figures/cost.png",
+        pdf=f"{RESULTS}/figures/cost.pdf",
+    log:
+        f"{RESULTS}/logs/draw_cost.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/draw_cost.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            **axes("students", "losses", "samplers"),
+            domain=DOMAINS[0]["name"],
+            measure=CONFIG["evaluation"]["measures"][0],
+        ),
+    shell:
+        "python -m workflow_scripts.draw_cost --log {log:q} --spec {params.spec:q} --cost {input.cost:q} "
+        "--effectiveness {input.effectiveness:q} --png {output.png:q} --pdf {output.pdf:q}"

@@ -1,0 +1,86 @@
+"""The demo, as a newcomer runs it: from nothing to tables, then nothing to do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from project import ROOT, Project
+
+CONFIG = "config/demo.yaml"
+RESULTS = Path("results/demo")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.fresh(tmp_path_factory.mktemp("demo"))
+    project.build("--profile", "config/profiles/local", config=CONFIG)
+    return project
+
+
+def in_domain(table: pd.DataFrame) -> pd.DataFrame:
+    rows = (table["measure"] == "nDCG@10") & (table["domain"] == "in-domain") & (table["collection"] == "all")
+    return table[rows]
+
+
+def test_every_cell_is_in_the_table(demo: Project) -> None:
+    table = pd.read_csv(demo.folder / RESULTS / "tables" / "main.csv", keep_default_na=False)
+    students = table[~table["student"].isin(["bm25", "teacher"])]
+    keys = ["student", "loss", "sampler", "teacher"]
+    assert len(students.drop_duplicates(keys)) == 32
+    # Every row of the grid on every domain with every measure, no hole.
+    config = yaml.safe_load((ROOT / CONFIG).read_text())
+    domains, measures = len(config["domains"]), len(config["evaluation"]["measures"])
+    assert (students[students["collection"] == "all"].groupby(keys).size() == domains * measures).all()
+    assert table["mean"].astype(float).between(0, 1).all()
+
+
+def test_teacher_and_cross_encoders_beat_bm25_where_they_were_trained(demo: Project) -> None:
+    table = in_domain(pd.read_csv(demo.folder / RESULTS / "tables" / "main.csv", keep_default_na=False))
+    mean = table.groupby("student")["mean"].mean()
+    assert mean["teacher"] > mean["bm25"] and mean["ce"] > mean["bm25"]
+
+
+def test_a_cell_says_what_the_table_says(demo: Project) -> None:
+    table = in_domain(pd.read_csv(demo.folder / RESULTS / "tables" / "main.csv", keep_default_na=False))
+    row = table[(table["student"] == "ce") & (table["loss"] == "kl") & (table["sampler"] == "bm25")].iloc[0]
+    cell = pd.read_csv(demo.folder / RESULTS / "cells" / "ce.kl.bm25.base.seed0.in-domain.csv").set_index("measure")
+    assert cell.loc["nDCG@10", "value"] == pytest.approx(float(row["mean"]), abs=1e-6)
+    assert cell.loc["nDCG@10", "ci_low"] < float(row["mean"]) < cell.loc["nDCG@10", "ci_high"]
+    assert cell.loc["nDCG@10", "n_queries"] == int(row["n_queries"]) == 250
+
+
+def test_every_student_kept_its_budget_and_its_history(demo: Project) -> None:
+    budget = yaml.safe_load((ROOT / CONFIG).read_text())["training"]["documents"]
+    manifests = sorted((demo.folder / RESULTS / "students").rglob("manifest.json"))
+    assert len(manifests) == 32
+    for manifest in manifests:
+        history = pd.read_parquet(manifest.parent / "history.parquet")
+        assert history["documents"].iloc[-1] == budget, manifest
+        assert history[["loss", "gradient_norm", "learning_rate"]].notna().all().all()
+        assert json.loads(manifest.read_text())["cost"]["wall_s"] > 0
+        assert (manifest.parent / "model.safetensors").is_file() and (manifest.parent / "README.md").is_file()
+
+
+def test_a_run_reranks_what_bm25_retrieved(demo: Project) -> None:
+    def read(ranker: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        with gzip.open(demo.folder / RESULTS / "runs" / ranker / "demo.run.gz", "rt") as file:
+            for line in file:
+                query, _, document, *_ = line.split()
+                found.setdefault(query, set()).add(document)
+        return found
+
+    assert read("bm25") == read("ce/kl.random.base/seed0") == read("teacher/base")
+
+
+def test_a_second_run_has_nothing_to_do(demo: Project) -> None:
+    start = time.monotonic()
+    output = demo.build("--profile", "config/profiles/local", config=CONFIG)
+    assert "Nothing to be done" in output
+    assert time.monotonic() - start < 15

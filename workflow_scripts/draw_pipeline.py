@@ -1,0 +1,63 @@
+"""Draw the pipeline: how an experiment's samplers, teachers, losses and students hang together."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workflow_scripts.analysis.pipeline_diagram import draw_diagram
+from workflow_scripts.analysis.plots import save_figure
+from workflow_scripts.storage.artifacts import parse_spec, run
+
+LISTED = 3
+
+
+def draw_pipeline(*, spec: Mapping, png: str | Path, pdf: str | Path) -> None:
+    """Write the figure twice.
+
+    ``spec``: the lists ``systems``, ``plain`` and ``informed`` (samplers that read no teacher's scores, and those that
+    do), ``teachers``, ``losses``, ``students``, ``tests`` (test collections), and ``group`` (documents in a group).
+    """
+    details = {
+        "data": ["documents", "queries, qrels", f"{len(spec['tests'])} test sets"],
+        "first": _listed(spec["systems"]),
+        "plain": ["(no teacher)", *_listed(spec["plain"])],
+        "teacher": ["cross-encoder", *_listed(spec["teachers"], 2)],
+        "scores": ["every pair once"],
+        "informed": ["(by its scores)", *_listed(spec["informed"])],
+        "labels": ["teacher's scores", f"of groups of {spec['group']}"],
+        "students": [_joined(spec["students"]), *_pairs(spec["losses"])],
+        "runs": ["of the first stage", "runs kept"],
+        "measures": ["per query,", "cell, domain"],
+        "tables": ["of the study", "and beyond"],
+    }
+    save_figure(draw_diagram(details), png, pdf)
+
+
+def _listed(names: Sequence[str], most: int = LISTED) -> list[str]:
+    """One name a line, at most ``most`` lines."""
+    return list(names) if len(names) <= most else [*names[: most - 1], f"and {len(names) - most + 1} more"]
+
+
+def _joined(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= LISTED else f"{len(names)} kinds"
+
+
+def _pairs(names: Sequence[str]) -> list[str]:
+    """Two names a line, three lines at most."""
+    lines = [", ".join(names[start : start + 2]) for start in range(0, len(names), 2)]
+    return lines if len(lines) <= 2 else [lines[0], f"and {len(names) - 2} more"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of :func:`draw_pipeline`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    for name in ("png", "pdf"):
+        parser.add_argument(f"--{name}", required=True)
+    draw_pipeline(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)
