@@ -35,5 +35,5 @@ format: venv  ## rewrite Python and Snakemake files in the house style
 venv:  ## .venv from the exact lock; made again when the lock changes
 	@cmp -s requirements.txt .venv/requirements.txt || { \
 	  rm -rf .venv && $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt && \
 	  cp requirements.txt .venv/requirements.txt; }
