@@ -6,6 +6,7 @@ SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["s
 rule fetch_backbone:
     input:
         code=code("fetch_backbone"),
+        files=lambda w: local_model(entry("backbones", w.backbone)["source"]),
     output:
         manifest("backbones", "{backbone}"),
     log:

@@ -25,7 +25,7 @@ rule prepare_corpus:
                 if key != "docvectors" and not (key == "documents" and isinstance(value, str))
             }
         ),
-        documents=lambda w, input: f"--documents {input.documents[0]!r}" if input.documents else "",
+        documents=lambda w, input: f"--documents {shlex.quote(input.documents[0])}" if input.documents else "",
     shell:
         "python -m workflow_scripts.prepare_corpus --log {log:q} --spec {params.spec:q} {params.documents} --output {output:q}"
 
@@ -60,7 +60,7 @@ rule prepare_collection:
             }
         ),
         files=lambda w: " ".join(
-            f"--{key} {path!r}"
+            f"--{key} {shlex.quote(path)}"
             for key in ("queries", "qrels")
             if isinstance(path := entry("collections", w.collection).get(key), str)
         ),

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shlex
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -156,6 +157,13 @@ def architecture(ranker):
         return "cross-encoder", entry("teachers", ranker.removeprefix("teacher/"))["backbone"]
     student = entry("students", known(EXPERIMENT.ranker, ranker).student)
     return student["architecture"], student["backbone"]
+
+
+def local_model(source):
+    """Files of a backbone in a local folder; none of a hub id."""
+    if not source.startswith((".", "/")):
+        return []
+    return sorted(str(path) for path in Path(source).iterdir() if path.suffix in (".json", ".safetensors", ".txt"))
 
 
 def runs(ranker):

@@ -21,7 +21,7 @@ rule build_index:
         spec=lambda w: spec(docvectors=entry("corpora", w.corpus).get("docvectors", False)),
     shell:
         "python -m workflow_scripts.build_index --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} --threads {threads} "
-        "--output {output:q}"
+        "--heap-mb $(({resources.mem_mb} * 2 / 3)) --output {output:q}"
 
 
 rule search_index:
@@ -51,4 +51,4 @@ rule search_index:
         ),
     shell:
         "python -m workflow_scripts.search_index --log {log:q} --spec {params.spec:q} --index {input.index:q} "
-        "--collection {input.collection:q} --threads {threads} --output {output:q}"
+        "--collection {input.collection:q} --threads {threads} --heap-mb $(({resources.mem_mb} * 2 / 3)) --output {output:q}"

@@ -1,5 +1,7 @@
 """Rankers against Hugging Face's own forward: the equality gate of the packed path, loading and saving."""
 
+import copy
+import functools
 import json
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 import transformers
 
 from workflow_scripts.ranking import models, packing
+from workflow_scripts.ranking.scoring import for_inference
 from workflow_scripts.ranking.tokens import Sequences
 from workflow_scripts.storage.artifacts import InputError
 
@@ -123,6 +126,14 @@ def test_attention_by_length_equals_padded_attention(first, ragged):
     torch.testing.assert_close(explicit.float(), found, atol=0.05, rtol=0)
 
 
+def test_the_variable_length_kernel_asks_for_a_gpu_that_has_it(monkeypatch):
+    for capability, there in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, answer=capability: answer)
+        packing._varlen_kernel.cache_clear()
+        assert (packing._varlen_kernel(torch.device("cuda")) is not None) == there
+    packing._varlen_kernel.cache_clear()
+
+
 def test_every_token_in_input_order(saved, ragged):
     folder = saved(CONFIGS["bert"], "bi-encoder")
     own = models.load_ranker(folder, "bi-encoder", initialise_seed=0)
@@ -180,6 +191,51 @@ def test_new_head_depends_on_the_seed_alone(saved, ragged, capsys):
     assert "classifier.out_proj.weight" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("family", "weight"), [("electra", r"classifier\.dense"), ("distilbert", r"(pre_)?classifier")]
+)
+def test_a_model_that_scores_must_bring_its_head(family, weight, saved, tmp_path):
+    load = functools.partial(models.load_ranker, architecture="cross-encoder", initialise_seed=0, new_head=False)
+    folder = saved(CONFIGS[family], "bi-encoder")
+    with pytest.raises(InputError, match=rf"{folder}: weight {weight}\.\w+ is missing.* cross-encoder"):
+        load(folder)
+    config = transformers.AutoConfig.for_model(**CONFIGS[family], num_labels=2)
+    transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "two")
+    with pytest.raises(InputError, match=r"two: weight classifier\.\S+ has shape \(2"):
+        load(tmp_path / "two")
+    models.load_ranker(tmp_path / "two", "cross-encoder", initialise_seed=0)
+    load(saved(CONFIGS[family], "cross-encoder"))
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+def test_the_padded_path_refuses_an_encoder_that_is_not_whole(architecture, saved):
+    folder = saved(CONFIGS["distilbert"], architecture)
+    config = json.loads((folder / "config.json").read_text())
+    for change, message in (
+        ({"n_layers": 3}, r"weight \S*transformer\.layer\.2\.\S+ is missing"),
+        ({"hidden_dim": 64}, r"weight \S*ffn\.lin1\.\S+ has shape \(48"),
+    ):
+        (folder / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(InputError, match=message):
+            models.load_ranker(folder, architecture, initialise_seed=0)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_padded_model_s_head_is_float32_whatever_its_encoder_is(autocast, saved, ragged):
+    own = models.load_ranker(saved(CONFIGS["distilbert"], "cross-encoder"), "cross-encoder", initialise_seed=0)
+    expected = own(ragged)
+    head = copy.deepcopy(own).library.classifier
+    assert head.forward.args[0] is head
+    low = own if autocast else for_inference(own, "bf16", torch.device("cpu"))
+    assert autocast or low.library.distilbert.embeddings.word_embeddings.weight.dtype == torch.bfloat16
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        found = low(ragged)
+    torch.testing.assert_close(found, expected, atol=0.1, rtol=0.1)
+    # Scores of a half precision are half-precision numbers, whatever they are stored in: so they would tie.
+    assert not torch.equal(found, found.bfloat16().float())
+    assert len(found.unique()) == len(expected.unique())
+
+
 def test_random_weights_have_the_configured_spread():
     model = models.new_ranker(CONFIGS["bert"], "cross-encoder", initialise_seed=1)
     state = model.state_dict()
@@ -191,6 +247,18 @@ def test_pickled_weights_are_refused(saved):
     folder = saved(CONFIGS["bert"], "bi-encoder")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(InputError, match="pickled weights"):
+        models.load_ranker(folder, "bi-encoder", initialise_seed=0)
+
+
+@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/model.safetensors", "..", "pytorch_model.bin"])
+def test_shards_are_plain_safetensors_of_the_folder(name, saved):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    (folder / "model.safetensors").rename(folder / "part-1.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"x": "part-1.safetensors"}}))
+    models.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    index.write_text(json.dumps({"weight_map": {"x": "part-1.safetensors", "y": name}}))
+    with pytest.raises(InputError, match=rf"index\.json names '{name}'"):
         models.load_ranker(folder, "bi-encoder", initialise_seed=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow_scripts.planning import functions
 from workflow_scripts.planning.code import ROOT, closure
 from workflow_scripts.planning.experiment import Experiment
+from workflow_scripts.storage.artifacts import InputError
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 
@@ -63,3 +66,101 @@ def test_defaults_come_from_the_schema() -> None:
     assert filled["training"]["warmup"] == 0.1 and filled["samplers"]["random"]["reads_teacher"] is False
     # The caller's own mapping is left as it was.
     assert "bootstrap" not in config["evaluation"]
+
+
+BAD = [
+    ("losses.lce.reads_teacher", True, "losses.lce.reads_teacher: lce does not read teacher scores; set it to false"),
+    ("samplers.crossencoder.reads_teacher", False, "crossencoder reads teacher scores; set it to true"),
+    ("losses.kl.options", {"temp": 1}, "losses.kl.options: kl has no 'temp'; it has temperature"),
+    ("losses.lce.options", {"temp": 1}, "losses.lce.options: lce has no 'temp'; it has none"),
+    ("samplers.bm25.options", {"pool": 50}, "samplers.bm25.options: bm25 needs 'depth'"),
+    ("samplers.bm25.systems", [], "samplers.bm25.systems: bm25 draws from rankings; name at least one system"),
+    ("samplers.random.systems", ["qld"], "samplers.random.systems: random reads no rankings; leave them out"),
+    ("samplers.ensemble.pools", [], "samplers.ensemble.pools: ensemble draws by the teacher's scores"),
+    ("students.teacher", {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}, "students.teacher:"),
+    *((axis, {}, f"{axis}: there are none") for axis in ("students", "losses", "samplers", "teachers", "domains")),
+    ("pools.positives.known", ["positives"], "pools.positives.known: positives knows positives, a circle"),
+    ("pools.positives.known", ["ensemble"], "a circle; drop one of them"),
+    (
+        "lengths.document",
+        38,
+        r"a pair of 8 \+ 38 \+ 3 special tokens exceeds the 48 positions of backbone mini; .* to 49",
+    ),
+    (
+        "domains.more",
+        [{"name": "demo-mild", "collections": ["demo"]}],
+        "demo-mild has the name of one of the collections",
+    ),
+    ("domains.more", [{"name": "in-domain", "collections": ["demo"]}], "in-domain has the name of one of the domains"),
+    ("domains.more", [{"name": "all", "collections": ["demo"]}], "domains.more: all stands for a domain as a whole"),
+    ("domains.more", ["demo", {"name": "x", "collections": ["demo"]}], "domains.more: demo is in it twice"),
+    (
+        "domains.more",
+        [{"name": "x", "collections": ["demo"]}, {"name": "x", "collections": ["demo-mild"]}],
+        "the set x has other collections",
+    ),
+    ("evaluation.measures", ["nDGC@10"], "evaluation.measures: 'nDGC@10' is no measure"),
+    ("evaluation.measures", ["R"], "evaluation.measures: 'R' is no measure"),
+    ("evaluation.measures", ["MRR"], "evaluation.measures: 'MRR' is printed as 'RR'; write it so"),
+    ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
+    ("corpora.demo.docvectors", False, "systems.bm25-rm3: rm3 reads .* give corpora.demo docvectors: true"),
+    ("first_stage.check", ["bm25-rm3"], "of demo-mild's corpus; give corpora.demo-mild docvectors: true"),
+]
+
+
+def demo(key: str | None = None, value: object = None) -> dict:
+    """The demo's configuration with one key set to another value."""
+    config = part = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    if key:
+        *parents, last = key.split(".")
+        for parent in parents:
+            part = part[parent]
+        part[last] = value
+    return config
+
+
+@pytest.mark.parametrize(("key", "value", "message"), BAD)
+def test_a_faulty_cross_reference_is_one_line(key: str, value: object, message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        Experiment(demo(key, value))
+    assert str(raised.value).startswith("config: ") and "\n" not in str(raised.value)
+
+
+def test_what_is_not_read_is_not_refused() -> None:
+    # One set in two domains, vectors that no system reads, and documents that only bi-encoders read.
+    config = demo("domains.more", [{"name": "x", "collections": ["demo"]}])
+    config["domains"]["most"] = [{"name": "x", "collections": ["demo"]}, "demo-mild"]
+    del config["samplers"]["ensemble"], config["pools"]["ensemble"], config["corpora"]["demo"]["docvectors"]
+    config["backbones"]["other"] = config["backbones"]["mini"] | {"source": "google/large"}
+    config["students"]["ce"]["backbone"] = config["teachers"]["base"]["backbone"] = "other"
+    config["lengths"]["document"] = 46
+    assert Experiment(config).rankers
+    config["lengths"]["document"] = 47
+    with pytest.raises(InputError, match=r"a text of 47 \+ 2 special tokens exceeds the 48 positions"):
+        Experiment(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("NEEDS_TEACHER = 1\n", "kl.py lacks NEEDS_TEACHER = True or False, a function loss"),
+        ("NEEDS_TEACHER: bool = True\n", "kl.py lacks a function loss"),
+        ("def loss(:\n", "kl.py is no Python: invalid syntax"),
+    ],
+)
+def test_a_faulty_function_file_is_one_line(tmp_path: Path, monkeypatch, text: str, message: str) -> None:
+    for kind in ("samplers", "losses"):
+        shutil.copytree(ROOT / functions.FOLDER / kind, tmp_path / functions.FOLDER / kind)
+    (tmp_path / functions.FOLDER / "losses" / "kl.py").write_text(text)
+    monkeypatch.setattr(functions, "ROOT", tmp_path)
+    with pytest.raises(InputError, match=f"config: losses.kl.function: .*{message}"):
+        Experiment(demo())
+
+
+def test_planning_loads_nothing_heavy() -> None:
+    probe = (
+        "import sys, yaml; from workflow_scripts.planning.experiment import Experiment\n"
+        "Experiment(yaml.safe_load(open('config/demo.yaml')))\n"
+        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True)

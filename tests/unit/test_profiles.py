@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.histories import smooth
+from workflow_scripts.analysis.histories import mean_curve, smooth
 from workflow_scripts.analysis.profiles import domain_profiles, fit_power_law, mean_profile
 from workflow_scripts.draw_score_by_rank import draw_score_by_rank
 from workflow_scripts.draw_score_grid import draw_score_grid
@@ -57,6 +57,20 @@ def test_smoothing_keeps_means_and_lines() -> None:
     assert smooth(line, 5)[2:-2] == pytest.approx(line[2:-2])
     assert smooth(np.array([1.0, 4, 1, 4]), 3).tolist() == pytest.approx([2.5, 2, 3, 2.5])
     assert smooth(line, 0) == pytest.approx(line)
+
+
+def test_steps_that_overflowed_are_left_out_of_the_means(tmp_path: Path) -> None:
+    inf, nan = np.inf, np.nan
+    assert smooth(np.array([1.0, inf, 4, 1, 4]), 3) == pytest.approx([1, 2.5, 2.5, 3, 2.5])
+    assert smooth(np.array([nan, 2.0, 3]), 1) == pytest.approx([nan, 2, 3], nan_ok=True)
+    students = []
+    for seed, norms in enumerate(([2.0, inf, inf], [4.0, 1, inf])):
+        students.append(tmp_path / str(seed) / "manifest.json")
+        with ArtifactWriter(students[-1], spec={}) as writer:
+            columns = {"documents": [8, 16, 24], "loss": [1.0, 2.0, 3.0], "gradient_norm": norms}
+            pd.DataFrame(columns).to_parquet(writer.path("history.parquet"))
+    assert mean_curve(students, 0.0).gradient_norm == pytest.approx([3, 1, nan], nan_ok=True)
+    assert mean_curve(students, 0.0).loss.tolist() == [1, 2, 3]
 
 
 def test_figures_from_runs(tmp_path: Path) -> None:

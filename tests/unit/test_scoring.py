@@ -193,6 +193,9 @@ def test_nan_names_the_pair(world):
         scoring.score_pairs(model, queries, documents, np.array([1]), np.array([3]))
     with pytest.raises(InputError, match="no precision 'int8'"):
         scoring.for_inference(model, "int8")
+    # An encoder alone has no head to score by, and no random one is made up for it.
+    with pytest.raises(InputError, match=r"bi-encoder: weight bert\.pooler\.dense\.\w+ is missing"):
+        scoring.scoring_ranker(world / "bi-encoder", "cross-encoder", queries, documents)
 
 
 def test_fetch_a_local_backbone(world):

@@ -7,6 +7,9 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
+import zipfile
+import zlib
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -244,12 +247,45 @@ def test_training_triples_give_their_distinct_positives(tmp_path, small, monkeyp
         docpairs_iter=lambda: iter(pairs),
     )
     monkeypatch.setattr(irds, "_load", lambda name, part: dataset)
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
     spec = {"source": "ir_datasets", "id": "x", "role": "train", "pairs": "docpairs"}
     output = tmp_path / "pairs" / "manifest.json"
     prepare_collection(output=output, spec=spec, corpus=small)
     positives = pd.read_parquet(tmp_path / "pairs" / "positives.parquet").to_numpy().tolist()
     assert positives == [["q1", "a"], ["q1", "b"], ["q2", "c"]]
     assert Artifact(output).counts["queries_without_relevant"] == 1
+
+
+def test_collections_of_one_family_are_downloaded_one_at_a_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
+    order = []
+
+    def records(name):
+        order.append(f"{name} begins")
+        yield from (1, 2)
+
+    def read(name):
+        assert list(irds._records(name, lambda: records(name))) == [1, 2]
+
+    other = threading.Thread(target=read, args=["beir/cqadupstack/tex"], daemon=True)
+    with irds.family_lock("beir/cqadupstack/android"):
+        read("beir/nq")  # another family does not wait
+        other.start()
+        other.join(0.3)
+        order.append("android ends")
+    other.join(10)
+    assert order == ["beir/nq begins", "android ends", "beir/cqadupstack/tex begins"]
+    assert "waiting for another job that reads beir-cqadupstack" in capsys.readouterr().err
+    # Where no lock can be made, reading goes on without.
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "file"))
+    read("beir/nq")
+
+
+@pytest.mark.parametrize("error", [zipfile.BadZipFile("no zip"), zlib.error("bad block")])
+def test_a_broken_download_is_an_input_error(error):
+    with pytest.raises(InputError, match="x of ir_datasets cannot be read"), irds._reading("x"):
+        raise error
 
 
 def test_an_input_error_is_one_line_and_exit_status_1(tmp_path):

@@ -37,6 +37,14 @@ def test_an_artifact_is_opened_through_its_manifest(tmp_path: Path) -> None:
         artifact.file("deep/file.txt")
 
 
+def test_the_cost_of_earlier_processes_is_added_and_peaks_are_the_highest(tmp_path: Path) -> None:
+    with ArtifactWriter(tmp_path / "manifest.json", spec={}) as writer:
+        writer.earlier = {"wall_s": 1e6, "cpu_s": 2e6, "peak_rss_mb": 0.5, "peak_gpu_mb": 7.0}
+    cost = json.loads((tmp_path / "manifest.json").read_text())["cost"]
+    assert 1e6 < cost["wall_s"] < 1.1e6 and 2e6 < cost["cpu_s"] < 2.1e6
+    assert cost["peak_rss_mb"] > 0.5 and cost["peak_gpu_mb"] == 7
+
+
 def test_a_failed_job_leaves_no_artifact(tmp_path: Path) -> None:
     manifest = tmp_path / "x" / "manifest.json"
     with pytest.raises(RuntimeError), ArtifactWriter(manifest, spec={}) as writer:
@@ -97,7 +105,7 @@ def test_a_script_ends_bad_input_with_one_line_and_keeps_the_log(tmp_path: Path)
         "import os\n"
         "def main():\n"
         "    os.write(2, b'from the JVM\\n')\n"
-        "    raise InputError('queries.tsv:3: no query id: add one')\n"
+        "    raise InputError('queries.tsv:3: no\\n  query id: add one')\n"
         "run(main)\n"
     )
     log = tmp_path / "logs" / "job.log"

@@ -12,8 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from safetensors import safe_open
 
 from workflow_scripts.pretrain_backbone import pretrain_backbone
+from workflow_scripts.ranking import training
 from workflow_scripts.ranking.batches import in_turn
 from workflow_scripts.ranking.checkpoints import FILE, FOLDER, Checkpoints
 from workflow_scripts.ranking.groups import group_order, read_groups
@@ -166,7 +168,7 @@ def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs,
     options = {"stderr": subprocess.PIPE, "text": True, "env": os.environ | {"OMP_NUM_THREADS": "1"}}
     manifest, checkpoint = tmp_path / "broken" / "manifest.json", tmp_path / "broken" / FOLDER / FILE
     whole = subprocess.Popen([*command, str(tmp_path / "whole" / "manifest.json")], **options)
-    state = None
+    state = spent = None
     for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 128 + signal.SIGTERM)):
         broken = subprocess.Popen([*command, str(manifest)], **options)
         while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == state:
@@ -177,10 +179,14 @@ def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs,
         assert broken.returncode == code and not manifest.exists() and checkpoint.exists()
         assert ("resumed after step" in said) == (state is not None)
         state = checkpoint.stat().st_mtime_ns
+        with safe_open(checkpoint, framework="pt") as file:
+            before, spent = spent, json.loads(file.metadata()["cost"])
     assert "told to stop: checkpoint written after step" in said
     done = subprocess.run([*command, str(manifest)], **options)
     assert done.returncode == 0 and "resumed after step" in done.stderr
     assert whole.wait() == 0
+    cost = json.loads(manifest.read_text())["cost"]
+    assert all(cost[name] > spent[name] > before[name] > 0 for name in ("wall_s", "cpu_s"))
     assert not checkpoint.parent.exists()
     for name in ("model.safetensors", "history.parquet", "config.json"):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
@@ -202,6 +208,14 @@ def test_a_checkpoint_of_another_job_or_a_broken_one_is_ignored_with_a_line(tmp_
     restored = own.load(model, optimiser)
     assert torch.equal(model.weight, weight) and (restored.step, restored.scaler) == (1, {"scale": 2.0})
     assert History(restored.history).columns == history.columns
+    # What the process that wrote it had cost comes back, and goes on from there.
+    again = Checkpoints(tmp_path, "a")
+    again.load(model, optimiser)
+    assert again.earlier["wall_s"] > 0 and not Checkpoints(tmp_path, "a").earlier
+    again.earlier |= {"wall_s": 1e6, "peak_rss_mb": 1e6}
+    again.save(model, optimiser, 1, history.tensors(), {})
+    own.load(model, optimiser)
+    assert own.earlier["wall_s"] > 1e6 and own.earlier["peak_rss_mb"] == 1e6
     own.path.write_bytes(own.path.read_bytes()[:-7])
     assert own.load(model, optimiser) is None and "cannot be read" in capsys.readouterr().err
     own.remove()
@@ -232,6 +246,30 @@ def test_adamw_is_torch_s_and_skips_a_step_whose_gradient_overflowed():
         scaler.update()
     assert scaler.get_scale() == 2.0
     assert torch.allclose(mine.weight, theirs.weight, atol=1e-6) and torch.allclose(mine.bias, theirs.bias, atol=1e-6)
+
+
+def test_auto_is_bf16_only_where_the_gpu_itself_has_it(monkeypatch):
+    for own in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True, own=own: own)
+        assert training.choose_precision("auto", "cuda") == ("bf16" if own else "fp16")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert training.choose_precision("auto", "cuda") == "fp16" and training.choose_precision("bf16", "cpu") == "fp32"
+
+
+def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypatch):
+    marks = []
+
+    def stop(model, loss, batches, settings, checkpoints, device):
+        marks.append(checkpoints.mark)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "fit", stop)
+    # The same spec, on a GPU with and without bf16.
+    for precision in ("bf16", "bf16", "fp16"):
+        monkeypatch.setattr(training, "choose_precision", lambda wanted, device, found=precision: found)
+        with pytest.raises(KeyboardInterrupt):
+            train_ranker(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
+    assert marks[0] == marks[1] != marks[2]
 
 
 def test_learning_rate_rises_to_its_peak_and_falls_to_nothing():

@@ -37,7 +37,8 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         # BERT and ELECTRA share one vocabulary.
         "tokenise_corpus": corpora,
         "tokenise_queries": tested + 1,
-        "mine_negatives": 4,
+        # The teacher's groups are drawn from BM25 with its own seed.
+        "mine_negatives": 4 + 1,
         "train_teacher": 1,
         "score_pool": 3,
         "label_groups": 4,
@@ -100,6 +101,11 @@ def test_a_typo_names_the_valid_ids(fresh: Project, target: str, message: str) -
         ("systems: [bm25], pools", "systems: [bm52], pools", "no 'bm52' among the systems"),
         ("documents: 256\n", "documents: 250\n", "training.documents: 250 is no multiple of a step's 64"),
         ("in-domain: [demo]", "in-domain: [demos]", "domains.in-domain: no 'demos' among the collections"),
+        (
+            "marginmse: {function: marginmse}",
+            "kl: {function: kl, options: {temp: 1}}",
+            "kl has no 'temp'; it has temperature",
+        ),
         ("source: scratch", "source: ./no-such-model", "backbones.mini.source: no folder ./no-such-model"),
         (
             "demo: {source: generated, world: in-domain, seed: 7, documents: 300}",

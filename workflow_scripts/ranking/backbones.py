@@ -154,13 +154,22 @@ def read_weights(folder: str | Path) -> dict:
 
 
 def weight_files(folder: str | Path) -> list[Path]:
-    """The safetensors files of a model folder, one or the shards that its index names."""
+    """The safetensors files of a model folder, one or the shards that its index names.
+
+    Raises :class:`InputError` where there are none, or the index names a file of another kind or folder.
+    """
     folder = Path(folder)
     index = folder / f"{WEIGHTS}.index.json"
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if index.is_file():
-        return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        for name in names:
+            if Path(name).name != name or not name.endswith(".safetensors"):
+                raise InputError(
+                    f"{index} names {name!r}: shards are .safetensors files of the same folder, fetch it anew"
+                )
+        return [folder / name for name in names]
     found = sorted(path.name for path in folder.glob("*.bin")) + sorted(path.name for path in folder.glob("*.pt"))
     if found:
         raise InputError(

@@ -1,8 +1,8 @@
 """Training checkpoints: one safetensors file, replaced in one rename, tied to what is being trained.
 
 The file holds the weights, AdamW's moments and the history so far; its header (JSON) holds the step, the gradient
-scaler's state and a fingerprint of the spec and the inputs. No generator state is needed: the order of the groups and
-the dropout masks are drawn from (seed, epoch) and (seed, step). Nothing is pickled.
+scaler's state, what the job has cost so far and a fingerprint of the spec and the inputs. No generator state is needed:
+the order of the groups and the dropout masks are drawn from (seed, epoch) and (seed, step). Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from workflow_scripts.ranking.optimiser import AdamW
-from workflow_scripts.storage.artifacts import atomic_path, sha256
+from workflow_scripts.storage.artifacts import atomic_path, cost_so_far, sha256
 
 FOLDER = ".checkpoint"
 FILE = "training.safetensors"
@@ -63,18 +63,27 @@ class Restored:
 
 
 class Checkpoints:
-    """The checkpoint of one training job, in ``.checkpoint`` beside the artifact's manifest."""
+    """The checkpoint of one training job, in ``.checkpoint`` beside the artifact's manifest.
+
+    ``earlier`` is what the processes behind a loaded checkpoint had cost when it was written; empty without one.
+    """
 
     def __init__(self, folder: str | Path, mark: str) -> None:
         self.folder = Path(folder) / FOLDER
         self.path = self.folder / FILE
         self.mark = mark
+        self.earlier: dict[str, float] = {}
 
     def save(self, model: nn.Module, optimiser: AdamW, step: int, history: Mapping, scaler: Mapping) -> None:
         """Write the state after ``step`` steps; the previous checkpoint stays until the new one is whole on disk."""
         tensors = _live(model, optimiser) | {f"history.{name}": value for name, value in history.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        header = {"fingerprint": self.mark, "step": str(step), "scaler": json.dumps(dict(scaler))}
+        header = {
+            "fingerprint": self.mark,
+            "step": str(step),
+            "scaler": json.dumps(dict(scaler)),
+            "cost": json.dumps(cost_so_far(self.earlier)),
+        }
         with atomic_path(self.path) as path:
             save_file(tensors, path, metadata=header)
             with open(path, "rb") as file:
@@ -97,6 +106,7 @@ class Checkpoints:
         with torch.no_grad():
             for name, value in _live(model, optimiser).items():
                 value.copy_(tensors[name])
+        self.earlier = json.loads(header["cost"])
         prefix = "history."
         history = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         return Restored(int(header["step"]), history, json.loads(header["scaler"]))

@@ -139,19 +139,28 @@ def _initialise(name: str, parameter: Tensor, deviation: float, seed: int) -> No
         parameter.normal_(0.0, deviation, generator=generator)
 
 
-def load_ranker(folder: str | Path, architecture: str, *, initialise_seed: int, dropout: float | None = None) -> Ranker:
+def load_ranker(
+    folder: str | Path,
+    architecture: str,
+    *,
+    initialise_seed: int,
+    dropout: float | None = None,
+    new_head: bool = True,
+) -> Ranker | PaddedRanker:
     """A ranker from a local model folder (safetensors only), float32 on the CPU, in evaluation mode.
 
-    A part that the folder lacks may only be the head: it is drawn from ``initialise_seed`` and named on stderr.
-    ``dropout`` replaces the configuration's dropout probabilities. Raises :class:`InputError` for missing, misshapen
-    or pickled weights.
+    A part that the folder lacks may only be the head, where ``new_head`` allows it: it is drawn from
+    ``initialise_seed`` and named on stderr. ``dropout`` replaces the configuration's dropout probabilities. Raises
+    :class:`InputError` for missing, misshapen or pickled weights.
     """
     config = backbones.read_config(folder)
     backbones.weight_files(folder)
     if backbones.packable(config) is None:
         from workflow_scripts.ranking.padded import load_padded
 
-        return load_padded(folder, config, architecture, initialise_seed=initialise_seed, dropout=dropout)
+        return load_padded(
+            folder, config, architecture, initialise_seed=initialise_seed, dropout=dropout, new_head=new_head
+        )
     model = _empty(config, architecture, dropout)
     weights = backbones.read_weights(folder)
     fresh, own = [], model.state_dict()
@@ -159,11 +168,13 @@ def load_ranker(folder: str | Path, architecture: str, *, initialise_seed: int, 
         tensor = _find(weights, model, name)
         if tensor is not None and tensor.shape == parameter.shape:
             parameter.copy_(tensor)
-        elif name.startswith("head."):
+        elif name.startswith("head.") and new_head:
             fresh.append(model.checkpoint_name(name))
             _initialise(name, parameter, config.get("initializer_range", 0.02), initialise_seed)
         else:
             problem = "is missing" if tensor is None else f"has shape {tuple(tensor.shape)}"
+            if name.startswith("head."):
+                raise InputError(headless(folder, model.checkpoint_name(name), problem))
             raise InputError(
                 f"{folder}: weight {model.checkpoint_name(name)} {problem}, "
                 f"config.json asks for {tuple(parameter.shape)}"
@@ -179,6 +190,11 @@ def load_ranker(folder: str | Path, architecture: str, *, initialise_seed: int, 
     if fresh:
         print(f"{folder} brings no {', '.join(fresh)}: drawn at random", file=sys.stderr)
     return model.eval()
+
+
+def headless(folder: str | Path, name: str, problem: str) -> str:
+    """What is said of a model that shall score and has no head for it."""
+    return f"{folder}: weight {name} {problem}: scoring needs a trained cross-encoder with one label"
 
 
 def _empty(config: Mapping, architecture: str, dropout: float | None) -> Ranker:

@@ -272,7 +272,7 @@ def _attend_by_length(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropo
 
 
 def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout: float, first: bool) -> Tensor:
-    kernel = _varlen_kernel()
+    kernel = _varlen_kernel(q.device)
     if kernel is None or dropout or q.dtype not in (torch.float16, torch.bfloat16) or q.shape[-1] % 8:
         return _attend_padded(q, k, v, batch, dropout, first)
     if first:
@@ -301,8 +301,10 @@ def _attend_padded(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout:
 
 
 @functools.cache
-def _varlen_kernel():
-    """torch's variable-length attention (from 2.10, CUDA), or None."""
+def _varlen_kernel(device: torch.device):
+    """torch's variable-length attention (from 2.10, CUDA), or None; older GPUs than compute capability 8.0 lack it."""
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return None
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:

@@ -32,10 +32,13 @@ PROGRESS_S = 10
 def scoring_ranker(
     folder: str | Path, architecture: str, *stores: TokenStore, precision: str = "auto"
 ) -> Ranker | PaddedRanker:
-    """A ranker loaded for scoring the stores' texts: vocabulary checked, on the device, in its precision."""
+    """A ranker loaded for scoring the stores' texts: vocabulary checked, on the device, in its precision.
+
+    Raises :class:`InputError` for a cross-encoder without a head of its own: a random one would rank at random.
+    """
     for store in stores:
         store.check_vocabulary(folder)
-    model = load_ranker(folder, architecture, initialise_seed=0)
+    model = load_ranker(folder, architecture, initialise_seed=0, new_head=False)
     return for_inference(model, precision)
 
 
@@ -67,7 +70,10 @@ def for_inference(
     device = device or best_device()
     dtype = resolve_precision(precision, device)
     ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-    (ready.encoder if isinstance(ready, Ranker) else ready).to(dtype)
+    if isinstance(ready, Ranker):
+        ready.encoder.to(dtype)
+    else:
+        ready.compute_in(dtype)
     return ready
 
 

@@ -44,7 +44,7 @@ def choose_precision(wanted: str, device: str) -> str:
     if device == "cpu":
         return "fp32"
     if wanted == "auto":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return wanted
 
 
@@ -196,6 +196,8 @@ def train_ranker(
     ) as artifact:
         model, batches = _open(settings, inputs, device)
         decisive = {name: value for name, value in asdict(settings).items() if name not in NO_MATTER}
+        # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
+        decisive["precision"] = precision = choose_precision(settings.precision, device)
         checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))
         print(
             f"{settings.steps} steps of {settings.documents_a_step} documents from {len(batches.groups)} groups",
@@ -206,8 +208,8 @@ def train_ranker(
         folder = artifact.path("config.json").parent
         save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
         history.write(artifact.path("history.parquet"))
-        precision = choose_precision(settings.precision, device)
         write_model_card(artifact.path("README.md"), settings, inputs, history, precision)
+        artifact.earlier = checkpoints.earlier
         artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
     checkpoints.remove()
 

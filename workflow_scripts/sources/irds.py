@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fcntl
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 
 from workflow_scripts.sources.documents import Document, clean, split_title, strip_title
 from workflow_scripts.storage.artifacts import InputError
@@ -30,7 +36,7 @@ def iterate_documents(
     with _reading(name):
         dataset = _load(name, "docs")
         _check_fields(name, dataset.docs_cls(), [*text_fields, *([title_field] if title_field else [])])
-        for number, record in enumerate(dataset.docs_iter(), 1):
+        for number, record in enumerate(_records(name, dataset.docs_iter), 1):
             text = " ".join(filter(None, (_text(name, record, field) for field in text_fields)))
             title = _text(name, record, title_field) if title_field else ""
             if title_separator:
@@ -44,14 +50,14 @@ def iterate_queries(name: str, field: str) -> Iterator[tuple[int, str, str]]:
     with _reading(name):
         dataset = _load(name, "queries")
         _check_fields(name, dataset.queries_cls(), [field])
-        for number, record in enumerate(dataset.queries_iter(), 1):
+        for number, record in enumerate(_records(name, dataset.queries_iter), 1):
             yield number, record.query_id, clean(_text(name, record, field))
 
 
 def iterate_judgements(name: str) -> Iterator[tuple[int, str, str, int]]:
     """(number, query id, document id, relevance) of every judgement of the collection ``name``."""
     with _reading(name):
-        for number, record in enumerate(_load(name, "qrels").qrels_iter(), 1):
+        for number, record in enumerate(_records(name, _load(name, "qrels").qrels_iter), 1):
             yield number, record.query_id, record.doc_id, int(record.relevance)
 
 
@@ -62,7 +68,7 @@ def iterate_positives(name: str) -> Iterator[tuple[str, str]]:
     """
     seen: set[tuple[str, str]] = set()
     with _reading(name):
-        for record in _load(name, "docpairs").docpairs_iter():
+        for record in _records(name, _load(name, "docpairs").docpairs_iter):
             pair = record.query_id, record.doc_id_a
             if pair not in seen:
                 seen.add(pair)
@@ -81,11 +87,45 @@ def _load(name: str, part: str):
     return dataset
 
 
+def _records(name: str, iterate: Callable[[], Iterator]) -> Iterator:
+    """The records of ``iterate()``. ir_datasets downloads before the first one: so far this family's lock is held."""
+    with family_lock(name):
+        records = iter(iterate())
+        first = list(islice(records, 1))
+    return chain(first, records)
+
+
+@contextmanager
+def family_lock(name: str) -> Iterator[None]:
+    """Only one process at a time is inside for the collections that share the first two parts of their id.
+
+    They may share a download (beir/cqadupstack's twelve are one archive), which ir_datasets writes to one temporary
+    name. A home that cannot be written to or locked is read without a lock: nothing is downloaded into it.
+    """
+    import ir_datasets
+
+    family, lock = "-".join(name.split("/")[:2]), None
+    try:
+        lock = os.open(ir_datasets.util.home_path() / f"{family}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another job that reads {family}", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        print(f"{family} is read without a lock ({error})", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, RuntimeError) as error:
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         line = clean(str(error))[:300]
         raise InputError(
             f"{name} of ir_datasets cannot be read ({type(error).__name__}: {line}): it needs a network, "

@@ -55,7 +55,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except InputError as error:
-        _end(f"error: {error}", terminal)
+        _end(f"error: {' '.join(str(error).split())}", terminal)
     except Exception as error:
         traceback.print_exc()
         _end(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", terminal)
@@ -186,6 +186,7 @@ class ArtifactWriter:
         self.spec, self.seed, self.device = dict(spec), seed, device
         self.inputs = dict(inputs or {})
         self.counts: dict = {}
+        self.earlier: dict[str, float] = {}  # what processes that ended before the job did have cost
 
     def __enter__(self) -> ArtifactWriter:
         shutil.rmtree(self.partial, ignore_errors=True)
@@ -224,7 +225,7 @@ class ArtifactWriter:
             "device": self.device,
             "commit": _commit(),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "cost": _cost(),
+            "cost": cost_so_far(self.earlier),
         }
         with atomic_path(self.manifest_path) as path:
             path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
@@ -274,6 +275,15 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def cost_so_far(earlier: Mapping[str, float]) -> dict[str, float]:
+    """What this process and ``earlier`` ones of the same job have cost: times add up, peaks are the highest."""
+    cost = _cost()
+    for name, value in earlier.items():
+        now = cost.get(name, 0.0)
+        cost[name] = max(now, value) if name.startswith("peak_") else round(now + value, 3)
+    return cost
 
 
 def _cost() -> dict[str, float]:
