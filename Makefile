@@ -1,6 +1,7 @@
 # Thin: each line is something a person could type.
 PYTHON ?= python3
 CORES ?= 2
+PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 
@@ -35,5 +36,5 @@ format: venv  ## rewrite Python and Snakemake files in the house style
 venv:  ## .venv from the exact lock; made again when the lock changes
 	@cmp -s requirements.txt .venv/requirements.txt || { \
 	  rm -rf .venv && $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt && \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r requirements.txt && \
 	  cp requirements.txt .venv/requirements.txt; }

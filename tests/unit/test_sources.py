@@ -103,6 +103,7 @@ def test_sorting_in_ranges_equals_sorting_in_memory(tmp_path, monkeypatch):
         ('{"id": "a", "text": "\\ud800"}\n', "d.jsonl", "d.jsonl:1 holds half a character"),
         (b"a\tx\nb\t\xff\n", "d.tsv", "d.tsv:2 is not UTF-8"),
         ("a\n", "d.tsv", "d.tsv:1 has 1 columns"),
+        ("doc_id\ttitle\ttext\n", "d.tsv", "d.tsv:1 is a header line"),
         ("\n", "d.tsv", "d.tsv holds no documents"),
         ("a\tx\n", "d.csv", "d.csv is neither .jsonl nor .tsv"),
         (b"not gzip", "d.tsv.gz", "d.tsv.gz cannot be read"),

@@ -55,6 +55,16 @@ def test_a_failed_job_leaves_no_artifact(tmp_path: Path) -> None:
         Artifact(manifest)
 
 
+def test_two_processes_never_write_one_artifact(tmp_path: Path) -> None:
+    manifest = tmp_path / "x" / "manifest.json"
+    with ArtifactWriter(manifest, spec={}) as writer:
+        writer.path("file").write_text("first")
+        with pytest.raises(InputError, match="another process is writing"), ArtifactWriter(manifest, spec={}):
+            pass
+    assert Artifact(manifest).file("file").read_text() == "first"
+    write(manifest, "second")
+
+
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd"])
 def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, name: str) -> None:
     manifest = tmp_path / "manifest.json"

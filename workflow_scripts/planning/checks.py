@@ -239,7 +239,7 @@ def _missing_files(config: Mapping) -> Iterator[str]:
         named += [(f"collections.{name}.{key}", entry.get(key)) for key in ("queries", "qrels")]
     for where, path in named:
         if isinstance(path, str) and not Path(path).is_file():
-            yield f"{where}: no file {path}; give its path from the project's root or an absolute one"
+            yield f"{where}: no file {path}; give its path from the working directory or an absolute one"
     for name, backbone in config["backbones"].items():
         source = backbone["source"]
         if source.startswith((".", "/")) and not Path(source).is_dir():

@@ -27,6 +27,8 @@ def iterate_documents(path: Path) -> Iterator[Document]:
             raise InputError(
                 f"{path}:{number} has {len(cells)} columns: put tabs between id and text, or id, title and text"
             )
+        if number == 1:
+            _check_headless(f"{path}:1", cells[0], DOCUMENT_IDS)
         yield Document(number, cells[0].strip(), clean(cells[1]) if len(cells) == 3 else "", clean(cells[-1]))
 
 
@@ -40,6 +42,8 @@ def iterate_queries(path: Path) -> Iterator[tuple[int, str, str]]:
         cells = line.split("\t")
         if len(cells) != 2:
             raise InputError(f"{path}:{number} has {len(cells)} columns: write the query's id, a tab and its text")
+        if number == 1:
+            _check_headless(f"{path}:1", cells[0], QUERY_IDS)
         yield number, cells[0].strip(), clean(cells[1])
 
 
@@ -54,6 +58,12 @@ def iterate_judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
                 f"{path}:{number} is no TREC judgement ({line.strip()!r}): write query, iteration, document and a "
                 "whole number, between spaces"
             ) from None
+
+
+def _check_headless(place: str, identifier: str, names: tuple[str, ...]) -> None:
+    """A header line would become a document or a query of its own."""
+    if identifier.strip().lower() in names:
+        raise InputError(f"{place} is a header line ({identifier.strip()!r}): a TSV file here has none, delete it")
 
 
 def _is_jsonl(path: Path) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -189,6 +190,7 @@ class ArtifactWriter:
         self.earlier: dict[str, float] = {}  # what processes that ended before the job did have cost
 
     def __enter__(self) -> ArtifactWriter:
+        self._lock = _lock_folder(self.folder)
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         return self
@@ -200,9 +202,15 @@ class ArtifactWriter:
         return path
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if kind is not None:
-            shutil.rmtree(self.partial, ignore_errors=True)
-            return
+        try:
+            if kind is None:
+                self._finish()
+            else:
+                shutil.rmtree(self.partial, ignore_errors=True)
+        finally:
+            os.close(self._lock)
+
+    def _finish(self) -> None:
         self.manifest_path.unlink(missing_ok=True)
         files = {
             str(path.relative_to(self.partial)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
@@ -229,6 +237,23 @@ class ArtifactWriter:
         }
         with atomic_path(self.manifest_path) as path:
             path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def _lock_folder(folder: Path) -> int:
+    """Lock a folder for this process; the lock goes with the descriptor that is returned, or with the process.
+
+    A killed Snakemake leaves its jobs running: the same job, started again, must not write beside the orphan.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise InputError(f"another process is writing {folder}: wait for it or end it, then run this again") from None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
 
 
 @contextlib.contextmanager
