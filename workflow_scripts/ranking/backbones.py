@@ -228,3 +228,8 @@ def write_sentence_transformers(folder: Path, architecture: str, *, hidden_size:
     pooling = {f"pooling_mode_{mode}": mode == "cls_token" for mode in ("cls_token", "mean_tokens", "max_tokens")}
     write_json(folder / "1_Pooling" / CONFIG, pooling | {"word_embedding_dimension": hidden_size})
     write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "dot"})
+
+
+def headless(folder: str | Path, name: str, problem: str) -> str:
+    """What is said of a model that shall score and has no head for it."""
+    return f"{folder}: weight {name} {problem}: scoring needs a trained cross-encoder with one label"

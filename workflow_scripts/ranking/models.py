@@ -174,7 +174,7 @@ def load_ranker(
         else:
             problem = "is missing" if tensor is None else f"has shape {tuple(tensor.shape)}"
             if name.startswith("head."):
-                raise InputError(headless(folder, model.checkpoint_name(name), problem))
+                raise InputError(backbones.headless(folder, model.checkpoint_name(name), problem))
             raise InputError(
                 f"{folder}: weight {model.checkpoint_name(name)} {problem}, "
                 f"config.json asks for {tuple(parameter.shape)}"
@@ -190,11 +190,6 @@ def load_ranker(
     if fresh:
         print(f"{folder} brings no {', '.join(fresh)}: drawn at random", file=sys.stderr)
     return model.eval()
-
-
-def headless(folder: str | Path, name: str, problem: str) -> str:
-    """What is said of a model that shall score and has no head for it."""
-    return f"{folder}: weight {name} {problem}: scoring needs a trained cross-encoder with one label"
 
 
 def _empty(config: Mapping, architecture: str, dropout: float | None) -> Ranker:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.ranking.backbones import headless
 from workflow_scripts.ranking.packing import PackedBatch, pack
 from workflow_scripts.ranking.tokens import Sequences
 from workflow_scripts.storage.artifacts import InputError, derive_seed
@@ -161,8 +162,6 @@ def load_padded(
 
 def _check_weights(folder: str | Path, library: nn.Module, architecture: str, report: Mapping, new_head: bool) -> None:
     """Judge what the library drew at random: an encoder's weights never, a head's where a new one is allowed."""
-    from workflow_scripts.ranking.models import headless
-
     problems = dict.fromkeys(report["missing_keys"], "is missing")
     problems |= {name: f"has shape {tuple(shape)}" for name, shape, _ in report["mismatched_keys"]}
     encoder = f"{library.base_model_prefix}."
