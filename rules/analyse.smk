@@ -4,7 +4,7 @@
 rule collect_metrics:
     input:
         code=code("collect_metrics"),
-        metrics=lambda w: [remake(manifest("metrics", ranker)) for ranker in [*references(), *EXPERIMENT.rankers]],
+        metrics=lambda w: every_metrics(),
     output:
         f"{RESULTS}/metrics.parquet",
     log:

@@ -40,14 +40,21 @@ ALL_MEASURES = list(dict.fromkeys(itertools.chain(*MEASURES.values())))
 GRID = {axis: list(CONFIG[axis]) for axis in ("students", "losses", "samplers", "teachers", "seeds")}
 TABLES = [
     f"{RESULTS}/tables/{name}.{ending}"
-    for name in ("main", "equivalence", *(f"collections.{student}" for student in GRID["students"]))
-    + ("variance", "correlation")
+    for name in (
+        "main",
+        "equivalence",
+        *(f"collections.{student}" for student in GRID["students"]),
+        "variance",
+        "correlation",
+        "locality",
+        "configuration",
+        "cost",
+        "contamination",
+    )
     for ending in ("csv", "md", "tex")
 ]
 if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
-REPORTED = ("locality", "configuration", "cost", "contamination")
-TABLES += [f"{RESULTS}/tables/{name}.{ending}" for name in REPORTED for ending in ("csv", "md", "tex")]
 DRAWN = ("pipeline", "score_by_rank", "training", "score_grid", "cost")
 FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
 
@@ -146,8 +153,9 @@ def document_tokens(backbone, collection, view):
 def model(ranker):
     """Manifest of the model behind ``students/...`` or ``teacher/{teacher}``."""
     if ranker.startswith("teacher/"):
-        teacher = entry("teachers", ranker.removeprefix("teacher/"))
-        return manifest(*(("teachers", ranker[8:]) if teacher["trained"] else ("backbones", teacher["backbone"])))
+        name = ranker.removeprefix("teacher/")
+        teacher = entry("teachers", name)
+        return manifest("teachers", name) if teacher["trained"] else manifest("backbones", teacher["backbone"])
     return manifest("students", known(EXPERIMENT.ranker, ranker).path)
 
 
@@ -188,8 +196,8 @@ def optimisation(name, documents, learning_rate, loss, seed):
 
 # Folder of a sampler's groups -> (sampler, teacher); the teacher is None where the sampler reads no teacher scores.
 LABELS = {
-    EXPERIMENT.label(sampler, teacher): (sampler, teacher if entry["reads_teacher"] else None)
-    for sampler, entry in CONFIG["samplers"].items()
+    EXPERIMENT.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
+    for sampler, options in CONFIG["samplers"].items()
     for teacher in CONFIG["teachers"]
 }
 
@@ -216,11 +224,8 @@ def student_inputs(wildcards):
     """Groups, labels where the loss reads a teacher, backbone and token stores of one student."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
     loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
-    label, seed, collection = (
-        EXPERIMENT.label(ranker.sampler, ranker.teacher),
-        f"seed{ranker.seed}",
-        TRAINING["collection"],
-    )
+    label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{ranker.seed}"
+    collection = TRAINING["collection"]
     return {
         "code": code("train_student", f"losses.{loss['function']}"),
         "backbone": manifest("backbones", backbone),
@@ -232,6 +237,7 @@ def student_inputs(wildcards):
 
 
 def student_spec(wildcards):
+    """Spec of one student's training."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
     return spec(
         architecture=entry("students", ranker.student)["architecture"],
@@ -245,8 +251,9 @@ def student_spec(wildcards):
     )
 
 
-def evaluated_rankings(depth_of):
-    return [manifest("rankings", depth_of, collection) for collection in EXPERIMENT.evaluated]
+def evaluated_rankings(system):
+    """A system's rankings of all test collections."""
+    return [manifest("rankings", system, collection) for collection in EXPERIMENT.evaluated]
 
 
 def ranker_keys(ranker):
