@@ -5,10 +5,13 @@ PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 
-.PHONY: demo small small-scratch paper-plan test lint format venv
+.PHONY: demo study small small-scratch paper-plan test lint format venv
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
+
+study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
+	$(SNAKEMAKE) --configfile config/study.yaml
 
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml

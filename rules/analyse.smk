@@ -4,13 +4,15 @@
 rule collect_metrics:
     input:
         code=code("collect_metrics"),
-        metrics=lambda w: every_metrics(),
+        metrics=lambda w: retrieval_metrics() if w.table == "retrieval" else every_metrics(),
     output:
-        f"{RESULTS}/metrics.parquet",
+        f"{RESULTS}/{{table}}.parquet",
     log:
-        f"{RESULTS}/logs/collect_metrics.log",
+        f"{RESULTS}/logs/collect_metrics/{{table}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/collect_metrics.tsv"
+        f"{RESULTS}/benchmarks/collect_metrics/{{table}}.tsv"
+    wildcard_constraints:
+        table="metrics|retrieval",
     conda:
         "../environment.yml"
     threads: needs("analyse", "threads")
@@ -71,7 +73,7 @@ rule make_equivalence_table:
         spec=spec(
             domains=DOMAINS,
             measures=ALL_MEASURES,
-            rule=dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"]),
+            rule=COMPARISON,
             **GRID,
         ),
     shell:
@@ -140,7 +142,7 @@ rule make_correlation_table:
         code=code("make_correlation_table"),
         metrics=f"{RESULTS}/metrics.parquet",
         teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
-        students=[manifest("runs", ranker) for ranker in EXPERIMENT.rankers],
+        students=[manifest("runs", ranker) for ranker in GRID_RANKERS],
     output:
         csv=f"{RESULTS}/tables/correlation.csv",
         md=f"{RESULTS}/tables/correlation.md",
@@ -203,8 +205,8 @@ rule embed_groups:
     input:
         code=code("embed_groups"),
         groups=sorted(set(sampled("groups"))),
-        model=embedder()[1],
-        documents=document_tokens(embedder()[2], TRAINING["collection"], TRAINING["view"]),
+        model=EMBEDDER,
+        documents=document_tokens(EMBEDDING_BACKBONE, TRAINING["collection"], TRAINING["view"]),
     output:
         manifest("embeddings"),
     log:
@@ -260,14 +262,83 @@ rule make_locality_table:
     params:
         spec=spec(
             rows=SAMPLED,
-            embedding=embedder()[0],
+            embedding=EMBEDDING,
             quantile=CONFIG["analysis"]["locality"]["quantile"],
             margin=CONFIG["analysis"]["locality"]["margin"],
             depth=CONFIG["first_stage"]["depth"],
-            random=next((name for name, entry in CONFIG["samplers"].items() if entry["function"] == "random"), None),
+            random=next((name for name in GRID["samplers"] if entry("samplers", name)["function"] == "random"), None),
         ),
         rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
     shell:
         "python -m workflow_scripts.make_locality_table --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
         "--labels {input.labels:q} --embeddings {input.embeddings:q} --corpus {input.corpus:q} "
         "--collection {input.collection:q} {params.rankings} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_bound_table:
+    input:
+        code=code("make_bound_table"),
+        locality=f"{RESULTS}/tables/locality.csv",
+        groups=sampled("groups"),
+        labels=sampled("labels"),
+        embeddings=manifest("embeddings"),
+        models=lambda w: [remake(manifest("students", first_cell(name))) for name in GRID["students"]],
+    output:
+        csv=f"{RESULTS}/tables/bound.csv",
+        md=f"{RESULTS}/tables/bound.md",
+        tex=f"{RESULTS}/tables/bound.tex",
+    log:
+        f"{RESULTS}/logs/make_bound_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_bound_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            rows=SAMPLED,
+            students=GRID["students"],
+            **CONFIG["analysis"]["bound"],
+            quantile=CONFIG["analysis"]["locality"]["quantile"],
+        ),
+    shell:
+        "python -m workflow_scripts.make_bound_table --log {log:q} --spec {params.spec:q} --locality {input.locality:q} "
+        "--groups {input.groups:q} --labels {input.labels:q} --embeddings {input.embeddings:q} --models {input.models:q} "
+        ""
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_retrieval_table:
+    input:
+        code=code("make_retrieval_table"),
+        reranked=f"{RESULTS}/metrics.parquet",
+        retrieved=f"{RESULTS}/retrieval.parquet",
+    output:
+        csv=f"{RESULTS}/tables/retrieval.csv",
+        md=f"{RESULTS}/tables/retrieval.md",
+        tex=f"{RESULTS}/tables/retrieval.tex",
+    log:
+        f"{RESULTS}/logs/make_retrieval_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_retrieval_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            domains=RETRIEVED_DOMAINS,
+            measures=ALL_MEASURES,
+            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            **dict(GRID, students=unique(path.split("/")[0] for path in RETRIEVERS)),
+        ),
+    shell:
+        "python -m workflow_scripts.make_retrieval_table --log {log:q} --spec {params.spec:q} --reranked {input.reranked:q} "
+        "--retrieved {input.retrieved:q} "
+        ""
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

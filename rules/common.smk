@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path, PurePosixPath
@@ -11,9 +12,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import ancient
 
 sys.path.insert(0, workflow.basedir)
+from workflow_scripts.planning.checks import collections_of
 from workflow_scripts.planning.code import closure
 from workflow_scripts.planning.environment import prepare_environment
-from workflow_scripts.planning.experiment import Experiment
+from workflow_scripts.planning.experiment import Experiment, cut_sampler
+from workflow_scripts.planning.studies import dial
 from workflow_scripts.storage.artifacts import InputError
 
 prepare_environment(Path(workflow.basedir))
@@ -36,8 +39,26 @@ MEASURES = {
 # (system, collection) of the rankings that are held against published figures.
 CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
 ALL_MEASURES = list(dict.fromkeys(itertools.chain(*MEASURES.values())))
-# The grid as a table lists it: rows in the order of the config.
-GRID = {axis: list(CONFIG[axis]) for axis in ("students", "losses", "samplers", "teachers", "seeds")}
+# The main grid as a table lists it: rows in the order of the config.
+GRID = EXPERIMENT.grid
+GRID_RANKERS = list(EXPERIMENT.grid_rankers)
+STUDIES = CONFIG["studies"]
+STUDY_TABLES = {"cuts": "cuts", "factorial": "factorial", "teachers": "teachers", "collections": "training"}
+# Bi-encoders of the main grid that retrieve from whole collections, and which.
+RETRIEVAL = CONFIG["evaluation"]["retrieval"]
+RETRIEVERS = [
+    path
+    for path, ranker in EXPERIMENT.grid_rankers.items()
+    if RETRIEVAL and CONFIG["students"][ranker.student]["architecture"] == "bi-encoder"
+]
+# Domains all of whose collections are retrieved from.
+RETRIEVED_DOMAINS = [
+    domain
+    for domain in DOMAINS
+    if RETRIEVAL and set(collections_of(domain["collections"])) <= set(RETRIEVAL["collections"] or EXPERIMENT.evaluated)
+]
+# The rule of every paired comparison.
+COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
 TABLES = [
     f"{RESULTS}/tables/{name}.{ending}"
     for name in (
@@ -50,12 +71,16 @@ TABLES = [
         "configuration",
         "cost",
         "contamination",
+        "bound",
+        "advice",
+        *(["retrieval"] if RETRIEVERS else []),
+        *(table for study, table in STUDY_TABLES.items() if study in STUDIES),
     )
     for ending in ("csv", "md", "tex")
 ]
 if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
-DRAWN = ("pipeline", "score_by_rank", "training", "score_grid", "cost")
+DRAWN = ["pipeline", "score_by_rank", "training", "score_grid", "cost"] + ["factorial"] * ("factorial" in STUDIES)
 FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
 
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
@@ -118,12 +143,12 @@ def picked(axis, name, *keys):
 
 def one_of(names):
     """A wildcard constraint: exactly these ids."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def other_than(names):
+def other_than(names, pattern="[a-z0-9-]+"):
     """A wildcard constraint: any slug but these, so that an unknown id reaches the look-up that names the valid ones."""
-    return f"(?!({one_of(names)})[/.])[a-z0-9-]+"
+    return f"(?!({one_of(names)})[/.]){pattern}"
 
 
 def remake(path):
@@ -159,6 +184,14 @@ def model(ranker):
     return manifest("students", known(EXPERIMENT.ranker, ranker).path)
 
 
+def training_tokens(backbone, collection):
+    """Token stores of a training collection's queries and documents, as keyword arguments of a rule's input."""
+    return {
+        "queries": query_tokens(backbone, collection),
+        "documents": document_tokens(backbone, collection, TRAINING["view"]),
+    }
+
+
 def architecture(ranker):
     """Architecture and backbone of a student or a teacher."""
     if ranker.startswith("teacher/"):
@@ -176,10 +209,16 @@ def local_model(source):
 
 def runs(ranker):
     """Run files of a ranker, one per test collection."""
-    return [f"{RESULTS}/runs/{ranker}/{collection}.run.gz" for collection in EXPERIMENT.evaluated]
+    return [f"{RESULTS}/runs/{ranker}/{collection}.run.gz" for collection in tested(ranker)]
 
 
-def optimisation(name, documents, learning_rate, loss, seed):
+def tested(ranker):
+    """Test collections of a ranker: all of them, or where it retrieves those that the config names."""
+    chosen = RETRIEVAL["collections"] if RETRIEVAL and ranker.startswith("retrieved/") else None
+    return chosen or EXPERIMENT.evaluated
+
+
+def optimisation(name, documents, learning_rate, loss, seeds):
     """Spec values of a training job."""
     keys = ("batch_groups", "gradient_accumulation", "warmup", "weight_decay", "dropout", "precision")
     return dict(
@@ -189,7 +228,7 @@ def optimisation(name, documents, learning_rate, loss, seed):
         learning_rate=learning_rate,
         group_size=1 + TRAINING["negatives"],
         loss={"function": entry("losses", loss)["function"], "options": entry("losses", loss)["options"]},
-        seeds={"initialisation": seed, "order": seed},
+        seeds={part: seeds[part] for part in ("initialisation", "order")},
         max_tokens=CONFIG["lengths"],
     )
 
@@ -210,29 +249,46 @@ def sampler_of(label):
     return entry("samplers", sampler), teacher
 
 
-def teacher_tokens(wildcards):
-    """Token stores of the training queries and documents in the teacher's vocabulary."""
-    backbone = entry("teachers", wildcards.teacher)["backbone"]
-    collection = TRAINING["collection"]
-    return {
-        "queries": query_tokens(backbone, collection),
-        "documents": document_tokens(backbone, collection, TRAINING["view"]),
-    }
+def cut_of(label):
+    """Of a cut's label: the label that it is cut from, the teacher whose entropy decides, and the cut."""
+    sampler, teacher = LABELS[label]
+    cut = entry("samplers", sampler)["cut"]
+    return EXPERIMENT.label(cut["of"], teacher), teacher, cut["cut"]
+
+
+def drawn_for(label):
+    """The training collection that a label's groups are of."""
+    return sampler_of(label)[0]["collection"] or TRAINING["collection"]
+
+
+def pool_collection(pool):
+    return entry("pools", pool)["collection"] or TRAINING["collection"]
+
+
+def teacher_tokens(teacher, collection):
+    """Token stores of a training collection in a teacher's vocabulary."""
+    return training_tokens(entry("teachers", teacher)["backbone"], collection)
+
+
+def groups_of(ranker):
+    """Label and seed folder of the groups that a student is trained on."""
+    return (
+        EXPERIMENT.label(ranker.sampler, ranker.teacher),
+        f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}",
+    )
 
 
 def student_inputs(wildcards):
     """Groups, labels where the loss reads a teacher, backbone and token stores of one student."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
     loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
-    label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{ranker.seed}"
-    collection = TRAINING["collection"]
+    label, seed = groups_of(ranker)
     return {
         "code": code("train_student", f"losses.{loss['function']}"),
         "backbone": manifest("backbones", backbone),
         "groups": manifest("groups", label, seed),
         "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] else [],
-        "queries": query_tokens(backbone, collection),
-        "documents": document_tokens(backbone, collection, TRAINING["view"]),
+        **training_tokens(backbone, EXPERIMENT.trained_on(ranker.sampler)),
     }
 
 
@@ -246,18 +302,24 @@ def student_spec(wildcards):
             documents=TRAINING["documents"],
             learning_rate=entry("students", ranker.student)["learning_rate"],
             loss=ranker.loss,
-            seed=ranker.seed,
+            seeds=EXPERIMENT.seeding[ranker.seed],
         ),
     )
 
 
-def evaluated_rankings(system):
-    """A system's rankings of all test collections."""
-    return [manifest("rankings", system, collection) for collection in EXPERIMENT.evaluated]
+def first_cell(student):
+    """Path of a student's first ranker in the main grid."""
+    return next(path for path, ranker in EXPERIMENT.grid_rankers.items() if ranker.student == student)
+
+
+def evaluated_rankings(system, collections=EXPERIMENT.evaluated):
+    """A system's rankings of all test collections, or of those named."""
+    return [manifest("rankings", system, collection) for collection in collections]
 
 
 def ranker_keys(ranker):
     """Columns that name a ranker in the metrics: empty where a reference has no such axis."""
+    ranker = ranker.removeprefix("retrieved/")
     if ranker == "bm25":
         return {"student": "bm25", "loss": "", "sampler": "", "teacher": "", "seed": None}
     if ranker.startswith("teacher/"):
@@ -282,48 +344,87 @@ def every_metrics():
     return [remake(manifest("metrics", ranker)) for ranker in [*references(), *EXPERIMENT.rankers]]
 
 
+def retrieval_metrics():
+    """Metrics of the students that retrieve from whole collections."""
+    return [remake(manifest("metrics", f"retrieved/{ranker}")) for ranker in RETRIEVERS]
+
+
 def axes(*names):
-    """Ids of the named axes of the grid, each in the order of the config."""
-    return {name: list(CONFIG[name]) for name in names}
+    """Ids of the named axes of the main grid (or all systems), each in the order of the config."""
+    return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
-def embedder():
-    """Whose vectors locality is measured by: its id, its model's manifest and the backbone that it reads texts as."""
-    chosen = CONFIG["analysis"]["locality"]["embedding"]
-    if chosen is None:
-        chosen = next(iter(CONFIG["students"].values()))["backbone"]
+def encoder(chosen, where):
+    """A backbone or a bi-encoder's cell that texts are embedded by: its model's manifest and its backbone."""
     if chosen in CONFIG["backbones"]:
-        return chosen, manifest("backbones", chosen), chosen
+        return manifest("backbones", chosen), chosen
     student = known(EXPERIMENT.ranker, chosen)
     kind, backbone = architecture(student.path)
     if kind != "bi-encoder":
-        raise WorkflowError(
-            f"analysis.locality.embedding: {chosen} is a {kind}; name a backbone or a bi-encoder's cell"
-        )
-    return chosen, manifest("students", student.path), backbone
+        raise WorkflowError(f"{where}: {chosen} is a {kind}; name a backbone or a bi-encoder's cell")
+    return manifest("students", student.path), backbone
 
 
-# (sampler, teacher, seed) of every set of groups and labels.
-SAMPLED = list(itertools.product(CONFIG["samplers"], CONFIG["teachers"], CONFIG["seeds"]))
+def dense_encoder(system):
+    """Model and backbone of a dense system's encoder."""
+    return encoder(entry("systems", system)["encoder"], f"systems.{system}.encoder")
 
 
-def sampled(kind):
-    """Manifests of the groups or the labels of SAMPLED, in its order."""
-    labels = [(EXPERIMENT.label(sampler, teacher), teacher, f"seed{seed}") for sampler, teacher, seed in SAMPLED]
+def view_of(collection):
+    """What a document is read as: queries made of titles must not find them in it."""
+    return TRAINING["view"] if entry("collections", collection)["role"] == "train" else "full"
+
+
+# Whose vectors locality is measured by, where the config names none: the first student's backbone.
+EMBEDDING = CONFIG["analysis"]["locality"]["embedding"] or next(iter(CONFIG["students"].values()))["backbone"]
+EMBEDDER, EMBEDDING_BACKBONE = encoder(EMBEDDING, "analysis.locality.embedding")
+
+
+def unique(values):
+    return list(dict.fromkeys(values))
+
+
+# (sampler, teacher, seed) of every set of groups of the training collection that some student is trained on, cuts
+# apart: of these the whole set is known.
+SAMPLED = unique(
+    (ranker.sampler, ranker.teacher, EXPERIMENT.seeding[ranker.seed]["sampling"])
+    for ranker in EXPERIMENT.rankers.values()
+    if "cut" not in entry("samplers", ranker.sampler)
+    and EXPERIMENT.trained_on(ranker.sampler) == TRAINING["collection"]
+)
+
+
+def sampled(kind, rows=SAMPLED):
+    """Manifests of the groups or the labels of (sampler, teacher, seed) rows, in their order."""
+    labels = [(EXPERIMENT.label(sampler, teacher), teacher, f"seed{seed}") for sampler, teacher, seed in rows]
     if kind == "groups":
         return [manifest("groups", label, seed) for label, _, seed in labels]
     return [manifest("labels", teacher, label, seed) for label, teacher, seed in labels]
 
 
+def study_rows(study):
+    """(sampler, teacher, sampling seed) of a study, in the order of its axes."""
+    axes = EXPERIMENT.studies[study]
+    rows = itertools.product(axes["samplers"], axes["teachers"], axes["seeds"])
+    return [(sampler, teacher, EXPERIMENT.seeding[seed]["sampling"]) for sampler, teacher, seed in rows]
+
+
 def rules_all():
     """Every artifact that the default target promises."""
-    rankers = [*references(), *EXPERIMENT.rankers]
+    rankers = [*references(), *EXPERIMENT.rankers, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
     models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
     return TABLES + FIGURES + cells + models + [path for ranker in rankers for path in runs(ranker)]
 
 
-IMPORTED = [name for name, system in CONFIG["systems"].items() if system["model"] == "import"]
+IMPORTED, DENSE = (
+    [name for name, system in CONFIG["systems"].items() if system["model"] == model] for model in ("import", "dense")
+)
+CUTS = [label for label, (sampler, _) in LABELS.items() if "cut" in CONFIG["samplers"][sampler]]
+
+
+LABEL = r"[a-z0-9-]+(\.[a-z0-9-]+)?"
+RANKER = "[a-z0-9-]+/[a-z0-9./-]+"
 
 
 wildcard_constraints:
@@ -335,7 +436,7 @@ wildcard_constraints:
     view="full|body",
     teacher="[a-z0-9-]+",
     pool="[a-z0-9-]+",
-    label=r"[a-z0-9-]+(\.[a-z0-9-]+)?",
+    label=LABEL,
     seed=r"\d+",
-    ranker=r"[a-z0-9-]+/[a-z0-9./-]+",
+    ranker=RANKER,
     cell=r"[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+\.seed\d+",

@@ -40,6 +40,8 @@ rule rerank_candidates:
         f"{RESULTS}/logs/rerank_candidates/{{ranker}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/rerank_candidates/{{ranker}}.tsv"
+    wildcard_constraints:
+        ranker="(?!retrieved/)" + RANKER,
     conda:
         "../environment.yml"
     threads: needs("rerank", "threads")
@@ -61,14 +63,53 @@ rule rerank_candidates:
         "--documents {input.documents:q} --output {output.manifest:q}"
 
 
+rule retrieve_documents:
+    input:
+        code=code("retrieve_documents"),
+        model=lambda w: remake(model(w.ranker)),
+        tests=lambda w: [manifest("collections", name) for name in tested("retrieved/")],
+        queries=lambda w: [query_tokens(architecture(w.ranker)[1], name) for name in tested("retrieved/")],
+        documents=lambda w: [document_tokens(architecture(w.ranker)[1], name, "full") for name in tested("retrieved/")],
+    output:
+        manifest=manifest("runs", "retrieved/{ranker}"),
+        runs=runs("retrieved/{ranker}"),
+    log:
+        f"{RESULTS}/logs/retrieve_documents/{{ranker}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/retrieve_documents/{{ranker}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("rerank", "threads")
+    resources:
+        mem_mb=needs("rerank", "mem_mb"),
+        runtime=needs("rerank", "runtime"),
+        gpu=1,
+    params:
+        spec=lambda w: spec(
+            depth=RETRIEVAL["depth"],
+            index=RETRIEVAL["index"],
+            tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
+            remove_query={
+                name: entry("collections", name).get("remove_query", False) for name in tested("retrieved/")
+            },
+            precision=TRAINING["precision"],
+            max_tokens=CONFIG["lengths"],
+        ),
+        collections=tested("retrieved/"),
+    shell:
+        "python -m workflow_scripts.retrieve_documents --log {log:q} --spec {params.spec:q} --model {input.model:q} "
+        "--collections {params.collections} --tests {input.tests:q} --queries {input.queries:q} "
+        "--documents {input.documents:q} --output {output.manifest:q}"
+
+
 rule measure_runs:
     input:
         code=code("measure_runs"),
         manifest=manifest("runs", "{ranker}"),
         # Through ancient(): the small manifest, compared by checksum, speaks for the runs it lists.
         runs=lambda w: [ancient(remake(path)) for path in runs(w.ranker)],
-        qrels=[manifest("collections", collection) for collection in EXPERIMENT.evaluated],
-        rankings=evaluated_rankings(CONFIG["first_stage"]["system"]),
+        qrels=lambda w: [manifest("collections", collection) for collection in tested(w.ranker)],
+        rankings=lambda w: evaluated_rankings(CONFIG["first_stage"]["system"], tested(w.ranker)),
     output:
         manifest("metrics", "{ranker}"),
     log:
@@ -76,7 +117,7 @@ rule measure_runs:
     benchmark:
         f"{RESULTS}/benchmarks/measure_runs/{{ranker}}.tsv"
     wildcard_constraints:
-        ranker=r"bm25|[a-z0-9-]+/[a-z0-9./-]+",
+        ranker="bm25|" + RANKER,
     conda:
         "../environment.yml"
     threads: needs("analyse", "threads")
@@ -85,10 +126,10 @@ rule measure_runs:
         runtime=needs("analyse", "runtime"),
     params:
         spec=lambda w: spec(
-            measures=MEASURES,
+            measures={name: MEASURES[name] for name in tested(w.ranker)},
             keys=ranker_keys(w.ranker),
         ),
-        collections=EXPERIMENT.evaluated,
+        collections=lambda w: tested(w.ranker),
     shell:
         "python -m workflow_scripts.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.manifest:q} "
         "--collections {params.collections} --qrels {input.qrels:q} --rankings {input.rankings:q} --output {output:q}"

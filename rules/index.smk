@@ -1,4 +1,4 @@
-"""Lucene: one index per corpus, one ranking per (system, collection)."""
+"""First stages: one Lucene index per corpus, one ranking per (system, collection), by Lucene or by a bi-encoder."""
 
 
 rule build_index:
@@ -36,7 +36,7 @@ rule search_index:
     benchmark:
         f"{RESULTS}/benchmarks/search_index/{{system}}.{{collection}}.tsv"
     wildcard_constraints:
-        system=other_than(IMPORTED),
+        system=other_than([*IMPORTED, *DENSE]),
     conda:
         "../environment.yml"
     threads: needs("search", "threads")
@@ -52,3 +52,39 @@ rule search_index:
     shell:
         "python -m workflow_scripts.search_index --log {log:q} --spec {params.spec:q} --index {input.index:q} "
         "--collection {input.collection:q} --threads {threads} --heap-mb $(({resources.mem_mb} * 2 / 3)) --output {output:q}"
+
+
+rule search_dense:
+    input:
+        code=code("search_dense"),
+        model=lambda w: dense_encoder(w.system)[0],
+        collection=manifest("collections", "{collection}"),
+        queries=lambda w: query_tokens(dense_encoder(w.system)[1], w.collection),
+        documents=lambda w: document_tokens(dense_encoder(w.system)[1], w.collection, view_of(w.collection)),
+    output:
+        manifest("rankings", "{system}", "{collection}"),
+    log:
+        f"{RESULTS}/logs/search_dense/{{system}}.{{collection}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/search_dense/{{system}}.{{collection}}.tsv"
+    wildcard_constraints:
+        system=one_of(DENSE),
+    conda:
+        "../environment.yml"
+    threads: needs("rerank", "threads")
+    resources:
+        mem_mb=needs("rerank", "mem_mb"),
+        runtime=needs("rerank", "runtime"),
+        gpu=1,
+    params:
+        spec=lambda w: spec(
+            system=w.system,
+            index=entry("systems", w.system).get("index", "Flat"),
+            remove_query=entry("collections", w.collection).get("remove_query", False),
+            precision=TRAINING["precision"],
+            max_tokens=CONFIG["lengths"],
+            **picked("systems", w.system, "depth"),
+        ),
+    shell:
+        "python -m workflow_scripts.search_dense --log {log:q} --spec {params.spec:q} --model {input.model:q} "
+        "--collection {input.collection:q} --queries {input.queries:q} --documents {input.documents:q} --output {output:q}"

@@ -53,10 +53,10 @@ rule import_rankings:
 rule mine_negatives:
     input:
         code=lambda w: code("mine_negatives", f"samplers.{sampler_of(w.label)[0]['function']}"),
-        corpus=manifest("corpora", entry("collections", TRAINING["collection"])["corpus"]),
-        collection=manifest("collections", TRAINING["collection"]),
+        corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.label))["corpus"]),
+        collection=lambda w: manifest("collections", drawn_for(w.label)),
         rankings=lambda w: [
-            manifest("rankings", system, TRAINING["collection"]) for system in sampler_of(w.label)[0]["systems"]
+            manifest("rankings", system, drawn_for(w.label)) for system in sampler_of(w.label)[0]["systems"]
         ],
         scores=lambda w: [
             manifest("scores", teacher, pool)
@@ -70,6 +70,8 @@ rule mine_negatives:
         f"{RESULTS}/logs/mine_negatives/{{label}}.seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/mine_negatives/{{label}}.seed{{seed}}.tsv"
+    wildcard_constraints:
+        label=other_than(CUTS, LABEL),
     conda:
         "../environment.yml"
     threads: needs("mine", "threads")
@@ -88,3 +90,29 @@ rule mine_negatives:
     shell:
         "python -m workflow_scripts.mine_negatives --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} "
         "--collection {input.collection:q} {params.rankings} {params.scores} --output {output:q}"
+
+
+rule cut_groups:
+    input:
+        code=code("cut_groups"),
+        groups=lambda w: manifest("groups", cut_of(w.label)[0], f"seed{w.seed}"),
+        labels=lambda w: manifest("labels", cut_of(w.label)[1], cut_of(w.label)[0], f"seed{w.seed}"),
+    output:
+        manifest("groups", "{label}", "seed{seed}"),
+    log:
+        f"{RESULTS}/logs/cut_groups/{{label}}.seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/cut_groups/{{label}}.seed{{seed}}.tsv"
+    wildcard_constraints:
+        label=one_of(CUTS),
+    conda:
+        "../environment.yml"
+    threads: needs("mine", "threads")
+    resources:
+        mem_mb=needs("mine", "mem_mb"),
+        runtime=needs("mine", "runtime"),
+    params:
+        spec=lambda w: spec(cut=cut_of(w.label)[2], **{key: STUDIES["cuts"][key] for key in ("fence", "at_least")}),
+    shell:
+        "python -m workflow_scripts.cut_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "--labels {input.labels:q} --output {output:q}"

@@ -1,7 +1,7 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, scores, training."""
 
 # Everything that scores candidates, BM25 apart.
-PROFILED = [*(ranker for ranker in references() if ranker != "bm25"), *EXPERIMENT.rankers]
+PROFILED = [*(f"teacher/{teacher}" for teacher in GRID["teachers"]), *GRID_RANKERS]
 
 
 rule make_configuration_table:
@@ -100,8 +100,8 @@ rule draw_pipeline:
     params:
         spec=spec(
             **axes("systems", "teachers", "losses", "students"),
-            plain=[name for name, entry in CONFIG["samplers"].items() if not entry["reads_teacher"]],
-            informed=[name for name, entry in CONFIG["samplers"].items() if entry["reads_teacher"]],
+            plain=[name for name in GRID["samplers"] if not entry("samplers", name)["reads_teacher"]],
+            informed=[name for name in GRID["samplers"] if entry("samplers", name)["reads_teacher"]],
             tests=EXPERIMENT.evaluated,
             group=1 + TRAINING["negatives"],
         ),
@@ -199,7 +199,7 @@ rule draw_score_grid:
 rule draw_training:
     input:
         code=code("draw_training"),
-        students=lambda w: [remake(manifest("students", ranker)) for ranker in EXPERIMENT.rankers],
+        students=lambda w: [remake(manifest("students", ranker)) for ranker in GRID_RANKERS],
     output:
         png=f"{RESULTS}/figures/training.png",
         pdf=f"{RESULTS}/figures/training.pdf",
@@ -216,7 +216,7 @@ rule draw_training:
     params:
         spec=spec(
             **axes("students", "losses", "samplers"),
-            rankers=[list(ranker_keys(ranker).values()) for ranker in EXPERIMENT.rankers],
+            rankers=[list(ranker_keys(ranker).values()) for ranker in GRID_RANKERS],
             smoothing=CONFIG["analysis"]["figures"]["smoothing"],
         ),
     shell:
@@ -251,3 +251,41 @@ rule draw_cost:
     shell:
         "python -m workflow_scripts.draw_cost --log {log:q} --spec {params.spec:q} --cost {input.cost:q} "
         "--effectiveness {input.effectiveness:q} --png {output.png:q} --pdf {output.pdf:q}"
+
+
+rule make_advice_table:
+    input:
+        code=code("make_advice_table"),
+        metrics=f"{RESULTS}/metrics.parquet",
+        main=f"{RESULTS}/tables/main.csv",
+        cost=f"{RESULTS}/tables/cost.csv",
+        factorial=[f"{RESULTS}/tables/factorial_cells.csv"] if "factorial" in STUDIES else [],
+    output:
+        csv=f"{RESULTS}/tables/advice.csv",
+        md=f"{RESULTS}/tables/advice.md",
+        tex=f"{RESULTS}/tables/advice.tex",
+    log:
+        f"{RESULTS}/logs/make_advice_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_advice_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            domains=DOMAINS,
+            measure=ALL_MEASURES[0],
+            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            rule=COMPARISON,
+            **CONFIG["analysis"]["advice"],
+            **GRID,
+        ),
+        factorial=lambda w, input: f"--factorial {input.factorial[0]}" if input.factorial else "",
+    shell:
+        "python -m workflow_scripts.make_advice_table --log {log:q} --spec {params.spec:q} --main {input.main:q} --cost {input.cost:q} "
+        "--metrics {input.metrics:q} {params.factorial} "
+        ""
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

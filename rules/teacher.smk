@@ -3,7 +3,7 @@
 
 rule train_teacher:
     input:
-        unpack(teacher_tokens),
+        unpack(lambda w: teacher_tokens(w.teacher, EXPERIMENT.trained_on(entry("teachers", w.teacher)["sampler"]))),
         code=lambda w: code(
             "train_teacher", f"losses.{entry('losses', entry('teachers', w.teacher)['loss'])['function']}"
         ),
@@ -29,7 +29,8 @@ rule train_teacher:
             architecture="cross-encoder",
             **optimisation(
                 f"teacher/{w.teacher}",
-                **picked("teachers", w.teacher, "documents", "learning_rate", "loss", "seed"),
+                seeds=dict.fromkeys(("initialisation", "order"), entry("teachers", w.teacher)["seed"]),
+                **picked("teachers", w.teacher, "documents", "learning_rate", "loss"),
             ),
         ),
     shell:
@@ -40,14 +41,14 @@ rule train_teacher:
 
 rule score_pool:
     input:
-        unpack(teacher_tokens),
+        unpack(lambda w: teacher_tokens(w.teacher, pool_collection(w.pool))),
         code=code("score_pool"),
         model=lambda w: model(f"teacher/{w.teacher}"),
         rankings=lambda w: [
-            manifest("rankings", system, TRAINING["collection"]) for system in entry("pools", w.pool)["systems"]
+            manifest("rankings", system, pool_collection(w.pool)) for system in entry("pools", w.pool)["systems"]
         ],
         collection=lambda w: (
-            [manifest("collections", TRAINING["collection"])] if entry("pools", w.pool)["positives"] else []
+            [manifest("collections", pool_collection(w.pool))] if entry("pools", w.pool)["positives"] else []
         ),
         known=lambda w: [manifest("scores", w.teacher, pool) for pool in entry("pools", w.pool)["known"]],
     output:
@@ -75,7 +76,7 @@ rule score_pool:
 
 rule label_groups:
     input:
-        unpack(teacher_tokens),
+        unpack(lambda w: teacher_tokens(w.teacher, drawn_for(w.label))),
         code=code("label_groups"),
         model=lambda w: model(f"teacher/{w.teacher}"),
         groups=manifest("groups", "{label}", "seed{seed}"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.planning.functions import function_names, read_function
+from workflow_scripts.planning.studies import study_problems
 from workflow_scripts.storage.artifacts import InputError
 
 AXES = ("students", "losses", "samplers", "teachers", "domains")
@@ -29,7 +30,7 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration that its schema accepts, as lines without the word ``config``."""
     for check in (_names, _dangling, _missing_files, _functions, _collections, _depths, _teachers, _budgets):
         yield from check(config)
-    for check in (_cycles, _term_vectors, _positions, _measures):
+    for check in (_cycles, _term_vectors, _positions, _measures, study_problems):
         yield from check(config)
 
 
@@ -37,6 +38,9 @@ def _names(config: Mapping) -> Iterator[str]:
     for axis in AXES:
         if not config[axis]:
             yield f"{axis}: there are none; name at least one"
+        elif not any(entry.get("in_grid", True) for entry in config[axis].values() if isinstance(entry, dict)):
+            if axis != "domains":
+                yield f"{axis}: none is in the main grid; take in_grid: false from at least one"
     for name in REFERENCES:
         if name in config["students"]:
             yield f"students.{name}: this name is taken by a reference; choose another"
@@ -103,6 +107,15 @@ def _collections(config: Mapping) -> Iterator[str]:
             if collections[name]["role"] != "test":
                 yield f"domains.{domain}: {name} is a training collection; a domain has test collections"
 
+    for kind in ("samplers", "pools"):
+        for name, entry in config[kind].items():
+            if (drawn := entry["collection"]) and collections[drawn]["role"] != "train":
+                yield f"{kind}.{name}.collection: {drawn} has role {collections[drawn]['role']}; it needs role train"
+    for name, entry in config["samplers"].items():
+        for pool in entry["pools"]:
+            if (entry["collection"] or training) != (config["pools"][pool]["collection"] or training):
+                yield f"samplers.{name}.pools: {pool} is of another collection; give both the same collection"
+
 
 def _depths(config: Mapping) -> Iterator[str]:
     first_stage, systems = config["first_stage"], config["systems"]
@@ -151,8 +164,12 @@ def _cycles(config: Mapping) -> Iterator[str]:
 def _term_vectors(config: Mapping) -> Iterator[str]:
     """Systems with rm3 on corpora whose indexes will not have what it reads."""
     training, first_stage = config["training"]["collection"], config["first_stage"]
-    drawn = itertools.chain(*(entry["systems"] for axis in ("samplers", "pools") for entry in config[axis].values()))
-    searched = [(system, training) for system in drawn]
+    searched = [
+        (system, entry["collection"] or training)
+        for axis in ("samplers", "pools")
+        for entry in config[axis].values()
+        for system in entry["systems"]
+    ]
     tested = itertools.chain(*map(collections_of, config["domains"].values()))
     searched += itertools.product([first_stage["system"], *first_stage["check"]], tested)
     for system, collection in searched:
@@ -218,12 +235,17 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
         if entry["trained"]:
             yield f"teachers.{name}.sampler", "samplers", [entry["sampler"]]
             yield f"teachers.{name}.loss", "losses", [entry["loss"]]
-    for name, entry in config["pools"].items():
-        yield f"pools.{name}.systems", "systems", entry["systems"]
-        yield f"pools.{name}.known", "pools", entry["known"]
-    for name, entry in config["samplers"].items():
-        yield f"samplers.{name}.systems", "systems", entry["systems"]
-        yield f"samplers.{name}.pools", "pools", entry["pools"]
+    for kind in ("pools", "samplers"):
+        for name, entry in config[kind].items():
+            yield f"{kind}.{name}.systems", "systems", entry["systems"]
+            yield f"{kind}.{name}.collection", "collections", [entry["collection"]] if entry["collection"] else []
+            key = "known" if kind == "pools" else "pools"
+            yield f"{kind}.{name}.{key}", "pools", entry[key]
+    for name, study in config["studies"].items():
+        for axis in ("students", "losses", "samplers", "teachers"):
+            yield f"studies.{name}.{axis}", axis, study[axis]
+    retrieval = config["evaluation"]["retrieval"] or {"collections": None}
+    yield "evaluation.retrieval.collections", "collections", retrieval["collections"] or []
 
 
 def _dangling(config: Mapping) -> Iterator[str]:

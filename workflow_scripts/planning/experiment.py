@@ -15,6 +15,9 @@ from workflow_scripts.planning.code import ROOT
 from workflow_scripts.storage.artifacts import InputError
 
 SCHEMA = ROOT / "config" / "schema.yaml"
+AXES = ("students", "losses", "samplers", "teachers", "seeds")
+SEEDED = ("sampling", "order", "initialisation")
+"""What a seed seeds: which negatives are drawn, the order of the data (and dropout), a model's new weights."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,28 @@ class Experiment:
         _fill_defaults(self.config, schema, schema)
         for problem in problems(self.config):
             raise InputError(f"config: {problem}")
-        axes = [self.config[axis] for axis in ("students", "losses", "samplers", "teachers", "seeds")]
-        self.rankers = {ranker.path: ranker for ranker in itertools.starmap(Ranker, itertools.product(*axes))}
+        self.seeding = dict(map(_seeding, self.config["seeds"]))
+        self.config["seeds"] = list(self.seeding)
+        add_cuts(self.config)
+        self.grid = {axis: self._in_grid(axis) for axis in AXES}
+        """The main grid: axis to its ids, in the order of the config."""
+        self.studies = {name: self._axes_of(study) for name, study in self.config["studies"].items()}
+        """Study to its axes, as ``grid``."""
+        self.grid_rankers = _rankers(self.grid)
+        self.rankers = dict(self.grid_rankers)
+        for axes in self.studies.values():
+            self.rankers |= _rankers(axes)
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
+
+    def _in_grid(self, axis: str) -> list:
+        entries = self.config[axis]
+        return [name for name in entries if axis == "seeds" or entries[name].get("in_grid", True)]
+
+    def _axes_of(self, study: Mapping) -> dict[str, list]:
+        axes = {axis: list(study[axis]) for axis in AXES[:-1]}
+        if "cuts" in study:
+            axes["samplers"] = [cut_sampler(sampler, cut) for sampler in axes["samplers"] for cut in study["cuts"]]
+        return {**axes, "seeds": list(study["seeds"] or self.config["seeds"])}
 
     @property
     def name(self) -> str:
@@ -76,17 +98,49 @@ class Experiment:
         try:
             return self.rankers.get(name) or self.cells[name]
         except KeyError:
-            axes = {axis: self.config[axis] for axis in ("students", "losses", "samplers", "teachers", "seeds")}
-            valid = "; ".join(f"{axis} {', '.join(map(str, values))}" for axis, values in axes.items())
-            raise InputError(f"no cell {name!r} in {self.name}: it has {valid}") from None
+            valid = "; ".join(f"{axis} {', '.join(map(str, values))}" for axis, values in self.grid.items())
+            studies = f", and those of the studies {', '.join(self.studies)}" if self.studies else ""
+            raise InputError(f"no cell {name!r} in {self.name}: it has {valid}{studies}") from None
+
+    def study(self, name: str) -> list[Ranker]:
+        """Rankers of a study, in the order of its axes."""
+        return list(_rankers(self.studies[name]).values())
 
     def label(self, sampler: str, teacher: str) -> str:
         """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores."""
         return f"{sampler}.{teacher}" if self.entry("samplers", sampler)["reads_teacher"] else sampler
 
+    def trained_on(self, sampler: str) -> str:
+        """The training collection that a sampler draws for."""
+        return self.entry("samplers", sampler)["collection"] or self.config["training"]["collection"]
+
     def vocabulary_backbone(self, vocabulary: str) -> str:
         """The first backbone of a vocabulary: its tokenizer makes the token stores that all of them share."""
         return next(name for name, backbone in self.config["backbones"].items() if backbone["vocabulary"] == vocabulary)
+
+
+def cut_sampler(sampler: str, cut: str) -> str:
+    """Id of the sampler whose groups are those of ``sampler`` in an entropy cut."""
+    return f"{sampler}-{cut}"
+
+
+def add_cuts(config: dict) -> None:
+    """Enter the samplers that a study of entropy cuts stands for: a cut's groups follow from a teacher's labels."""
+    study = config["studies"].get("cuts")
+    for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
+        entry = {**config["samplers"][sampler], "in_grid": False, "reads_teacher": True}
+        config["samplers"][cut_sampler(sampler, cut)] = {**entry, "cut": {"of": sampler, "cut": cut}}
+
+
+def _seeding(seed: int | Mapping) -> tuple[int, dict[str, int]]:
+    """A seed of the config and what it seeds: each part its own, where the config says so."""
+    parts = seed if isinstance(seed, Mapping) else {"seed": seed}
+    return parts["seed"], {name: parts.get(name, parts["seed"]) for name in SEEDED}
+
+
+def _rankers(axes: Mapping[str, list]) -> dict[str, Ranker]:
+    rankers = itertools.starmap(Ranker, itertools.product(*(axes[axis] for axis in AXES)))
+    return {ranker.path: ranker for ranker in rankers}
 
 
 def check_schema(config: Mapping, schema: Mapping) -> None:
@@ -105,9 +159,9 @@ def check_schema(config: Mapping, schema: Mapping) -> None:
 
 def _fill_defaults(value: dict, schema: Mapping, root: Mapping) -> None:
     """Fill ``default`` of the schema into ``value``, at every level, in place."""
-    if "$ref" in schema:
-        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema}
+    schema = _resolved(schema, root)
     for key, part in schema.get("properties", {}).items():
+        part = _resolved(part, root)
         if key not in value and "default" in part:
             value[key] = copy.deepcopy(part["default"])
         if isinstance(value.get(key), dict):
@@ -116,3 +170,8 @@ def _fill_defaults(value: dict, schema: Mapping, root: Mapping) -> None:
         for item in value.values():
             if isinstance(item, dict):
                 _fill_defaults(item, schema["additionalProperties"], root)
+
+
+def _resolved(schema: Mapping, root: Mapping) -> Mapping:
+    """A part of the schema with what it refers to."""
+    return {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema

@@ -26,9 +26,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from workflow_scripts.storage.energy import start_meter
+
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 _STARTED = time.monotonic()
+_METER = start_meter()
 _LIBRARIES = (
     "numpy",
     "pandas",
@@ -303,8 +306,14 @@ def _commit() -> str | None:
 
 
 def cost_so_far(earlier: Mapping[str, float]) -> dict[str, float]:
-    """What this process and ``earlier`` ones of the same job have cost: times add up, peaks are the highest."""
+    """What this process and ``earlier`` ones of the same job have cost: times and energies add up, peaks are maxima.
+
+    ``gpu_energy_wh`` is left out where only some of the processes measured it: a part is not the job's energy.
+    """
     cost = _cost()
+    if earlier and ("gpu_energy_wh" in earlier) != ("gpu_energy_wh" in cost):
+        cost.pop("gpu_energy_wh", None)
+        earlier = {name: value for name, value in earlier.items() if name != "gpu_energy_wh"}
     for name, value in earlier.items():
         now = cost.get(name, 0.0)
         cost[name] = max(now, value) if name.startswith("peak_") else round(now + value, 3)
@@ -312,7 +321,10 @@ def cost_so_far(earlier: Mapping[str, float]) -> dict[str, float]:
 
 
 def _cost() -> dict[str, float]:
-    """What this process has cost so far; wall time from the import of this module, among a script's first."""
+    """What this process has cost so far; wall time from the import of this module, among a script's first.
+
+    ``gpu_energy_wh`` is measured over the same time, on the GPUs where this process has held memory.
+    """
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cost = {
         "wall_s": round(time.monotonic() - _STARTED, 3),
@@ -322,4 +334,8 @@ def _cost() -> dict[str, float]:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         cost["peak_gpu_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+        used = [index for index in range(torch.cuda.device_count()) if torch.cuda.max_memory_reserved(index)]
+        energy = _METER.used_wh(str(torch.cuda.get_device_properties(index).uuid) for index in used)
+        if energy is not None:
+            cost["gpu_energy_wh"] = round(energy, 3)
     return cost

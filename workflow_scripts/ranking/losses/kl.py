@@ -12,18 +12,24 @@ from workflow_scripts.storage.artifacts import InputError
 NEEDS_TEACHER = True
 
 
-def loss(student: torch.Tensor, teacher: torch.Tensor, *, temperature: float = 1.0) -> torch.Tensor:
-    """``KL(softmax(g / T) || softmax(f / T))`` in nats, summed over a group's documents, averaged over the groups.
+def loss(
+    student: torch.Tensor, teacher: torch.Tensor, *, temperature: float = 1.0, teacher_temperature: float = 1.0
+) -> torch.Tensor:
+    """``KL(softmax(g / (tau T)) || softmax(f / T))`` in nats, summed over a group's documents, mean over the groups.
 
-    ``student``: f (groups, docs); ``teacher``: g (groups, docs); ``temperature``: T > 0. The study's formula has no
-    factor T^2 (Hinton et al., 2015, multiply by it): at another T the gradients scale with about 1 / T^2.
+    ``student``: f (groups, docs); ``teacher``: g (groups, docs); ``temperature``: T > 0 of both sides;
+    ``teacher_temperature``: tau > 0, of the labels alone: the entropy dial, tau > 1 makes the teacher less sure and
+    leaves the student's side as it is. The study's formula has tau = 1 and no factor T^2 (Hinton et al., 2015, multiply
+    by it): at another T the gradients scale with about 1 / T^2.
     """
-    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    if not number or not 0 < temperature < math.inf:
-        raise InputError(f"loss kl has no temperature {temperature!r}: use a number above 0")
+    for option, value in (("temperature", temperature), ("teacher_temperature", teacher_temperature)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 < value < math.inf:
+            raise InputError(f"loss kl has no {option} {value!r}: use a number above 0")
+    labels = teacher / teacher_temperature
     return functional.kl_div(
         functional.log_softmax(student / temperature, dim=1),
-        functional.log_softmax(teacher / temperature, dim=1),
+        functional.log_softmax(labels / temperature, dim=1),
         reduction="batchmean",
         log_target=True,
     )
