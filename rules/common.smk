@@ -256,6 +256,13 @@ def cut_of(label):
     return EXPERIMENT.label(cut["of"], teacher), teacher, cut["cut"]
 
 
+def uncut_labels(wildcards):
+    """Labels that hold all of a cut's: those of the groups that it was cut from."""
+    if wildcards.label not in CUTS or cut_of(wildcards.label)[1] != wildcards.teacher:
+        return []
+    return [manifest("labels", wildcards.teacher, cut_of(wildcards.label)[0], f"seed{wildcards.seed}")]
+
+
 def drawn_for(label):
     """The training collection that a label's groups are of."""
     return sampler_of(label)[0]["collection"] or TRAINING["collection"]

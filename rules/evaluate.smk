@@ -87,7 +87,7 @@ rule retrieve_documents:
     params:
         spec=lambda w: spec(
             depth=RETRIEVAL["depth"],
-            index=RETRIEVAL["index"],
+            **{key: RETRIEVAL[key] for key in ("index", "index_parameters")},
             tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
             remove_query={
                 name: entry("collections", name).get("remove_query", False) for name in tested("retrieved/")

@@ -83,7 +83,7 @@ rule search_dense:
             remove_query=entry("collections", w.collection).get("remove_query", False),
             precision=TRAINING["precision"],
             max_tokens=CONFIG["lengths"],
-            **picked("systems", w.system, "depth"),
+            **picked("systems", w.system, "depth", "index_parameters"),
         ),
     shell:
         "python -m workflow_scripts.search_dense --log {log:q} --spec {params.spec:q} --model {input.model:q} "

@@ -80,7 +80,10 @@ rule label_groups:
         code=code("label_groups"),
         model=lambda w: model(f"teacher/{w.teacher}"),
         groups=manifest("groups", "{label}", "seed{seed}"),
-        known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.label)[0]["pools"]],
+        known=lambda w: [
+            *uncut_labels(w),
+            *(manifest("scores", w.teacher, pool) for pool in sampler_of(w.label)[0]["pools"]),
+        ],
     output:
         manifest("labels", "{teacher}", "{label}", "seed{seed}"),
     log:

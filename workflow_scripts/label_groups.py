@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from workflow_scripts.ranking.pools import PairCodes, check_teacher, look_up
+from workflow_scripts.ranking.pools import LABELS_FILE, PairCodes, check_teacher, look_up
 from workflow_scripts.ranking.tokens import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
 from workflow_scripts.storage.tables import write_table
@@ -58,7 +58,7 @@ def label_groups(
     }
     with ArtifactWriter(output, spec=spec, inputs=inputs, device=device) as writer:
         labelled = table.append_column("score", pa.array(scores[places], pa.float32()))
-        write_table(writer.path("labels.parquet"), labelled, LABELS_SCHEMA)
+        write_table(writer.path(LABELS_FILE), labelled, LABELS_SCHEMA)
         scored = int(missing.sum())
         writer.counts |= {"pairs": len(rows), "looked_up": len(wanted) - scored, "scored": scored}
 
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="the teacher")
     parser.add_argument("--queries", type=Path, required=True, help="token store")
     parser.add_argument("--documents", type=Path, required=True, help="token store")
-    parser.add_argument("--known", type=Path, nargs="*", default=[], help="pools that this teacher has scored")
+    parser.add_argument("--known", type=Path, nargs="*", default=[], help="pools and labels of this teacher")
     parser.add_argument("--output", type=Path, required=True)
     label_groups(**vars(parser.parse_args(argv)))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.ranking.retrieval import DenseRetriever, Found, Settings, listed
+from workflow_scripts.ranking.retrieval import DenseRetriever, Settings, listed
 from workflow_scripts.ranking.tokens import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
 from workflow_scripts.storage.runs import write_run
@@ -50,16 +50,14 @@ def retrieve_documents(
         for manifest, store in stores.items():
             members = [place for place, other in enumerate(documents) if str(other) == manifest]
             vectors = [retriever.embed_queries(query_stores[place], query_ids[place]) for place in members]
-            more = any(remove.get(collections[place], False) for place in members)
-            found = retriever.search(np.concatenate(vectors), store, more=more)
-            ends = accumulate(map(len, vectors), initial=0)
-            for place, (first, last) in zip(members, pairwise(ends), strict=True):
-                name = collections[place]
-                part: Found = (found[0][first:last], found[1][first:last])
-                rows = listed(part, query_ids[place], store, settings.depth, remove_query=remove.get(name, False))
-                frame = _frame(rows)
-                write_run(writer.path(f"{name}.run.gz"), frame, spec["tag"])
-                writer.counts[name] = len(frame)
+            removes = [remove.get(collections[place], False) for place in members]
+            scores, rows = retriever.search(np.concatenate(vectors), store, more=any(removes))
+            ends = pairwise(accumulate(map(len, vectors), initial=0))
+            for place, (first, last), remove_query in zip(members, ends, removes, strict=True):
+                found = scores[first:last], rows[first:last]
+                frame = _frame(listed(found, query_ids[place], store, settings.depth, remove_query=remove_query))
+                write_run(writer.path(f"{collections[place]}.run.gz"), frame, spec["tag"])
+                writer.counts[collections[place]] = len(frame)
 
 
 def _check(spec: Mapping, remove: object, collections: Sequence[str], *lists: Sequence) -> None:
@@ -74,7 +72,7 @@ def _check(spec: Mapping, remove: object, collections: Sequence[str], *lists: Se
         raise InputError(f"remove_query names {unknown[0]}, which is none of --collections")
 
 
-def _frame(rows) -> pd.DataFrame:
+def _frame(rows: Iterable[tuple[str, list[str], np.ndarray]]) -> pd.DataFrame:
     """Columns query_id, doc_id, score of what :func:`listed` yields."""
     ids, documents, scores = zip(*rows, strict=True)
     return pd.DataFrame(

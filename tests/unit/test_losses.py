@@ -17,6 +17,7 @@ CASES = [
     ("marginmse", {}),
     ("kl", {"temperature": 1.0}),
     ("kl", {"temperature": 2.5}),
+    ("kl", {"temperature": 2.5, "teacher_temperature": 0.25}),
 ]
 
 
@@ -39,8 +40,8 @@ def marginmse_reference(f, g):
     return np.mean([(f[b, 0] - f[b, j] - g[b, 0] + g[b, j]) ** 2 for b in range(len(f)) for j in range(1, f.shape[1])])
 
 
-def kl_reference(f, g, temperature):
-    p = softmax(g / temperature, axis=1)
+def kl_reference(f, g, temperature, teacher_temperature=1.0):
+    p = softmax(g / teacher_temperature / temperature, axis=1)
     return np.mean(np.sum(p * (np.log(p) - log_softmax(f / temperature, axis=1)), axis=1))
 
 
@@ -83,7 +84,7 @@ def test_agrees_with_numpy_and_finite_differences_and_ignores_shifts(name, optio
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_zero_gradient_where_the_student_is_the_teacher(name, options):
     _, g = scores()
-    f = g.clone().requires_grad_()
+    f = (g / options.get("teacher_temperature", 1.0)).requires_grad_()
     load_loss(name, options)(f, g).backward()
     soft = name in ("marginmse", "kl") or options.get("targets") == "soft"
     assert bool(torch.allclose(f.grad, torch.zeros_like(f))) == soft
@@ -113,9 +114,11 @@ def test_the_registry_knows_the_folder():
     [
         ("hinge", {}, "no loss 'hinge': the losses are kl, lce"),
         ("lce", {"temperature": 1}, "lce has no option 'temperature': it has none"),
-        ("kl", {"targets": "hard"}, "kl has no option 'targets': it has temperature"),
+        ("kl", {"targets": "hard"}, "kl has no option 'targets': it has temperature, teacher_temperature"),
         ("kl", {"temperature": 0}, "temperature 0"),
         ("kl", {"temperature": "warm"}, "temperature 'warm'"),
+        ("kl", {"teacher_temperature": -1}, "teacher_temperature -1"),
+        ("kl", {"teacher_temperature": True}, "teacher_temperature True"),
         ("ranknet", {"targets": "fuzzy"}, "targets 'fuzzy': use hard or soft"),
     ],
 )

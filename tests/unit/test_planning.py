@@ -54,7 +54,8 @@ def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:
 def test_every_shipped_experiment_is_valid(path: Path) -> None:
     if path.stem != "schema":
         experiment = Experiment(yaml.safe_load(path.read_text()))
-        assert len(experiment.rankers) == 32
+        grid = len(experiment.config["seeds"]) * 2 * 4
+        assert len(experiment.grid_rankers) == grid * (4 if path.stem == "small" else 5)
         teacher = next(iter(experiment.config["teachers"]))
         assert experiment.ranker(f"ce.kl.random.{teacher}.seed0") in experiment.rankers.values()
 
@@ -104,6 +105,29 @@ BAD = [
     ("evaluation.measures", ["MRR"], "evaluation.measures: 'MRR' is printed as 'RR'; write it so"),
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("corpora.demo.docvectors", False, "systems.bm25-rm3: rm3 reads .* give corpora.demo docvectors: true"),
+    ("samplers.bm25.collection", "demo", "samplers.bm25.collection: demo has role test; it needs role train"),
+    ("samplers.bm25.collection", "demo-2", "no 'demo-2' among the collections"),
+    ("pools.bm25.collection", "other", "no 'other' among the collections"),
+    (
+        "studies.factorial.losses",
+        ["kl-flat", "kl-sharp"],
+        "teacher_temperature is 4.0, 0.25; list them in rising order",
+    ),
+    ("studies.factorial.losses", ["kl-flat"], "studies.factorial.losses: one level shows no effect"),
+    ("studies.factorial.samplers", ["random", "near-100"], "random is no mixed, whose share is the dial"),
+    ("studies.factorial.seeds", [1], "studies.factorial.seeds: no 1 among the seeds: there are 0"),
+    ("studies.teachers.teachers", ["base"], "one teacher shows no difference"),
+    ("studies.teachers.losses", ["lce"], "lce reads no teacher"),
+    ("studies.cuts.cuts", ["upper"], r"studies.cuts.cuts.0: 'upper' is not one of \['lower-quartile'"),
+    (
+        "studies.collections",
+        {"students": ["ce"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["base"]},
+        "all draw for one collection",
+    ),
+    ("systems.dense.encoder", "be/lce.dense.base/seed0", "dense draws from dense itself"),
+    ("systems.dense.encoder", "ce/lce.bm25.base/seed0", "systems.dense.encoder: ce is no bi-encoder"),
+    ("systems.dense.encoder", "minilm", "minilm is no backbone and no cell"),
+    ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("first_stage.check", ["bm25-rm3"], "of demo-mild's corpus; give corpora.demo-mild docvectors: true"),
 ]
 
@@ -126,13 +150,35 @@ def test_a_faulty_cross_reference_is_one_line(key: str, value: object, message: 
     assert str(raised.value).startswith("config: ") and "\n" not in str(raised.value)
 
 
+def test_a_cut_takes_only_a_free_name() -> None:
+    config = demo()
+    config["samplers"]["bm25-outliers"] = config["samplers"]["bm25"]
+    with pytest.raises(InputError, match=r"samplers.bm25-outliers: this name is taken by an entropy cut"):
+        Experiment(config)
+
+
+def test_studies_add_cells_and_seeds_are_told_apart() -> None:
+    config = demo("seeds", [0, {"seed": 4, "order": 0}])
+    config["studies"]["teachers"]["seeds"] = [4]
+    experiment = Experiment(config)
+    assert experiment.seeding[4] == {"sampling": 4, "order": 0, "initialisation": 4}
+    # The study's cells of the grid's own teacher are the grid's.
+    assert [ranker.cell for ranker in experiment.study("teachers") if ranker.path not in experiment.grid_rankers] == [
+        "ce.kl.random.weak.seed4",
+        "ce.kl.crossencoder.weak.seed4",
+    ]
+    assert "ce.marginmse.bm25-outliers.base.seed0" in experiment.cells and len(experiment.grid_rankers) == 80
+    assert experiment.label("bm25-outliers", "base") == "bm25-outliers.base"
+
+
 def test_what_is_not_read_is_not_refused() -> None:
     # One set in two domains, vectors that no system reads, and documents that only bi-encoders read.
     config = demo("domains.more", [{"name": "x", "collections": ["demo"]}])
     config["domains"]["most"] = [{"name": "x", "collections": ["demo"]}, "demo-mild"]
     del config["samplers"]["ensemble"], config["pools"]["ensemble"], config["corpora"]["demo"]["docvectors"]
     config["backbones"]["other"] = config["backbones"]["mini"] | {"source": "google/large"}
-    config["students"]["ce"]["backbone"] = config["teachers"]["base"]["backbone"] = "other"
+    for entry in (config["students"]["ce"], *config["teachers"].values()):
+        entry["backbone"] = "other"
     config["lengths"]["document"] = 46
     assert Experiment(config).rankers
     config["lengths"]["document"] = 47

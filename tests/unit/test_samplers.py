@@ -17,10 +17,12 @@ import pyarrow as pa
 import pytest
 
 from workflow_scripts import download_file
+from workflow_scripts.analysis.locality import density_ratios
 from workflow_scripts.import_rankings import import_rankings
 from workflow_scripts.mine_negatives import mine_negatives
 from workflow_scripts.ranking.candidates import Candidates, DocumentIds
 from workflow_scripts.ranking.samplers import load_sampler, sampler_names
+from workflow_scripts.ranking.samplers.mixed import near_negatives
 from workflow_scripts.storage import query_rows
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
 from workflow_scripts.storage.rankings import RankingWriter, read_ranking, systems
@@ -32,6 +34,8 @@ OPTIONS = {
     "bm25": {"system": "bm25", "depth": 12, "pool": 8},
     "crossencoder": {"system": "bm25", "depth": 12, "pool": 8},
     "ensemble": {"depth": 10, "per_system": 3, "margin": 0.5},
+    "dense": {"system": "dense", "depth": 12, "pool": 8, "skip": 2},
+    "mixed": {"system": "bm25", "depth": 12, "pool": 8, "share": 0.4},
 }
 
 
@@ -122,6 +126,58 @@ def test_probability_is_the_frequency_of_inclusion():
     assert set(counts) == set("bcef") and all(abs(count - 3000) < 140 for count in counts.values())
 
 
+def test_dense_leaves_out_the_nearest():
+    # Less the positives a and d, system x lists b, c, e, f.
+    found = drawn("dense", {"system": "x", "depth": 5, "pool": 2, "skip": 1}, 2)
+    assert found == {"c": ("x", 3, 7.0, 1.0), "e": ("x", 5, 5.0, 1.0)}
+    # The fill does not bring b back: 5 of c, e and the six others of f to j.
+    for seed in range(20):
+        found = drawn("dense", {"system": "x", "depth": 5, "pool": 3, "skip": 1}, 5, seed=seed)
+        assert "b" not in found and {one[3] for one in found.values() if one[0] == "fill"} == {3 / 5}
+    plain = {"system": "x", "depth": 6, "pool": 4}
+    assert drawn("dense", plain, 3, seed=5) == drawn("bm25", plain, 3, seed=5)
+
+
+def test_mixed_holds_its_share_with_true_probabilities():
+    # Pool b, c, e of 8 eligible: 2 of 3 near, 2 of the other 5.
+    options = {"system": "x", "depth": 5, "pool": 3, "share": 0.5}
+    samples = [drawn("mixed", options, 4, seed=seed) for seed in range(4000)]
+    assert all(sorted(one[0] for one in sample.values()) == ["corpus", "corpus", "x", "x"] for sample in samples)
+    counts = Counter(doc_id for sample in samples for doc_id in sample)
+    stated = {doc_id: one[3] for sample in samples for doc_id, one in sample.items()}
+    assert stated == pytest.approx(dict.fromkeys("bce", 2 / 3) | dict.fromkeys("fghij", 2 / 5))
+    assert all(abs(counts[doc_id] - 4000 * chance) < 160 for doc_id, chance in stated.items())
+    # So the locality table is exact for a mixture: nu is 1/6 on the pool and 1/10 outside it, mu 1/8.
+    probabilities = np.array([[one[3] for one in sample.values()] for sample in samples[:50]])
+    ratios = density_ratios(probabilities, np.full(50, 2), 10)
+    assert ratios.bounded.all()
+    assert ratios.kappa == pytest.approx([5 / 4] * 50) and ratios.concentration == pytest.approx([4 / 3] * 50)
+
+
+def test_mixed_ends_at_random_and_at_the_pool():
+    options = {"system": "x", "depth": 6, "pool": 3}
+    for seed in range(20):
+        assert drawn("mixed", {**options, "share": 0}, 4, seed=seed) == drawn("random", {}, 4, seed=seed)
+        assert drawn("mixed", {**options, "share": 1}, 2, seed=seed) == drawn("bm25", options, 2, seed=seed)
+    # A pool of b alone lacks two of three near ones: 3 of the 7 others are drawn, two of them as fill.
+    found = drawn("mixed", {"system": "x", "depth": 2, "pool": 2, "share": 0.75}, 4)
+    assert Counter((one[0], one[3]) for one in found.values()) == {
+        ("x", 1.0): 1,
+        ("fill", 3 / 7): 2,
+        ("corpus", 3 / 7): 1,
+    }
+
+
+def test_a_share_is_a_whole_number_of_negatives():
+    assert [near_negatives(share, 7) for share in (0, 0.143, 0.2857, 1.0)] == [0, 1, 2, 7]
+    message = r"share of 0.25 is no whole number of 7 negatives: set share to 0.143 \(1 of 7\) or 0.286 \(2 of 7\)"
+    with pytest.raises(InputError, match=message):
+        near_negatives(0.25, 7)
+    for share in (-0.1, 1.1, True, "1", float("nan")):
+        with pytest.raises(InputError, match="not a number from 0 to 1"):
+            near_negatives(share, 4)
+
+
 def test_names_and_options_are_checked():
     assert set(OPTIONS) <= set(sampler_names())
     for name, options, message in [
@@ -136,6 +192,9 @@ def test_names_and_options_are_checked():
         ("bm25", {"depth": 0, "pool": 1, "system": "x"}, "depth is 0"),
         ("bm25", {"depth": 2, "pool": 3, "system": "x"}, "more than the 2 candidates"),
         ("ensemble", {"depth": 2, "per_system": 1, "margin": "3"}, "margin is '3'"),
+        ("dense", {"depth": 4, "pool": 3, "skip": 2, "system": "x"}, "skip 2 and a pool of 3 are more than the 4"),
+        ("dense", {"depth": 4, "pool": 3, "skip": -1, "system": "x"}, "skip is -1"),
+        ("mixed", {"depth": 2, "pool": 3, "share": 1, "system": "x"}, "more than the 2 candidates"),
     ]:
         with pytest.raises(InputError, match=message):
             drawn(name, options, 1)
@@ -228,7 +287,11 @@ def test_mining_keeps_its_promises(study, tmp_path, sampler):
     frame = mine(study, tmp_path / "whole" / "manifest.json", sampler)
     assert frame["query_id"].tolist() == [query for query in QUERIES for _ in range(6)]
     assert frame["position"].tolist() == [*range(6)] * len(QUERIES)
-    allowed = {"random": {"corpus"}, "ensemble": {"bm25", "zulu", "dense", "fill"}}.get(sampler, {sampler, "fill"})
+    allowed = {
+        "random": {"corpus"},
+        "ensemble": {"bm25", "zulu", "dense", "fill"},
+        "mixed": {"bm25", "corpus", "fill"},
+    }.get(sampler, {sampler, "fill"})
     for query, group in frame.groupby("query_id"):
         assert group["source"].iloc[0] == "positive" and group["doc_id"].iloc[0] in study["positives"][query]
         assert not set(group["doc_id"].iloc[1:]) & set(study["positives"][query])
@@ -246,8 +309,9 @@ def test_mining_keeps_its_promises(study, tmp_path, sampler):
     assert counts["groups"] == 30 and counts["documents"] == 180
     assert counts["filled"] == (frame["source"] == "fill").sum()
     assert counts["distinct_documents"] == frame["doc_id"].nunique()
-    # Query 07 is in no ranking: all of its negatives are filled.
-    assert sampler == "random" or set(frame[frame["query_id"] == "query07"]["source"]) == {"positive", "fill"}
+    # Query 07 is in no ranking: all of its negatives are filled, or the near ones of a mixture.
+    alone = Counter(frame[frame["query_id"] == "query07"]["source"].iloc[1:])
+    assert alone == {"random": {"corpus": 5}, "mixed": {"fill": 2, "corpus": 3}}.get(sampler, {"fill": 5})
 
 
 @pytest.mark.parametrize("sampler", list(OPTIONS))

@@ -150,6 +150,12 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         np.testing.assert_allclose(labels["score"], one_by_one(world, "cross-encoder", pairs), atol=1e-5)
         counts = Artifact(output).counts
         assert counts["pairs"] == 4 and counts["looked_up"] + counts["scored"] == 4
+        # Labels are a pool too: those of a cut's groups are found in the labels that they were cut from.
+        with monkeypatch.context() as patch:
+            patch.setattr(label_groups, "_score", None)
+            again = [part for part in command if "--output" not in part] + [f"--output={world / name / 'again.json'}"]
+            label_groups.main([*again, "--known", str(output)])
+        assert Artifact(world / name / "again.json").counts["looked_up"] == 4
 
 
 def _known(first, second, number):

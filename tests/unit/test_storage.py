@@ -10,7 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from workflow_scripts.storage import artifacts
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, atomic_path, derive_seed
+from workflow_scripts.storage.energy import EnergyMeter
 from workflow_scripts.storage.runs import read_run, write_run
 
 
@@ -43,6 +45,23 @@ def test_the_cost_of_earlier_processes_is_added_and_peaks_are_the_highest(tmp_pa
     cost = json.loads((tmp_path / "manifest.json").read_text())["cost"]
     assert 1e6 < cost["wall_s"] < 1.1e6 and 2e6 < cost["cpu_s"] < 2.1e6
     assert cost["peak_rss_mb"] > 0.5 and cost["peak_gpu_mb"] == 7
+
+
+def test_energy_is_what_the_devices_in_use_counted_between_two_readings() -> None:
+    counters = {"a": 1_000, "b": 5_000, "c": 9_000, "loaded again": 9_000}
+    meter = EnergyMeter(lambda: dict(counters))
+    counters.update({"a": 7_201_000, "b": 3_605_000, "new": 1, "loaded again": 10})
+    assert meter.used_wh(["GPU-a"]) == 2 and meter.used_wh(["a", "b"]) == 3 and meter.used_wh(["c"]) == 0
+    assert all(meter.used_wh(devices) is None for devices in ([], ["new"], ["a", "unknown"], ["loaded again"]))
+
+
+def test_energy_that_only_some_processes_of_a_job_measured_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_cost", lambda: {"wall_s": 1.0, "gpu_energy_wh": 2.0})
+    assert artifacts.cost_so_far({}) == {"wall_s": 1, "gpu_energy_wh": 2}
+    assert artifacts.cost_so_far({"wall_s": 3.0, "gpu_energy_wh": 0.5}) == {"wall_s": 4, "gpu_energy_wh": 2.5}
+    assert artifacts.cost_so_far({"wall_s": 3.0}) == {"wall_s": 4}
+    monkeypatch.setattr(artifacts, "_cost", lambda: {"wall_s": 1.0})
+    assert artifacts.cost_so_far({"wall_s": 3.0, "gpu_energy_wh": 0.5}) == {"wall_s": 4}
 
 
 def test_a_failed_job_leaves_no_artifact(tmp_path: Path) -> None:

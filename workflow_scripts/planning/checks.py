@@ -38,9 +38,8 @@ def _names(config: Mapping) -> Iterator[str]:
     for axis in AXES:
         if not config[axis]:
             yield f"{axis}: there are none; name at least one"
-        elif not any(entry.get("in_grid", True) for entry in config[axis].values() if isinstance(entry, dict)):
-            if axis != "domains":
-                yield f"{axis}: none is in the main grid; take in_grid: false from at least one"
+        elif axis != "domains" and not any(entry.get("in_grid", True) for entry in config[axis].values()):
+            yield f"{axis}: none is in the main grid; take in_grid: false from at least one"
     for name in REFERENCES:
         if name in config["students"]:
             yield f"students.{name}: this name is taken by a reference; choose another"

@@ -44,11 +44,12 @@ def _factorial(config: Mapping) -> Iterator[str]:
             yield f"{where}: one level shows no effect; name at least two"
         for name in study[axis]:
             if config[axis][name]["function"] != function:
-                yield f"{where}: {name} is no {function}, whose {option} is this dial; name entries of function {function}"
+                yield f"{where}: {name} is no {function}, whose {option} is the dial; name entries of {function}"
                 return
         levels = list(dial(config, axis).values())
         if sorted(set(levels)) != levels:
-            yield f"{where}: their {option} is {', '.join(map(str, levels))}; list them in rising order, each level once"
+            told = ", ".join(map(str, levels))
+            yield f"{where}: their {option} is {told}; list them in rising order, each level once"
 
 
 def _teachers(config: Mapping) -> Iterator[str]:
@@ -75,7 +76,7 @@ def _encoders(config: Mapping) -> Iterator[str]:
             continue
         where = f"systems.{name}.encoder"
         try:
-            student, cell, seed = system["encoder"].split("/")
+            student, cell, _ = system["encoder"].split("/")
             loss, sampler, teacher = cell.split(".")
         except ValueError:
             yield f"{where}: {system['encoder']} is no backbone and no cell; write one as be/lce.bm25.base/seed0"

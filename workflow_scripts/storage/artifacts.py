@@ -40,6 +40,7 @@ _LIBRARIES = (
     "transformers",
     "tokenizers",
     "pyserini",
+    "faiss-cpu",
     "ir_datasets",
     "ir_measures",
 )
