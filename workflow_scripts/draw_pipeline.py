@@ -28,7 +28,7 @@ def draw_pipeline(*, spec: Mapping, png: str | Path, pdf: str | Path) -> None:
         "informed": ["(by its scores)", *_listed(spec["informed"])],
         "labels": ["teacher's scores", f"of groups of {spec['group']}"],
         "students": [_joined(spec["students"]), *_pairs(spec["losses"])],
-        "runs": ["of the first stage", "runs kept"],
+        "runs": ["re-ranked, and", "dense retrieval"],
         "measures": ["per query,", "cell, domain"],
         "tables": ["of the study", "and beyond"],
     }

@@ -171,6 +171,17 @@ def test_studies_add_cells_and_seeds_are_told_apart() -> None:
     assert experiment.label("bm25-outliers", "base") == "bm25-outliers.base"
 
 
+def test_numbers_given_as_texts_are_numbers() -> None:
+    # As --config 'seeds=[0, 1]' 'training={documents: 2560}' gives them.
+    config = demo("seeds", ["0", {"seed": "1", "order": "0"}])
+    config["training"]["documents"], config["training"]["dropout"] = "2560", "null"
+    experiment = Experiment(config)
+    assert experiment.config["seeds"] == [0, 1] and experiment.seeding[1]["order"] == 0
+    assert experiment.config["training"]["documents"] == 2560 and experiment.config["training"]["dropout"] is None
+    with pytest.raises(InputError, match=r"config: seeds.0: 'zero' is not of type 'integer', 'object'"):
+        Experiment(demo("seeds", ["zero"]))
+
+
 def test_what_is_not_read_is_not_refused() -> None:
     # One set in two domains, vectors that no system reads, and documents that only bi-encoders read.
     config = demo("domains.more", [{"name": "x", "collections": ["demo"]}])

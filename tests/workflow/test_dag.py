@@ -21,33 +21,39 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
     jobs = fresh.planned(config="config/paper.yaml")
     assert time.monotonic() - start < 20
     config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
-    grid = 4 * 4 * 2
-    corpora, tested = 1 + 25, 2 + 25
+    # The study's four samplers and the dense one; six entropy cuts; Natural Questions beside MS MARCO, whose cells are
+    # the main grid's own.
+    grid, cuts, second = 4 * 5 * 2, 6 * 2, 2 * 2 * 2
+    students, retrievers = grid + cuts + second, grid // 2
+    corpora, tested = 1 + 25 + 1, 2 + 25
     assert len(config["corpora"]) == corpora
-    assert len(config["collections"]) == tested + 1
+    assert len(config["collections"]) == tested + 2
     assert jobs == {
         "prepare_corpus": corpora,
         "build_index": corpora,
-        "prepare_collection": tested + 1,
-        # The study's BM25 on every collection and on the training queries, two more settings on the tested ones.
-        "search_index": tested + 1 + 2 * tested,
+        "prepare_collection": tested + 2,
+        # The study's BM25 on every collection and both sets of training queries, two more settings on the tested ones.
+        "search_index": tested + 2 + 2 * tested,
+        "search_dense": 1,
         "download_file": 1,
         "import_rankings": 1,
         "fetch_backbone": 2,
         # BERT and ELECTRA share one vocabulary.
         "tokenise_corpus": corpora,
-        "tokenise_queries": tested + 1,
+        "tokenise_queries": tested + 2,
         # The teacher's groups are drawn from BM25 with its own seed.
-        "mine_negatives": 4 + 1,
+        "mine_negatives": 5 + 2 + 1,
+        "cut_groups": 6,
         "train_teacher": 1,
-        "score_pool": 3,
-        "label_groups": 4,
-        "train_student": grid,
-        "rerank_candidates": grid + 1,
-        "measure_runs": grid + 2,
-        "write_cell": grid,
+        "score_pool": 4 + 2,
+        "label_groups": 5 + 6 + 2,
+        "train_student": students,
+        "rerank_candidates": students + 1,
+        "retrieve_documents": retrievers,
+        "measure_runs": students + 2 + retrievers,
+        "write_cell": students,
         "export_run": 1,
-        "collect_metrics": 1,
+        "collect_metrics": 2,
         "make_main_table": 1,
         "make_equivalence_table": 1,
         "make_collection_table": 2,
@@ -59,6 +65,11 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "make_configuration_table": 1,
         "make_cost_table": 1,
         "make_contamination_table": 1,
+        "make_bound_table": 1,
+        "make_advice_table": 1,
+        "make_retrieval_table": 1,
+        "make_cuts_table": 1,
+        "make_training_table": 1,
         "profile_scores": 1,
         "draw_pipeline": 1,
         "draw_score_by_rank": 1,
@@ -84,7 +95,7 @@ def test_one_cell_plans_one_student(fresh: Project) -> None:
         ("cells/ce.margin.bm25.base.seed0.in-domain.csv", "losses lce, ranknet, marginmse, kl"),
         ("cells/ce.kl.bm25.base.seed9.in-domain.csv", "seeds 0"),
         ("rankings/bm26/demo/manifest.json", "no 'bm26' among the systems of demo: it has bm25"),
-        ("groups/dense/seed0/manifest.json", "no sampler 'dense' in demo: it has random, bm25"),
+        ("groups/ance/seed0/manifest.json", "no sampler 'ance' in demo: it has random, bm25"),
         ("corpora/dmo/manifest.json", "no 'dmo' among the corpora of demo: it has demo"),
     ],
 )
@@ -106,6 +117,12 @@ def test_a_typo_names_the_valid_ids(fresh: Project, target: str, message: str) -
             "kl: {function: kl, options: {temp: 1}}",
             "kl has no 'temp'; it has temperature",
         ),
+        ("seeds: [0]", "seeds: [0, {seed: 0, order: 1}]", "seeds: 0 is there twice"),
+        (
+            "evaluation:",
+            "studies: {cuts: {students: [ce], losses: [lce], samplers: [bm52], teachers: [base]}}\nevaluation:",
+            "studies.cuts.samplers: no 'bm52' among the samplers",
+        ),
         ("source: scratch", "source: ./no-such-model", "backbones.mini.source: no folder ./no-such-model"),
         (
             "demo: {source: generated, world: in-domain, seed: 7, documents: 300}",
@@ -121,6 +138,15 @@ def test_a_bad_config_is_one_line_before_anything_runs(tmp_path: Path, old: str,
     lines = [line for line in output.splitlines() if message in line]
     assert len(lines) == 1, output
     assert not (tmp_path / "results").exists()
+
+
+def test_seeds_that_share_their_sampling_share_its_groups(tmp_path: Path) -> None:
+    project = Project.fresh(tmp_path)
+    before = project.planned()
+    project.edit("tests/config/tiny.yaml", "seeds: [0]", "seeds: [0, {seed: 1, sampling: 0}]")
+    jobs = project.planned()
+    assert jobs["train_student"] == 2 * before["train_student"] == 16
+    assert jobs["mine_negatives"] == before["mine_negatives"] and jobs["label_groups"] == before["label_groups"]
 
 
 def test_no_rule_names_a_site() -> None:

@@ -22,6 +22,7 @@ TABLES = {
     "make_configuration_table": 1,
     "make_cost_table": 1,
     "draw_cost": 1,
+    "make_advice_table": 1,
     "profile_scores": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
@@ -29,7 +30,7 @@ TABLES = {
 # After training too, not after an evaluation alone.
 TRAINED = {**TABLES, "draw_training": 1}
 # After any change of the groups.
-LOCALITY = {"embed_groups": 1, "make_locality_table": 1}
+LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "make_bound_table": 1}
 
 
 @pytest.fixture
@@ -79,8 +80,9 @@ def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project
 
 def test_editing_the_table_trains_nothing(built: Project) -> None:
     built.edit("workflow_scripts/make_main_table.py", '"""', '"""Edited. ')
-    # Each student's table of collections is cut out of it, and costs are drawn against it.
-    assert built.planned() == {"make_main_table": 1, "make_collection_table": 2, "draw_cost": 1}
+    # Each student's table of collections is cut out of it, costs are drawn against it, advice is read off it.
+    read = {"make_collection_table": 2, "draw_cost": 1, "make_advice_table": 1}
+    assert built.planned() == {"make_main_table": 1, **read}
 
 
 def test_swapping_two_values_reruns(built: Project) -> None:
@@ -90,7 +92,8 @@ def test_swapping_two_values_reruns(built: Project) -> None:
     )
     built.edit("tests/config/tiny.yaml", "BE", "bi-encoder, backbone: mini")
     built.edit("tests/config/tiny.yaml", "CE", "cross-encoder, backbone: mini")
-    assert built.planned() == {**evaluation(8), **TRAINED}
+    # The bound counts the parameters of a student of each kind.
+    assert built.planned() == {**evaluation(8), **TRAINED, "make_bound_table": 1}
 
 
 def test_reordering_a_mapping_reruns_nothing(built: Project) -> None:

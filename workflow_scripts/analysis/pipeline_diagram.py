@@ -28,18 +28,20 @@ class Box:
 
 BOXES = {
     "data": Box("Collections", ("prepare_corpus", "prepare_collection"), (0, 1.6)),
-    "first": Box("First stage", ("build_index", "search_index", "download_file", "import_rankings"), (1.2, 1.6)),
+    "first": Box(
+        "First stage", ("build_index", "search_index", "search_dense", "download_file", "import_rankings"), (1.2, 1.6)
+    ),
     "plain": Box("Samplers", ("mine_negatives",), (2.4, 1.6)),
     "teacher": Box("Teacher", ("train_teacher",), (2.4, 0)),
     "scores": Box("Teacher scores", ("score_pool",), (3.6, 0)),
     "informed": Box("Samplers", ("mine_negatives",), (4.8, 0)),
-    "labels": Box("Labels", ("label_groups",), (4.8, 1.6)),
+    "labels": Box("Labels", ("label_groups", "cut_groups"), (4.8, 1.6)),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),
-    "runs": Box("Re-ranking", ("rerank_candidates", "export_run"), (7.2, 1.6)),
+    "runs": Box("Runs", ("rerank_candidates", "retrieve_documents", "export_run"), (7.2, 1.6)),
     "measures": Box("Measures", ("measure_runs", "write_cell", "collect_metrics"), (7.2, 0)),
 }
 TABLES = Box("Tables, figures", (), (6.0, 0))
-"""Stands for every rule of rules/analyse.smk and rules/report.smk that no other box names."""
+"""Stands for every rule of rules/analyse.smk, studies.smk and report.smk that no other box names."""
 ENCODERS = ("fetch_backbone", "pretrain_backbone", "tokenise_corpus", "tokenise_queries")
 """A band without arrows: every box that computes with a model reads backbones and token stores."""
 ARROWS = (
@@ -58,6 +60,8 @@ ARROWS = (
     ("runs", "measures"),
     ("measures", "tables"),
 )
+FEEDBACK = ("students", "first")
+"""A student, once trained, may be the encoder of a dense first stage: the one arrow that goes back."""
 WIDTH, HEIGHT = 0.98, 0.98
 _BLUE, _ORANGE, _GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
 _COLOURS = {"plain": _BLUE, "informed": _BLUE, "teacher": _ORANGE, "scores": _ORANGE, "labels": _ORANGE}
@@ -65,18 +69,20 @@ _COLOURS = {"plain": _BLUE, "informed": _BLUE, "teacher": _ORANGE, "scores": _OR
 
 def draw_diagram(details: Mapping[str, Sequence[str]]) -> Figure:
     """The diagram; ``details``: box to the lines below its title (which samplers, which losses, ...)."""
-    figure, axes = new_figure(PAGE, 2.7)
+    figure, axes = new_figure(PAGE, 2.85)
     panel = axes[0, 0]
     panel.set_axis_off()
     boxes = {**BOXES, "tables": TABLES}
     for name, box in boxes.items():
         _draw_box(panel, box, details.get(name, ()), _COLOURS.get(name, "#4D4D4D"))
-    for start, end in ARROWS:
+    for start, end in (*ARROWS, FEEDBACK):
         _draw_arrow(panel, start, end, boxes)
     _draw_band(panel)
     note = "groups alone: losses that read no teacher"
-    panel.text(4.2, 2.27, note, ha="center", va="bottom", fontsize=5.8, style="italic")
-    panel.set(xlim=(-0.55, 7.75), ylim=(-1.12, 2.5), aspect="auto")
+    panel.text(4.2, 2.25, note, ha="center", va="bottom", fontsize=5.8, style="italic")
+    note = "a bi-encoder as dense miner"
+    panel.text(4.2, 2.57, note, ha="center", va="bottom", fontsize=5.8, style="italic")
+    panel.set(xlim=(-0.55, 7.75), ylim=(-1.12, 2.75), aspect="auto")
     return figure
 
 
@@ -99,11 +105,14 @@ def _draw_arrow(panel: Axes, start: str, end: str, boxes: Mapping[str, Box]) -> 
     """A straight arrow between neighbours; the few others bend round the boxes between."""
     (x0, y0), (x1, y1) = boxes[start].at, boxes[end].at
     half_width, half_height = WIDTH / 2, HEIGHT / 2
-    dashed = (start, end) in (("plain", "students"), ("informed", "students"))
+    dashed = (start, end) in (("plain", "students"), ("informed", "students"), FEEDBACK)
     if (start, end) == ("first", "scores"):
         path = [(x0, y0 - half_height), (x0, -0.68), (x1, -0.68), (x1, y1 - half_height)]
     elif (start, end) == ("plain", "students"):
         path = [(x0, y0 + half_height), (x0, 2.22), (x1, 2.22), (x1, y1 + half_height)]
+    elif (start, end) == FEEDBACK:
+        x0 += 0.2  # beside the arrow that comes in
+        path = [(x0, y0 + half_height), (x0, 2.54), (x1, 2.54), (x1, y1 + half_height)]
     elif (start, end) == ("informed", "students"):
         path = [(x0 + half_width, y0 + 0.3), (5.4, y0 + 0.3), (5.4, y1 - 0.3), (x1 - half_width, y1 - 0.3)]
     elif y0 == y1:

@@ -15,6 +15,8 @@ from workflow_scripts.planning.code import ROOT
 from workflow_scripts.storage.artifacts import InputError
 
 SCHEMA = ROOT / "config" / "schema.yaml"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C reader takes a tenth of the time
+SCALARS = {"integer", "number", "boolean", "null"}
 AXES = ("students", "losses", "samplers", "teachers", "seeds")
 SEEDED = ("sampling", "order", "initialisation")
 """What a seed seeds: which negatives are drawn, the order of the data (and dropout), a model's new weights."""
@@ -49,7 +51,8 @@ class Experiment:
 
     def __init__(self, config: Mapping) -> None:
         self.config = copy.deepcopy(dict(config))
-        schema = yaml.safe_load(SCHEMA.read_text())
+        schema = yaml.load(SCHEMA.read_text(), LOADER)
+        self.config = _typed(self.config, schema, schema)
         check_schema(self.config, schema)
         _fill_defaults(self.config, schema, schema)
         for problem in problems(self.config):
@@ -170,6 +173,22 @@ def _fill_defaults(value: dict, schema: Mapping, root: Mapping) -> None:
         for item in value.values():
             if isinstance(item, dict):
                 _fill_defaults(item, schema["additionalProperties"], root)
+
+
+def _typed(value: object, schema: Mapping, root: Mapping) -> object:
+    """``value`` with texts read as numbers where the schema wants these: Snakemake's --config gives lists of texts."""
+    schema = _resolved(schema, root)
+    if isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        return {key: _typed(item, known.get(key, others), root) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item, schema.get("items", {}), root) for item in value]
+    kinds = schema.get("type", "string")
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if isinstance(value, str) and "string" not in kinds and kinds & SCALARS:
+        return yaml.safe_load(value)
+    return value
 
 
 def _resolved(schema: Mapping, root: Mapping) -> Mapping:
