@@ -1,5 +1,6 @@
 """The only functions: the experiment, paths, spec(), code(), remake(), what a job needs."""
 
+import functools
 import itertools
 import json
 import os
@@ -116,6 +117,7 @@ def spec(**values):
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
+@functools.cache
 def code(rule, *chosen):
     """Files that a rule's script runs, with the chosen losses or samplers (``"losses.kl"``) that it finds by name."""
     modules = [f"workflow_scripts.{rule}", *(f"workflow_scripts.ranking.{name}" for name in chosen)]

@@ -154,6 +154,13 @@ def test_no_rule_names_a_site() -> None:
         assert not re.search(r"slurm|partition|qos|account=", path.read_text()), path
 
 
+def test_the_cluster_profile_sends_every_gpu_rule_to_its_partition() -> None:
+    profile = yaml.safe_load(next((ROOT / "config" / "profiles" / "slurm").iterdir()).read_text())
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert {name for name, body in rules.items() if "gpu=1," in body} == set(profile["set-resources"])
+
+
 def test_every_rule_has_a_script_of_its_name_and_a_log(fresh: Project) -> None:
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     rules = re.findall(r"^rule (\w+):", text, re.MULTILINE)
