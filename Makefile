@@ -1,11 +1,12 @@
 # Thin: each line is something a person could type.
 PYTHON ?= python3
 CORES ?= 2
+EXPERIMENT ?= demo
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 
-.PHONY: demo study small small-scratch paper-plan test lint format venv
+.PHONY: demo study small small-scratch plan test lint format venv
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -19,8 +20,9 @@ small: venv  ## real text, students from a pretrained MiniLM
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile config/small-scratch.yaml
 
-paper-plan: venv  ## what the full study would run; runs nothing
-	$(SNAKEMAKE) --configfile config/paper.yaml --dry-run --quiet rules
+plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
+	$(BIN)/python -m workflow_scripts.planning.bill --configfile config/$(EXPERIMENT).yaml --cores $(CORES) \
+	  $(if $(BENCH),--bench $(BENCH))
 
 test: venv  ## unit, workflow and end-to-end tests
 	$(BIN)/python -m pytest

@@ -107,9 +107,8 @@ class Throughput:
     """Speed of each kind of :data:`BENCH_ROWS` on one device.
 
     ``bench``: the CSV of a bench on that device, or None for the shipped ``shares`` ("aims": those
-    aimed at) of the shipped peak. What the bench did
-    not measure is as fast as the kind that stands for it, see :data:`INSTEAD`. Raises :class:`InputError` for a CSV
-    with no row to use.
+    aimed at) of the shipped peak. What the bench did not measure is as fast as the kind that stands for it, see
+    :data:`INSTEAD`. Raises :class:`InputError` for a CSV with no row to use.
     """
 
     def __init__(
