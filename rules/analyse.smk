@@ -283,6 +283,7 @@ rule make_bound_table:
         labels=sampled("labels"),
         embeddings=manifest("embeddings"),
         models=lambda w: [remake(manifest("students", first_cell(name))) for name in GRID["students"]],
+        risk=[f"{RESULTS}/tables/risk.csv"] if TRUTH else [],
     output:
         csv=f"{RESULTS}/tables/bound.csv",
         md=f"{RESULTS}/tables/bound.md",
@@ -301,13 +302,15 @@ rule make_bound_table:
         spec=spec(
             rows=SAMPLED,
             students=GRID["students"],
+            domain=DOMAINS[0]["name"],
             **CONFIG["analysis"]["bound"],
             quantile=CONFIG["analysis"]["locality"]["quantile"],
         ),
+        risk=lambda w, input: f"--risk {input.risk[0]}" if input.risk else "",
     shell:
         "python -m workflow_scripts.make_bound_table --log {log:q} --spec {params.spec:q} --locality {input.locality:q} "
         "--groups {input.groups:q} --labels {input.labels:q} --embeddings {input.embeddings:q} --models {input.models:q} "
-        ""
+        "{params.risk} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
@@ -340,5 +343,36 @@ rule make_retrieval_table:
     shell:
         "python -m workflow_scripts.make_retrieval_table --log {log:q} --spec {params.spec:q} --reranked {input.reranked:q} "
         "--retrieved {input.retrieved:q} "
-        ""
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_risk_table:
+    input:
+        code=code("make_risk_table"),
+        manifests=[manifest("runs", ranker) for ranker in [*references(), *EXPERIMENT.rankers]],
+        tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
+    output:
+        csv=f"{RESULTS}/tables/risk.csv",
+        md=f"{RESULTS}/tables/risk.md",
+        tex=f"{RESULTS}/tables/risk.tex",
+    log:
+        f"{RESULTS}/logs/make_risk_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_risk_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            domains=DOMAINS,
+            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            rankers=[list(ranker_keys(ranker).values()) for ranker in [*references(), *EXPERIMENT.rankers]],
+            collections=EXPERIMENT.evaluated,
+            **GRID,
+        ),
+    shell:
+        "python -m workflow_scripts.make_risk_table --log {log:q} --spec {params.spec:q} --runs {input.manifests:q} "
+        "--tests {input.tests:q} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

@@ -58,6 +58,11 @@ RETRIEVED_DOMAINS = [
     for domain in DOMAINS
     if RETRIEVAL and set(collections_of(domain["collections"])) <= set(RETRIEVAL["collections"] or EXPERIMENT.evaluated)
 ]
+# Does a domain's every relevant pair stand in its collections? Then there is an excess risk.
+TRUTH = any(
+    all(entry_of["source"] == "generated" for entry_of in map(CONFIG["collections"].get, collections_of(members)))
+    for members in CONFIG["domains"].values()
+)
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
 TABLES = [
@@ -75,6 +80,7 @@ TABLES = [
         "bound",
         "advice",
         *(["retrieval"] if RETRIEVERS else []),
+        *(["risk"] if TRUTH else []),
         *(table for study, table in STUDY_TABLES.items() if study in STUDIES),
     )
     for ending in ("csv", "md", "tex")

@@ -287,5 +287,4 @@ rule make_advice_table:
     shell:
         "python -m workflow_scripts.make_advice_table --log {log:q} --spec {params.spec:q} --main {input.main:q} --cost {input.cost:q} "
         "--metrics {input.metrics:q} {params.factorial} "
-        ""
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

@@ -49,7 +49,6 @@ rule make_cuts_table:
     shell:
         "python -m workflow_scripts.make_cuts_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--uncut-groups {input.uncut_groups:q} --uncut-labels {input.uncut_labels:q} --cut-groups {input.cut_groups:q} "
-        ""
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
@@ -93,7 +92,6 @@ rule make_factorial_table:
         "python -m workflow_scripts.make_factorial_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--runs {input.runs:q} --tests {input.tests:q} --groups {input.groups:q} --labels {input.labels:q} "
         "--locality {input.locality:q} --cells {output.cells:q} "
-        ""
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
@@ -155,7 +153,6 @@ rule make_teacher_table:
         ),
     shell:
         "python -m workflow_scripts.make_teacher_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
-        ""
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
@@ -194,5 +191,4 @@ rule make_training_table:
     shell:
         "python -m workflow_scripts.make_training_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--collections {input.collections:q} "
-        ""
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

@@ -52,8 +52,8 @@ def make_bound_table(
 
     ``spec``: ``rows`` ([sampler, teacher, seed], as many as ``groups`` and ``labels`` and in their order), ``delta`` of
     the estimation term, ``quantile`` of the Lipschitz ratios, ``students`` (ids, as many as ``models`` and in their
-    order). ``locality``: the locality table's CSV. ``risk``: CSV of sampler, teacher, student, risk (measured excess
-    pairwise risks; a student's are averaged). Of several seeds: the largest of the Lipschitz maxima and the fewest
+    order). ``locality``: the locality table's CSV. ``risk``: the risk table's CSV, of which the spec's ``domain`` is
+    taken and averaged over the losses. Of several seeds: the largest of the Lipschitz maxima and the fewest
     samples, means of the rest.
 
     Rows of a sampler and teacher: diameter, kappa (on the support), outside, bounded, kappa_factor (what Corollary 2.1
@@ -74,7 +74,7 @@ def make_bound_table(
     measured: dict[Key, list[dict]] = {key: [] for key in keys}
     for (sampler, teacher, _), group, label in zip(rows, groups, labels, strict=True):
         measured[sampler, teacher].append(_measure(group, label, embedded, spec["quantile"]))
-    risks = None if risk is None else read_risks(risk, keys, spec["students"])
+    risks = None if risk is None else read_risks(risk, spec["domain"])
     told = [row for key in keys for row in _rows(key, values[key], measured[key], students, spec["delta"], risks)]
     table = pd.DataFrame(told, columns=COLUMNS)
     with atomic_path(csv) as path:
@@ -103,15 +103,15 @@ def read_locality(path: str | Path, keys: Sequence[Key]) -> dict[Key, dict[str, 
     return {key: {quantity: found[(*key, quantity)] for quantity in QUANTITIES} for key in keys}
 
 
-def read_risks(path: str | Path, keys: Sequence[Key], students: Sequence[str]) -> dict[tuple[str, str, str], float]:
-    """Mean measured risk by sampler, teacher, student; :class:`InputError` names one that is not there."""
-    frame = _read_csv(path, ("sampler", "teacher", "student", "risk"))
+def read_risks(path: str | Path, domain: str) -> dict[tuple[str, str, str], float]:
+    """Mean measured risk on a domain by sampler, teacher, student, over the losses; no entry where none was trained."""
+    frame = _read_csv(path, ("sampler", "teacher", "student", "domain", "risk"))
+    frame = frame[frame["domain"] == domain]
     means = frame.groupby(["sampler", "teacher", "student"])["risk"].agg(lambda risks: risks.mean(skipna=False))
-    risks = means.to_dict()
-    for key in ((*key, student) for key in keys for student in students):
-        if not np.isfinite(risks.get(key, np.nan)):
+    for key, value in means.items():
+        if not np.isfinite(value):
             raise InputError(f"{path} lacks the risk of sampler {key[0]}, teacher {key[1]}, student {key[2]}")
-    return risks
+    return means.to_dict()
 
 
 def _read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def _rows(
         for unit, samples in of_unit.items():
             told = _estimation(student.parameters, samples, delta)
             yield from ((*key, student.name, unit, *row) for row in told)
-        if risks is not None:
+        if risks is not None and (*key, student.name) in risks:
             yield (*key, student.name, "", "measured_risk", risks[(*key, student.name)], "")
     # The kindest reading: the smallest student, and the quantile in place of the maximum.
     verdict = bound.judge(factor, {"estimation": min(terms)}, {STEEP: steep["quantile"]}, ("L", "zeta", "d"))
@@ -211,7 +211,9 @@ def _sampler_table(table: pd.DataFrame, keys: Sequence[Key], spec: Mapping) -> T
         terms = own[(own["quantity"] == "estimation") & (own["unit"] == "queries")]
         smallest = terms.loc[terms["value"].idxmin()]
         texts += [_at_least(smallest["value"], smallest["note"]), *plain["note"]["verdict"].split(": ")]
-        texts += [_number(value) for value in own.loc[own["quantity"] == "measured_risk", "value"]]
+        if (table["quantity"] == "measured_risk").any():
+            risks = own[own["quantity"] == "measured_risk"].set_index("student")["value"]
+            texts += [_number(risks[name]) if name in risks else "" for name in spec["students"]]
         section.append((key, [Cell(text) for text in texts]))
     quantile = f"{spec['quantile']:g}"
     headers = [
@@ -312,7 +314,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", nargs="+", required=True, help="manifests of their teacher scores, in that order")
     parser.add_argument("--embeddings", required=True, help="manifest of the documents' vectors")
     parser.add_argument("--models", nargs="+", required=True, help="manifest of a trained model of each student")
-    parser.add_argument("--risk", help="measured excess risks: CSV of sampler, teacher, student, risk")
+    parser.add_argument("--risk", help="the risk table, CSV")
     for ending in ("csv", "md", "tex"):
         parser.add_argument(f"--{ending}", required=True)
     make_bound_table(**vars(parser.parse_args(argv)))

@@ -84,3 +84,34 @@ def test_a_second_run_has_nothing_to_do(demo: Project) -> None:
     output = demo.build("--profile", "config/profiles/local", config=CONFIG)
     assert "Nothing to be done" in output
     assert time.monotonic() - start < 15
+
+
+def test_the_studies_did_to_the_data_what_they_say(demo: Project) -> None:
+    tables, groups = demo.folder / RESULTS / "tables", demo.folder / RESULTS / "groups"
+
+    def drawn(sampler: str) -> pd.DataFrame:
+        return pd.read_parquet(groups / sampler / "seed0" / "groups.parquet")
+
+    # Cuts: a quarter of the training queries each side, the group of each as it was.
+    whole = drawn("bm25").set_index(["query_id", "position"])["doc_id"]
+    for cut, share in (("lower-quartile", 4), ("upper-quartile", 4), ("above-median", 2)):
+        part = drawn(f"bm25-{cut}.base").set_index(["query_id", "position"])["doc_id"]
+        assert len(part) == len(whole) / share and (whole[part.index] == part).all()
+    # Dials: none or all of the negatives near, the labels surer or less sure, both seen in what came out.
+    near = drawn("near-100")
+    assert set(drawn("near-0")["source"]) == {"positive", "corpus"} and set(near["source"]) == {"positive", "bm25"}
+    cells = (
+        pd.read_csv(tables / "factorial_cells.csv").groupby(["share", "temperature"])[["diameter", "entropy"]].mean()
+    )
+    assert cells.loc[(0, 0.25), "diameter"] > cells.loc[(1, 0.25), "diameter"]
+    assert cells.loc[(1, 4), "entropy"] > cells.loc[(1, 0.25), "entropy"]
+    # The weaker teacher is weaker, and a student finds in the whole collection what BM25 does not.
+    main = in_domain(pd.read_csv(tables / "main.csv", keep_default_na=False)).set_index(["student", "loss", "sampler"])
+    teachers = pd.read_csv(tables / "teachers.csv", keep_default_na=False)
+    of_weak = teachers[(teachers["scope"] == "teacher") & (teachers["teacher"] == "weak")]
+    weak = of_weak[(of_weak["domain"] == "in-domain") & (of_weak["measure"] == "nDCG@10")]["value"].astype(float)
+    assert (weak < main.loc[("teacher", "", ""), "mean"]).all() and len(weak) == 1
+    retrieval = pd.read_csv(tables / "retrieval.csv")
+    recall = retrieval[(retrieval["measure"] == "R@100") & (retrieval["domain"] == "in-domain")]
+    contrastive = recall[recall["loss"] == "lce"]
+    assert (contrastive["retrieved"] > contrastive["reranked"]).all() and len(recall) == 20

@@ -172,6 +172,7 @@ def experiment(tmp_path: Path) -> dict:
             writer.counts["groups"] = groups
     outputs = {ending: tmp_path / f"bound.{ending}" for ending in ("csv", "md", "tex")}
     spec = {"rows": [["near", "base", 0], ["far", "base", 0]], "delta": 0.05, "quantile": 0.5, "students": ["be", "ce"]}
+    spec["domain"] = "in"
     inputs = {"groups": [near[0], far[0]], "labels": [near[1], far[1]], "embeddings": embeddings, "models": models}
     return {"spec": spec, "locality": write_locality(tmp_path / "locality.csv"), **inputs, **outputs}
 
@@ -179,8 +180,8 @@ def experiment(tmp_path: Path) -> dict:
 def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
     risk = tmp_path / "risk.csv"
     risk.write_text(
-        "sampler,teacher,student,risk\nnear,base,be,0.1\nnear,base,be,0.3\n"
-        "near,base,ce,0.15\nfar,base,be,0.25\nfar,base,ce,0.35\n"
+        "sampler,teacher,student,domain,risk\nnear,base,be,in,0.1\nnear,base,be,in,0.3\n"
+        "near,base,be,out,0.9\nnear,base,ce,in,0.15\nfar,base,be,in,0.25\n"
     )
     table = make_bound_table(**experiment, risk=risk)
     found = table[table["student"] == ""].set_index(["sampler", "quantity"])["value"]
@@ -204,6 +205,8 @@ def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
             term = math.sqrt((capacity * (math.log(2 * n / capacity) + 1) + math.log(80)) / n)
             assert of_student[unit, "estimation"] == pytest.approx(term)
     assert students["near", "be", "", "measured_risk"] == pytest.approx(0.2)
+    # No cross-encoder was trained on far.
+    assert ("far", "ce", "", "measured_risk") not in students.index
     verdicts = table[table["quantity"] == "verdict"].set_index("sampler")["note"]
     assert verdicts.to_dict() == {"near": "vacuous: estimation", "far": "vacuous: kappa, estimation"}
     saved = pd.read_csv(experiment["csv"])
@@ -240,9 +243,9 @@ def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:
     spec = experiment["spec"] | {"rows": [["near", "base", 0], ["other", "base", 0]]}
     refused("lacks diameter of sampler other, teacher base", spec=spec)
     risk = tmp_path / "risk.csv"
-    risk.write_text("sampler,teacher,student,risk\nnear,base,be,0.1\nnear,base,ce,\n")
+    risk.write_text("sampler,teacher,student,domain,risk\nnear,base,be,in,0.1\nnear,base,ce,in,\n")
     refused("lacks the risk of sampler near, teacher base, student ce", risk=risk)
-    risk.write_text("sampler,teacher,risk\n")
+    risk.write_text("sampler,teacher,domain,risk\n")
     refused("no column student", risk=risk)
     with ArtifactWriter(tmp_path / "short" / "manifest.json", spec={}) as writer:
         np.save(writer.path("vectors.npy"), np.eye(4, dtype=np.float32))

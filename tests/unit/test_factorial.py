@@ -15,7 +15,7 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 from workflow_scripts import draw_factorial, make_factorial_table
-from workflow_scripts.analysis import effectiveness, factorial, risk
+from workflow_scripts.analysis import effectiveness, factorial
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
@@ -25,32 +25,6 @@ from workflow_scripts.storage.tables import write_table
 ONE = {"a": 1.0}
 RULE = asdict(Rule(0.02, "absolute", 0.1, 0.05, randomisations=10, seed=0, confidence=0.95))
 BOOTSTRAP = {"samples": 300, "seed": 0, "confidence": 0.95}
-
-
-def test_risk_against_a_double_loop_and_somers_d() -> None:
-    generator = np.random.default_rng(0)
-    for _ in range(20):
-        grades, scores = generator.integers(0, 4, 30), generator.integers(0, 12, 30).astype(float)
-        wrong, pairs = 0.0, 0
-        for i, j in product(range(30), repeat=2):
-            if grades[i] > grades[j]:
-                pairs += 1
-                wrong += 1.0 if scores[i] < scores[j] else 0.5 if scores[i] == scores[j] else 0.0
-        assert risk.pairwise_risk(grades, scores) == (pytest.approx(wrong / pairs), pairs)
-        known = (1 - stats.somersd(grades, scores).statistic) / 2
-        assert risk.pairwise_risk(grades, scores)[0] == pytest.approx(known)
-    assert risk.pairwise_risk(np.array([2, 0, 1]), np.array([2.0, 0.0, 1.0])) == (0.0, 3)
-    assert risk.pairwise_risk(np.array([1, 1]), np.array([2.0, 0.0]))[1] == 0
-
-
-def test_a_pair_that_the_truth_does_not_list_has_grade_0_and_queries_without_a_pair_are_left_out() -> None:
-    run = pd.DataFrame(
-        [("q2", "x", 3.0), ("q1", "x", 1.0), ("q1", "y", 2.0), ("q1", "z", 2.0), ("q2", "y", 1.0)],
-        columns=["query_id", "doc_id", "score"],
-    )
-    truth = pd.DataFrame([("q1", "y", 2), ("q1", "x", 1), ("q2", "w", 3)], columns=["query_id", "doc_id", "relevance"])
-    # q1: y > x right, y > z tied, x > z wrong.
-    assert risk.run_risks(run, truth).to_numpy().tolist() == [["q1", 0.5, 3]]
 
 
 def test_anova_against_statsmodels_type_two_and_three() -> None:
