@@ -6,7 +6,7 @@ PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 
-.PHONY: demo study small small-scratch plan test lint format venv
+.PHONY: demo study small small-scratch plan bench bench-gpu bench-memory bench-venv test lint format venv
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -23,6 +23,21 @@ small-scratch: venv  ## real text, students from scratch: needs no model hub
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
 	$(BIN)/python -m workflow_scripts.planning.bill --configfile config/$(EXPERIMENT).yaml --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH))
+
+bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; two hours
+	$(BIN)/python -m bench.compare
+
+bench-gpu:  ## the same on one GPU; needs torch, transformers and numpy alone
+	$(PYTHON) -m bench.gpu
+
+bench-memory: venv  ## peak memory of every stage at 10k, 100k and 1M documents
+	$(BIN)/python -m bench.memory
+
+bench-venv:  ## the peers' own environment
+	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \
+	  rm -rf .bench-venv && $(PYTHON) -m venv .bench-venv && \
+	  .bench-venv/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r bench/requirements.txt && \
+	  cp bench/requirements.txt .bench-venv/requirements.txt; }
 
 test: venv  ## unit, workflow and end-to-end tests
 	$(BIN)/python -m pytest

@@ -1,0 +1,1 @@
+"""How fast and how large the project is: beside its peers, on a GPU, and as a collection grows."""

@@ -1,0 +1,252 @@
+"""Speed beside the peers, on this machine's CPU: ``bench.csv`` and its kin in the folder that ``--output`` names.
+
+First the equality gate (fp32, no dropout: scores within 1e-5, gradients within 1e-4), then rounds in which the methods
+take turns, the project's and each peer's in every round; the first round is dropped and medians are compared. One
+process holds the project's methods, another the peers', and only one of them runs at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.inputs import SHAPES, Shape, choose_shapes, make_inputs
+from bench.report import write_report
+from bench.workers import Worker
+from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = ("name", "shape", "ours", "peer", "ratio", "floor", "aim", "pad_share", "equal")
+TOLERANCES = {"scores": 1e-5, "gradients": 1e-4}
+LEAST_SPREAD = 1e-3  # scores that hardly differ between pairs would pass any gate
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: a method of ours against a peer's, each with its options, and the gate it must pass."""
+
+    name: str
+    ours: str
+    peer: str
+    model: str | None
+    floor: float
+    aim: float
+
+    @property
+    def options(self) -> dict:
+        return {} if self.model is None else {"name": self.model}
+
+
+STAND_IN = "rankers (stand-in: transformers.Trainer, whole groups padded)"
+ROWS = (
+    Row("scoring pairs/s, rankers 0.0.6's loop, batch 64", "score", "rankers_score", None, 2.5, 3.3),
+    Row("scoring pairs/s, sentence-transformers' CrossEncoder.predict, batch 32", "score", "st_score", None, 1.25, 1.5),
+    Row(f"CE training groups/s, {STAND_IN}", "train", "rankers_train", "cross", 2.0, 3.0),
+    Row("CE training groups/s, sentence-transformers", "train", "st_train", "cross", 1.5, 2.2),
+    Row(f"BE training groups/s, {STAND_IN}", "train", "rankers_train", "bi", 1.8, 2.7),
+    Row("BE training groups/s, sentence-transformers", "train", "st_train", "bi", 1.8, 3.0),
+    Row("BE encoding passages/s, SentenceTransformer.encode", "encode", "st_encode", None, 1.1, 1.4),
+)
+# Shares, so less is better: no ratio, floor and aim are upper bounds, and beside ours stands rankers' own share.
+PADDING = (
+    Row("padding in scoring (share; beside it rankers')", "score", "rankers_score", None, 0.03, 0.005),
+    Row(
+        "padding in the linear layers of CE training (share; beside it rankers')",
+        "train",
+        "rankers_train",
+        "cross",
+        0.13,
+        0.0,
+    ),
+)
+
+
+def compare(
+    *,
+    shapes: Sequence[Shape],
+    precisions: Sequence[str],
+    rounds: int,
+    threads: int,
+    peers: str | Path,
+    output: str | Path,
+    say: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Measure every shape in every precision, write the tables after each, and return ``bench.csv``'s rows.
+
+    ``peers`` is the Python of the peers' environment. With one thread seconds are the process' own CPU time, which
+    other load on the machine hardly moves; with more they are the clock's.
+    """
+    if rounds < 1 or threads < 1:
+        raise InputError("rounds and threads are whole numbers from 1 up")
+    if not Path(peers).exists():
+        raise InputError(f"{peers} is missing: `make bench` builds the peers' environment")
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    about = _about(threads, rounds)
+    rows, times = [], []
+    for shape in shapes:
+        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+            make_inputs(scratch, shape)
+            differences: dict = {}
+            for precision in precisions:
+                title = f"{shape.name}, {precision}"
+                say(f"{title}: equality, then {rounds} rounds after one to warm up")
+                workers = _start(Path(scratch), precision, threads, peers, output)
+                with workers["ours"] as ours, workers["peers"] as others:
+                    about |= {"ours": about.get("ours") or ours.ask("about"), "peers": others.ask("about")}
+                    about["clock"] = "process_seconds" if threads == 1 else "seconds"
+                    # In fp32 whatever the rounds compute in: once a shape.
+                    differences = differences or _gate(ours, others, Path(scratch))
+                    measured = _rounds(ours, others, rounds, lambda text, title=title: say(f"{title}: {text}"))
+                times.append(measured.assign(shape=title))
+                rows += _rows(measured, title, differences, about["clock"], padding=precision == precisions[0])
+                table = pd.DataFrame(rows)
+                _write(output, table, pd.concat(times), about)
+    return table[list(COLUMNS)]
+
+
+def _start(folder: Path, precision: str, threads: int, peers: str | Path, output: Path) -> dict[str, Worker]:
+    return {
+        name: Worker(python, f"bench.{name}", folder, precision, threads, output / f"{name}.log")
+        for name, python in (("ours", sys.executable), ("peers", peers))
+    }
+
+
+def _gate(ours: Worker, others: Worker, folder: Path) -> dict[tuple[str, str | None], float]:
+    """Largest difference to each peer's numbers, by the peer's method and the model trained."""
+    mine, theirs = str(folder / "ours.npz"), str(folder / "theirs.npz")
+    differences: dict = {}
+    for own, peer_methods in (("score", ("rankers_score", "st_score")), ("encode", ("st_encode",))):
+        ours.ask(own, output=mine[:-1] + "y")
+        expected = np.load(mine[:-1] + "y")
+        if expected.std(axis=0).max() < LEAST_SPREAD:
+            raise AssertionError(f"{own}: the outputs hardly differ between texts, equality would mean nothing")
+        for method in peer_methods:
+            others.ask(method, output=theirs[:-1] + "y")
+            differences[method, None] = float(np.abs(np.load(theirs[:-1] + "y") - expected).max())
+    for model in ("cross", "bi"):
+        ours.ask("gradients", name=model, output=mine)
+        for library in ("rankers", "st"):
+            others.ask(f"{library}_gradients", name=model, output=theirs)
+            differences[f"{library}_train", model] = _largest(mine, theirs)
+    return differences
+
+
+def _largest(mine: str, theirs: str) -> float:
+    """Largest difference between two files of named gradients; infinite where the peer lacks one of ours."""
+    with np.load(mine) as own, np.load(theirs) as other:
+        if set(own.files) - set(other.files):
+            return float("inf")
+        return max(float(np.abs(own[name] - other[name]).max()) for name in own.files)
+
+
+def _rounds(ours: Worker, others: Worker, rounds: int, say: Callable[[str], None]) -> pd.DataFrame:
+    """One row a method, model and round; the first round, which warms up, is left out."""
+    methods = []
+    for row in ROWS:
+        for worker, method in ((ours, row.ours), (others, row.peer)):
+            if (worker, method, row.model) not in methods:
+                methods.append((worker, method, row.model))
+    measured, began = [], time.monotonic()
+    for number in range(rounds + 1):
+        for worker, method, model in methods:
+            answer = worker.ask(method, **({} if model is None else {"name": model}))
+            measured.append({"round": number, "method": method, "model": model or ""} | answer)
+        spent = time.monotonic() - began
+        say(f"round {number} of {rounds} done, about {spent / (number + 1) * (rounds - number):,.0f} s to go")
+    table = pd.DataFrame(measured)
+    return table[table["round"] > 0].reset_index(drop=True)
+
+
+def _rows(measured: pd.DataFrame, title: str, differences: Mapping, clock: str, *, padding: bool) -> list[dict]:
+    medians = measured.assign(speed=measured["items"] / measured[clock]).groupby(["method", "model"]).median()
+    rows = []
+    for row in (*ROWS, *(PADDING if padding else ())):
+        own, other = medians.loc[(row.ours, row.model or "")], medians.loc[(row.peer, row.model or "")]
+        difference = differences[row.peer, row.model]
+        limit = TOLERANCES["scores" if row.model is None else "gradients"]
+        peer_share = 1 - own["tokens"] / other["positions"]
+        speed = row not in PADDING
+        rows.append(
+            {
+                "name": row.name,
+                "shape": title,
+                "ours": own["speed"] if speed else own["pad_share"],
+                "peer": other["speed"] if speed else peer_share,
+                "ratio": own["speed"] / other["speed"] if speed else np.nan,
+                "floor": row.floor,
+                "aim": row.aim,
+                "pad_share": own["pad_share"],
+                "equal": bool(difference <= limit),
+                "peer_pad_share": peer_share,
+                "difference": difference,
+                "tokenising_share": own[f"tokenising_{clock}"] / own[clock],
+            }
+        )
+    return rows
+
+
+def _write(output: Path, table: pd.DataFrame, times: pd.DataFrame, about: dict) -> None:
+    with atomic_path(output / "bench.csv") as path:
+        table[list(COLUMNS)].to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    with atomic_path(output / "rounds.csv") as path:
+        times.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    with atomic_path(output / "versions.json") as path:
+        path.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
+    write_report(table, about, output)
+
+
+def _about(threads: int, rounds: int) -> dict:
+    return {
+        "processor": processor(),
+        "threads": threads,
+        "rounds": rounds,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "project": {name: metadata.version(name) for name in ("torch", "tokenizers", "numpy")},
+    }
+
+
+def processor() -> str:
+    """The processor's name and, where told, which of its instructions multiply bf16 matrices."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in fields.items()}
+    units = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in fields.get("flags", "").split()]
+    name = fields.get("model name", platform.machine())
+    # A virtual machine hides the model's number; family and model tell it all the same.
+    number = f" (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
+    return f"{name}{number}{', ' + ' and '.join(units) if units else ''}"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of :func:`compare`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shapes", nargs="+", default=["4x256", "12x768"], help=f"of {', '.join(SHAPES)}")
+    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds, beside the one to warm up")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--peers", default=ROOT / ".bench-venv/bin/python", help="Python of the peers' environment")
+    parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")
+    options = vars(parser.parse_args(argv))
+    options["shapes"] = choose_shapes(options["shapes"])
+    table = compare(**options)
+    print(table.to_string(index=False, float_format="%.4g"))
+
+
+if __name__ == "__main__":
+    run(main)

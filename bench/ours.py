@@ -1,0 +1,178 @@
+"""The project's side of the comparison: the functions its scripts call, in the project's environment.
+
+Making the token store is part of every time here: each text of the round is tokenised once, written and read back.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.inputs import BATCH_GROUPS, GROUP, read_texts
+from bench.workers import Positions, Stopwatch, serve
+from workflow_scripts.ranking import scoring, training
+from workflow_scripts.ranking.batches import GroupBatches
+from workflow_scripts.ranking.checkpoints import Checkpoints
+from workflow_scripts.ranking.embedding import embed_texts
+from workflow_scripts.ranking.groups import Groups
+from workflow_scripts.ranking.losses import load_loss
+from workflow_scripts.ranking.models import load_ranker
+from workflow_scripts.ranking.settings import Settings
+from workflow_scripts.ranking.tokens import TokenStore, pair_lengths, write_store
+from workflow_scripts.storage.artifacts import ArtifactWriter
+
+MAX_TOKENS = {"queries": 30, "documents": 200}
+ARCHITECTURES = {"cross": "cross-encoder", "bi": "bi-encoder"}
+CPU = torch.device("cpu")
+AUTO_TRAINING = training.choose_precision("auto", "cpu")
+
+
+class Ours:
+    """The methods by name; each answers with its times and, where asked, writes what it computed to ``output``.
+
+    ``lengths``: of the sequences that the last method computed, special tokens and all.
+    """
+
+    def __init__(self, folder: str | Path, precision: str, device: torch.device = CPU) -> None:
+        self.folder, self.precision, self.device = Path(folder), precision, device
+        self.texts, self.lengths = read_texts(folder), np.empty(0, int)
+        self.ready: dict = {}
+
+    def score(self, output: str | None = None) -> dict:
+        """Cross-encoder scores of the pairs. Bounded by the encoder's matrix products; no token is padding."""
+        model = self._prepare("cross", "fp32" if output else self.precision)
+        pairs = np.array(self.texts["pairs"])
+        positions, watch = _positions(model), Stopwatch()
+        queries, documents = self._stores(pairs[:, 0], pairs[:, 1])
+        made = watch.read()
+        query_rows, document_rows = self._rows(pairs[:, 0], pairs[:, 1])
+        scores = scoring.score_pairs(model, queries, documents, query_rows, document_rows)
+        times = watch.read()
+        if output:
+            np.save(output, scores)
+        self.lengths = pair_lengths(queries, query_rows, documents, document_rows, *MAX_TOKENS.values())
+        return self._answer(times, made, len(pairs), positions)
+
+    def encode(self, output: str | None = None) -> dict:
+        """[CLS] vectors of the pairs' documents. Bounded by the encoder."""
+        model = self._prepare("bi", "fp32" if output else self.precision)
+        documents = np.array(self.texts["pairs"])[:, 1]
+        positions, watch = _positions(model), Stopwatch()
+        store = self._store("documents", documents)
+        made = watch.read()
+        (rows,) = self._rows(documents)
+        vectors = embed_texts(model, store, rows)
+        times = watch.read()
+        if output:
+            np.save(output, vectors)
+        self.lengths = store.lengths[rows] + 2
+        return self._answer(times, made, len(documents), positions)
+
+    def train(self, name: str, batch_groups: int = BATCH_GROUPS, dropout: float | None = None) -> dict:
+        """Steps of groups of 16 documents with KL, by the loop that trains students. Bounded by the encoder."""
+        model = self._load(name, dropout).to(self.device)
+        positions, watch = _positions(model), Stopwatch()
+        batches = self._batches(name, batch_groups)
+        made = watch.read()
+        steps = len(batches)
+        settings = Settings(
+            name="bench",
+            architecture=ARCHITECTURES[name],
+            loss={"function": "kl"},
+            documents=steps * batch_groups * GROUP,
+            batch_groups=batch_groups,
+            group_size=GROUP,
+            learning_rate=1e-5,
+            seeds={"initialisation": 0, "order": 0},
+            precision=self.precision,
+        )
+        checkpoints = Checkpoints(self.folder / "checkpoints", "bench")
+        training.fit(model, load_loss("kl"), batches, settings, checkpoints, self.device.type)
+        times = watch.read()
+        offsets = [batches(number).sequences.offsets.cpu().numpy() for number in range(steps)]
+        self.lengths = np.concatenate([np.diff(part) for part in offsets])
+        return self._answer(times, made, steps * batch_groups, positions)
+
+    def gradients(self, name: str, output: str) -> dict:
+        """Gradients of the first step's loss in fp32 without dropout, by their names in the checkpoint."""
+        model = self._load(name)
+        batch = self._batches(name)(0)
+        load_loss("kl")(batch.scores(model(batch.sequences)), batch.teacher).backward()
+        named = {model.checkpoint_name(key): value.grad.numpy() for key, value in model.named_parameters()}
+        np.savez(output, **named)
+        return {}
+
+    def about(self) -> dict:
+        """What ``auto`` computes in on this machine, when scoring and when training, and the threads in use."""
+        return {
+            "auto_scoring": str(scoring.resolve_precision("auto", CPU)).removeprefix("torch."),
+            "auto_training": AUTO_TRAINING,
+            "threads": torch.get_num_threads(),
+        }
+
+    def _load(self, name: str, dropout: float | None = None):
+        return load_ranker(self.folder / name, ARCHITECTURES[name], initialise_seed=0, dropout=dropout)
+
+    def _prepare(self, name: str, precision: str):
+        """A ranker ready to score, kept between rounds as a peer keeps its own."""
+        if (name, precision) not in self.ready:
+            self.ready[name, precision] = scoring.for_inference(self._load(name), precision, self.device)
+        return self.ready[name, precision]
+
+    def _answer(self, times: dict, made: dict, items: int, positions: Positions) -> dict:
+        tokens = int(self.lengths.sum())
+        parts = {f"tokenising_{name}": value for name, value in made.items()}
+        return times | parts | {"items": items, "tokens": tokens, "pad_share": 1 - tokens / positions.read()}
+
+    def _store(self, kind: str, rows: np.ndarray) -> TokenStore:
+        """A token store of the texts in use, made anew. Bounded by the tokenizer."""
+        manifest = self.folder / "stores" / kind / "manifest.json"
+        shutil.rmtree(manifest.parent, ignore_errors=True)
+        with ArtifactWriter(manifest, spec={}) as writer:
+            texts = (self.texts[kind][row] for row in np.unique(rows))
+            write_store(writer, texts, self.folder / "cross", MAX_TOKENS[kind])
+        return TokenStore(manifest)
+
+    def _stores(self, query_rows: np.ndarray, document_rows: np.ndarray) -> tuple[TokenStore, TokenStore]:
+        return self._store("queries", query_rows), self._store("documents", document_rows)
+
+    def _rows(self, *columns: np.ndarray) -> list[np.ndarray]:
+        """Rows of the texts in a store that holds exactly them: their ids are in the order of their numbers."""
+        return [np.unique(column, return_inverse=True)[1].reshape(column.shape) for column in columns]
+
+    def _batches(self, name: str, batch_groups: int = BATCH_GROUPS) -> GroupBatches:
+        query_rows = np.array([query for query, _ in self.texts["groups"]])
+        document_rows = np.array([documents for _, documents in self.texts["groups"]])
+        queries, documents = self._stores(query_rows, document_rows)
+        groups = Groups(*self._rows(query_rows, document_rows), np.array(self.texts["teacher"], np.float32))
+        return GroupBatches(
+            ARCHITECTURES[name],
+            groups,
+            queries,
+            documents,
+            order=np.arange(len(groups)),
+            batch_groups=batch_groups,
+            max_tokens={"query": MAX_TOKENS["queries"], "document": MAX_TOKENS["documents"]},
+            device=self.device.type,
+        )
+
+
+def _positions(model: torch.nn.Module) -> Positions:
+    return Positions(model.encoder.encoder.layer[0].intermediate.dense)
+
+
+def main() -> None:
+    folder, precision, threads = sys.argv[1:]
+    torch.set_num_threads(int(threads))
+    if precision != "fp32":
+        # A CPU may train in fp32 whatever a spec says; the bf16 rows ask what bf16 would give.
+        training.choose_precision = lambda wanted, device: precision
+    serve(Ours(folder, precision))
+
+
+if __name__ == "__main__":
+    main()

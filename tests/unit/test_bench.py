@@ -1,0 +1,96 @@
+"""The benchmarks' own arithmetic and inputs; the peers and a GPU are not needed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bench import compare, gpu, memory
+from bench.inputs import SHAPES, make_inputs, read_texts
+from bench.ours import Ours
+from bench.stages import list_stages
+from bench.workers import Worker
+
+TINY = replace(SHAPES["2x32"], pairs=640)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inputs")
+    make_inputs(folder, TINY)
+    return folder
+
+
+def test_texts_have_the_lengths_of_ms_marco_and_nothing_is_read_twice(inputs: Path) -> None:
+    texts, ours = read_texts(inputs), Ours(inputs, "fp32")
+    answer = ours.score()
+    assert ours.lengths.mean() == pytest.approx(82, abs=3)
+    assert np.percentile(ours.lengths, 95) == pytest.approx(143, abs=9)
+    assert sorted(document for _, document in texts["pairs"]) == list(range(TINY.pairs))
+    assert answer["pad_share"] == 0 and answer["tokens"] == ours.lengths.sum()
+    assert 0 < answer["tokenising_seconds"] < answer["seconds"]
+
+
+def test_gpu_script_runs_on_a_cpu(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    gpu.main(["--smoke", "--rounds", "1", "--output", str(tmp_path)])
+    table = pd.read_csv(tmp_path / "gpu.csv").set_index("name")
+    assert (table.drop(columns="pad_share") > 0).all().all()
+    padded = table.index.str.contains("transformers padded")
+    assert (table["pad_share"][padded] > 0.3).all() and (table["pad_share"][~padded] == 0).all()
+
+
+def test_arithmetic_of_a_forward_pass() -> None:
+    # 12 layers of 2 * 90 * (4 * 768^2 + 2 * 768 * 3072) + 4 * 768 * 90^2.
+    assert gpu.forward_flops(gpu.BERT, np.array([90])) == pytest.approx(15.6e9, rel=0.01)
+    one = replace(TINY, layers=1, hidden=2, feed_forward=3)
+    # Keys and values of 5 tokens; queries, projections (4 each) and feed-forwards (12) of 2; one query attends to each.
+    assert gpu.computed_flops(one, np.array([2, 3])) == 2 * (5 * 2 * 4 + 2 * (2 * 4 + 12)) + 4 * 2 * 5
+
+
+def test_table_compares_medians_and_names_unequal_rows() -> None:
+    ours = {"tokens": 80, "pad_share": 0.0, "tokenising_seconds": 0.1}
+    rows = [
+        {"method": method, "model": row.model or "", "items": 12, "seconds": seconds} | answer
+        for row in compare.ROWS
+        for method, answer, times in ((row.ours, ours, (1, 2, 9)), (row.peer, {"positions": 200}, (6, 4, 3)))
+        for seconds in times
+    ]
+    differences = {(row.peer, row.model): 5e-5 for row in compare.ROWS}
+    table = pd.DataFrame(compare._rows(pd.DataFrame(rows), "tiny", differences, "seconds", padding=True))
+    assert list(table["ratio"].dropna()) == [2.0] * len(compare.ROWS)  # medians of 6 and 3 items a second
+    assert (table["peer_pad_share"] == 0.6).all()
+    # 5e-5 is within the gradients' tolerance, not within the scores'.
+    assert list(table["equal"]) == [row.model is not None for row in (*compare.ROWS, *compare.PADDING)]
+
+
+def test_worker_answers_and_says_what_failed(inputs: Path, tmp_path: Path) -> None:
+    with Worker(sys.executable, "bench.ours", inputs, "fp32", 1, tmp_path / "log") as worker:
+        assert worker.ask("about")["threads"] == 1
+        with pytest.raises(RuntimeError, match=r"bench\.ours failed in train: KeyError"):
+            worker.ask("train", name="neither")
+
+
+def test_memory_grows_by_bytes_a_document() -> None:
+    first, second = {"peak_rss_mb": 100.0, "documents": 1000}, {"peak_rss_mb": 102.0, "documents": 3000}
+    assert memory.growth(first, second) == pytest.approx(1048.576)
+
+
+def test_every_stage_reads_what_an_earlier_one_wrote(tmp_path: Path) -> None:
+    written: set[str] = set()
+    for stage in list_stages(tmp_path, 1000, 10):
+        read = {option for option in stage.options if option.endswith("manifest.json")}
+        assert read <= written, stage.name
+        written.add(str(stage.output))
+        assert (memory.ROOT / "workflow_scripts" / f"{stage.script}.py").is_file()
+
+
+def test_no_cuda_device_is_said(capsys: pytest.CaptureFixture) -> None:
+    if not torch.cuda.is_available():
+        gpu.main([])
+        assert "no CUDA device" in capsys.readouterr().out
