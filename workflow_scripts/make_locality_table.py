@@ -146,10 +146,11 @@ def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents,
 
 
 def _add_relative_coverage(values: Mapping[tuple, Values], reference: str | None) -> None:
-    """Coverage over the ``reference`` sampler's, of the same teacher and seed."""
-    for (_, teacher, seed), quantities in values.items():
-        if reference is not None and "coverage" in quantities:
-            quantities["coverage_relative"] = quantities["coverage"] / values[reference, teacher, seed]["coverage"]
+    """Coverage over the ``reference`` sampler's of the same seed; that one reads no teacher, so any teacher's will do."""
+    found = {seed: quantities for (sampler, _, seed), quantities in values.items() if sampler == reference}
+    for (_, _, seed), quantities in values.items():
+        if seed in found and "coverage" in quantities:
+            quantities["coverage_relative"] = quantities["coverage"] / found[seed]["coverage"]
 
 
 def _summarise(values: Mapping[tuple, Values]) -> pd.DataFrame:

@@ -111,12 +111,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_risk_table`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument(
-        "--runs", nargs="+", required=True, help="manifests, one for each of the spec's rankers"
-    )
-    parser.add_argument(
-        "--tests", nargs="+", required=True, help="manifests of the test collections, in order"
-    )
+    parser.add_argument("--runs", nargs="+", required=True, help="manifests, one for each of the spec's rankers")
+    parser.add_argument("--tests", nargs="+", required=True, help="manifests of the test collections, in order")
     for ending in ("csv", "md", "tex"):
         parser.add_argument(f"--{ending}", required=True)
     make_risk_table(**vars(parser.parse_args(argv)))
