@@ -146,7 +146,7 @@ def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents,
 
 
 def _add_relative_coverage(values: Mapping[tuple, Values], reference: str | None) -> None:
-    """Coverage over the ``reference`` sampler's of the same seed; that one reads no teacher, so any teacher's will do."""
+    """Coverage over that of the ``reference`` sampler, same seed; it reads no teacher, so any teacher's row will do."""
     found = {seed: quantities for (sampler, _, seed), quantities in values.items() if sampler == reference}
     for (_, _, seed), quantities in values.items():
         if seed in found and "coverage" in quantities:
