@@ -302,6 +302,7 @@ rule make_bound_table:
         spec=spec(
             rows=SAMPLED,
             students=GRID["students"],
+            losses=GRID["losses"],
             domain=DOMAINS[0]["name"],
             **CONFIG["analysis"]["bound"],
             quantile=CONFIG["analysis"]["locality"]["quantile"],
@@ -336,6 +337,8 @@ rule make_retrieval_table:
     params:
         spec=spec(
             domains=RETRIEVED_DOMAINS,
+            reranked_depth=CONFIG["first_stage"]["depth"],
+            retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
             measures=ALL_MEASURES,
             bootstrap=CONFIG["evaluation"]["bootstrap"],
             **dict(GRID, students=unique(path.split("/")[0] for path in RETRIEVERS)),
@@ -349,7 +352,9 @@ rule make_retrieval_table:
 rule make_risk_table:
     input:
         code=code("make_risk_table"),
-        manifests=[manifest("runs", ranker) for ranker in [*references(), *EXPERIMENT.rankers]],
+        manifests=[manifest("runs", ranker) for ranker in RANKERS],
+        # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
+        runs=lambda w: [ancient(remake(path)) for ranker in RANKERS for path in runs(ranker)],
         tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
     output:
         csv=f"{RESULTS}/tables/risk.csv",
@@ -369,7 +374,7 @@ rule make_risk_table:
         spec=spec(
             domains=DOMAINS,
             bootstrap=CONFIG["evaluation"]["bootstrap"],
-            rankers=[list(ranker_keys(ranker).values()) for ranker in [*references(), *EXPERIMENT.rankers]],
+            rankers=[list(ranker_keys(ranker).values()) for ranker in RANKERS],
             collections=EXPERIMENT.evaluated,
             **GRID,
         ),

@@ -90,6 +90,12 @@ if CHECKED:
 DRAWN = ["pipeline", "score_by_rank", "training", "score_grid", "cost"] + ["factorial"] * ("factorial" in STUDIES)
 FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
 
+
+def unique(values):
+    """Each value once, in the order of their first."""
+    return list(dict.fromkeys(values))
+
+
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
 # says so under "resources"; a site says how jobs run in a profile.
 NEEDS = {
@@ -322,6 +328,16 @@ def student_spec(wildcards):
     )
 
 
+def retriever(ranker):
+    """Manifest of the model of a student that retrieves; one line for one that does not."""
+    if ranker not in RETRIEVERS:
+        valid = ", ".join(unique(path.split("/")[0] for path in RETRIEVERS)) or "none: set evaluation.retrieval"
+        raise WorkflowError(
+            f"{ranker} does not retrieve from whole collections: bi-encoders of the main grid do ({valid})"
+        )
+    return model(ranker)
+
+
 def first_cell(student):
     """Path of a student's first ranker in the main grid."""
     return next(path for path, ranker in EXPERIMENT.grid_rankers.items() if ranker.student == student)
@@ -354,9 +370,12 @@ def references():
     return ["bm25", *(f"teacher/{teacher}" for teacher in CONFIG["teachers"])]
 
 
+RANKERS = [*references(), *EXPERIMENT.rankers]
+
+
 def every_metrics():
     """Metrics of every ranker; made again where they are missing."""
-    return [remake(manifest("metrics", ranker)) for ranker in [*references(), *EXPERIMENT.rankers]]
+    return [remake(manifest("metrics", ranker)) for ranker in RANKERS]
 
 
 def retrieval_metrics():
@@ -395,10 +414,6 @@ EMBEDDING = CONFIG["analysis"]["locality"]["embedding"] or next(iter(CONFIG["stu
 EMBEDDER, EMBEDDING_BACKBONE = encoder(EMBEDDING, "analysis.locality.embedding")
 
 
-def unique(values):
-    return list(dict.fromkeys(values))
-
-
 # (sampler, teacher, seed) of every set of groups of the training collection that some student is trained on, cuts
 # apart: of these the whole set is known.
 SAMPLED = unique(
@@ -417,6 +432,15 @@ def sampled(kind, rows=SAMPLED):
     return [manifest("labels", teacher, label, seed) for label, teacher, seed in labels]
 
 
+def tested_over(training):
+    """Test collections over the corpus of a training collection."""
+    corpus = entry("collections", training)["corpus"]
+    return [name for name in EXPERIMENT.evaluated if entry("collections", name)["corpus"] == corpus]
+
+
+TRAINING_COLLECTIONS = unique(EXPERIMENT.trained_on(ranker.sampler) for ranker in EXPERIMENT.rankers.values())
+
+
 def study_rows(study):
     """(sampler, teacher, sampling seed) of a study, in the order of its axes."""
     axes = EXPERIMENT.studies[study]
@@ -426,7 +450,7 @@ def study_rows(study):
 
 def rules_all():
     """Every artifact that the default target promises."""
-    rankers = [*references(), *EXPERIMENT.rankers, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
+    rankers = [*RANKERS, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
     models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
     return TABLES + FIGURES + cells + models + [path for ranker in rankers for path in runs(ranker)]

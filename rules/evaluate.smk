@@ -66,7 +66,7 @@ rule rerank_candidates:
 rule retrieve_documents:
     input:
         code=code("retrieve_documents"),
-        model=lambda w: remake(model(w.ranker)),
+        model=lambda w: remake(retriever(w.ranker)),
         tests=lambda w: [manifest("collections", name) for name in tested("retrieved/")],
         queries=lambda w: [query_tokens(architecture(w.ranker)[1], name) for name in tested("retrieved/")],
         documents=lambda w: [document_tokens(architecture(w.ranker)[1], name, "full") for name in tested("retrieved/")],
@@ -86,8 +86,7 @@ rule retrieve_documents:
         gpu=1,
     params:
         spec=lambda w: spec(
-            depth=RETRIEVAL["depth"],
-            **{key: RETRIEVAL[key] for key in ("index", "index_parameters")},
+            **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
             tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
             remove_query={
                 name: entry("collections", name).get("remove_query", False) for name in tested("retrieved/")

@@ -31,6 +31,8 @@ rule make_cost_table:
     input:
         code=code("make_cost_table"),
         metrics=lambda w: every_metrics(),
+        # What no ranker's metrics rest on.
+        also=lambda w: [manifest("embeddings"), *retrieval_metrics()],
     output:
         csv=f"{RESULTS}/tables/cost.csv",
         md=f"{RESULTS}/tables/cost.md",
@@ -49,13 +51,13 @@ rule make_cost_table:
         spec=spec(**CONFIG["analysis"]["cost"]),
     shell:
         "python -m workflow_scripts.make_cost_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
-        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+        "--also {input.also:q} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
 rule make_contamination_table:
     input:
         code=code("make_contamination_table"),
-        training=manifest("collections", TRAINING["collection"]),
+        training=[manifest("collections", name) for name in TRAINING_COLLECTIONS],
         tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
     output:
         csv=f"{RESULTS}/tables/contamination.csv",
@@ -75,8 +77,10 @@ rule make_contamination_table:
     params:
         spec=spec(**CONFIG["analysis"]["contamination"]),
         collections=EXPERIMENT.evaluated,
+        training=TRAINING_COLLECTIONS,
     shell:
-        "python -m workflow_scripts.make_contamination_table --log {log:q} --spec {params.spec:q} --training {input.training:q} "
+        "python -m workflow_scripts.make_contamination_table --log {log:q} --spec {params.spec:q} "
+        "--training-names {params.training} --training {input.training:q} "
         "--collections {params.collections} --tests {input.tests:q} --pairs {output.pairs:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
@@ -104,6 +108,8 @@ rule draw_pipeline:
             informed=[name for name in GRID["samplers"] if entry("samplers", name)["reads_teacher"]],
             tests=EXPERIMENT.evaluated,
             group=1 + TRAINING["negatives"],
+            dense=bool(DENSE),
+            retrieval=bool(RETRIEVERS),
         ),
     shell:
         "python -m workflow_scripts.draw_pipeline --log {log:q} --spec {params.spec:q} "
@@ -278,7 +284,6 @@ rule make_advice_table:
         spec=spec(
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
             rule=COMPARISON,
             **CONFIG["analysis"]["advice"],
             **GRID,

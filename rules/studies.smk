@@ -8,7 +8,8 @@ if "cuts" in STUDIES:
     UNCUT = list(itertools.product(samplers, teachers, sampling))
     CUT_ROWS = [(cut_sampler(row[0], cut), *row[1:]) for cut in STUDIES["cuts"]["cuts"] for row in UNCUT]
 if "factorial" in STUDIES:
-    FACTORIAL = [ranker.path for ranker in EXPERIMENT.study("factorial")]
+    # BM25 too: its risk is the baseline that a margin may be a share of.
+    FACTORIAL = ["bm25", *(ranker.path for ranker in EXPERIMENT.study("factorial"))]
 if "collections" in STUDIES:
     TRAINED_ON = unique(EXPERIMENT.trained_on(name) for name in EXPERIMENT.studies["collections"]["samplers"])
 
@@ -40,6 +41,7 @@ rule make_cuts_table:
                 cut: {sampler: cut_sampler(sampler, cut) for sampler in STUDIES["cuts"]["samplers"]}
                 for cut in STUDIES["cuts"]["cuts"]
             },
+            fence=STUDIES["cuts"]["fence"],
             rule=COMPARISON,
             domains=DOMAINS,
             measures=ALL_MEASURES,
@@ -56,7 +58,9 @@ rule make_factorial_table:
     input:
         code=code("make_factorial_table"),
         metrics=f"{RESULTS}/metrics.parquet",
-        runs=[manifest("runs", ranker) for ranker in FACTORIAL],
+        manifests=[manifest("runs", ranker) for ranker in FACTORIAL],
+        # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
+        runs=lambda w: [ancient(remake(path)) for ranker in FACTORIAL for path in runs(ranker)],
         tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
         groups=sampled("groups", study_rows("factorial")) if FACTORIAL else [],
         labels=sampled("labels", study_rows("factorial")) if FACTORIAL else [],
@@ -90,7 +94,7 @@ rule make_factorial_table:
         ),
     shell:
         "python -m workflow_scripts.make_factorial_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
-        "--runs {input.runs:q} --tests {input.tests:q} --groups {input.groups:q} --labels {input.labels:q} "
+        "--runs {input.manifests:q} --tests {input.tests:q} --groups {input.groups:q} --labels {input.labels:q} "
         "--locality {input.locality:q} --cells {output.cells:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
@@ -182,6 +186,12 @@ rule make_training_table:
                 for name in EXPERIMENT.studies["collections"]["samplers"]
             },
             collections=TRAINED_ON,
+            shared={name: tested_over(name) for name in TRAINED_ON},
+            teacher_collections={
+                name: EXPERIMENT.trained_on(entry("teachers", name)["sampler"])
+                for name in EXPERIMENT.studies["collections"]["teachers"]
+                if entry("teachers", name)["trained"]
+            },
             rule=COMPARISON,
             domains=DOMAINS,
             measures=ALL_MEASURES,

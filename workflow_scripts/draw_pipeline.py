@@ -17,7 +17,8 @@ def draw_pipeline(*, spec: Mapping, png: str | Path, pdf: str | Path) -> None:
     """Write the figure twice.
 
     ``spec``: the lists ``systems``, ``plain`` and ``informed`` (samplers that read no teacher's scores, and those that
-    do), ``teachers``, ``losses``, ``students``, ``tests`` (test collections), and ``group`` (documents in a group).
+    do), ``teachers``, ``losses``, ``students``, ``tests`` (test collections), ``group`` (documents in a group), and
+    whether there is a ``dense`` system by a student and ``retrieval`` from whole collections.
     """
     details = {
         "data": ["documents", "queries, qrels", f"{len(spec['tests'])} test sets"],
@@ -28,11 +29,11 @@ def draw_pipeline(*, spec: Mapping, png: str | Path, pdf: str | Path) -> None:
         "informed": ["(by its scores)", *_listed(spec["informed"])],
         "labels": ["teacher's scores", f"of groups of {spec['group']}"],
         "students": [_joined(spec["students"]), *_pairs(spec["losses"])],
-        "runs": ["re-ranked, and", "dense retrieval"],
+        "runs": ["re-ranked, and", "dense retrieval"] if spec["retrieval"] else ["of the first stage", "re-ranked"],
         "measures": ["per query,", "cell, domain"],
         "tables": ["of the study", "and beyond"],
     }
-    save_figure(draw_diagram(details), png, pdf)
+    save_figure(draw_diagram(details, dense=spec["dense"]), png, pdf)
 
 
 def _listed(names: Sequence[str], most: int = LISTED) -> list[str]:

@@ -67,21 +67,24 @@ _BLUE, _ORANGE, _GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
 _COLOURS = {"plain": _BLUE, "informed": _BLUE, "teacher": _ORANGE, "scores": _ORANGE, "labels": _ORANGE}
 
 
-def draw_diagram(details: Mapping[str, Sequence[str]]) -> Figure:
-    """The diagram; ``details``: box to the lines below its title (which samplers, which losses, ...)."""
+def draw_diagram(details: Mapping[str, Sequence[str]], *, dense: bool = True) -> Figure:
+    """The diagram; ``details``: box to the lines below its title (which samplers, which losses, ...).
+
+    ``dense``: is a trained student the encoder of a first stage?
+    """
     figure, axes = new_figure(PAGE, 2.85)
     panel = axes[0, 0]
     panel.set_axis_off()
     boxes = {**BOXES, "tables": TABLES}
     for name, box in boxes.items():
         _draw_box(panel, box, details.get(name, ()), _COLOURS.get(name, "#4D4D4D"))
-    for start, end in (*ARROWS, FEEDBACK):
+    for start, end in (*ARROWS, *([FEEDBACK] if dense else [])):
         _draw_arrow(panel, start, end, boxes)
     _draw_band(panel)
     note = "groups alone: losses that read no teacher"
     panel.text(4.2, 2.25, note, ha="center", va="bottom", fontsize=5.8, style="italic")
-    note = "a bi-encoder as dense miner"
-    panel.text(4.2, 2.57, note, ha="center", va="bottom", fontsize=5.8, style="italic")
+    if dense:
+        panel.text(4.2, 2.57, "a bi-encoder as dense miner", ha="center", va="bottom", fontsize=5.8, style="italic")
     panel.set(xlim=(-0.55, 7.75), ylim=(-1.12, 2.75), aspect="auto")
     return figure
 

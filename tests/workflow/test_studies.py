@@ -1,0 +1,96 @@
+"""Studies added to a finished experiment: their cells alone are made, and a change of one reaches only its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from project import Project
+
+PARTS = {
+    "collections:\n": """
+  demo-other: {corpus: demo, source: generated, role: train, seed: 8, queries: 64}
+""",
+    "pools:\n": """
+  other-positives: {collection: demo-other, systems: [], depth: 0, positives: true}
+""",
+    "samplers:\n": """
+  other-bm25:
+    function: bm25
+    collection: demo-other
+    systems: [bm25]
+    pools: [other-positives]
+    options: {pool: 20, depth: 30}
+    in_grid: false
+""",
+    "evaluation:\n": """
+  retrieval: {depth: 20}
+""",
+}
+STUDIES = """
+studies:
+  cuts:
+    students: [ce]
+    losses: [marginmse]
+    samplers: [bm25]
+    teachers: [base]
+    cuts: [lower-quartile, outliers]
+    fence: 0
+    at_least: 8
+  collections: {students: [ce], losses: [marginmse], samplers: [bm25, other-bm25], teachers: [base]}
+"""
+
+
+@pytest.fixture(scope="module")
+def studied(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny experiment with two studies, a second training collection and dense retrieval, built."""
+    project = tiny.duplicate(tmp_path_factory.mktemp("studied"))
+    for header, lines in PARTS.items():
+        project.edit("tests/config/tiny.yaml", header, header + lines.removeprefix("\n"))
+    project.edit("tests/config/tiny.yaml", "evaluation:\n", STUDIES.removeprefix("\n") + "evaluation:\n")
+    planned = project.planned()
+    new = {name: planned.get(name) for name in ("train_student", "cut_groups", "retrieve_documents", "mine_negatives")}
+    # Two cuts and one cell of the other collection; its uncut cells are the grid's, which stay as they are.
+    assert new == {"train_student": 3, "cut_groups": 2, "retrieve_documents": 4, "mine_negatives": 1}
+    assert planned["rerank_candidates"] == planned["write_cell"] == 3 and planned["measure_runs"] == 3 + 4
+    project.build()
+    assert project.planned() == {}
+    return project
+
+
+def test_the_studies_tables_hold_their_cells(studied: Project) -> None:
+    tables = studied.folder / "results/tiny/tables"
+    cuts = pd.read_csv(tables / "cuts.csv")
+    assert {"lower-quartile", "outliers"} < set(cuts["cut"])
+    training = (tables / "training.md").read_text()
+    assert "demo-train" in training and "demo-other" in training
+    # Both training collections are held against the test queries.
+    assert {"demo-train", "demo-other"} == set(pd.read_csv(tables / "contamination.csv")["training"])
+    other = pd.read_parquet(studied.folder / "results/tiny/groups/other-bm25/seed0/groups.parquet")
+    own = pd.read_parquet(studied.folder / "results/tiny/collections/demo-other/queries.parquet")
+    assert set(other["query_id"]) <= set(own["query_id"])
+
+
+def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: Project, tmp_path: Path) -> None:
+    project = studied.duplicate(tmp_path / "copy")
+    project.edit("tests/config/tiny.yaml", "fence: 0\n", "fence: 0.05\n")
+    planned = project.planned()
+    # Every cut knows the fence; a cut whose groups come out as they were stops its students' training there.
+    assert planned["cut_groups"] == 2 and planned["train_student"] == 2
+    assert "retrieve_documents" not in planned and "mine_negatives" not in planned
+
+
+def test_another_depth_retrieves_again_and_ranks_nothing_again(studied: Project, tmp_path: Path) -> None:
+    project = studied.duplicate(tmp_path / "copy")
+    project.edit("tests/config/tiny.yaml", "retrieval: {depth: 20}", "retrieval: {depth: 30}")
+    planned = project.planned()
+    made = {"retrieve_documents": 4, "measure_runs": 4, "collect_metrics": 1, "make_retrieval_table": 1}
+    assert planned == {**made, "make_cost_table": 1, "draw_cost": 1, "make_advice_table": 1}
+
+
+def test_deleting_a_retrieved_run_reruns_one_retrieval(studied: Project, tmp_path: Path) -> None:
+    project = studied.duplicate(tmp_path / "copy")
+    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.base/seed0/demo.run.gz").unlink()
+    planned = project.planned()
+    assert planned["retrieve_documents"] == planned["measure_runs"] == 1 and "rerank_candidates" not in planned
