@@ -167,8 +167,8 @@ def _caption(table: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
     )
     temperature = (
         " Rows of temperatures: of the factorial study, each temperature the mean over its samplers, at equal cost; "
-        "one is advised only where it is shown to be better than every other (Holm over their pairs), and the "
-        "difference is to the next best."
+        f"one is advised only where it is shown to be better than every other and not within ±{margin} of any (Holm "
+        "over their pairs); the difference is to the next best, its interval jointly for all pairs."
         if len(table) > len(rows)
         else ""
     )
@@ -183,10 +183,11 @@ def _caption(table: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
         "cheapest, whatever the budget, and the intervals hold jointly for all of them "
         f"({100 * rule.confidence:g}%). Difference and means: of the cell "
         "advised, else of the best mean, and of the cheapest. Least not shown worse: the cheapest cell of the budget "
-        f"that no test (Holm over all {number * (number - 1) // 2} pairs) shows to be worse than the best mean, which "
-        "does not show that it is as good. Holds on: domains with the same advice for that budget; not corrected over "
-        f"domains and students. {seeds}.{temperature} Nothing here is shown for other collections, backbones or "
-        "budgets of training data.\n"
+        f"that is not shown to be worse than the best mean (a difference, and not within ±{margin}), which does not "
+        "show that it is as good; the cheapest cell of all by the comparisons above, the others with Holm's correction "
+        f"over all {number * (number - 1) // 2} pairs. Holds on: domains with the same advice for that budget; not "
+        f"corrected over domains and students. {seeds}.{temperature} Nothing here is shown for other collections, "
+        "backbones or budgets of training data.\n"
     )
 
 

@@ -17,18 +17,14 @@ from workflow_scripts.analysis.table_formats import Cell, TextTable, latex_table
 from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, parse_spec, run
 
 COLUMNS = ["sampler", "teacher", "student", "unit", "quantity", "value", "note"]
-QUANTITIES = ("diameter", "kappa", "outside", "bounded", "entropy")
 UNITS = {"queries": "training queries", "pairs": "pairs, as if independent"}
 L_MAX, L_QUANTILE = "lipschitz_max", "lipschitz_quantile"
 STEEP = "L Delta"
 
-Key = tuple[str, str]
-"""Sampler and teacher."""
-
 
 @dataclass(frozen=True)
 class Student:
-    """A trained student: its id, how many weights it learned, how many groups it was trained on."""
+    """A trained student: its id, how many weights it learned, how many different groups it saw."""
 
     name: str
     parameters: int
@@ -53,8 +49,8 @@ def make_bound_table(
     ``spec``: ``rows`` ([sampler, teacher, seed], as many as ``groups`` and ``labels`` and in their order), ``delta`` of
     the estimation term, ``quantile`` of the Lipschitz ratios, ``students`` (ids, as many as ``models`` and in their
     order). ``locality``: the locality table's CSV. ``risk``: the risk table's CSV, of which the spec's ``domain`` is
-    taken and averaged over the losses. Of several seeds: the largest of the Lipschitz maxima and the fewest
-    samples, means of the rest.
+    taken and averaged over its ``losses``, for the rows that have all of these. Of several seeds: the largest of the
+    Lipschitz maxima and the fewest samples, means of the rest.
 
     Rows of a sampler and teacher: diameter, kappa (on the support), outside, bounded, kappa_factor (what Corollary 2.1
     multiplies by), entropy_bits, entropy_nats, misordering_least and _most, lipschitz_max and _quantile,
@@ -69,12 +65,12 @@ def make_bound_table(
         raise InputError("give one trained model's manifest for each of the spec's students, in order")
     students = [_student(*pair) for pair in zip(spec["students"], models, strict=True)]
     keys = list(dict.fromkeys((sampler, teacher) for sampler, teacher, _ in rows))
-    values = read_locality(locality, keys)
+    values = bound.read_locality(locality, keys)
     embedded = bound.EmbeddedDocuments(embeddings)
-    measured: dict[Key, list[dict]] = {key: [] for key in keys}
+    measured: dict[bound.Key, list[dict]] = {key: [] for key in keys}
     for (sampler, teacher, _), group, label in zip(rows, groups, labels, strict=True):
         measured[sampler, teacher].append(_measure(group, label, embedded, spec["quantile"]))
-    risks = None if risk is None else read_risks(risk, spec["domain"])
+    risks = {} if risk is None else bound.read_risks(risk, spec["domain"], spec["losses"])
     told = [row for key in keys for row in _rows(key, values[key], measured[key], students, spec["delta"], risks)]
     table = pd.DataFrame(told, columns=COLUMNS)
     with atomic_path(csv) as path:
@@ -90,45 +86,13 @@ def make_bound_table(
     return table
 
 
-def read_locality(path: str | Path, keys: Sequence[Key]) -> dict[Key, dict[str, float]]:
-    """The locality table's values by sampler and teacher; :class:`InputError` names a quantity that is not there."""
-    frame = _read_csv(path, ("sampler", "teacher", "quantity", "value"))
-    found = {(row.sampler, row.teacher, row.quantity): row.value for row in frame.itertuples()}
-    for sampler, teacher in keys:
-        for quantity in QUANTITIES:
-            if not np.isfinite(found.get((sampler, teacher, quantity), np.nan)):
-                raise InputError(
-                    f"{path} lacks {quantity} of sampler {sampler}, teacher {teacher}: make the locality table again"
-                )
-    return {key: {quantity: found[(*key, quantity)] for quantity in QUANTITIES} for key in keys}
-
-
-def read_risks(path: str | Path, domain: str) -> dict[tuple[str, str, str], float]:
-    """Mean measured risk on a domain by sampler, teacher, student, over the losses; no entry where none was trained."""
-    frame = _read_csv(path, ("sampler", "teacher", "student", "domain", "risk"))
-    frame = frame[frame["domain"] == domain]
-    means = frame.groupby(["sampler", "teacher", "student"])["risk"].agg(lambda risks: risks.mean(skipna=False))
-    for key, value in means.items():
-        if not np.isfinite(value):
-            raise InputError(f"{path} lacks the risk of sampler {key[0]}, teacher {key[1]}, student {key[2]}")
-    return means.to_dict()
-
-
-def _read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    # Ids are text whatever they look like, and one may be called "none".
-    texts = dict.fromkeys(columns[:-1], str)
-    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
-    absent = [name for name in columns if name not in frame]
-    if absent:
-        raise InputError(f"{path} has no column {absent[0]}: it needs {', '.join(columns)}")
-    return frame
-
-
 def _student(name: str, manifest: str | Path) -> Student:
-    counts = Artifact(manifest).counts
-    if "groups" not in counts:
+    model = Artifact(manifest)
+    if not {"groups", "documents"} <= set(model.counts) or "group_size" not in model.spec:
         raise InputError(f"{manifest} does not say on how many groups it was trained: name a trained student's")
-    return Student(name, bound.trainable_parameters(manifest), counts["groups"])
+    # Epochs are permutations: training that ends within the first has not seen all groups of the file.
+    seen = min(model.counts["groups"], model.counts["documents"] // model.spec["group_size"])
+    return Student(name, bound.trainable_parameters(manifest), seen)
 
 
 def _measure(groups: str | Path, labels: str | Path, embedded: bound.EmbeddedDocuments, quantile: float) -> dict:
@@ -149,7 +113,7 @@ def _measure(groups: str | Path, labels: str | Path, embedded: bound.EmbeddedDoc
 
 
 def _rows(
-    key: Key, values: Mapping, seeds: Sequence[Mapping], students: Sequence[Student], delta: float, risks: dict | None
+    key: bound.Key, values: Mapping, seeds: Sequence[Mapping], students: Sequence[Student], delta: float, risks: Mapping
 ) -> Iterator[tuple]:
     """All rows of a sampler and teacher, in the order of COLUMNS."""
     factor = values["kappa"] if values["bounded"] == 1 else math.inf
@@ -177,7 +141,7 @@ def _rows(
         for unit, samples in of_unit.items():
             told = _estimation(student.parameters, samples, delta)
             yield from ((*key, student.name, unit, *row) for row in told)
-        if risks is not None and (*key, student.name) in risks:
+        if (*key, student.name) in risks:
             yield (*key, student.name, "", "measured_risk", risks[(*key, student.name)], "")
     # The kindest reading: the smallest student, and the quantile in place of the maximum.
     verdict = bound.judge(factor, {"estimation": min(terms)}, {STEEP: steep["quantile"]}, ("L", "zeta", "d"))
@@ -196,7 +160,7 @@ def _estimation(parameters: int, samples: int, delta: float) -> Iterator[tuple[s
     yield "n_needed", bound.samples_needed(parameters, delta), "term below 1"
 
 
-def _sampler_table(table: pd.DataFrame, keys: Sequence[Key], spec: Mapping) -> TextTable:
+def _sampler_table(table: pd.DataFrame, keys: Sequence[bound.Key], spec: Mapping) -> TextTable:
     """Sampler x teacher: the terms, the verdict and, where there are any, the measured risks."""
     section = []
     for key in keys:
@@ -266,8 +230,12 @@ def _caption(table: pd.DataFrame, spec: Mapping) -> str:
     share = values[["lipschitz_infinite"]].max()
     infinite = f"infinite where two documents share a vector but not a score ({100 * share:.2g}% of pairs at most); "
     risk = (
-        " Measured excess risk: what the bound is a bound of, of students trained with that sampler and teacher, on "
-        "pairs of the test collection whose true relevance is known."
+        " Measured excess risk: of students trained with that sampler and teacher, share of pairs ordered wrong among "
+        f"the first stage's candidates of test queries ({spec['domain']}) whose true grades differ. It is not what the "
+        "bound bounds, which is the risk over documents drawn from mu, and so no check of it. Mean over the losses "
+        f"{', '.join(spec['losses'])}; empty where no student was trained with each of them."
+        if (table["quantity"] == "measured_risk").any()
+        else ""
     )
     return (
         "The bound on the excess 0-1 pairwise risk, kappa times (locality + estimation + entropy term), as far as data "
@@ -281,7 +249,9 @@ def _caption(table: pd.DataFrame, spec: Mapping) -> str:
         "reproduces the teacher's scores. A student can rank alike at any L, and the factor before L Delta is not "
         "known: L Delta alone makes no verdict. "
         "Kappa: on the support of nu, mean over queries; finite: queries for which nu leaves no document out; factor: "
-        "what the corollary multiplies by, infinite as soon as one query's kappa is. "
+        "what the corollary multiplies by, infinite as soon as one query's kappa is. It, and each verdict that rests "
+        "on kappa, takes mu as uniform over the corpus: over a mu without the documents that nu leaves out, kappa is "
+        "finite. "
         "H: over all pairs of a group; the entropy term, zeta H, takes it in nats. Of the potentials is known: with "
         "the pairwise logistic or KL loss, two preference probabilities differ by at most sqrt(KL / 2), KL in nats; "
         "with squared margins, by at most a quarter of the difference of the margins. "
@@ -289,7 +259,7 @@ def _caption(table: pd.DataFrame, spec: Mapping) -> str:
         "its preferences are calibrated. "
         f"Estimation: of the student with the smallest term, with probability {1 - spec['delta']:g}, n in training "
         "queries, its number of weights in the place of d: a verdict that rests on it alone is no proof."
-        f"{risk if 'measured_risk' in values else ''}\n"
+        f"{risk}\n"
     )
 
 

@@ -22,14 +22,21 @@ CONTRASTIVE, DISTILLED = "groups", "groups and labels"
 
 
 def make_cost_table(
-    *, spec: Mapping, metrics: Sequence[str | Path], csv: str | Path, md: str | Path, tex: str | Path
+    *,
+    spec: Mapping,
+    metrics: Sequence[str | Path],
+    also: Sequence[str | Path] = (),
+    csv: str | Path,
+    md: str | Path,
+    tex: str | Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows (all of them in the CSV, students left out of the others).
 
-    ``metrics``: manifests of every ranker's metrics, whose lineage is walked through the manifests' recorded inputs.
+    ``metrics``: manifests of every ranker's metrics, whose lineage is walked through the manifests' recorded inputs;
+    ``also``: manifests of what these were not made from (retrieval's metrics, embeddings), for the stages alone.
     ``spec``: ``watts_per_core`` and ``watts_per_gpu``. Rows by ``scope``:
 
-    - ``stage``: all artifacts of a stage;
+    - ``stage``: all artifacts of a stage behind ``metrics`` and ``also``;
     - ``sampler``: all that stands behind a sampler's groups, and behind its groups and labels, for one seed (mean over
       seeds): what a contrastive loss and a distilling one wait for;
     - ``student``: all that stands behind one trained model and its training, evaluation apart (mean over seeds).
@@ -38,7 +45,7 @@ def make_cost_table(
     """
     power = Power(**spec)
     lineage = Lineage()
-    everything = lineage.behind(metrics)
+    everything = lineage.behind([*metrics, *also])
     rows = [
         {"scope": "stage", "stage": name, **asdict(total_cost(members, power))}
         for name, members in stages(everything).items()
@@ -115,7 +122,8 @@ def _cells(row: object, least: float | None) -> list[Cell]:
 
 def _caption(spec: Mapping) -> str:
     return (
-        "From the manifests of all artifacts; wall time as if one job ran after the other, memory the largest of any "
+        "From the manifests of all artifacts, each once; tables and figures have none and are left out. Wall time is "
+        "as if one job ran after the other, memory the largest of any "
         f"job. Energy is an estimate, not a measurement: {spec['watts_per_core']:g} W a CPU core-second and "
         f"{spec['watts_per_gpu']:g} W a GPU second, save where a manifest holds a GPU's measured energy. Before "
         "training: all that a sampler needs from raw data to its first training step, for one seed; what samplers "
@@ -128,6 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=parse_spec, required=True)
     parser.add_argument("--metrics", nargs="+", required=True, help="manifests of all rankers' metrics")
+    parser.add_argument("--also", nargs="*", default=[], help="manifests that count, with their lineage, in stages")
     for ending in ("csv", "md", "tex"):
         parser.add_argument(f"--{ending}", required=True)
     make_cost_table(**vars(parser.parse_args(argv)))

@@ -68,8 +68,9 @@ def make_cuts_table(
     """Write the table three times and return its rows, columns :data:`COLUMNS`.
 
     ``spec``: the lists of the study (students, losses, samplers, teachers, seeds; the samplers uncut), ``cuts`` (cut to
-    sampler to the derived sampler's id), ``domains``, ``measures``, ``bootstrap`` (samples, seed, confidence) and
-    ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`). ``uncut_groups`` and
+    sampler to the derived sampler's id), their ``fence`` (interquartile ranges, of the outliers), ``domains``,
+    ``measures``, ``bootstrap`` (samples, seed, confidence) and ``rule`` (the fields of
+    :class:`~workflow_scripts.analysis.equivalence.Rule`). ``uncut_groups`` and
     ``uncut_labels``: one manifest for each sampler x teacher x seed, in this order; ``cut_groups``: as many, in this
     order, for each cut. Rows stand in the order of the spec's lists, cuts in that of
     :data:`~workflow_scripts.analysis.cuts.CUTS`; the Markdown and the LaTeX hold the first measure.
@@ -101,7 +102,7 @@ def make_cuts_table(
     shown = table[table["measure"] == measures[0]]
     if shown.empty:
         raise InputError(f"no domain has {measures[0]} on all its collections: list another measure first")
-    text, caption = _text_table(shown, grid), _caption(shown, grid, rule, spec["bootstrap"], measures[0])
+    text, caption = _text_table(shown, grid), _caption(shown, grid, rule, spec, measures[0])
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
     write_tables(table, text, caption, csv=csv, md=md, tex=tex, float_format="%.6g")
     return table
@@ -137,7 +138,7 @@ def _texts(row: tuple) -> tuple[str, str]:
     return value, f"{row.difference:+.3f} {interval} {MARKS[row.outcome]}"
 
 
-def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, bootstrap: Mapping, measure: str) -> str:
+def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, spec: Mapping, measure: str) -> str:
     compared = rows[rows["cut"] != UNCUT]
     counts = compared["outcome"].value_counts()
     told = ", ".join(f"{counts.get(name, 0)} {name} ({mark})" for name, mark in MARKS.items())
@@ -152,15 +153,16 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, bootstrap: Mapping, mea
         f"{measure} of students trained on a part of the training queries, chosen by the teacher's entropy H of each "
         "query's group: the mean binary entropy of its preferences over all pairs, bits, high where the teacher is "
         "unsure. Lower quartile: H up to the first quartile; inner quartiles: above it, up to the third; upper "
-        "quartile: above the third; below (up to) and above the median; outliers: outside Tukey's fences, on either "
-        "side. Training: queries kept and their mean H (means over seeds). All cells see the same number of documents, "
+        "quartile: above the third; below (up to) and above the median; outliers: further than "
+        f"{spec['fence']:g} interquartile ranges outside the quartiles, on either side. Training: queries kept and "
+        "their mean H (means over seeds). All cells see the same number of documents, "
         "so the fewer queries a cut keeps, the more often each group is repeated: at most, for the cut "
         f"{least['cut']} of {least['sampler']}, {1 / least['share']:.3g} times as often as with all queries. "
-        f"Brackets: {100 * bootstrap['confidence']:g}% bootstrap interval over test queries; for the difference from "
-        f"all queries a paired {100 * rule.confidence:g}% t interval, one comparison's. Of {len(compared)} "
-        f"differences: {told}. Equivalent: shown to be within ±{margin} (two one-sided tests, alpha {rule.alpha:g}); "
-        f"different: a difference is shown (alpha {rule.difference_alpha:g}) and equivalence is not; undecided: "
-        f"neither is. Both are Holm-corrected over a cell's cuts. {seeds}; the tests are over queries. "
+        f"Brackets: {100 * spec['bootstrap']['confidence']:g}% bootstrap interval over test queries; for the "
+        f"difference from all queries a paired {100 * rule.confidence:g}% t interval, one comparison's. Of "
+        f"{len(compared)} differences: {told}. Equivalent: shown to be within ±{margin} (two one-sided tests, alpha "
+        f"{rule.alpha:g}); different: a difference is shown (alpha {rule.difference_alpha:g}) and equivalence is "
+        f"not; undecided: neither is. Both are Holm-corrected over a cell's cuts. {seeds}; the tests are over queries. "
         "Not shown: an effect of entropy alone. A cut also changes which queries and how many different ones are "
         "trained on, and no random part of the same size stands beside it; H depends on the scale of the teacher's "
         "scores and on the sampler, so the same cut of two samplers is at different entropies.\n"

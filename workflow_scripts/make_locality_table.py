@@ -198,11 +198,17 @@ def _format(name: str, value: float, spread: float) -> str:
 
 def _caption(spec: Mapping, documents: Documents, values: Values) -> str:
     judges = "hidden truth (every relevant pair is known) and " if "false_truth" in values else ""
+    seeds = (
+        " The spread over seeds, in the CSV, is that of the drawing: where the models that a sampler draws by (the "
+        "teacher, a dense miner) were trained once, it leaves their training out."
+        if len({seed for _, _, seed in spec["rows"]}) > 1
+        else ""
+    )
     return (
         f"Means over training queries ({len(documents.queries):,} for the diameter, {len(values['entropy']):,} for "
-        "the rest), then seeds; ± is the standard deviation over queries. "
-        f"Diameter: {spec['quantile']} quantile of the distances between the documents of a group, by the CLS vectors "
-        f"of {spec['embedding']}, each of length 1. "
+        "the rest), then seeds; ± is the standard deviation over queries."
+        f"{seeds} Diameter: {spec['quantile']} quantile of the distances between the documents of a group, by the "
+        f"CLS vectors of {spec['embedding']}, each of length 1. "
         "Concentration: how many times more often than at random the sampler draws its likeliest document. "
         "Kappa: supremum of dmu/dnu, mu uniform over the corpus less the positives, nu the sampler's drawing; it is "
         "infinite for a query wherever nu leaves mass of mu out, so it stands here on nu's support, beside the "

@@ -26,17 +26,18 @@ def make_retrieval_table(
     """Write the table three times; its rows are :func:`~workflow_scripts.analysis.retrieval.compare_stages`'s.
 
     ``spec``: the lists of the grid (students, which are bi-encoders; losses, samplers, teachers, seeds), ``domains``,
-    ``measures`` and ``bootstrap`` (samples, seed, confidence). ``reranked`` and ``retrieved`` are tables of metrics
-    with the same keys; a cell that one lacks is an error. The Markdown and the LaTeX hold the first measure and, where
-    it is listed, R@100.
+    ``measures``, ``bootstrap`` (samples, seed, confidence), ``reranked_depth`` and ``retrieved_depth`` (documents a
+    query). ``reranked`` and ``retrieved`` are tables of metrics with the same keys; a cell that one lacks is an error.
+    The Markdown and the LaTeX hold the first measure that a domain has and, where it is listed, R@100.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measures = [str(measure) for measure in parse_measures(spec["measures"])]
     both = (QueryValues(path, measures) for path in (reranked, retrieved))
     table = compare_stages(*both, grid, domains, measures, spec["bootstrap"])
-    shown = [measure for measure in measures if measure in (measures[0], RECALL)]
+    found = [measure for measure in measures if measure in set(table["measure"])]
+    shown = [measure for measure in found if measure in (found[0], RECALL)]
     text = _text_table(table[table["measure"].isin(shown)], grid, shown)
-    write_tables(table, text, _caption(table, grid, shown, spec["bootstrap"]), csv=csv, md=md, tex=tex)
+    write_tables(table, text, _caption(table, grid, shown, spec), csv=csv, md=md, tex=tex)
     return table
 
 
@@ -67,12 +68,19 @@ def _cells(by_measure: pd.DataFrame, measure: str) -> list[Cell]:
     ]
 
 
-def _caption(table: pd.DataFrame, grid: Grid, shown: Sequence[str], bootstrap: Mapping) -> str:
+def _caption(table: pd.DataFrame, grid: Grid, shown: Sequence[str], spec: Mapping) -> str:
     first = table[table["measure"] == shown[0]]
     better, worse = int((first["ci_low"] > 0).sum()), int((first["ci_high"] < 0).sum())
+    reranked, retrieved = spec["reranked_depth"], spec["retrieved_depth"]
     recall = (
-        f" {RECALL} of the re-ranked is BM25's own wherever it re-ranks 100 candidates: no order of them finds more."
-        if RECALL in shown
+        f" {RECALL} of the re-ranked is BM25's own: no order of its {reranked} candidates finds more."
+        if RECALL in shown and reranked <= 100
+        else ""
+    )
+    depths = (
+        f" The re-ranked lists end at rank {reranked}, the retrieved at {retrieved}: a measure of whole lists (as AP), "
+        f"or one with a later cut-off than {min(reranked, retrieved)}, compares two depths as well as two rankings."
+        if reranked != retrieved
         else ""
     )
     spread = " ± their standard deviation over seeds" if len(grid.seeds) > 1 else ""
@@ -80,11 +88,13 @@ def _caption(table: pd.DataFrame, grid: Grid, shown: Sequence[str], bootstrap: M
     return (
         "Re-ranked: the bi-encoder orders BM25's candidates. Retrieved: the same model searches the whole collection, "
         f"without BM25. Means over a domain's collections, {seeds}{spread}. Difference: retrieved less re-ranked, with "
-        f"a {bootstrap['confidence']:.0%} bootstrap interval over queries, one comparison's, not corrected for their "
-        f"number. In {shown[0]}, of {len(first)} comparisons {better} have an interval above 0, {worse} below.{recall} "
-        "Not shown: how the difference varies with the training run (the interval is about these models), nor what "
-        "unjudged documents are worth: they count as not relevant, and a search of the whole collection finds more of "
-        "them than the candidates of a lexical system, which judgements were often made from.\n"
+        f"a {spec['bootstrap']['confidence']:.0%} bootstrap interval over queries, one comparison's, not corrected "
+        f"for their number. In {shown[0]}, of {len(first)} comparisons {better} have an interval above 0, {worse} "
+        f"below.{recall}{depths} "
+        "Not shown: how the difference varies with the training run (the interval is about these models). Documents "
+        "without a judgement count as not relevant; where judgements are not complete, a search of the whole "
+        "collection finds more such documents than there are among the candidates of a lexical system, which "
+        "judgements were often made from.\n"
     )
 
 

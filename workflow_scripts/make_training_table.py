@@ -39,7 +39,11 @@ class Training:
         for sampler in spec["samplers"]:
             if sampler not in spec["trained_on"]:
                 raise InputError(f"trained_on lacks the sampler {sampler}: name its collection and function")
-            key = tuple(spec["trained_on"][sampler][name] for name in ("collection", "function"))
+            of = spec["trained_on"][sampler]
+            # As in the config, no collection of its own is the experiment's.
+            key = (of["collection"] or spec.get("training"), of["function"])
+            if key[0] is None:
+                raise InputError(f"{sampler} has no collection: give the training collection's id as training")
             if key in self.samplers:
                 raise InputError(f"{self.samplers[key]} and {sampler} are both {key[1]} on {key[0]}: list one of them")
             self.of[sampler], self.samplers[key] = key, sampler
@@ -73,8 +77,10 @@ def make_training_table(
     - ``difference``: paired, trained on ``training`` less on ``training_b``, with its interval (not corrected).
 
     ``spec``: the axes of the study (students, losses, samplers, teachers, seeds), ``trained_on`` (sampler to
-    {collection, function}), ``domains``, ``measures``, ``bootstrap``, ``rule`` (the fields of
-    :class:`~workflow_scripts.analysis.equivalence.Rule`) and, where ``collections`` are given, their ids under
+    {collection, function}, a null collection being the one called ``training``), ``domains``, ``measures``,
+    ``bootstrap``, ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`), ``shared`` (training
+    collection to the test collections over its corpus), ``teacher_collections`` (teacher to the collection that it was
+    trained on, without those of which that is not known) and, where ``collections`` are given, their ids under
     ``collections`` in that order. The Markdown and the LaTeX hold the first measure.
     """
     grid, rule, domains, training = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"]), Training(spec)
@@ -89,7 +95,8 @@ def make_training_table(
     }
     table = stack_scopes(frames, COLUMNS, [*COLUMNS[:10], "outcome"])
     shown = table[table["measure"].isin(["", measures[0]])]
-    text, caption = _text_table(shown, grid, domains, training), _caption(shown, grid, rule, measures[0], training)
+    text = _text_table(shown, grid, domains, training)
+    caption = f"{_caption(shown, grid, rule, measures[0], training)} {_confounds(spec, grid, domains, training)}\n"
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
     write_tables(table, text, caption, csv=csv, md=md, tex=tex, float_format="%.6g")
     return table
@@ -233,8 +240,34 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, measure: str, training:
         f"different has alpha {rule.difference_alpha:g}, both Holm-corrected over the samplers of a loss, student and "
         f"domain; the tests are over queries.{alone} BM25 and the teacher do not depend on the students' training "
         "collection. Collections differ in more than how densely they are judged (topics, wording, number of "
-        "queries), so a difference is not shown to come from the judgements.\n"
+        "queries), so a difference is not shown to come from the judgements."
     )
+
+
+def _confounds(spec: Mapping, grid: Grid, domains: Sequence[Domain], training: Training) -> str:
+    """What else differs between the training collections: whose domain a test, a teacher is in; options."""
+    tested = {name for domain in domains for name in domain.collections}
+    own = {name: [test for test in spec["shared"].get(name, ()) if test in tested] for name in training.collections}
+    shared = "; ".join(f"{', '.join(tests)} (of {name})" for name, tests in own.items() if tests)
+    told = [
+        "A test collection over a training collection's corpus is in-domain for the students trained on that one, "
+        f"whatever its domain is called: {shared}."
+    ] * bool(shared)
+    for teacher in grid.teachers:
+        known = spec["teacher_collections"].get(teacher)
+        others = [name for name in training.collections if name != known]
+        if known is None:
+            told.append(
+                f"What the teacher {teacher} was trained on is not recorded: some of its labels may be out of its "
+                "domain."
+            )
+        elif others:
+            told.append(
+                f"The teacher {teacher} was trained on {known}, so its labels of {', '.join(others)} are out of its "
+                "domain."
+            )
+    told.append("Samplers are matched by function alone: their options are not compared and may differ.")
+    return " ".join(told)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from workflow_scripts import make_advice_table
 from workflow_scripts.analysis import effectiveness
-from workflow_scripts.analysis.advice import USE, advise, choose, compare
+from workflow_scripts.analysis.advice import USE, advise, choose, compare, pairwise
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.storage.artifacts import InputError
 from workflow_scripts.storage.tables import write_table
@@ -60,9 +60,32 @@ def test_the_dearer_is_advised_without_reason_at_most_as_often_as_alpha() -> Non
         comparisons = compare({"a": values}, ONE, margin=0.02, rule=rule)
         advised += advise(np.arange(1.0, 9.0), values.mean(axis=1), comparisons, None).kind == USE
         uncovered += ((comparisons.low[1:] > 0) | (comparisons.high[1:] < 0)).any()
-        naive += choose({"a": values[[0, int(values.mean(axis=1).argmax())]]}, ONE, rule)[:2] == (USE, 1)
+        naive += choose({"a": values[[0, int(values.mean(axis=1).argmax())]]}, ONE, margin=0, rule=rule)[:2] == (USE, 1)
     assert advised / 2000 <= 0.05 and uncovered / 2000 <= 0.05
     assert naive / 2000 > 0.08, "testing the winner by itself would err more often"
+
+
+def exact(gains: list[float]) -> dict[str, np.ndarray]:
+    """Values of 100 queries whose means are the gains, with little noise."""
+    draws = np.random.default_rng(1).normal(0, 0.01, (len(gains), 100))
+    return {"a": np.array(gains)[:, None] + draws - draws.mean(axis=1, keepdims=True)}
+
+
+def test_a_difference_within_the_margin_makes_none_worse_and_no_choice() -> None:
+    # 0.51 is shown to be above 0.5 and within 0.02 of it; 0.4 is worse than both.
+    values, rule = exact([0.5, 0.51, 0.4]), Rule(**RULE)
+    outcomes, worse = pairwise(values, ONE, margin=0.02, rule=rule)
+    assert outcomes.tolist() == [
+        ["equivalent", "equivalent", "different"],
+        ["equivalent", "equivalent", "different"],
+        ["different", "different", "equivalent"],
+    ]
+    assert np.argwhere(worse).tolist() == [[2, 0], [2, 1]]
+    assert choose(values, ONE, margin=0.02, rule=rule) == ("undecided", 1, 0, "equivalent")
+    assert choose(values, ONE, margin=0.001, rule=rule) == ("use", 1, 0, "different")
+    # The rows of the cheapest follow its own outcomes, also where the larger family shows less.
+    comparisons = compare(values, ONE, margin=0.02, rule=rule)
+    assert comparisons.outcome == ["equivalent", "equivalent", "different"] and not comparisons.worse[0].any()
 
 
 def write_inputs(tmp_path: Path) -> list[str]:
@@ -126,6 +149,13 @@ def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     markdown = (tmp_path / "advice.md").read_text()
     assert "**use ranknet.x, better than lce.x**" in markdown and "use temperature 4" in markdown
     assert "Of 6 rows:" in markdown and "all 3 comparisons" in markdown
+    assert "by the comparisons above, the others with Holm's correction over all 6 pairs" in markdown
+    # A margin that no temperature is outside of: nothing to advise.
+    spec = json.loads(given[1])
+    spec["rule"] = RULE | {"margin": 0.2}
+    make_advice_table.main(["--spec", json.dumps(spec), *given[2:], f"--factorial={tmp_path}/cells.csv"])
+    wide = pd.read_csv(tmp_path / "advice.csv").set_index("question").loc["temperature"]
+    assert (wide["advice"], wide["outcome"]) == ("undecided", "equivalent")
 
 
 @pytest.mark.parametrize(

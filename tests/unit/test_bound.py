@@ -161,18 +161,19 @@ def experiment(tmp_path: Path) -> dict:
         np.save(writer.path("ids.npy"), np.array([f"d{number}" for number in range(5)], dtype="S"))
         np.save(writer.path("queries.npy"), np.array(["q1", "q2"], dtype="S"))
     models = []
-    for name, architecture, groups in (("be", "bi-encoder", 2), ("ce", "cross-encoder", 9)):
+    # be's training ends within its first epoch, after two groups of three documents.
+    for name, architecture, documents in (("be", "bi-encoder", 6), ("ce", "cross-encoder", 60)):
         models.append(tmp_path / name / "manifest.json")
-        with ArtifactWriter(models[-1], spec={"architecture": architecture}) as writer:
+        with ArtifactWriter(models[-1], spec={"architecture": architecture, "group_size": 3}) as writer:
             weights = {
                 "encoder.weight": np.zeros((1, 2), np.float32),
                 "bert.pooler.dense.bias": np.zeros(5, np.float32),
             }
             save_file(weights, writer.path("model.safetensors"))
-            writer.counts["groups"] = groups
+            writer.counts |= {"groups": 9, "documents": documents}
     outputs = {ending: tmp_path / f"bound.{ending}" for ending in ("csv", "md", "tex")}
     spec = {"rows": [["near", "base", 0], ["far", "base", 0]], "delta": 0.05, "quantile": 0.5, "students": ["be", "ce"]}
-    spec["domain"] = "in"
+    spec |= {"domain": "in", "losses": ["lce", "kl"]}
     inputs = {"groups": [near[0], far[0]], "labels": [near[1], far[1]], "embeddings": embeddings, "models": models}
     return {"spec": spec, "locality": write_locality(tmp_path / "locality.csv"), **inputs, **outputs}
 
@@ -180,8 +181,9 @@ def experiment(tmp_path: Path) -> dict:
 def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
     risk = tmp_path / "risk.csv"
     risk.write_text(
-        "sampler,teacher,student,domain,risk\nnear,base,be,in,0.1\nnear,base,be,in,0.3\n"
-        "near,base,be,out,0.9\nnear,base,ce,in,0.15\nfar,base,be,in,0.25\n"
+        "sampler,teacher,student,loss,domain,risk\nnear,base,be,lce,in,0.1\nnear,base,be,kl,in,0.3\n"
+        "near,base,be,kl-flat,in,0.4\nnear,base,be,kl,out,0.9\nfar,base,be,kl,in,0.25\nfar,base,be,kl-flat,in,0.25\n"
+        "near,base,ce,kl-flat,in,\n"
     )
     table = make_bound_table(**experiment, risk=risk)
     found = table[table["student"] == ""].set_index(["sampler", "quantity"])["value"]
@@ -205,14 +207,15 @@ def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
             term = math.sqrt((capacity * (math.log(2 * n / capacity) + 1) + math.log(80)) / n)
             assert of_student[unit, "estimation"] == pytest.approx(term)
     assert students["near", "be", "", "measured_risk"] == pytest.approx(0.2)
-    # No cross-encoder was trained on far.
-    assert ("far", "ce", "", "measured_risk") not in students.index
+    # No cross-encoder was trained, and no bi-encoder with lce on far: another mean would stand beside near's.
+    assert (table["quantity"] == "measured_risk").sum() == 1
     verdicts = table[table["quantity"] == "verdict"].set_index("sampler")["note"]
     assert verdicts.to_dict() == {"near": "vacuous: estimation", "far": "vacuous: kappa, estimation"}
     saved = pd.read_csv(experiment["csv"])
     assert saved["value"].tolist() == pytest.approx(table["value"].tolist(), nan_ok=True)
     text = experiment["md"].read_text()
-    assert "Verdicts: 2 vacuous" in text and "Measured excess risk" in text and "17% of pairs at most" in text
+    assert "Verdicts: 2 vacuous" in text and "17% of pairs at most" in text and "mu as uniform over the corpus" in text
+    assert "It is not what the bound bounds" in text and "Mean over the losses lce, kl; empty" in text
     assert text.count("| far ") == 1 and text.count("| be ") == 2  # n is the same for both samplers
     assert experiment["tex"].read_text().count(r"\begin{tabular}") == 2
 
@@ -243,8 +246,11 @@ def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:
     spec = experiment["spec"] | {"rows": [["near", "base", 0], ["other", "base", 0]]}
     refused("lacks diameter of sampler other, teacher base", spec=spec)
     risk = tmp_path / "risk.csv"
-    risk.write_text("sampler,teacher,student,domain,risk\nnear,base,be,in,0.1\nnear,base,ce,in,\n")
-    refused("lacks the risk of sampler near, teacher base, student ce", risk=risk)
+    risk.write_text("sampler,teacher,student,loss,domain,risk\nnear,base,ce,lce,in,0.1\nnear,base,ce,kl,in,\n")
+    refused("lacks the risk of sampler near, teacher base, student ce, loss kl", risk=risk)
+    with ArtifactWriter(tmp_path / "untold" / "manifest.json", spec={"architecture": "bi-encoder"}) as writer:
+        writer.counts |= {"groups": 9, "documents": 6}
+    refused("does not say on how many groups", models=[experiment["models"][0], writer.manifest_path])
     risk.write_text("sampler,teacher,domain,risk\n")
     refused("no column student", risk=risk)
     with ArtifactWriter(tmp_path / "short" / "manifest.json", spec={}) as writer:

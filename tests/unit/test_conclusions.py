@@ -145,6 +145,8 @@ def training_spec(collections: list[str]) -> dict:
         "teachers": ["t"],
         "trained_on": trained,
         "collections": collections,
+        "shared": {"one": ["b"], "two": ["a"]},
+        "teacher_collections": {"t": "one"},
     }
 
 
@@ -168,5 +170,23 @@ def test_the_training_table_finds_what_was_put_in(tmp_path: Path) -> None:
     (lone,) = [line for line in lines if "| own " in line]
     assert [bool(cell.strip()) for cell in lone.strip("|").split("|")] == [True, True, True, False, False]
     assert "1 different (≠), 1 equivalent (≈), 0 undecided (?) of 2" in lines[0] and "difference: own." in lines[0]
+    # b is of no domain, so nothing is to be said of it.
+    assert "whatever its domain is called: a (of two)." in lines[0] and "options are not compared" in lines[0]
+    assert "The teacher t was trained on one, so its labels of two are out of its domain" in lines[0]
     with pytest.raises(InputError, match="list the same"):
         make_training_table.main(arguments(tmp_path, path, training_spec(["one"])))
+
+
+def test_a_sampler_without_a_collection_is_of_the_training_collection(tmp_path: Path) -> None:
+    path = write_metrics(tmp_path / "metrics.parquet", {(name, "t"): 0.0 for name in ("x", "x2", "y", "y2", "lone")})
+    spec = training_spec(["one", "two"])
+    for name in ("x", "y", "lone"):
+        spec["trained_on"][name]["collection"] = None
+    with pytest.raises(InputError, match="x has no collection"):
+        make_training_table.main(arguments(tmp_path, path, spec))
+    spec |= {"training": "one", "teacher_collections": {}, "shared": {}}
+    make_training_table.main(arguments(tmp_path, path, spec))
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert set(table.loc[table["sampler"] == "x", "training"]) == {"one"}
+    caption = (tmp_path / "table.md").read_text()
+    assert "What the teacher t was trained on is not recorded" in caption and "in-domain for" not in caption

@@ -13,7 +13,7 @@ from workflow_scripts.analysis.configuration import tell_settings
 from workflow_scripts.analysis.costs import Power, pareto_front, total_cost
 from workflow_scripts.analysis.lineage import Lineage, stage
 from workflow_scripts.make_configuration_table import make_configuration_table
-from workflow_scripts.make_cost_table import make_cost_table
+from workflow_scripts.make_cost_table import main, make_cost_table
 from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
 
 POWER = {"watts_per_core": 36.0, "watts_per_gpu": 360.0}  # 0.01 Wh a core-second, 0.1 a GPU second
@@ -103,6 +103,27 @@ def test_cost_table_by_hand(results: Results) -> None:
     assert stages.loc["rankings", "peak_rss_mb"] == 50
     assert "estimate, not a measurement" in (results.folder / "table.md").read_text()
     assert len(pd.read_csv(results.folder / "table.csv")) == len(table)
+
+
+def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Results) -> None:
+    metrics = results.experiment()
+    before = make_cost_table(spec=POWER, metrics=metrics, **outputs(results.folder))
+    vectors = results.make(
+        "embeddings", "vectors.npy", {"groups": results.folder / "groups/bm25/manifest.json"}, cpu_s=64
+    )
+    model = results.folder / "students/bm25/manifest.json"
+    run = results.make("runs/retrieved", "demo.run.gz", {"model": model}, cpu_s=128)
+    keys = {"student": "be", "loss": "kl", "sampler": "bm25", "teacher": "t", "seed": 0}
+    found = results.make("metrics/retrieved", "metrics.parquet", {"runs": run}, {"keys": keys})
+    given = ["--spec", json.dumps(POWER), "--metrics", *metrics, "--also", found, vectors]
+    given += [text for ending, path in outputs(results.folder).items() for text in (f"--{ending}", path)]
+    main([str(text) for text in given])
+    after = pd.read_csv(results.folder / "table.csv", keep_default_na=False)
+    stages = [table[table["scope"] == "stage"].set_index("stage")["cpu_s"] for table in (after, before)]
+    gained = stages[0].sub(stages[1], fill_value=0)
+    assert gained[gained != 0].to_dict() == {"embeddings": 64, "runs": 128, "metrics": 1}
+    others = [table[table["scope"] != "stage"].reset_index(drop=True) for table in (after, before)]
+    pd.testing.assert_frame_equal(*others, check_dtype=False)
 
 
 def test_measured_gpu_energy_takes_the_place_of_the_estimate(results: Results) -> None:

@@ -188,7 +188,7 @@ def metrics(tmp_path: Path, samplers: dict[str, float]) -> Path:
 def study(tmp_path: Path) -> tuple[dict, dict[str, list[Path]]]:
     """The spec and the artifacts of one sampler, two seeds, two cuts."""
     spec = {"students": ["be", "ce"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0, 1]}
-    spec |= {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE}
+    spec |= {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE, "fence": 0.5}
     spec |= {
         "bootstrap": {"samples": 500, "seed": 0, "confidence": 0.95},
         "cuts": {QUARTER: {"x": "x4"}, HALF: {"x": "x2"}},
@@ -254,6 +254,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
 
     markdown = (tmp_path / "cuts.md").read_text()
     assert "Of 8 differences: 2 different" in markdown and "upper-quartile of x, 4 times as often" in markdown
+    assert "further than 0.5 interquartile ranges outside the quartiles" in markdown
     assert "Not shown: an effect of entropy alone" in markdown and "2 seeds a cell" in markdown
     assert "| kl     | upper-quartile | " in markdown and "near ce less all queries" in markdown
 

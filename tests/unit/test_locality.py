@@ -161,6 +161,14 @@ def test_table_by_hand(experiment: dict) -> None:
     assert saved["value"].tolist() == pytest.approx(table["value"].tolist(), abs=1e-6)
     text = experiment["md"].read_text()
     assert "hidden truth" in text and "| pool" in text and "75.0%" in text
+    assert "trained once" not in text, "one seed has no spread over seeds"
+
+
+def test_what_the_spread_over_seeds_leaves_out_is_said(experiment: dict) -> None:
+    spec = experiment["spec"] | {"rows": [["random", "base", 0], ["random", "base", 1]]}
+    table = make_locality_table(**{**experiment, "spec": spec})
+    assert (table["n_seeds"] == 2).all()
+    assert "trained once, it leaves their training out" in experiment["md"].read_text()
 
 
 def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(experiment: dict) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from workflow_scripts.analysis.overlap import closest, normalise
-from workflow_scripts.make_contamination_table import PROVENANCE, make_contamination_table
+from workflow_scripts.make_contamination_table import PROVENANCE, main, make_contamination_table
 from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
 from workflow_scripts.storage.tables import write_table
 
@@ -62,27 +62,66 @@ def test_four_words_of_five_are_near_at_the_threshold() -> None:
         closest({}, {}, 0)
 
 
-def test_table(tmp_path: Path) -> None:
-    def collection(name: str, texts: list[str]) -> Path:
-        manifest = tmp_path / name / "manifest.json"
-        with ArtifactWriter(manifest, spec={}) as writer:
-            ids = [f"{name}{number}" for number in range(len(texts))]
-            write_table(writer.path("queries.parquet"), {"query_id": ids, "text": texts}, QUERIES)
-        return manifest
+def collection(manifest: Path, texts: list[str]) -> Path:
+    with ArtifactWriter(manifest, spec={}) as writer:
+        ids = [f"{manifest.parent.name}{number}" for number in range(len(texts))]
+        write_table(writer.path("queries.parquet"), {"query_id": ids, "text": texts}, QUERIES)
+    return manifest
 
-    training = collection("train", ["what is a b c", "alpha beta"])
-    tests = [collection("one", ["What is a B, C?", "c b a is what", "beta", "gamma"]), collection("two", ["delta"])]
-    outputs = {ending: tmp_path / f"contamination.{ending}" for ending in ("csv", "md", "tex")}
-    pairs = tmp_path / "pairs.csv"
-    table = make_contamination_table(
-        spec={"threshold": 0.8}, training=training, collections=["one", "two"], tests=tests, pairs=pairs, **outputs
-    )
-    assert table.to_numpy().tolist() == [["one", 4, 1, 1, 0.25, 0.25], ["two", 1, 0, 0, 0.0, 0.0]]
-    assert PROVENANCE in outputs["md"].read_text()
-    assert pd.read_csv(pairs)[["query_id", "train_query_id", "exact"]].to_numpy().tolist() == [
-        ["one0", "train0", True],
-        ["one1", "train0", False],
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict:
+    """One training collection, two test collections."""
+    tests = {"one": ["What is a B, C?", "c b a is what", "beta", "gamma"], "two": ["delta"]}
+    return {
+        "spec": {"threshold": 0.8},
+        "training": [collection(tmp_path / "train/manifest.json", ["what is a b c", "alpha beta"])],
+        "training_names": ["train"],
+        "collections": list(tests),
+        "tests": [collection(tmp_path / name / "manifest.json", texts) for name, texts in tests.items()],
+        **{ending: tmp_path / f"contamination.{ending}" for ending in ("csv", "md", "tex")},
+        "pairs": tmp_path / "pairs.csv",
+    }
+
+
+def test_table(given: dict) -> None:
+    table = make_contamination_table(**given)
+    assert table.to_numpy().tolist() == [
+        ["train", "one", 4, 1, 1, 0.25, 0.25],
+        ["train", "two", 1, 0, 0, 0.0, 0.0],
     ]
+    text = given["md"].read_text()
+    assert PROVENANCE in text and text.startswith("Test queries that are among the 2 training queries. Same")
+    assert (
+        "| collection" in text and "| training" not in text and r"\begin{tabular}{lrrrrr}" in given["tex"].read_text()
+    )
+    assert pd.read_csv(given["pairs"])[["training", "query_id", "train_query_id", "exact"]].to_numpy().tolist() == [
+        ["train", "one0", "train0", True],
+        ["train", "one1", "train0", False],
+    ]
+
+
+def test_each_training_collection_has_rows_of_its_own(given: dict, tmp_path: Path) -> None:
+    given["training"].append(collection(tmp_path / "more/manifest.json", ["Gamma!", "delta", "beta"]))
+    given["training_names"].append("more")
+    arguments = ["--spec", '{"threshold": 0.8}']
+    for name in ("training", "training_names", "collections", "tests"):
+        arguments += [f"--{name.replace('_', '-')}", *map(str, given[name])]
+    main([*arguments, *(f"--{name}={given[name]}" for name in ("csv", "md", "tex", "pairs"))])
+    table = pd.read_csv(given["csv"])
+    assert table[["training", "collection", "n_queries", "exact", "near"]].to_numpy().tolist() == [
+        ["train", "one", 4, 1, 1],
+        ["train", "two", 1, 0, 0],
+        ["more", "one", 4, 2, 0],
+        ["more", "two", 1, 1, 0],
+    ]
+    found = pd.read_csv(given["pairs"]).groupby("training", sort=False)["train_query_id"].agg(list)
+    assert found.to_dict() == {"train": ["train0", "train0"], "more": ["more2", "more0", "more1"]}
+    text = given["md"].read_text()
+    assert "each training collection by itself (2 of train, 3 of more)" in text and "| more       | two " in text
+    for names in (["train"], ["train", "train"]):
+        with pytest.raises(InputError, match="as many --training as --training-names"):
+            make_contamination_table(**{**given, "training_names": names})
 
 
 def test_provenance_of_a_query_s_pairs_is_one_line(tmp_path: Path) -> None:

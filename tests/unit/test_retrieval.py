@@ -182,12 +182,13 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     gains = zero | {("x", "a"): 0.3, ("x", "b"): -0.1}
     write_metrics(tmp_path / "retrieved.parquet", gains, lambda queries: list(queries)[::-1])
     domains = [{"name": "near", "collections": ["a"]}, {"name": "both", "collections": ["a", "b"]}]
-    spec = GRID | {"domains": domains, "measures": MEASURES}
+    spec = GRID | {"domains": domains, "measures": ["AP", *MEASURES], "reranked_depth": 100, "retrieved_depth": 100}
     spec["bootstrap"] = {"samples": 100, "seed": 0, "confidence": 0.95}
     paths = [f"--{name}={tmp_path}/{name}.parquet" for name in ("reranked", "retrieved")]
     paths += [f"--{ending}={tmp_path}/table.{ending}" for ending in ("csv", "md", "tex")]
     make_retrieval_table.main(["--spec", json.dumps(spec), *paths])
     table = pd.read_csv(tmp_path / "table.csv").set_index(["sampler", "domain", "measure"])
+    # AP was measured nowhere: the first measure that was stands in its place.
     assert len(table) == 8 and (table["n_seeds"] == 2).all()
     near, both = table.loc["x", "near", "nDCG@10"], table.loc["x", "both", "nDCG@10"]
     assert near[["reranked", "retrieved", "difference", "n_queries"]].tolist() == pytest.approx([0.105, 0.405, 0.3, 3])
@@ -197,7 +198,14 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     assert both[["ci_low", "ci_high"]].tolist() == pytest.approx([0.1, 0.1], abs=1e-6)
     text = (tmp_path / "table.md").read_text()
     assert "0.105 ± 0.007" in text and "+0.300 [+0.300, +0.300]" in text and "R@100 retrieved" in text
-    assert "of 4 comparisons 2 have an interval above 0, 0 below" in text
+    assert "In nDCG@10, of 4 comparisons 2 have an interval above 0, 0 below" in text
+    assert "of its 100 candidates finds more" in text and "two depths" not in text
+    make_retrieval_table.main(["--spec", json.dumps(spec | {"retrieved_depth": 1000}), *paths])
+    assert "end at rank 100, the retrieved at 1000" in (tmp_path / "table.md").read_text()
+    make_retrieval_table.main(["--spec", json.dumps(spec | {"reranked_depth": 150}), *paths])
+    assert "candidates finds more" not in (tmp_path / "table.md").read_text()
+    with pytest.raises(InputError, match="holds none of"):
+        make_retrieval_table.main(["--spec", json.dumps(spec | {"measures": ["AP"]}), *paths])
     with pytest.raises(InputError, match="lack nDCG@10 of student=be loss=mse"):
         make_retrieval_table.main(["--spec", json.dumps(spec | {"losses": ["mse"]}), *paths])
     rows = METRICS_SCHEMA.names

@@ -20,7 +20,8 @@ class Comparisons:
 
     ``difference``, ``low``, ``high``: of each less the first, the intervals jointly (Bonferroni over the K - 1);
     ``p`` Holm-corrected over the K - 1 and ``outcome`` its verdict (the first: 1, and equivalent to itself);
-    ``worse``  # (K, K): the candidate of the row is shown to be worse than the column's, Holm over all pairs.
+    ``worse``  # (K, K): the candidate of the row is shown to be worse than the column's: the first's row and column by
+    ``outcome``, the rest by :func:`pairwise`.
     """
 
     difference: np.ndarray
@@ -38,7 +39,8 @@ def compare(
 
     ``values``: collection to values  # (K, queries). Whichever candidate is later picked by its mean, its comparison is
     one of a family that was corrected as a whole, so the picking makes no more errors than alpha. Two families: each
-    candidate against the first (the ``outcome``, and the first's row and column of ``worse``), and all pairs.
+    candidate against the first (the ``outcome``, and the first's row and column of ``worse``, so that the two never
+    disagree), and all pairs (the rest of ``worse``). A difference counts where it is not equivalent.
     """
     number = next(iter(values.values())).shape[0]
     estimate = mean_difference({name: array - array[:1] for name, array in values.items()}, weights)
@@ -46,24 +48,37 @@ def compare(
     low, high = estimate.interval(joint)
     p, p_equivalence = np.ones(number), np.zeros(number)
     p[1:], p_equivalence[1:] = holm(estimate.difference_p()[1:]), holm(estimate.equivalence_p(margin)[1:])
-    decide = {"difference_alpha": rule.difference_alpha, "alpha": rule.alpha}
-    verdicts = [outcome(*pair, **decide) for pair in zip(p, p_equivalence, strict=True)]
-    worse = shown_worse(values, weights, rule)
+    verdicts = _verdicts(p, p_equivalence, rule)
+    _, worse = pairwise(values, weights, margin=margin, rule=rule)
     shown = np.array([verdict == DIFFERENT for verdict in verdicts])
     worse[0], worse[:, 0] = shown & (estimate.mean > 0), shown & (estimate.mean < 0)
     return Comparisons(estimate.mean, low, high, p, verdicts, worse)
 
 
-def shown_worse(values: Mapping[str, np.ndarray], weights: Mapping[str, float], rule: Rule) -> np.ndarray:
-    """Whether the candidate of the row is shown to be worse than the column's  # (K, K), Holm over all pairs."""
+def _verdicts(p_difference: np.ndarray, p_equivalence: np.ndarray, rule: Rule) -> list[str]:
+    decide = {"difference_alpha": rule.difference_alpha, "alpha": rule.alpha}
+    return [outcome(*pair, **decide) for pair in zip(p_difference, p_equivalence, strict=True)]
+
+
+def pairwise(
+    values: Mapping[str, np.ndarray], weights: Mapping[str, float], *, margin: float, rule: Rule
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outcome of every two candidates, and whether the row's is shown to be worse than the column's  # (K, K) each.
+
+    One family, Holm over all pairs; a candidate is equivalent to itself. Worse: different, which equivalent ones are
+    not, with the lower mean. ``values``: collection to values  # (K, queries).
+    """
     number = next(iter(values.values())).shape[0]
+    outcomes = np.full((number, number), EQUIVALENT, dtype=object)
     worse = np.zeros((number, number), dtype=bool)
     if number > 1:
         one, other = np.array(list(combinations(range(number), 2))).T
         estimate = mean_difference({name: array[one] - array[other] for name, array in values.items()}, weights)
-        shown = holm(estimate.difference_p()) <= rule.difference_alpha
+        found = _verdicts(holm(estimate.difference_p()), holm(estimate.equivalence_p(margin)), rule)
+        outcomes[one, other] = outcomes[other, one] = found
+        shown = np.array([verdict == DIFFERENT for verdict in found])
         worse[one, other], worse[other, one] = shown & (estimate.mean < 0), shown & (estimate.mean > 0)
-    return worse
+    return outcomes, worse
 
 
 @dataclass(frozen=True)
@@ -104,14 +119,16 @@ def advise(cost: np.ndarray, mean: np.ndarray, comparisons: Comparisons, budget:
     return Advice(kind, recommended, best, least, len(within))
 
 
-def choose(values: Mapping[str, np.ndarray], weights: Mapping[str, float], rule: Rule) -> tuple[str, int, int]:
-    """Choice among candidates of one price: (use or undecided, the best mean's place, the second best's).
+def choose(
+    values: Mapping[str, np.ndarray], weights: Mapping[str, float], *, margin: float, rule: Rule
+) -> tuple[str, int, int, str]:
+    """Choice among candidates of one price: (use or undecided, places of the best and second best mean, their outcome).
 
     ``values``: collection to values  # (K, queries). ``use`` only where the best is shown to be better than every other
-    (paired tests, Holm over all pairs).
+    and equivalent to none (:func:`pairwise`).
     """
     mean = sum(weights[name] * array.mean(axis=1) for name, array in values.items())
     best, second = np.argsort(-mean, kind="stable")[:2]
-    worse = shown_worse(values, weights, rule)
+    outcomes, worse = pairwise(values, weights, margin=margin, rule=rule)
     kind = USE if worse[:, best].sum() == len(mean) - 1 else UNDECIDED
-    return kind, int(best), int(second)
+    return kind, int(best), int(second), outcomes[best, second]

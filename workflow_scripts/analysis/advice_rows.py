@@ -12,7 +12,7 @@ import pandas as pd
 from workflow_scripts.analysis.advice import USE, Advice, Comparisons, advise, choose, compare
 from workflow_scripts.analysis.domains import ALL, Domain
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import DIFFERENT, UNDECIDED, mean_difference
+from workflow_scripts.analysis.paired import mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.artifacts import InputError
@@ -117,8 +117,8 @@ def temperature_rows(
     cells: pd.DataFrame, domains: Sequence[Domain], measure: str, values: QueryValues, rule: Rule
 ) -> Iterator[dict]:
     """Which of the teacher's temperatures: one row a student, teacher and domain of the factorial study."""
-    weights = {domain.name: domain.weights for domain in domains}
-    chosen = cells[(cells["measure"] == measure) & cells["domain"].isin(weights)]
+    named = {domain.name: domain for domain in domains}
+    chosen = cells[(cells["measure"] == measure) & cells["domain"].isin(named)]
     for (student, teacher, domain), block in chosen.groupby(["student", "teacher", "domain"], sort=False):
         losses = dict(block[["temperature", "loss"]].drop_duplicates().itertuples(index=False))
         samplers = list(dict.fromkeys(block["sampler"]))
@@ -128,20 +128,21 @@ def temperature_rows(
         seeds = values.seeds(cells[0][0])
         arrays = {
             name: np.stack([np.mean([values.of(cell, seeds, name, measure) for cell in row], axis=0) for row in cells])
-            for name in weights[domain]
+            for name in named[domain].collections
         }
+        margin = rule.margin_for(values, named[domain], measure)
         yield {
             **{"question": TEMPERATURE, "student": student, "teacher": teacher, "domain": domain, "measure": measure},
             **{"budget": ANY, "n_candidates": len(losses), "n_seeds": len(seeds)},
             "n_queries": sum(array.shape[1] for array in arrays.values()),
-            **_temperature(arrays, weights[domain], [f"{temperature:g}" for temperature in losses], rule),
+            **_temperature(arrays, named[domain].weights, [f"{temperature:g}" for temperature in losses], margin, rule),
         }
 
 
 def _temperature(
-    arrays: Mapping[str, np.ndarray], weights: Mapping[str, float], names: Sequence[str], rule: Rule
+    arrays: Mapping[str, np.ndarray], weights: Mapping[str, float], names: Sequence[str], margin: float, rule: Rule
 ) -> dict[str, object]:
-    kind, best, second = choose(arrays, weights, rule)
+    kind, best, second, outcome = choose(arrays, weights, margin=margin, rule=rule)
     means = sum(weights[name] * array.mean(axis=1) for name, array in arrays.items())
     estimate = mean_difference({name: array[[best]] - array[[second]] for name, array in arrays.items()}, weights)
     pairs = len(names) * (len(names) - 1) / 2
@@ -149,6 +150,5 @@ def _temperature(
     told = {"advice": kind, "best": names[best], "best_mean": means[best], "compared": names[best]}
     if kind == USE:
         told |= {"recommended": names[best], "recommended_mean": means[best]}
-    outcome = DIFFERENT if kind == USE else UNDECIDED
     evidence = {"difference": estimate.mean[0], "ci_low": low[0], "ci_high": high[0], "outcome": outcome}
     return told | {"against": names[second], **evidence}

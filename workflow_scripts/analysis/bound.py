@@ -17,6 +17,12 @@ VACUOUS, NOT_VACUOUS, CANNOT_SAY = "vacuous", "not vacuous", "cannot say"
 CONSTANT_RANKER = 0.5
 """What the excess risk of a ranker that scores all documents alike never exceeds (ties broken by a coin)."""
 
+QUANTITIES = ("diameter", "kappa", "outside", "bounded", "entropy")
+"""Of the locality table: what the bound takes from it."""
+
+Key = tuple[str, str]
+"""Sampler and teacher."""
+
 CHUNK_GROUPS = 500
 # Vectors and scores are float32 and come from batches of many shapes: equal texts agree to about this.
 _SAME_VECTOR, _SAME_SCORE = 1e-6, 1e-5
@@ -49,6 +55,53 @@ class EmbeddedDocuments:
                 missing = wanted.ravel()[(rows < 0).argmax()]
                 raise InputError(f"document {missing} is in a group but has no vector: embed the groups again")
             yield self._vectors[rows].reshape(*wanted.shape, -1), scores[chosen]
+
+
+def read_locality(path: str | Path, keys: Sequence[Key]) -> dict[Key, dict[str, float]]:
+    """The locality table's values by sampler and teacher; :class:`InputError` names a quantity that is not there."""
+    frame = _read_csv(path, ("sampler", "teacher", "quantity", "value"))
+    found = {(row.sampler, row.teacher, row.quantity): row.value for row in frame.itertuples()}
+    for sampler, teacher in keys:
+        for quantity in QUANTITIES:
+            if not np.isfinite(found.get((sampler, teacher, quantity), np.nan)):
+                raise InputError(
+                    f"{path} lacks {quantity} of sampler {sampler}, teacher {teacher}: make the locality table again"
+                )
+    return {key: {quantity: found[(*key, quantity)] for quantity in QUANTITIES} for key in keys}
+
+
+def read_risks(path: str | Path, domain: str, losses: Sequence[str]) -> dict[tuple[str, str, str], float]:
+    """Mean measured risk on a domain by sampler, teacher, student, over ``losses``; the risk table's CSV.
+
+    A mean over other losses is another thing: there is no entry where one of them was not trained, and those of
+    studies, which are not listed, count nowhere. Raises :class:`InputError` for a listed one without a risk.
+    """
+    names = ["sampler", "teacher", "student"]
+    frame = _read_csv(path, (*names, "loss", "domain", "risk"))
+    frame = frame[(frame["domain"] == domain) & frame["loss"].isin(losses)]
+    found = {key: dict(zip(part["loss"], part["risk"], strict=True)) for key, part in frame.groupby(names)}
+    means = {}
+    for key, risks in found.items():
+        if len(risks) < len(losses):
+            continue
+        missing = [loss for loss in losses if not np.isfinite(risks[loss])]
+        if missing:
+            raise InputError(
+                f"{path} lacks the risk of sampler {key[0]}, teacher {key[1]}, student {key[2]}, loss {missing[0]}: "
+                "make the risk table again"
+            )
+        means[key] = float(np.mean([risks[loss] for loss in losses]))
+    return means
+
+
+def _read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    # Ids are text whatever they look like, and one may be called "none".
+    texts = dict.fromkeys(columns[:-1], str)
+    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    absent = [name for name in columns if name not in frame]
+    if absent:
+        raise InputError(f"{path} has no column {absent[0]}: it needs {', '.join(columns)}")
+    return frame
 
 
 def lipschitz_ratios(vectors: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -44,8 +44,9 @@ def compare_stages(
 
     ``reranked`` and ``retrieved`` are the mean over seeds of the domain's values (the weighted mean of its collections'
     means), with their standard deviation over seeds, NaN for one. The interval resamples queries within collections:
-    a query's difference is averaged over seeds first. ``bootstrap``: samples, seed, confidence. Raises
-    :class:`InputError` for a ranker, measure or query that one of the two lacks.
+    a query's difference is averaged over seeds first. ``bootstrap``: samples, seed, confidence. A measure that not all
+    collections of a domain have is left out there. Raises :class:`InputError` for a ranker, measure or query that one
+    of the two lacks, and where no measure is left.
     """
     rows = []
     for domain in domains:
@@ -61,9 +62,10 @@ def compare_stages(
                 ends = (second[0] - first[0], low[place], high[place])
                 rows.append((*ranker, domain.name, measure, *first, *second, *ends, queries, len(grid.seeds)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    absent = [measure for measure in measures if measure not in set(table["measure"])]
-    if absent:
-        raise InputError(f"no domain has {absent[0]} on all its collections: add it to their measures, or drop it here")
+    if table.empty:
+        raise InputError(
+            f"no domain has one of {', '.join(measures)} on all its collections: add one to their measures"
+        )
     return table
 
 

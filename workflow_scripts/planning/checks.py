@@ -5,19 +5,21 @@ The checks run in order and assume those before them: after the references, ever
 
 from __future__ import annotations
 
-import graphlib
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.planning.functions import function_names, read_function
+from workflow_scripts.planning.seeds import seed_problems
 from workflow_scripts.planning.studies import study_problems
 from workflow_scripts.storage.artifacts import InputError
 
 AXES = ("students", "losses", "samplers", "teachers", "domains")
-REFERENCES = ("bm25", "teacher")
-"""Names under which the runs and metrics of the first stage and of the teachers are kept, beside the students'."""
+TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}
+"""Names under which other runs and metrics are kept, beside the students'."""
+LUCENE = ("bm25", "qld")
+"""Models of the systems that Lucene ranks by."""
 
 
 def collections_of(members: list) -> list[str]:
@@ -28,9 +30,9 @@ def collections_of(members: list) -> list[str]:
 
 def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration that its schema accepts, as lines without the word ``config``."""
-    for check in (_names, _dangling, _missing_files, _functions, _collections, _depths, _teachers, _budgets):
+    for check in (_names, _dangling, _missing_files, _functions, _collections, _first_stage, _depths, _teachers):
         yield from check(config)
-    for check in (_cycles, _term_vectors, _positions, _measures, study_problems):
+    for check in (_budgets, _term_vectors, _positions, _measures, _retrieval, seed_problems, study_problems):
         yield from check(config)
 
 
@@ -40,9 +42,9 @@ def _names(config: Mapping) -> Iterator[str]:
             yield f"{axis}: there are none; name at least one"
         elif axis != "domains" and not any(entry.get("in_grid", True) for entry in config[axis].values()):
             yield f"{axis}: none is in the main grid; take in_grid: false from at least one"
-    for name in REFERENCES:
+    for name, owner in TAKEN.items():
         if name in config["students"]:
-            yield f"students.{name}: this name is taken by a reference; choose another"
+            yield f"students.{name}: this name is taken by the runs of {owner}; choose another"
     sets: dict[str, list[str]] = {}
     for domain, members in config["domains"].items():
         for member in (member for member in members if isinstance(member, dict)):
@@ -110,10 +112,21 @@ def _collections(config: Mapping) -> Iterator[str]:
         for name, entry in config[kind].items():
             if (drawn := entry["collection"]) and collections[drawn]["role"] != "train":
                 yield f"{kind}.{name}.collection: {drawn} has role {collections[drawn]['role']}; it needs role train"
-    for name, entry in config["samplers"].items():
-        for pool in entry["pools"]:
-            if (entry["collection"] or training) != (config["pools"][pool]["collection"] or training):
-                yield f"samplers.{name}.pools: {pool} is of another collection; give both the same collection"
+    for kind, key in (("samplers", "pools"), ("pools", "known")):
+        for name, entry in config[kind].items():
+            for pool in entry[key]:
+                # The ids of two collections may coincide: a score would be another pair's.
+                if (entry["collection"] or training) != (config["pools"][pool]["collection"] or training):
+                    yield f"{kind}.{name}.{key}: {pool} is of another collection; give both the same collection"
+
+
+def _first_stage(config: Mapping) -> Iterator[str]:
+    name = config["first_stage"]["system"]
+    if (model := config["systems"][name]["model"]) not in LUCENE:
+        yield (
+            f"first_stage.system: {name} is of model {model}, and what evaluation re-ranks is for now Lucene's and "
+            f"called BM25; name a system of model {' or '.join(LUCENE)}"
+        )
 
 
 def _depths(config: Mapping) -> Iterator[str]:
@@ -150,14 +163,6 @@ def _budgets(config: Mapping) -> Iterator[str]:
         if documents % step:
             nearest = max(documents // step, 1) * step
             yield f"{where}.documents: {documents} is no multiple of a step's {step} documents; {nearest} is"
-
-
-def _cycles(config: Mapping) -> Iterator[str]:
-    try:
-        graphlib.TopologicalSorter({name: pool["known"] for name, pool in config["pools"].items()}).prepare()
-    except graphlib.CycleError as error:
-        cycle = error.args[1][::-1]
-        yield f"pools.{cycle[0]}.known: {' knows '.join(cycle)}, a circle; drop one of them"
 
 
 def _term_vectors(config: Mapping) -> Iterator[str]:
@@ -213,6 +218,22 @@ def _measures(config: Mapping) -> Iterator[str]:
                 yield f"{where}: {name!r} is printed as {str(measure)!r}; write it so"
             if where != "evaluation.measures" and name in evaluation["measures"]:
                 yield f"{where}: {name!r} is among evaluation.measures already; name it once"
+
+
+def _retrieval(config: Mapping) -> Iterator[str]:
+    """Collections to retrieve from: evaluated, and all of some domain, since the table has rows of whole domains."""
+    where, retrieval = "evaluation.retrieval.collections", config["evaluation"]["retrieval"]
+    if not retrieval or retrieval["collections"] is None:
+        return
+    domains = {name: collections_of(members) for name, members in config["domains"].items()}
+    tested, chosen = set(itertools.chain(*domains.values())), set(retrieval["collections"])
+    for name in retrieval["collections"]:
+        if name not in tested:
+            role = config["collections"][name]["role"]
+            yield f"{where}: {name}, of role {role}, is in no domain; name test collections of the domains"
+    if not any(chosen.issuperset(members) for members in domains.values()):
+        told = "; ".join(f"{name} has {', '.join(members)}" for name, members in domains.items())
+        yield f"{where}: they hold no domain as a whole; name all collections of one: {told}"
 
 
 def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:

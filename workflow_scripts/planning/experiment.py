@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import jsonschema
 import yaml
 
 from workflow_scripts.planning.checks import collections_of, problems
+from workflow_scripts.planning.circles import circle_problems
 from workflow_scripts.planning.code import ROOT
+from workflow_scripts.planning.seeds import seeding
 from workflow_scripts.storage.artifacts import InputError
 
 SCHEMA = ROOT / "config" / "schema.yaml"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C reader takes a tenth of the time
 SCALARS = {"integer", "number", "boolean", "null"}
 AXES = ("students", "losses", "samplers", "teachers", "seeds")
-SEEDED = ("sampling", "order", "initialisation")
-"""What a seed seeds: which negatives are drawn, the order of the data (and dropout), a model's new weights."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,8 @@ class Experiment:
         self.config = _typed(self.config, schema, schema)
         check_schema(self.config, schema)
         _fill_defaults(self.config, schema, schema)
-        for problem in problems(self.config):
-            raise InputError(f"config: {problem}")
-        self.seeding = dict(map(_seeding, self.config["seeds"]))
+        _refuse(problems(self.config))
+        self.seeding = dict(map(seeding, self.config["seeds"]))
         self.config["seeds"] = list(self.seeding)
         add_cuts(self.config)
         self.grid = {axis: self._in_grid(axis) for axis in AXES}
@@ -69,6 +68,7 @@ class Experiment:
         for axes in self.studies.values():
             self.rankers |= _rankers(axes)
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
+        _refuse(circle_problems(self.config, self.rankers))
 
     def _in_grid(self, axis: str) -> list:
         entries = self.config[axis]
@@ -135,10 +135,10 @@ def add_cuts(config: dict) -> None:
         config["samplers"][cut_sampler(sampler, cut)] = {**entry, "cut": {"of": sampler, "cut": cut}}
 
 
-def _seeding(seed: int | Mapping) -> tuple[int, dict[str, int]]:
-    """A seed of the config and what it seeds: each part its own, where the config says so."""
-    parts = seed if isinstance(seed, Mapping) else {"seed": seed}
-    return parts["seed"], {name: parts.get(name, parts["seed"]) for name in SEEDED}
+def _refuse(found: Iterable[str]) -> None:
+    """Raise :class:`InputError` for the first problem, if there is any: later checks assume those before them."""
+    for problem in found:
+        raise InputError(f"config: {problem}")
 
 
 def _rankers(axes: Mapping[str, list]) -> dict[str, Ranker]:
@@ -187,7 +187,10 @@ def _typed(value: object, schema: Mapping, root: Mapping) -> object:
     kinds = schema.get("type", "string")
     kinds = {kinds} if isinstance(kinds, str) else set(kinds)
     if isinstance(value, str) and "string" not in kinds and kinds & SCALARS:
-        return yaml.safe_load(value)
+        try:
+            return yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):  # a bracket, or a date with a 13th month: the schema names the key
+            return value
     return value
 
 

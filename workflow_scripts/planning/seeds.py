@@ -1,0 +1,31 @@
+"""What the seeds of a config seed: which negatives are drawn, the order of the data, a model's new weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+SEEDED = ("sampling", "order", "initialisation")
+"""The parts that a seed seeds; dropout goes with the order of the data."""
+
+
+def seeding(seed: int | Mapping) -> tuple[int, dict[str, int]]:
+    """A seed's name, and each of :data:`SEEDED` to its own number: the name where the config has no other."""
+    parts = seed if isinstance(seed, Mapping) else {"seed": seed}
+    return parts["seed"], {name: parts.get(name, parts["seed"]) for name in SEEDED}
+
+
+def seed_problems(config: Mapping) -> Iterator[str]:
+    """Seeds that name one cell twice or make one model twice, and those of studies that are none."""
+    named: dict[int, dict[str, int]] = {}
+    for seed, parts in map(seeding, config["seeds"]):
+        if seed in named:
+            yield f"seeds: {seed} is there twice; each names a cell of its own"
+        for other, others in named.items():
+            if parts == others:
+                same = ", ".join(SEEDED)
+                yield f"seeds: {other} and {seed} have one {same}, the same model twice; change or drop one"
+        named[seed] = parts
+    for name, study in config["studies"].items():
+        for seed in study["seeds"] or ():
+            if seed not in named:
+                yield f"studies.{name}.seeds: no {seed} among the seeds: there are {', '.join(map(str, named))}"
