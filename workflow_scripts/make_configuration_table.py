@@ -57,8 +57,8 @@ def _ranked(lineage: Lineage, metrics: Iterable[str | Path], part: str) -> list[
         keys = lineage.artifact(manifest).spec["keys"]
         if part == "runs" or keys["sampler"]:
             who = {axis: "" if keys[axis] is None else keys[axis] for axis in KEYS}
-            behind = stages(lineage.behind([manifest]))[part]
-            items += [(who, _settings(artifact, counted=part != "runs")) for artifact in behind]
+            path = lineage.run(manifest) if part == "runs" else lineage.model(manifest)
+            items.append((who, _settings(lineage.artifact(path), counted=part != "runs")))
     return items
 
 

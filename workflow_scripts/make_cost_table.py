@@ -67,7 +67,7 @@ def _student_rows(lineage: Lineage, metrics: Sequence[str | Path], power: Power)
         keys = lineage.artifact(manifest).spec["keys"]
         if not keys["sampler"]:
             continue  # BM25 and teachers are no students
-        student = _one_behind(lineage, manifest, "students")
+        student = lineage.model(manifest)
         yield {"scope": "student", "stage": "", **keys, **asdict(_cost(lineage, [student], power))}
         by_stage = {stage(lineage.artifact(path)): path for path in lineage.parents(student)}
         starts = {CONTRASTIVE: [by_stage["groups"]]}
@@ -79,15 +79,6 @@ def _student_rows(lineage: Lineage, metrics: Sequence[str | Path], power: Power)
                 told.add(key)
                 shared = {"student": "", "loss": "", **{name: keys[name] for name in ("sampler", "teacher", "seed")}}
                 yield {"scope": "sampler", "stage": name, **shared, **asdict(_cost(lineage, paths, power))}
-
-
-def _one_behind(lineage: Lineage, manifest: str | Path, wanted: str) -> str:
-    """The one artifact of a stage between a metrics manifest and its run: what was measured."""
-    runs = [path for path in lineage.parents(manifest) if stage(lineage.artifact(path)) == "runs"]
-    models = [path for path in runs for path in lineage.parents(path) if stage(lineage.artifact(path)) == wanted]
-    if len(models) != 1:
-        raise InputError(f"{manifest} measures the runs of {len(models)} {wanted}, not of one: measure them again")
-    return models[0]
 
 
 def _cost(lineage: Lineage, paths: Sequence[str], power: Power) -> Cost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from workflow_scripts.storage.artifacts import MANIFEST, Artifact
+from workflow_scripts.storage.artifacts import MANIFEST, Artifact, InputError
 
 # What an artifact is, by a file that only its kind holds; the first that fits.
 _KINDS = (
@@ -58,6 +58,21 @@ class Lineage:
         """Manifests of the artifacts that this one was made from; source files, which have none, are left out."""
         inputs = self.artifact(manifest).manifest["inputs"].values()
         return [entry["path"] for entry in _entries(inputs) if Path(entry["path"]).name == MANIFEST]
+
+    def run(self, metrics: str | Path) -> str:
+        """Manifest of the runs that a metrics manifest measures."""
+        return self._one(metrics, [metrics], "runs")
+
+    def model(self, metrics: str | Path) -> str:
+        """Manifest of the student that a metrics manifest measures; other students behind it are its miner."""
+        return self._one(metrics, [self.run(metrics)], "students")
+
+    def _one(self, metrics: str | Path, manifests: Iterable[str | Path], wanted: str) -> str:
+        found = [path for manifest in manifests for path in self.parents(manifest)]
+        found = [path for path in found if stage(self.artifact(path)) == wanted]
+        if len(found) != 1:
+            raise InputError(f"{metrics} measures {len(found)} {wanted}, not one: measure them again")
+        return found[0]
 
     def behind(self, manifests: Iterable[str | Path]) -> dict[str, Artifact]:
         """``manifests`` and, transitively, everything they were made from, each once, what is made first first."""
