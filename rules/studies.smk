@@ -89,7 +89,6 @@ rule make_factorial_table:
             rule=COMPARISON,
             domains=DOMAINS,
             measures=ALL_MEASURES,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
             **EXPERIMENT.studies["factorial"],
         ),
     shell:

@@ -92,17 +92,17 @@ def make_factorial_table(
 
     ``spec``: the lists of the study (students, losses, samplers, teachers, seeds), the dials' levels ``locality``
     (sampler to share of near negatives) and ``entropy`` (loss to teacher_temperature), in the lists' order;
-    ``domains``, ``measures``, ``bootstrap`` (samples, seed, confidence), ``rule`` (the fields of
-    :class:`~workflow_scripts.analysis.equivalence.Rule`), ``runs`` and ``collections``: what ``runs`` and ``tests``
-    hold, in their order (see :class:`~workflow_scripts.analysis.risk.RiskValues`; BM25 must be among the runs where the
-    rule's margin is a share of its value). ``labels`` and ``groups``: of every sampler, teacher and seed, the last
-    fastest. ``locality``: the locality table. An effect's row holds the block and what
+    ``domains``, ``measures``, ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`), ``runs``
+    and ``collections``: what ``runs`` and ``tests`` hold, in their order (see
+    :class:`~workflow_scripts.analysis.risk.RiskValues`; BM25 must be among the runs where the rule's margin is a share
+    of its value). ``labels`` and ``groups``: of every sampler, teacher and seed, the last fastest. ``locality``: the
+    locality table. An effect's row holds the block and what
     :func:`~workflow_scripts.analysis.factorial.analyse` gives; a cell's row its dials, its value and what the dials
     did: the sampler's diameter and the entropy of the labels, H(g / tau) in bits.
     """
     if len(tests) != len(spec["collections"]):
         raise InputError("give as many --tests as the spec has collections, in the same order")
-    rule, bootstrap = Rule(**spec["rule"]), spec["bootstrap"]
+    rule = Rule(**spec["rule"])
     risks = RiskValues(spec["runs"], runs, dict(zip(spec["collections"], tests, strict=True)))
     study = Study(spec, metrics, risks)
     dials = _dials(spec, study.grid, labels, groups, locality)
@@ -112,12 +112,13 @@ def make_factorial_table(
         values = study.values(block, source)
         margin = rule.margin_for(source, domain, measure)
         keys = dict(zip(BLOCK, (student, teacher, domain.name, measure), strict=True))
-        frames.append(analyse(values, domain.weights, margin=margin, rule=rule, bootstrap=bootstrap).assign(**keys))
+        frames.append(analyse(values, domain.weights, margin=margin, rule=rule).assign(**keys))
         dialled = dials[dials["teacher"] == teacher].drop(columns="teacher")
-        rows.append(cell_means(values, domain.weights, bootstrap).join(dialled.reset_index(drop=True)).assign(**keys))
+        summary = cell_means(values, domain.weights, rule.confidence)
+        rows.append(summary.join(dialled.reset_index(drop=True)).assign(**keys))
     table, found = pd.concat(frames)[[*BLOCK, *COLUMNS]], pd.concat(rows)[list(CELLS)]
     shown = table[table["measure"].isin([study.measures[0], EXCESS_RISK])]
-    caption = _caption(shown, found, study, rule, bootstrap["confidence"])
+    caption = _caption(shown, found, study, rule)
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
     write_tables(table, _text_table(shown, study.grid), caption, csv=csv, md=md, tex=tex, float_format="%.6g")
     with atomic_path(cells) as path:
@@ -188,10 +189,10 @@ def _texts(effect: pd.Series, several: bool) -> list[str]:
     return [*texts, share, "<0.001" if effect["p"] < 0.001 else f"{effect['p']:.3f}"]
 
 
-def _caption(rows: pd.DataFrame, cells: pd.DataFrame, study: Study, rule: Rule, confidence: float) -> str:
+def _caption(rows: pd.DataFrame, cells: pd.DataFrame, study: Study, rule: Rule) -> str:
     parts = [
         _found(rows, study.grid, rule),
-        _explained(rows, study.grid, rule, confidence),
+        _explained(rows, study.grid, rule),
         _dialled(cells),
         _risk(study),
     ]
@@ -224,15 +225,18 @@ def _found(rows: pd.DataFrame, grid: Grid, rule: Rule) -> str:
     )
 
 
-def _explained(rows: pd.DataFrame, grid: Grid, rule: Rule, confidence: float) -> str:
+def _explained(rows: pd.DataFrame, grid: Grid, rule: Rule) -> str:
     margins = [f"{margin:.3g}" for margin in dict.fromkeys(rows["margin"].dropna())]
     share = "" if rule.margin_of == "absolute" else f" ({rule.margin:g} of BM25's value)"
     seeds = (
-        f"Over {len(grid.seeds)} seeds and the queries, both drawn again in the interval (on the wide side) and both "
-        "in the error of the t tests, the seeds' spread taken as equal in all cells. omega²: partial omega squared, "
-        "the effect's share of the variance that the effect and the seeds make, with the interval of the non-central "
-        "F distribution. p of F: two-way analysis of variance of the means of cells and seeds, all levels; it speaks "
-        "of other seeds on the same queries."
+        f"Interval and t tests are over {len(grid.seeds)} seeds and the queries, and never narrower than over the "
+        "seeds alone. Cells of one seed share data order, initialisation and, of one sampler, the groups, so the seed "
+        "is a block: a size's spread over seeds is that of its own values in them, and p of F is of the two-way "
+        "repeated-measures analysis of variance of the means of cells and seeds, all levels, each effect against its "
+        "interaction with the seed; it speaks of other seeds on the same queries, and takes the differences "
+        "between an effect's levels to vary alike over the seeds. omega²: partial omega squared, the effect's share "
+        "of the variance that the effect and that error make, with the interval of the non-central F distribution. "
+        "What the teacher owes to its own seed is not in any of this."
     )
     one_seed = (
         "One seed: interval and t tests are over queries alone, for these trained models; what training again would "
@@ -242,8 +246,8 @@ def _explained(rows: pd.DataFrame, grid: Grid, rule: Rule, confidence: float) ->
     return (
         "Size, in units of the measure: of a dial, its last level less its first, mean over the other dial; of the "
         "interaction, what turning one dial from end to end changes about the other's effect (levels between are not "
-        f"in it). Interval: bootstrap, {100 * confidence:g}%. ≠: a t test shows that it is not 0 (alpha "
-        f"{rule.difference_alpha:g}) and not that it is small; ≈: two one-sided t tests show it within ±"
+        f"in it). Interval: of the t distribution, {100 * rule.confidence:g}%. ≠: a t test shows that it is not 0 "
+        f"(alpha {rule.difference_alpha:g}) and not that it is small; ≈: two one-sided t tests show it within ±"
         f"{' or '.join(margins)}{share} (alpha {rule.alpha:g}), even if it is not 0; ?: neither. "
         f"{seeds if len(grid.seeds) > 1 else one_seed} Additive means on the measure's own scale and between "
         "these levels."

@@ -74,7 +74,11 @@ def _caption(rows: pd.DataFrame, grid: Grid, measure: str) -> str:
     if len(grid.seeds) > 1:
         rest = (
             f"Seed: what {len(grid.seeds)} trainings of one cell differ by (sampling, data order and initialisation "
-            "together); its noise is taken out of the other components, and p tests each source against it."
+            "together); its noise is taken out of the other components. What a sampler's own models (teacher, dense "
+            "miner) owe to their seed is not in it. p tests each source against the seed as if all trainings were "
+            "independent. They are not: cells of one seed share data order and initialisation, and those of one "
+            "sampler the groups. What all cells of a seed share makes every p too large; what those of one sampler or "
+            "of one student share makes the p of sampler and of student too small: read these two with care."
         )
     else:
         rest = (

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.formula.api as smf
 from scipy import stats
-from statsmodels.stats.anova import anova_lm
+from statsmodels.stats.anova import AnovaRM
 
 from workflow_scripts import draw_factorial, make_factorial_table
 from workflow_scripts.analysis import effectiveness, factorial
@@ -24,25 +23,35 @@ from workflow_scripts.storage.tables import write_table
 
 ONE = {"a": 1.0}
 RULE = asdict(Rule(0.02, "absolute", 0.1, 0.05, randomisations=10, seed=0, confidence=0.95))
-BOOTSTRAP = {"samples": 300, "seed": 0, "confidence": 0.95}
 
 
-def test_anova_against_statsmodels_type_two_and_three() -> None:
-    means = np.random.default_rng(2).normal(size=(3, 2, 4)) + np.arange(3)[:, None, None]
-    rows = [(f"l{i}", f"e{j}", means[i, j, s]) for i, j, s in np.ndindex(*means.shape)]
-    model = smf.ols("y ~ C(a, Sum) * C(b, Sum)", pd.DataFrame(rows, columns=["a", "b", "y"])).fit()
+def test_anova_against_statsmodels_with_the_seed_as_subject() -> None:
+    means = np.random.default_rng(2).normal(size=(3, 2, 4)) + np.arange(3)[:, None, None] + 5 * np.arange(4)
+    rows = [(i, j, s, means[i, j, s]) for i, j, s in np.ndindex(*means.shape)]
+    frame = pd.DataFrame(rows, columns=["a", "b", "seed", "y"])
+    known = AnovaRM(frame, "y", "seed", within=["a", "b"]).fit().anova_table
     table = factorial.anova(means, 0.95).set_index("source")
-    for kind in (2, 3):
-        known = anova_lm(model, typ=kind).drop(index="Intercept", errors="ignore").to_numpy()
-        assert table.index.tolist() == ["locality", "entropy", "interaction", "seed"]
-        np.testing.assert_allclose(table[["sum_squares", "df", "f", "p"]].to_numpy(float), known, rtol=1e-8)
-    ss, rest = table["sum_squares"], table.loc["seed", "sum_squares"]
-    assert table["partial_eta_squared"].iloc[:3].tolist() == pytest.approx((ss / (ss + rest)).iloc[:3].tolist())
-    # The textbook's form: (SS - df MS_rest) / (SS + (N - df) MS_rest).
-    square = rest / 18
-    omega = (ss - table["df"] * square) / (ss + (24 - table["df"]) * square)
-    assert table["partial_omega_squared"].iloc[:3].tolist() == pytest.approx(omega.iloc[:3].tolist())
-    assert np.isnan(table.loc["seed", ["f", "p", "partial_omega_squared", "share_low"]].to_numpy(float)).all()
+    effects, errors = ["locality", "entropy", "interaction"], ["locality:seed", "entropy:seed", "interaction:seed"]
+    assert table.index.tolist() == [*effects, "seed", *errors]
+    ours = table.loc[effects, ["f", "df", "error_df", "p"]].to_numpy(float)
+    np.testing.assert_allclose(ours, known.to_numpy(float), rtol=1e-8)
+    assert table["df"].tolist() == [2, 1, 2, 3, 6, 3, 6]
+    assert table["eta_squared"].sum() == pytest.approx(1)
+    ss = table["sum_squares"]
+    both = ss[effects].to_numpy() + ss[errors].to_numpy()
+    assert table.loc[effects, "partial_eta_squared"].tolist() == pytest.approx((ss[effects] / both).tolist())
+    # F is (S - 1) SS_effect / SS_error, so omega^2 is (F - 1) / (F - 1 + S).
+    gain = table.loc[effects, "f"] - 1
+    assert table.loc[effects, "partial_omega_squared"].tolist() == pytest.approx((gain / (gain + 4)).tolist())
+    assert table.loc[["seed", *errors], ["error_df", "f", "p", "partial_omega_squared"]].isna().all(axis=None)
+
+
+def test_an_effect_without_error_is_not_tested() -> None:
+    means = np.repeat(np.array([[0.1, 0.2], [0.3, 0.7]])[..., None], 3, axis=2) + np.array([0.1, 0.3, 0.7])
+    # No spread over seeds, no spread at all, and none but rounding.
+    for values in (means, np.full((3, 3, 3), 0.7), np.full((3, 3, 3), 0.7) + 1e-16 * np.arange(27).reshape(3, 3, 3)):
+        table = factorial.anova(values, 0.95)
+        assert table[["f", "p", "partial_omega_squared", "share_low"]].isna().all(axis=None)
 
 
 def test_one_seed_leaves_nothing_to_test_the_anova_with() -> None:
@@ -56,22 +65,22 @@ def test_one_seed_leaves_nothing_to_test_the_anova_with() -> None:
 
 @pytest.mark.parametrize(("f", "df", "rest"), [(5.0, 2, 18), (1000.0, 1, 8), (0.4, 4, 18), (0.01, 4, 18)])
 def test_the_share_is_the_noncentral_f_distribution_turned_round(f: float, df: int, rest: int) -> None:
-    low, high = factorial.share_interval(f, df, rest, 27, 0.95)
+    low, high = factorial.share_interval(f, df, rest, 0.95)
     for end, probability in ((low, 0.975), (high, 0.025)):
         if end == 0:
             assert stats.f.cdf(f, df, rest) <= probability
         else:
             # F' <= f where its numerator's chi-square is at most df f w / rest, over all w of the denominator's.
-            size, w = 27 * end / (1 - end), np.linspace(1e-9, 8 * rest + 60, 40_001)
+            size, w = (df + rest) * end / (1 - end), np.linspace(1e-9, 8 * rest + 60, 40_001)
             below = stats.ncx2.cdf(df * f * w / rest, df, size) * stats.chi2.pdf(w, rest)
             assert np.trapezoid(below, w) == pytest.approx(probability, abs=1e-6)
 
 
 def test_the_share_covers_the_truth_as_often_as_it_says() -> None:
-    # An interaction of 3 x 3 cells, 3 seeds, with noncentrality 12: a share of 12 / 39.
-    found = stats.ncf.rvs(4, 18, 12, size=1000, random_state=0)
-    ends = np.array([factorial.share_interval(f, 4, 18, 27, 0.9) for f in found])
-    assert np.mean((ends[:, 0] <= 12 / 39) & (ends[:, 1] >= 12 / 39)) == pytest.approx(0.9, abs=0.03)
+    # An interaction of 3 x 3 cells, 3 seeds, with noncentrality 12: a share of 12 / (12 + 4 + 8).
+    found = stats.ncf.rvs(4, 8, 12, size=1000, random_state=0)
+    ends = np.array([factorial.share_interval(f, 4, 8, 0.9) for f in found])
+    assert np.mean((ends[:, 0] <= 0.5) & (ends[:, 1] >= 0.5)) == pytest.approx(0.9, abs=0.03)
 
 
 def test_the_sizes_by_hand() -> None:
@@ -85,82 +94,92 @@ def test_the_sizes_by_hand() -> None:
 def test_one_seed_is_the_paired_t_test_of_the_contrast() -> None:
     values = np.random.default_rng(1).normal(size=(2, 3, 1, 40))
     contrast = values[1, 2, 0] - values[0, 2, 0] - values[1, 0, 0] + values[0, 0, 0]
-    found = factorial.estimate({"a": values}, ONE, factorial.contrasts(2, 3)["interaction"], None)
+    found = factorial.estimate({"a": values}, ONE, factorial.contrasts(2, 3)["interaction"])
     known = stats.ttest_1samp(contrast, 0)
-    assert found.mean[0] == pytest.approx(contrast.mean())
+    assert found.mean.tolist() == pytest.approx([contrast.mean()])
     assert found.difference_p()[0] == pytest.approx(known.pvalue) and found.degrees[0] == pytest.approx(39)
-    drawn = factorial.resampled({"a": values}, ONE, factorial.contrasts(2, 3)["interaction"], 4000, 0)
-    assert drawn.std() == pytest.approx(contrast.std() / np.sqrt(40), rel=0.05)
+    table = factorial.analyse({"a": values}, ONE, margin=0.1, rule=Rule(**RULE)).set_index("source")
+    ends = table.loc["interaction", ["ci_low", "ci_high"]].tolist()
+    assert ends == pytest.approx(list(known.confidence_interval(0.95)))
 
 
-def test_without_noise_over_queries_the_test_of_the_size_is_the_anovas() -> None:
-    generator = np.random.default_rng(3)
-    values = np.repeat(generator.normal(size=(2, 2, 3, 1)), 30, axis=3)
-    table = factorial.analyse({"a": values}, ONE, margin=0.1, rule=Rule(**RULE), bootstrap=BOOTSTRAP)
-    effects = table.set_index("source").drop(index="seed")
+def test_without_noise_over_queries_the_test_of_the_size_is_the_anovas_and_the_t_test_over_seeds() -> None:
+    values = np.repeat(np.random.default_rng(3).normal(size=(2, 2, 3, 1)), 30, axis=3)
+    values = values + np.array([0.0, 3.0, -4.0])[:, None]
+    table = factorial.analyse({"a": values}, ONE, margin=0.1, rule=Rule(**RULE)).set_index("source")
+    effects = table.loc[["locality", "entropy", "interaction"]]
     assert ((effects["size"] / effects["error"]) ** 2).tolist() == pytest.approx(effects["f"].tolist())
     assert effects["p_size"].tolist() == pytest.approx(effects["p"].tolist())
-    # Of 3 seeds 2 are drawn again: the seeds' part has its unbiased variance.
-    per_seed = np.tensordot(factorial.contrasts(2, 2)["interaction"], values[..., 0], axes=2)
-    drawn = factorial.resampled({"a": values}, ONE, factorial.contrasts(2, 2)["interaction"], 4000, 0)
-    assert drawn.std() == pytest.approx(per_seed.std(ddof=1) / np.sqrt(3), rel=0.05)
+    known = stats.ttest_1samp(np.tensordot([[1, -1], [-1, 1]], values[..., 0], axes=2), 0)
+    assert effects.loc["interaction", "p_size"] == pytest.approx(known.pvalue)
+    ends = effects.loc["interaction", ["ci_low", "ci_high"]].tolist()
+    assert ends == pytest.approx(list(known.confidence_interval(0.95)))
 
 
-def study(generator: np.random.Generator, interaction: float, seeds: int = 3, queries: int = 60) -> np.ndarray:
-    """3 x 3 cells: both dials act, hard and easy queries, and every kind of noise that a contrast can hold."""
+EFFECTS = ("locality", "entropy", "interaction")
+SHARED = {"a seed": (1, 1), "a sampler": (3, 1), "a loss": (1, 3), "a cell": (3, 3)}
+"""Cells of one seed that share a training's noise  # of (localities, entropies), apart."""
+
+
+def study(
+    generator: np.random.Generator,
+    size: float,
+    training: float,
+    pair: float = 0.1,
+    cell: float = 0.05,
+    seeds: int = 3,
+    queries: int = 60,
+) -> np.ndarray:
+    """3 x 3 cells, each effect of ``size`` from end to end, and every kind of noise that a contrast can hold.
+
+    ``training``: standard deviation of each kind of :data:`SHARED` noise over seeds; ``cell``: what a cell does to a
+    query whatever the seed; ``pair``: of a training and a query.
+    """
     steps = np.linspace(-0.5, 0.5, 3)
-    cells = 0.1 * steps[:, None] + 0.05 * steps + interaction * np.outer(steps, steps)  # corner contrast: interaction
-    shape = (3, 3, seeds, queries)
-    return (
-        cells[..., None, None]
-        + generator.normal(0, 0.2, queries)  # difficulty
-        + generator.normal(0, 0.05, (3, 3, 1, queries))  # what a cell does to a query, whatever the seed
-        + generator.normal(0, 0.02, (3, 3, seeds, 1))  # what a training does to all queries
-        + generator.normal(0, 0.1, shape)
-    )
+    cells = size * (steps[:, None] + steps + np.outer(steps, steps))
+    values = cells[..., None, None] + generator.normal(0, 0.2, queries)  # difficulty
+    for shape in SHARED.values():
+        values = values + generator.normal(0, training, (*shape, seeds, 1))
+    return values + generator.normal(0, cell, (3, 3, 1, queries)) + generator.normal(0, pair, (3, 3, seeds, queries))
 
 
-def simulate(generator: np.random.Generator, interaction: float, margin: float = 0.03) -> pd.Series:
-    """How often a difference and an equivalence are shown, F rejects, and the intervals cover; 400 studies."""
-    corner, rows = factorial.contrasts(3, 3)["interaction"], []
-    for _ in range(400):
-        values = {"a": study(generator, interaction)}
-        means = values["a"].mean(axis=3)
-        square = means.var(axis=2, ddof=1).mean()
-        cells = means.mean(axis=2)
-        rest = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
-        found = factorial.estimate(values, ONE, corner, (square, 18))
-        low, high = np.quantile(factorial.resampled(values, ONE, corner, 200, 0), [0.025, 0.975])
-        rows.append(
-            {
-                "different": found.difference_p()[0] <= 0.05,
-                "equivalent": found.equivalence_p(margin)[0] <= 0.1,
-                "f": stats.f.sf(3 * (rest**2).sum() / 4 / square, 4, 18) <= 0.05,
-                "interval": found.interval(0.95)[0][0] <= interaction <= found.interval(0.95)[1][0],
-                "bootstrap": low <= interaction <= high,
-            }
-        )
-    return pd.DataFrame(rows).mean()
+def simulate(
+    generator: np.random.Generator, size: float, margin: float = 0.03, studies: int = 400, **noise: float
+) -> pd.DataFrame:
+    """By effect: how often a difference and an equivalence are shown, F rejects, the interval covers."""
+    rows, rule = [], Rule(**RULE | {"margin": margin})
+    for _ in range(studies):
+        table = factorial.analyse({"a": study(generator, size, **noise)}, ONE, margin=margin, rule=rule)
+        for effect in table.iloc[:3].itertuples():
+            covered = effect.ci_low <= size <= effect.ci_high
+            rows.append((effect.p_size <= 0.05, effect.p_equivalence <= 0.1, effect.p <= 0.05, covered))
+    shares = np.reshape(rows, (studies, 3, 4)).mean(axis=0)
+    return pd.DataFrame(shares, index=EFFECTS, columns=["different", "equivalent", "f", "interval"])
 
 
-def test_both_errors_by_simulation() -> None:
-    generator = np.random.default_rng(7)
-    none = simulate(generator, 0.0)
-    assert none["different"] == pytest.approx(0.05, abs=0.025)
-    assert none["interval"] == pytest.approx(0.95, abs=0.025) and none["bootstrap"] > 0.93
-    # F takes what a cell does to these queries for an interaction: it speaks of no others.
-    assert none["f"] > none["different"] + 0.02
-    assert simulate(generator, 0.12, margin=0.12)["equivalent"] == pytest.approx(0.1, abs=0.035)
-    assert simulate(generator, 0.3)["different"] > 0.95
+@pytest.mark.parametrize(
+    ("training", "pair", "cell"),
+    [(0.05, 0.05, 0.0), (0.02, 0.1, 0.05), (0.002, 0.1, 0.05)],
+    ids=["seeds dominate", "both", "queries dominate"],
+)
+def test_errors_and_coverage_by_simulation(training: float, pair: float, cell: float) -> None:
+    found = simulate(np.random.default_rng(7), 0.0, training=training, pair=pair, cell=cell)
+    # 400 studies: two standard errors are 0.022.
+    assert (found["interval"] >= 0.93).all() and (found["different"] <= 0.07).all()
+    if cell == 0:
+        assert found["f"].tolist() == pytest.approx([0.05] * 3, abs=0.025)
+    if training == 0.002:
+        # F takes what a cell does to these queries for an effect: it speaks of no others.
+        assert (found["f"] > found["different"] + 0.02).all()
 
 
-def test_the_anovas_error_is_alpha_where_only_seeds_vary() -> None:
-    generator = np.random.default_rng(9)
-    rejected = [
-        factorial.anova(generator.normal(size=(3, 3, 3)) + np.arange(3)[:, None, None], 0.95)["p"].iloc[2] <= 0.05
-        for _ in range(300)
-    ]
-    assert np.mean(rejected) == pytest.approx(0.05, abs=0.03)
+def test_what_is_there_is_found() -> None:
+    generator = np.random.default_rng(11)
+    assert (simulate(generator, 0.4, studies=100, training=0.02)[["different", "f"]].min() > 0.9).all()
+    assert (simulate(generator, 0.15, studies=100, training=0.002)["different"] > 0.9).all()
+    # An effect of the margin's size is no equivalence; none at all is one.
+    assert (simulate(generator, 0.1, margin=0.1, studies=200, training=0.005)["equivalent"] <= 0.14).all()
+    assert (simulate(generator, 0.0, margin=0.2, studies=100, training=0.005)["equivalent"] > 0.9).all()
 
 
 SAMPLERS, LOSSES, QUERIES = {"far": 0.0, "near": 1.0}, {"sharp": 0.25, "soft": 4.0}, [f"q{i:02}" for i in range(40)]
@@ -230,7 +249,6 @@ class Files:
             "entropy": LOSSES,
             "domains": {"known": ["a"], "unknown": ["a", "b"]},
             "measures": ["nDCG@10"],
-            "bootstrap": BOOTSTRAP,
             "rule": RULE,
             "runs": self.rankers,
             "collections": ["a", "b"],
