@@ -23,7 +23,7 @@ def draw_pipeline(*, spec: Mapping, png: str | Path, pdf: str | Path) -> None:
     details = {
         "data": ["documents", "queries, qrels", f"{len(spec['tests'])} test sets"],
         "first": _listed(spec["systems"]),
-        "plain": ["(no teacher)", *_listed(spec["plain"])],
+        "plain": ["(no teacher)", *_pairs(spec["plain"])],
         "teacher": ["cross-encoder", *_listed(spec["teachers"], 2)],
         "scores": ["every pair once"],
         "informed": ["(by its scores)", *_listed(spec["informed"])],
