@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workflow_scripts.planning.experiment import Ranker
+    from workflow_scripts.planning.ranker import Ranker
 
 
 def circle_problems(config: Mapping, rankers: Mapping[str, Ranker]) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import jsonschema
 import yaml
@@ -13,6 +12,7 @@ import yaml
 from workflow_scripts.planning.checks import collections_of, problems
 from workflow_scripts.planning.circles import circle_problems
 from workflow_scripts.planning.code import ROOT
+from workflow_scripts.planning.ranker import Ranker
 from workflow_scripts.planning.seeds import seeding
 from workflow_scripts.storage.artifacts import InputError
 
@@ -20,27 +20,6 @@ SCHEMA = ROOT / "config" / "schema.yaml"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C reader takes a tenth of the time
 SCALARS = {"integer", "number", "boolean", "null"}
 AXES = ("students", "losses", "samplers", "teachers", "seeds")
-
-
-@dataclass(frozen=True)
-class Ranker:
-    """One trained student: a point of the grid."""
-
-    student: str
-    loss: str
-    sampler: str
-    teacher: str
-    seed: int
-
-    @property
-    def path(self) -> str:
-        """Its folder below ``students/``, ``runs/`` and ``metrics/``."""
-        return f"{self.student}/{self.loss}.{self.sampler}.{self.teacher}/seed{self.seed}"
-
-    @property
-    def cell(self) -> str:
-        """Its name in ``cells/``, before the domain."""
-        return f"{self.student}.{self.loss}.{self.sampler}.{self.teacher}.seed{self.seed}"
 
 
 class Experiment:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.planning.dry_run import Job
-from workflow_scripts.planning.experiment import Experiment, Ranker
+from workflow_scripts.planning.experiment import Experiment
+from workflow_scripts.planning.ranker import Ranker
 from workflow_scripts.planning.sizes import Sizes
 from workflow_scripts.planning.throughput import (
     PAIR_SPECIALS,
