@@ -10,7 +10,7 @@ from project import Project
 
 PARTS = {
     "collections:\n": """
-  demo-other: {corpus: demo, source: generated, role: train, seed: 8, queries: 64}
+  demo-other: {corpus: demo-hard, source: generated, role: train, seed: 7, queries: 64}
 """,
     "pools:\n": """
   other-positives: {collection: demo-other, systems: [], depth: 0, positives: true}
