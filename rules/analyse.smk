@@ -341,7 +341,7 @@ rule make_retrieval_table:
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
             measures=ALL_MEASURES,
             bootstrap=CONFIG["evaluation"]["bootstrap"],
-            **dict(GRID, students=unique(path.split("/")[0] for path in RETRIEVERS)),
+            **dict(GRID, students=unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS)),
         ),
     shell:
         "python -m workflow_scripts.make_retrieval_table --log {log:q} --spec {params.spec:q} --reranked {input.reranked:q} "

@@ -331,7 +331,10 @@ def student_spec(wildcards):
 def retriever(ranker):
     """Manifest of the model of a student that retrieves; one line for one that does not."""
     if ranker not in RETRIEVERS:
-        valid = ", ".join(unique(path.split("/")[0] for path in RETRIEVERS)) or "none: set evaluation.retrieval"
+        valid = (
+            ", ".join(unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS))
+            or "none: set evaluation.retrieval"
+        )
         raise WorkflowError(
             f"{ranker} does not retrieve from whole collections: bi-encoders of the main grid do ({valid})"
         )

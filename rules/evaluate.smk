@@ -41,7 +41,7 @@ rule rerank_candidates:
     benchmark:
         f"{RESULTS}/benchmarks/rerank_candidates/{{ranker}}.tsv"
     wildcard_constraints:
-        ranker="(?!retrieved/)" + RANKER,
+        ranker=f"(?!retrieved/){RANKER}",
     conda:
         "../environment.yml"
     threads: needs("rerank", "threads")
@@ -116,7 +116,7 @@ rule measure_runs:
     benchmark:
         f"{RESULTS}/benchmarks/measure_runs/{{ranker}}.tsv"
     wildcard_constraints:
-        ranker="bm25|" + RANKER,
+        ranker=f"bm25|{RANKER}",
     conda:
         "../environment.yml"
     threads: needs("analyse", "threads")
