@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +10,19 @@ import pandas as pd
 
 from workflow_scripts.analysis.costs import pareto_front
 from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.analysis.plots import MARKERS, PAGE, PALETTE, TEACHER, new_figure, plain_log_axis, save_figure
+from workflow_scripts.analysis.plots import (
+    MARKERS,
+    PAGE,
+    PALETTE,
+    TEACHER,
+    figure_parser,
+    new_figure,
+    plain_log_axis,
+    save_figure,
+)
 from workflow_scripts.analysis.summaries import BM25
 from workflow_scripts.analysis.summaries import TEACHER as TEACHER_ROWS
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,12 +110,9 @@ def _add_legend(figure: object, spec: Mapping) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`draw_cost`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = figure_parser(__doc__)
     parser.add_argument("--cost", required=True, help="the cost table, CSV")
     parser.add_argument("--effectiveness", required=True, help="the main table, CSV")
-    for name in ("png", "pdf"):
-        parser.add_argument(f"--{name}", required=True)
     draw_cost(**vars(parser.parse_args(argv)))
 
 

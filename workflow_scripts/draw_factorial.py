@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.plots import PAGE, new_figure, save_figure
+from workflow_scripts.analysis.plots import PAGE, figure_parser, new_figure, save_figure
 from workflow_scripts.analysis.risk import EXCESS_RISK
 from workflow_scripts.analysis.table_formats import format_value
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,11 +94,8 @@ def _label(panel: Axes, spec: Mapping, *, first: bool, last: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`draw_factorial`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = figure_parser(__doc__)
     parser.add_argument("--cells", required=True, help="the factorial table's cells, CSV")
-    for name in ("png", "pdf"):
-        parser.add_argument(f"--{name}", required=True)
     draw_factorial(**vars(parser.parse_args(argv)))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.analysis.pipeline_diagram import draw_diagram
-from workflow_scripts.analysis.plots import save_figure
-from workflow_scripts.storage.artifacts import parse_spec, run
+from workflow_scripts.analysis.plots import figure_parser, save_figure
+from workflow_scripts.storage.artifacts import run
 
 LISTED = 3
 
@@ -53,10 +52,7 @@ def _pairs(names: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`draw_pipeline`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    for name in ("png", "pdf"):
-        parser.add_argument(f"--{name}", required=True)
+    parser = figure_parser(__doc__)
     draw_pipeline(**vars(parser.parse_args(argv)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.plots import PAGE, TEACHER, new_figure, save_figure, style
+from workflow_scripts.analysis.plots import PAGE, TEACHER, figure_parser, new_figure, save_figure, style
 from workflow_scripts.analysis.profiles import domain_profiles, positive
-from workflow_scripts.storage.artifacts import parse_spec, run
+from workflow_scripts.storage.artifacts import run
 from workflow_scripts.storage.tables import read_table
 
 if TYPE_CHECKING:
@@ -56,11 +55,8 @@ def _draw_panel(panel: Axes, domain: Domain, frame: pd.DataFrame, spec: Mapping,
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`draw_score_grid`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = figure_parser(__doc__)
     parser.add_argument("--profiles", required=True, help="profiles of all rankers, Parquet")
-    for name in ("png", "pdf"):
-        parser.add_argument(f"--{name}", required=True)
     draw_score_grid(**vars(parser.parse_args(argv)))
 
 

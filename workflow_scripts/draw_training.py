@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.analysis.histories import mean_curve
-from workflow_scripts.analysis.plots import PAGE, new_figure, plain_log_axis, save_figure, style
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.analysis.plots import PAGE, figure_parser, new_figure, plain_log_axis, save_figure, style
+from workflow_scripts.storage.artifacts import InputError, run
 
 
 def draw_training(*, spec: Mapping, students: Sequence[str | Path], png: str | Path, pdf: str | Path) -> None:
@@ -49,11 +48,8 @@ def draw_training(*, spec: Mapping, students: Sequence[str | Path], png: str | P
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`draw_training`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = figure_parser(__doc__)
     parser.add_argument("--students", nargs="+", required=True, help="manifests of students, in the spec's order")
-    for name in ("png", "pdf"):
-        parser.add_argument(f"--{name}", required=True)
     draw_training(**vars(parser.parse_args(argv)))
 
 

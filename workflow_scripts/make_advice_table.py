@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -24,14 +23,13 @@ from workflow_scripts.analysis.advice_rows import (
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.effectiveness import parse_measures
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED
+from workflow_scripts.analysis.paired import EQUIVALENT, MARKS, UNDECIDED
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
-MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
 COLUMNS = (
     *("question", "student", "teacher", "domain", "measure", "budget", "n_candidates", "advice", "recommended"),
     *(
@@ -193,14 +191,11 @@ def _caption(table: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_advice_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--main", required=True, help="CSV of make_main_table")
     parser.add_argument("--cost", required=True, help="CSV of make_cost_table")
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
     parser.add_argument("--factorial", help="CSV of the factorial study's cells")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_advice_table(**vars(parser.parse_args(argv)))
 
 

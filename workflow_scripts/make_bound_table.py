@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ import pandas as pd
 
 from workflow_scripts.analysis import bound
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
+from workflow_scripts.analysis.table_files import table_parser
 from workflow_scripts.analysis.table_formats import Cell, TextTable, latex_table, markdown_table
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, run
 
 COLUMNS = ["sampler", "teacher", "student", "unit", "quantity", "value", "note"]
 UNITS = {"queries": "training queries", "pairs": "pairs, as if independent"}
@@ -277,16 +277,13 @@ def _student_caption(spec: Mapping) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_bound_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--locality", required=True, help="the locality table's CSV")
     parser.add_argument("--groups", nargs="+", required=True, help="manifests of sampled groups, in the spec's order")
     parser.add_argument("--labels", nargs="+", required=True, help="manifests of their teacher scores, in that order")
     parser.add_argument("--embeddings", required=True, help="manifest of the documents' vectors")
     parser.add_argument("--models", nargs="+", required=True, help="manifest of a trained model of each student")
     parser.add_argument("--risk", help="the risk table, CSV")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_bound_table(**vars(parser.parse_args(argv)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pandas as pd
 from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.query_values import Ranker
 from workflow_scripts.analysis.summaries import Grid, reference_label
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, best_per_column, format_value
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
 KEYS = ("student", "loss", "sampler", "teacher")
 
@@ -73,11 +72,8 @@ def _caption(grid: Grid, measure: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_collection_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--main", required=True, help="CSV of make_main_table")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_collection_table(**vars(parser.parse_args(argv)))
 
 

@@ -6,7 +6,6 @@ corpus, fill), its ``rank`` and ``score`` there, and the ``probability`` of its 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.analysis.overlap import closest
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, run
 from workflow_scripts.storage.tables import read_table
 
 COLUMNS = ("training", "collection", "n_queries", "exact", "near", "exact_share", "near_share")
@@ -120,14 +119,12 @@ def _caption(threshold: float, numbers: Mapping[str, int], pairs: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_contamination_table`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--training", nargs="+", required=True, help="manifests of the training collections")
     parser.add_argument("--training-names", nargs="+", required=True, help="their ids, in that order")
     parser.add_argument("--collections", nargs="+", required=True, help="ids of the test collections")
     parser.add_argument("--tests", nargs="+", required=True, help="their manifests, in that order")
-    for name in ("csv", "md", "tex", "pairs"):
-        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--pairs", required=True, help="CSV to write")
     make_contamination_table(**vars(parser.parse_args(argv)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -16,9 +15,9 @@ from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.effectiveness import parse_measures
 from workflow_scripts.analysis.query_values import QueryValues, Ranker
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
 COLUMNS = (
     "student",
@@ -157,13 +156,10 @@ def _caption(grid: Grid, measure: str, spec: Mapping) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_correlation_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
     parser.add_argument("--teachers", nargs="+", required=True, help="manifests of the teachers' runs")
     parser.add_argument("--students", nargs="+", required=True, help="manifests of the students' runs, in grid order")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_correlation_table(**vars(parser.parse_args(argv)))
 
 

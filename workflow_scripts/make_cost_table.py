@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -12,9 +11,9 @@ import pandas as pd
 from workflow_scripts.analysis.costs import Cost, Power, total_cost
 from workflow_scripts.analysis.effectiveness import KEYS
 from workflow_scripts.analysis.lineage import Lineage, stage, stages
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
 COSTS = [field.name for field in fields(Cost)]
 COLUMNS = ["scope", "stage", *KEYS[:4], *COSTS]
@@ -124,12 +123,9 @@ def _caption(spec: Mapping) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_cost_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", nargs="+", required=True, help="manifests of all rankers' metrics")
     parser.add_argument("--also", nargs="*", default=[], help="manifests that count, with their lineage, in stages")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_cost_table(**vars(parser.parse_args(argv)))
 
 

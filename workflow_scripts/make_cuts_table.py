@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,14 +13,13 @@ from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.effectiveness import collection_means, parse_measures
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED
+from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.analysis.query_values import QueryValues, Ranker
 from workflow_scripts.analysis.summaries import Grid, Means, summarise
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
-MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
 COLUMNS = (
     *CELL,
     "groups",
@@ -171,14 +169,11 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, spec: Mapping, measure:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_cuts_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
     parser.add_argument("--uncut-groups", nargs="+", required=True, help="manifests, sampler x teacher x seed")
     parser.add_argument("--uncut-labels", nargs="+", required=True, help="manifests of their teacher scores")
     parser.add_argument("--cut-groups", nargs="+", required=True, help="manifests, in that order for each cut")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_cuts_table(**vars(parser.parse_args(argv)))
 
 

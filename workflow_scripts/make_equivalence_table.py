@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -12,14 +11,12 @@ import pandas as pd
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.effectiveness import parse_measures
 from workflow_scripts.analysis.equivalence import Rule, compare_samplers
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED
+from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import parse_spec, run
-
-MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
+from workflow_scripts.storage.artifacts import run
 
 
 def make_equivalence_table(
@@ -83,11 +80,8 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_equivalence_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_equivalence_table(**vars(parser.parse_args(argv)))
 
 

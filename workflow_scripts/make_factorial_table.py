@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -15,17 +14,16 @@ from workflow_scripts.analysis.effectiveness import parse_measures
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.factorial import COLUMNS, ENTROPY, INTERACTION, LOCALITY, analyse, cell_means
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED
+from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, MARKS, UNDECIDED
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.risk import EXCESS_RISK, RiskValues
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, atomic_path, run
 
 BLOCK = ("student", "teacher", "domain", "measure")
-MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
 CELLS = (
     *BLOCK,
     "sampler",
@@ -292,16 +290,14 @@ def _risk(study: Study) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_factorial_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
     parser.add_argument("--runs", nargs="*", default=[], help="manifests of the runs, in the spec's order")
     parser.add_argument("--tests", nargs="+", required=True, help="manifests of the spec's collections, in order")
     parser.add_argument("--labels", nargs="+", required=True, help="labels of each sampler, teacher and seed")
     parser.add_argument("--groups", nargs="+", required=True, help="groups of each sampler, teacher and seed")
     parser.add_argument("--locality", required=True, help="the locality table, CSV")
-    for name in ("csv", "md", "tex", "cells"):
-        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--cells", required=True, help="CSV to write: the cells' means")
     make_factorial_table(**vars(parser.parse_args(argv)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from workflow_scripts.analysis.sampled_groups import (
     read_sampled_groups,
     relevant_negatives,
 )
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import Artifact, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, InputError, run
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.tables import read_table
 
@@ -224,16 +223,13 @@ def _caption(spec: Mapping, documents: Documents, values: Values) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_locality_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--groups", nargs="+", required=True, help="manifests of sampled groups, in the spec's order")
     parser.add_argument("--labels", nargs="+", required=True, help="manifests of their teacher scores, in that order")
     parser.add_argument("--embeddings", required=True, help="manifest of the documents' vectors")
     parser.add_argument("--corpus", required=True, help="manifest of the training corpus")
     parser.add_argument("--collection", required=True, help="manifest of the training collection")
     parser.add_argument("--rankings", nargs="*", default=[], help="first stage of the test collections over the corpus")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_locality_table(**vars(parser.parse_args(argv)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from workflow_scripts.analysis.equivalence import BLOCK, read_comparisons, sampl
 from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.query_values import QueryValues, Ranker
 from workflow_scripts.analysis.summaries import Grid, Means, reference_label, summarise
+from workflow_scripts.analysis.table_files import table_parser
 from workflow_scripts.analysis.table_formats import (
     Cell,
     TextTable,
@@ -23,7 +23,7 @@ from workflow_scripts.analysis.table_formats import (
     latex_table,
     markdown_table,
 )
-from workflow_scripts.storage.artifacts import InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, atomic_path, run
 
 
 def make_main_table(
@@ -138,12 +138,9 @@ def _caption(grid: Grid) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_main_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
     parser.add_argument("--equivalence", required=True, help="CSV of make_equivalence_table")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_main_table(**vars(parser.parse_args(argv)))
 
 

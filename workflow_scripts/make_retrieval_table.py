@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from workflow_scripts.analysis.effectiveness import parse_measures
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.retrieval import compare_stages
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import parse_spec, run
+from workflow_scripts.storage.artifacts import run
 
 RECALL = "R@100"
 
@@ -100,12 +99,9 @@ def _caption(table: pd.DataFrame, grid: Grid, shown: Sequence[str], spec: Mappin
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_retrieval_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--reranked", required=True, help="metrics of all rankers, Parquet")
     parser.add_argument("--retrieved", required=True, help="metrics of the bi-encoders' retrieval, Parquet")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_retrieval_table(**vars(parser.parse_args(argv)))
 
 

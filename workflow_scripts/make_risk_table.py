@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -15,9 +14,9 @@ from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.query_values import Ranker
 from workflow_scripts.analysis.risk import EXCESS_RISK, RiskValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, reference_label
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, best_per_column, format_value
-from workflow_scripts.storage.artifacts import InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import InputError, run
 
 COLUMNS = ("student", "loss", "sampler", "teacher", "domain", "risk", "std_seed", "ci_low", "ci_high", "n_seeds")
 
@@ -109,12 +108,9 @@ def _caption(grid: Grid, risks: RiskValues) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_risk_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--runs", nargs="+", required=True, help="manifests, one for each of the spec's rankers")
     parser.add_argument("--tests", nargs="+", required=True, help="manifests of the test collections, in order")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_risk_table(**vars(parser.parse_args(argv)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -25,15 +24,15 @@ from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.effectiveness import collection_means, parse_measures
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.paired import EQUIVALENT, UNDECIDED
+from workflow_scripts.analysis.paired import DIFFERENT, MARKS, UNDECIDED
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.scopes import stack_scopes
 from workflow_scripts.analysis.summaries import TEACHER, Grid, Means, summarise
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import parse_spec, run
+from workflow_scripts.storage.artifacts import run
 
-MARKS = {BETTER: "≠", WORSE: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
+SIGNED = MARKS | {BETTER: MARKS[DIFFERENT], WORSE: MARKS[DIFFERENT]}
 COLUMNS = (
     *("scope", "student", "loss", "sampler", "sampler_b", "teacher", "teacher_b", "domain", "measure"),
     *("value", "std_seed", "ci_low", "ci_high", "p", "verdict", "n_seeds", "n_queries"),
@@ -127,7 +126,7 @@ def _pairs(found: Mapping[str, Mapping], keys: tuple, grid: Grid) -> list[tuple[
     rows = []
     for pair in combinations(grid.samplers, 2):
         of_teachers = [outcomes[*pair, teacher] for teacher in grid.teachers]
-        cells = [Cell(f"{value:+.3f} {MARKS[verdict]}") for value, verdict in of_teachers]
+        cells = [Cell(f"{value:+.3f} {SIGNED[verdict]}") for value, verdict in of_teachers]
         rows.append((" / ".join(pair), [*cells, Cell(verdicts[pair], bold=verdicts[pair] == CHANGES)]))
     return rows
 
@@ -167,11 +166,8 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_teacher_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_teacher_table(**vars(parser.parse_args(argv)))
 
 

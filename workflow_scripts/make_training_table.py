@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,15 +13,14 @@ from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.effectiveness import collection_means, parse_measures
 from workflow_scripts.analysis.equivalence import BLOCK, Rule, compare_samplers
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED, holm, outcome
+from workflow_scripts.analysis.paired import MARKS, holm
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.scopes import stack_scopes
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, reference_label, summarise
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import Artifact, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, InputError, run
 
-MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
 COLUMNS = (
     *("scope", "student", "loss", "sampler", "function", "teacher", "training", "training_b", "domain", "measure"),
     *("value", "std_seed", "ci_low", "ci_high", "p_difference_holm", "p_equivalence_holm", "outcome"),
@@ -144,9 +142,7 @@ def _differences(
     table = pd.concat(frames).reset_index(drop=True)
     for name in ("p_difference", "p_equivalence"):
         table[f"{name}_holm"] = table.groupby(list(BLOCK), sort=False)[name].transform(holm)
-    corrected = zip(table["p_difference_holm"], table["p_equivalence_holm"], strict=True)
-    decide = {"difference_alpha": rule.difference_alpha, "alpha": rule.alpha}
-    table["outcome"] = [outcome(*p, **decide) for p in corrected]
+    table["outcome"] = rule.verdicts(table["p_difference_holm"], table["p_equivalence_holm"])
     return table.rename(columns={"mean_difference": "value"})
 
 
@@ -272,12 +268,9 @@ def _confounds(spec: Mapping, grid: Grid, domains: Sequence[Domain], training: T
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_training_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
     parser.add_argument("--collections", nargs="*", help="training collections' manifests, as the spec's collections")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_training_table(**vars(parser.parse_args(argv)))
 
 

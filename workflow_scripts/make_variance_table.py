@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pandas as pd
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.effectiveness import collection_means, parse_measures
 from workflow_scripts.analysis.summaries import Grid, Means, weighted_mean
-from workflow_scripts.analysis.table_files import write_tables
+from workflow_scripts.analysis.table_files import table_parser, write_tables
 from workflow_scripts.analysis.table_formats import Cell, TextTable
 from workflow_scripts.analysis.variance import COLUMNS, decompose
-from workflow_scripts.storage.artifacts import parse_spec, run
+from workflow_scripts.storage.artifacts import run
 
 FACTORS = ("student", "loss", "sampler", "teacher")
 
@@ -94,11 +93,8 @@ def _caption(rows: pd.DataFrame, grid: Grid, measure: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of :func:`make_variance_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser = table_parser(__doc__)
     parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
     make_variance_table(**vars(parser.parse_args(argv)))
 
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED, holm, mean_difference, outcome
+from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED, holm, mean_difference
 
 USE, CHEAPEST = "use", "cheapest"
 
@@ -48,16 +48,11 @@ def compare(
     low, high = estimate.interval(joint)
     p, p_equivalence = np.ones(number), np.zeros(number)
     p[1:], p_equivalence[1:] = holm(estimate.difference_p()[1:]), holm(estimate.equivalence_p(margin)[1:])
-    verdicts = _verdicts(p, p_equivalence, rule)
+    verdicts = rule.verdicts(p, p_equivalence)
     _, worse = pairwise(values, weights, margin=margin, rule=rule)
     shown = np.array([verdict == DIFFERENT for verdict in verdicts])
     worse[0], worse[:, 0] = shown & (estimate.mean > 0), shown & (estimate.mean < 0)
     return Comparisons(estimate.mean, low, high, p, verdicts, worse)
-
-
-def _verdicts(p_difference: np.ndarray, p_equivalence: np.ndarray, rule: Rule) -> list[str]:
-    decide = {"difference_alpha": rule.difference_alpha, "alpha": rule.alpha}
-    return [outcome(*pair, **decide) for pair in zip(p_difference, p_equivalence, strict=True)]
 
 
 def pairwise(
@@ -74,7 +69,7 @@ def pairwise(
     if number > 1:
         one, other = np.array(list(combinations(range(number), 2))).T
         estimate = mean_difference({name: array[one] - array[other] for name, array in values.items()}, weights)
-        found = _verdicts(holm(estimate.difference_p()), holm(estimate.equivalence_p(margin)), rule)
+        found = rule.verdicts(holm(estimate.difference_p()), holm(estimate.equivalence_p(margin)))
         outcomes[one, other] = outcomes[other, one] = found
         shown = np.array([verdict == DIFFERENT for verdict in found])
         worse[one, other], worse[other, one] = shown & (estimate.mean < 0), shown & (estimate.mean > 0)

@@ -13,7 +13,7 @@ from workflow_scripts.analysis.cuts import CUTS
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import holm, mean_difference, outcome
+from workflow_scripts.analysis.paired import holm, mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
@@ -122,7 +122,6 @@ def _decide(differences: Mapping[str, np.ndarray], domain: Domain, margin: float
     low, high = estimate.interval(rule.confidence)
     found, within = estimate.difference_p(), estimate.equivalence_p(margin)
     corrected = holm(found), holm(within)
-    alphas = {"difference_alpha": rule.difference_alpha, "alpha": rule.alpha}
     return {
         "difference": estimate.mean,
         "difference_low": low,
@@ -132,5 +131,5 @@ def _decide(differences: Mapping[str, np.ndarray], domain: Domain, margin: float
         "p_equivalence": within,
         "p_difference_holm": corrected[0],
         "p_equivalence_holm": corrected[1],
-        "outcome": [outcome(*p, **alphas) for p in zip(*corrected, strict=True)],
+        "outcome": rule.verdicts(*corrected),
     }

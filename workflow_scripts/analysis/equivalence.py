@@ -57,6 +57,11 @@ class Rule:
     seed: int
     confidence: float
 
+    def verdicts(self, p_difference: Sequence[float], p_equivalence: Sequence[float]) -> list[str]:
+        """The outcome of each comparison by its (corrected) p-values."""
+        alphas = {"difference_alpha": self.difference_alpha, "alpha": self.alpha}
+        return [outcome(*p, **alphas) for p in zip(p_difference, p_equivalence, strict=True)]
+
     def margin_for(self, values: QueryValues, domain: Domain, measure: str) -> float:
         """The margin in the measure's units."""
         if self.margin_of == "absolute":
@@ -121,10 +126,7 @@ def _compare(values: QueryValues, grid: Grid, domain: Domain, measure: str, rule
         margin=margin,
         smallest_margin=estimate.smallest_margin(rule.alpha),
         p_randomisation=randomisation_p(differences, domain.weights, samples=rule.randomisations, seed=rule.seed),
-        outcome=[
-            outcome(*p, difference_alpha=rule.difference_alpha, alpha=rule.alpha)
-            for p in zip(tests["p_difference_holm"], tests["p_equivalence_holm"], strict=True)
-        ],
+        outcome=rule.verdicts(tests["p_difference_holm"], tests["p_equivalence_holm"]),
         n_queries=sum(array.shape[1] for array in differences.values()),
         n_seeds=len(grid.seeds),
         **tests,

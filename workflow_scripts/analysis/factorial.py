@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import fdtrc, ncfdtr
 
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import MeanDifference, mean_difference, outcome
+from workflow_scripts.analysis.paired import MeanDifference, mean_difference
 from workflow_scripts.analysis.variance import SEED, decompose
 from workflow_scripts.storage.artifacts import InputError
 
@@ -67,7 +67,7 @@ def analyse(values: Values, weights: Mapping[str, float], *, margin: float, rule
     for name, coefficients in contrasts(*means.shape[:2]).items():
         found = estimate(values, weights, coefficients)
         p = float(found.difference_p().max()), float(found.equivalence_p(margin).max())
-        verdict = outcome(*p, difference_alpha=rule.difference_alpha, alpha=rule.alpha)
+        (verdict,) = rule.verdicts(*([value] for value in p))
         smallest, ends = found.smallest_margin(rule.alpha).max(), _ends(found, rule.confidence)
         numbers = (found.mean[0], *ends, found.error[0], found.degrees[0], *p, margin, smallest, verdict)
         sizes[name] = dict(zip(SIZE, numbers, strict=True))

@@ -11,6 +11,8 @@ from scipy.special import stdtr, stdtrit
 from workflow_scripts.storage.artifacts import InputError, derive_seed
 
 DIFFERENT, EQUIVALENT, UNDECIDED = "different", "equivalent", "undecided"
+MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
+"""The outcomes as tables show them."""
 _BLOCK = 2_000_000
 """Signs held at a time: 16 MB."""
 _DIGITS = 12
