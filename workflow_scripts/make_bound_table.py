@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis import bound
+from workflow_scripts.analysis.embedded_groups import EmbeddedGroups
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.table_files import table_parser
 from workflow_scripts.analysis.table_formats import Cell, TextTable, latex_table, markdown_table
@@ -66,7 +67,7 @@ def make_bound_table(
     students = [_student(*pair) for pair in zip(spec["students"], models, strict=True)]
     keys = list(dict.fromkeys((sampler, teacher) for sampler, teacher, _ in rows))
     values = bound.read_locality(locality, keys)
-    embedded = bound.EmbeddedDocuments(embeddings)
+    embedded = EmbeddedGroups(embeddings)
     measured: dict[bound.Key, list[dict]] = {key: [] for key in keys}
     for (sampler, teacher, _), group, label in zip(rows, groups, labels, strict=True):
         measured[sampler, teacher].append(_measure(group, label, embedded, spec["quantile"]))
@@ -95,11 +96,12 @@ def _student(name: str, manifest: str | Path) -> Student:
     return Student(name, bound.trainable_parameters(manifest), seen)
 
 
-def _measure(groups: str | Path, labels: str | Path, embedded: bound.EmbeddedDocuments, quantile: float) -> dict:
+def _measure(groups: str | Path, labels: str | Path, embedded: EmbeddedGroups, quantile: float) -> dict:
     """Lipschitz ratios of the teacher on one sampler's groups, and the numbers of draws in these."""
     sampled = read_sampled_groups(groups)
-    chunks = embedded.chunks(sampled, read_labels(labels, sampled))
-    ratios = np.concatenate([bound.lipschitz_ratios(vectors, scores) for vectors, scores in chunks])
+    scores = read_labels(labels, sampled)
+    chunks = embedded.chunks(sampled)
+    ratios = np.concatenate([bound.lipschitz_ratios(vectors, scores[places]) for places, vectors in chunks])
     if not len(ratios):
         raise InputError(f"{labels}: no two documents of a group differ in vector or score: embed with another model")
     return {

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from workflow_scripts.analysis.embedded_groups import EmbeddedGroups
 from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
 from workflow_scripts.analysis.locality import coverage, density_ratios, diameters, outscoring_negatives
 from workflow_scripts.analysis.sampled_groups import (
@@ -34,7 +35,6 @@ HEADERS = [
     ("false negatives", {"share_truth": "by truth", "share_teacher": "by teacher"}),
 ]
 SHARES = ("outside", "bounded", "coverage", "share_truth", "share_teacher")
-CHUNK_GROUPS = 2_000
 
 Values = dict[str, np.ndarray]
 """Quantity to its values  # (queries,), or (1,) where it is one number for the whole sampler."""
@@ -50,27 +50,12 @@ class Documents:
         training = Artifact(collection)
         self.positives = read_table(training.file("positives.parquet"))
         self.truth = read_table(training.file("truth.parquet")) if "truth.parquet" in training else None
-        embedded = Artifact(embeddings)
-        self.vectors = np.load(embedded.file("vectors.npy"), mmap_mode="r")  # (embedded, dims)
-        self.ids = np.load(embedded.file("ids.npy"))  # (embedded,) bytes, sorted
-        self.queries = [query.decode() for query in np.load(embedded.file("queries.npy"))]
+        self.embedded = EmbeddedGroups(embeddings)
         self.candidates = [read_ranking(manifest, depth)["doc_id"].to_numpy(dtype=object) for manifest in rankings]
 
     def diameters(self, groups: SampledGroups, quantile: float) -> np.ndarray:
-        """Delta_Q of the embedded queries' groups  # (queries,); a chunk of vectors in memory at a time."""
-        documents = groups.doc_ids[pd.Index(groups.query_ids).isin(self.queries)]
-        if len(documents) != len(self.queries):
-            raise InputError("the groups lack a query that was embedded: embed the groups again")
-        parts = []
-        for start in range(0, len(documents), CHUNK_GROUPS):
-            chunk = documents[start : start + CHUNK_GROUPS]
-            wanted = np.array([doc_id.encode() for doc_id in chunk.ravel()])
-            rows = np.searchsorted(self.ids, wanted.astype(self.ids.dtype)).clip(max=len(self.ids) - 1)
-            if (self.ids[rows] != wanted).any():
-                missing = wanted[(self.ids[rows] != wanted).argmax()].decode()
-                raise InputError(f"document {missing} is in a group but not embedded: embed the groups again")
-            parts.append(diameters(self.vectors[rows].reshape(*chunk.shape, -1), quantile))
-        return np.concatenate(parts)
+        """Delta_Q of the embedded queries' groups  # (queries,)."""
+        return np.concatenate([diameters(vectors, quantile) for _, vectors in self.embedded.chunks(groups)])
 
 
 def make_locality_table(
@@ -204,8 +189,8 @@ def _caption(spec: Mapping, documents: Documents, values: Values) -> str:
         else ""
     )
     return (
-        f"Means over training queries ({len(documents.queries):,} for the diameter, {len(values['entropy']):,} for "
-        "the rest), then seeds; ± is the standard deviation over queries."
+        f"Means over training queries ({len(documents.embedded.queries):,} for the diameter, "
+        f"{len(values['entropy']):,} for the rest), then seeds; ± is the standard deviation over queries."
         f"{seeds} Diameter: {spec['quantile']} quantile of the distances between the documents of a group, by the "
         f"CLS vectors of {spec['embedding']}, each of length 1. "
         "Concentration: how many times more often than at random the sampler draws its likeliest document. "

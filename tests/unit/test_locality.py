@@ -178,5 +178,5 @@ def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(expe
         np.save(writer.path("vectors.npy"), np.ones((9, 2), np.float32))
         np.save(writer.path("ids.npy"), np.array(DOCUMENTS[1:], dtype="S"))
         np.save(writer.path("queries.npy"), np.array(QUERIES, dtype="S"))
-    with pytest.raises(InputError, match="document d0 is in a group but not embedded"):
+    with pytest.raises(InputError, match="document d0 is in a group but has no vector"):
         make_locality_table(**experiment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -47,9 +48,16 @@ def test_code_names_the_chosen_loss_only() -> None:
 
 
 def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:
-    for script in ("train_student", "train_teacher", "score_pool", "label_groups", "rerank_candidates"):
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL))
+    on_gpu = {name for name, body in rules.items() if "gpu=1," in body}
+    assert len(on_gpu) == 8
+    for script in on_gpu:
         assert not any("java" in path or "indexing" in path for path in names(f"workflow_scripts.{script}"))
-    for script in ("mine_negatives", "measure_runs", "write_cell", "collect_metrics", "make_main_table"):
+    tables = {
+        name for name in rules if name.startswith(("make_", "draw_", "measure_", "write_", "collect_", "profile_"))
+    }
+    for script in tables | {"mine_negatives", "cut_groups", "search_index", "export_run"}:
         for path in closure([f"workflow_scripts.{script}"]):
             assert "import torch" not in (ROOT / path).read_text(), f"{script} reaches torch through {path}"
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.sampled_groups import SampledGroups
 from workflow_scripts.storage.artifacts import Artifact, InputError
 
 VACUOUS, NOT_VACUOUS, CANNOT_SAY = "vacuous", "not vacuous", "cannot say"
@@ -23,38 +22,8 @@ QUANTITIES = ("diameter", "kappa", "outside", "bounded", "entropy")
 Key = tuple[str, str]
 """Sampler and teacher."""
 
-CHUNK_GROUPS = 500
 # Vectors and scores are float32 and come from batches of many shapes: equal texts agree to about this.
 _SAME_VECTOR, _SAME_SCORE = 1e-6, 1e-5
-
-
-class EmbeddedDocuments:
-    """The vectors of an embeddings artifact, memory-mapped, by document id."""
-
-    def __init__(self, manifest: str | Path) -> None:
-        embedded = Artifact(manifest)
-        self._vectors = np.load(embedded.file("vectors.npy"), mmap_mode="r")  # (documents, dims)
-        self._rows = pd.Index(np.char.decode(np.load(embedded.file("ids.npy")), "utf-8").astype(object))
-        self._queries = np.char.decode(np.load(embedded.file("queries.npy")), "utf-8").astype(object)
-
-    def chunks(self, groups: SampledGroups, scores: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Vectors  # (some groups, docs, dims) and scores  # (some groups, docs) of the embedded queries' groups.
-
-        ``scores``  # (groups, docs). Raises :class:`InputError` naming a query without a group or a document without
-        a vector.
-        """
-        places = pd.Index(groups.query_ids).get_indexer(self._queries)
-        if (places < 0).any():
-            query = self._queries[(places < 0).argmax()]
-            raise InputError(f"query {query} was embedded but has no group: embed the groups again")
-        for start in range(0, len(places), CHUNK_GROUPS):
-            chosen = places[start : start + CHUNK_GROUPS]
-            wanted = groups.doc_ids[chosen]
-            rows = self._rows.get_indexer(wanted.ravel())
-            if (rows < 0).any():
-                missing = wanted.ravel()[(rows < 0).argmax()]
-                raise InputError(f"document {missing} is in a group but has no vector: embed the groups again")
-            yield self._vectors[rows].reshape(*wanted.shape, -1), scores[chosen]
 
 
 def read_locality(path: str | Path, keys: Sequence[Key]) -> dict[Key, dict[str, float]]:
