@@ -16,7 +16,7 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts.planning.checks import collections_of
 from workflow_scripts.planning.code import closure
 from workflow_scripts.planning.environment import prepare_environment
-from workflow_scripts.planning.experiment import Experiment, cut_sampler
+from workflow_scripts.planning.experiment import Experiment, cut_sampler, unique
 from workflow_scripts.planning.studies import dial
 from workflow_scripts.storage.artifacts import InputError
 
@@ -39,30 +39,18 @@ MEASURES = {
 }
 # (system, collection) of the rankings that are held against published figures.
 CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
-ALL_MEASURES = list(dict.fromkeys(itertools.chain(*MEASURES.values())))
+ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
 GRID_RANKERS = list(EXPERIMENT.grid_rankers)
 STUDIES = CONFIG["studies"]
 STUDY_TABLES = {"cuts": "cuts", "factorial": "factorial", "teachers": "teachers", "collections": "training"}
-# Bi-encoders of the main grid that retrieve from whole collections, and which.
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
-RETRIEVERS = [
-    path
-    for path, ranker in EXPERIMENT.grid_rankers.items()
-    if RETRIEVAL and CONFIG["students"][ranker.student]["architecture"] == "bi-encoder"
-]
+RETRIEVERS = EXPERIMENT.retrievers
 # Domains all of whose collections are retrieved from.
 RETRIEVED_DOMAINS = [
-    domain
-    for domain in DOMAINS
-    if RETRIEVAL and set(collections_of(domain["collections"])) <= set(RETRIEVAL["collections"] or EXPERIMENT.evaluated)
+    domain for domain in DOMAINS if set(collections_of(domain["collections"])) <= set(EXPERIMENT.tested("retrieved/"))
 ]
-# Does a domain's every relevant pair stand in its collections? Then there is an excess risk.
-TRUTH = any(
-    all(entry_of["source"] == "generated" for entry_of in map(CONFIG["collections"].get, collections_of(members)))
-    for members in CONFIG["domains"].values()
-)
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
 TABLES = [
@@ -80,7 +68,7 @@ TABLES = [
         "bound",
         "advice",
         *(["retrieval"] if RETRIEVERS else []),
-        *(["risk"] if TRUTH else []),
+        *(["risk"] if EXPERIMENT.has_truth else []),
         *(table for study, table in STUDY_TABLES.items() if study in STUDIES),
     )
     for ending in ("csv", "md", "tex")
@@ -89,11 +77,6 @@ if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
 DRAWN = ["pipeline", "score_by_rank", "training", "score_grid", "cost"] + ["factorial"] * ("factorial" in STUDIES)
 FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
-
-
-def unique(values):
-    """Each value once, in the order of their first."""
-    return list(dict.fromkeys(values))
 
 
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
@@ -223,13 +206,7 @@ def local_model(source):
 
 def runs(ranker):
     """Run files of a ranker, one per test collection."""
-    return [f"{RESULTS}/runs/{ranker}/{collection}.run.gz" for collection in tested(ranker)]
-
-
-def tested(ranker):
-    """Test collections of a ranker: all of them, or where it retrieves those that the config names."""
-    chosen = RETRIEVAL["collections"] if RETRIEVAL and ranker.startswith("retrieved/") else None
-    return chosen or EXPERIMENT.evaluated
+    return [f"{RESULTS}/runs/{ranker}/{collection}.run.gz" for collection in EXPERIMENT.tested(ranker)]
 
 
 def optimisation(name, documents, learning_rate, loss, seeds):
@@ -247,25 +224,15 @@ def optimisation(name, documents, learning_rate, loss, seeds):
     )
 
 
-# Folder of a sampler's groups -> (sampler, teacher); the teacher is None where the sampler reads no teacher scores.
-LABELS = {
-    EXPERIMENT.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
-    for sampler, options in CONFIG["samplers"].items()
-    for teacher in CONFIG["teachers"]
-}
-
-
 def sampler_of(label):
     """The sampler's config and its teacher (None where it reads no scores) behind a label."""
-    if label not in LABELS:
-        raise WorkflowError(f"no sampler {label!r} in {EXPERIMENT.name}: it has {', '.join(LABELS)}")
-    sampler, teacher = LABELS[label]
+    sampler, teacher = known(EXPERIMENT.sampler_of, label)
     return entry("samplers", sampler), teacher
 
 
 def cut_of(label):
     """Of a cut's label: the label that it is cut from, the teacher whose entropy decides, and the cut."""
-    sampler, teacher = LABELS[label]
+    sampler, teacher = EXPERIMENT.labels[label]
     cut = entry("samplers", sampler)["cut"]
     return EXPERIMENT.label(cut["of"], teacher), teacher, cut["cut"]
 
@@ -279,11 +246,7 @@ def uncut_labels(wildcards):
 
 def drawn_for(label):
     """The training collection that a label's groups are of."""
-    return sampler_of(label)[0]["collection"] or TRAINING["collection"]
-
-
-def pool_collection(pool):
-    return entry("pools", pool)["collection"] or TRAINING["collection"]
+    return EXPERIMENT.trained_on(known(EXPERIMENT.sampler_of, label)[0])
 
 
 def teacher_tokens(teacher, collection):
@@ -291,19 +254,11 @@ def teacher_tokens(teacher, collection):
     return training_tokens(entry("teachers", teacher)["backbone"], collection)
 
 
-def groups_of(ranker):
-    """Label and seed folder of the groups that a student is trained on."""
-    return (
-        EXPERIMENT.label(ranker.sampler, ranker.teacher),
-        f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}",
-    )
-
-
 def student_inputs(wildcards):
     """Groups, labels where the loss reads a teacher, backbone and token stores of one student."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
     loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
-    label, seed = groups_of(ranker)
+    label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}"
     return {
         "code": code("train_student", f"losses.{loss['function']}"),
         "backbone": manifest("backbones", backbone),
@@ -412,43 +367,15 @@ def view_of(collection):
     return TRAINING["view"] if entry("collections", collection)["role"] == "train" else "full"
 
 
-# Whose vectors locality is measured by, where the config names none: the first student's backbone.
-EMBEDDING = CONFIG["analysis"]["locality"]["embedding"] or next(iter(CONFIG["students"].values()))["backbone"]
-EMBEDDER, EMBEDDING_BACKBONE = encoder(EMBEDDING, "analysis.locality.embedding")
+EMBEDDER, EMBEDDING_BACKBONE = encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
 
 
-# (sampler, teacher, seed) of every set of groups of the training collection that some student is trained on, cuts
-# apart: of these the whole set is known.
-SAMPLED = unique(
-    (ranker.sampler, ranker.teacher, EXPERIMENT.seeding[ranker.seed]["sampling"])
-    for ranker in EXPERIMENT.rankers.values()
-    if "cut" not in entry("samplers", ranker.sampler)
-    and EXPERIMENT.trained_on(ranker.sampler) == TRAINING["collection"]
-)
-
-
-def sampled(kind, rows=SAMPLED):
+def sampled(kind, rows=EXPERIMENT.sampled):
     """Manifests of the groups or the labels of (sampler, teacher, seed) rows, in their order."""
     labels = [(EXPERIMENT.label(sampler, teacher), teacher, f"seed{seed}") for sampler, teacher, seed in rows]
     if kind == "groups":
         return [manifest("groups", label, seed) for label, _, seed in labels]
     return [manifest("labels", teacher, label, seed) for label, teacher, seed in labels]
-
-
-def tested_over(training):
-    """Test collections over the corpus of a training collection."""
-    corpus = entry("collections", training)["corpus"]
-    return [name for name in EXPERIMENT.evaluated if entry("collections", name)["corpus"] == corpus]
-
-
-TRAINING_COLLECTIONS = unique(EXPERIMENT.trained_on(ranker.sampler) for ranker in EXPERIMENT.rankers.values())
-
-
-def study_rows(study):
-    """(sampler, teacher, sampling seed) of a study, in the order of its axes."""
-    axes = EXPERIMENT.studies[study]
-    rows = itertools.product(axes["samplers"], axes["teachers"], axes["seeds"])
-    return [(sampler, teacher, EXPERIMENT.seeding[seed]["sampling"]) for sampler, teacher, seed in rows]
 
 
 def rules_all():
@@ -462,7 +389,7 @@ def rules_all():
 IMPORTED, DENSE = (
     [name for name, system in CONFIG["systems"].items() if system["model"] == model] for model in ("import", "dense")
 )
-CUTS = [label for label, (sampler, _) in LABELS.items() if "cut" in CONFIG["samplers"][sampler]]
+CUTS = [label for label, (sampler, _) in EXPERIMENT.labels.items() if "cut" in CONFIG["samplers"][sampler]]
 
 
 LABEL = r"[a-z0-9-]+(\.[a-z0-9-]+)?"

@@ -67,9 +67,11 @@ rule retrieve_documents:
     input:
         code=code("retrieve_documents"),
         model=lambda w: remake(retriever(w.ranker)),
-        tests=lambda w: [manifest("collections", name) for name in tested("retrieved/")],
-        queries=lambda w: [query_tokens(architecture(w.ranker)[1], name) for name in tested("retrieved/")],
-        documents=lambda w: [document_tokens(architecture(w.ranker)[1], name, "full") for name in tested("retrieved/")],
+        tests=lambda w: [manifest("collections", name) for name in EXPERIMENT.tested("retrieved/")],
+        queries=lambda w: [query_tokens(architecture(w.ranker)[1], name) for name in EXPERIMENT.tested("retrieved/")],
+        documents=lambda w: [
+            document_tokens(architecture(w.ranker)[1], name, "full") for name in EXPERIMENT.tested("retrieved/")
+        ],
     output:
         manifest=manifest("runs", "retrieved/{ranker}"),
         runs=runs("retrieved/{ranker}"),
@@ -89,12 +91,12 @@ rule retrieve_documents:
             **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
             tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
             remove_query={
-                name: entry("collections", name).get("remove_query", False) for name in tested("retrieved/")
+                name: entry("collections", name).get("remove_query", False) for name in EXPERIMENT.tested("retrieved/")
             },
             precision=TRAINING["precision"],
             max_tokens=CONFIG["lengths"],
         ),
-        collections=tested("retrieved/"),
+        collections=EXPERIMENT.tested("retrieved/"),
     shell:
         "python -m workflow_scripts.retrieve_documents --log {log:q} --spec {params.spec:q} --model {input.model:q} "
         "--collections {params.collections} --tests {input.tests:q} --queries {input.queries:q} "
@@ -107,8 +109,8 @@ rule measure_runs:
         manifest=manifest("runs", "{ranker}"),
         # Through ancient(): the small manifest, compared by checksum, speaks for the runs it lists.
         runs=lambda w: [ancient(remake(path)) for path in runs(w.ranker)],
-        qrels=lambda w: [manifest("collections", collection) for collection in tested(w.ranker)],
-        rankings=lambda w: evaluated_rankings(CONFIG["first_stage"]["system"], tested(w.ranker)),
+        qrels=lambda w: [manifest("collections", collection) for collection in EXPERIMENT.tested(w.ranker)],
+        rankings=lambda w: evaluated_rankings(CONFIG["first_stage"]["system"], EXPERIMENT.tested(w.ranker)),
     output:
         manifest("metrics", "{ranker}"),
     log:
@@ -125,10 +127,10 @@ rule measure_runs:
         runtime=needs("analyse", "runtime"),
     params:
         spec=lambda w: spec(
-            measures={name: MEASURES[name] for name in tested(w.ranker)},
+            measures={name: MEASURES[name] for name in EXPERIMENT.tested(w.ranker)},
             keys=ranker_keys(w.ranker),
         ),
-        collections=lambda w: tested(w.ranker),
+        collections=lambda w: EXPERIMENT.tested(w.ranker),
     shell:
         "python -m workflow_scripts.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.manifest:q} "
         "--collections {params.collections} --qrels {input.qrels:q} --rankings {input.rankings:q} --output {output:q}"

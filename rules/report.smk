@@ -57,7 +57,7 @@ rule make_cost_table:
 rule make_contamination_table:
     input:
         code=code("make_contamination_table"),
-        training=[manifest("collections", name) for name in TRAINING_COLLECTIONS],
+        training=[manifest("collections", name) for name in EXPERIMENT.training_collections],
         tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
     output:
         csv=f"{RESULTS}/tables/contamination.csv",
@@ -77,7 +77,7 @@ rule make_contamination_table:
     params:
         spec=spec(**CONFIG["analysis"]["contamination"]),
         collections=EXPERIMENT.evaluated,
-        training=TRAINING_COLLECTIONS,
+        training=EXPERIMENT.training_collections,
     shell:
         "python -m workflow_scripts.make_contamination_table --log {log:q} --spec {params.spec:q} "
         "--training-names {params.training} --training {input.training:q} "

@@ -1,13 +1,12 @@
 """Studies beside the main grid: entropy cuts, the orthogonality test, teachers, training collections."""
 
 # What the studies' tables read; empty where the experiment has no such study.
-UNCUT, CUT_ROWS, FACTORIAL, TRAINED_ON = [], [], [], []
+UNCUT, CUT_ROWS, FACTORIAL, FACTORIAL_ROWS, TRAINED_ON = [], [], [], [], []
 if "cuts" in STUDIES:
-    samplers, teachers = STUDIES["cuts"]["samplers"], STUDIES["cuts"]["teachers"]
-    sampling = [EXPERIMENT.seeding[seed]["sampling"] for seed in EXPERIMENT.studies["cuts"]["seeds"]]
-    UNCUT = list(itertools.product(samplers, teachers, sampling))
+    UNCUT = EXPERIMENT.groups_of(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
     CUT_ROWS = [(cut_sampler(row[0], cut), *row[1:]) for cut in STUDIES["cuts"]["cuts"] for row in UNCUT]
 if "factorial" in STUDIES:
+    FACTORIAL_ROWS = EXPERIMENT.groups_of(EXPERIMENT.studies["factorial"])
     # BM25 too: its risk is the baseline that a margin may be a share of.
     FACTORIAL = ["bm25", *(ranker.path for ranker in EXPERIMENT.study("factorial"))]
 if "collections" in STUDIES:
@@ -62,8 +61,8 @@ rule make_factorial_table:
         # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
         runs=lambda w: [ancient(remake(path)) for ranker in FACTORIAL for path in runs(ranker)],
         tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
-        groups=sampled("groups", study_rows("factorial")) if FACTORIAL else [],
-        labels=sampled("labels", study_rows("factorial")) if FACTORIAL else [],
+        groups=sampled("groups", FACTORIAL_ROWS),
+        labels=sampled("labels", FACTORIAL_ROWS),
         locality=f"{RESULTS}/tables/locality.csv",
     output:
         csv=f"{RESULTS}/tables/factorial.csv",
@@ -185,7 +184,7 @@ rule make_training_table:
                 for name in EXPERIMENT.studies["collections"]["samplers"]
             },
             collections=TRAINED_ON,
-            shared={name: tested_over(name) for name in TRAINED_ON},
+            shared={name: EXPERIMENT.tested_over(name) for name in TRAINED_ON},
             teacher_collections={
                 name: EXPERIMENT.trained_on(entry("teachers", name)["sampler"])
                 for name in EXPERIMENT.studies["collections"]["teachers"]

@@ -41,14 +41,17 @@ rule train_teacher:
 
 rule score_pool:
     input:
-        unpack(lambda w: teacher_tokens(w.teacher, pool_collection(w.pool))),
+        unpack(lambda w: teacher_tokens(w.teacher, EXPERIMENT.pool_collection(w.pool))),
         code=code("score_pool"),
         model=lambda w: model(f"teacher/{w.teacher}"),
         rankings=lambda w: [
-            manifest("rankings", system, pool_collection(w.pool)) for system in entry("pools", w.pool)["systems"]
+            manifest("rankings", system, EXPERIMENT.pool_collection(w.pool))
+            for system in entry("pools", w.pool)["systems"]
         ],
         collection=lambda w: (
-            [manifest("collections", pool_collection(w.pool))] if entry("pools", w.pool)["positives"] else []
+            [manifest("collections", EXPERIMENT.pool_collection(w.pool))]
+            if entry("pools", w.pool)["positives"]
+            else []
         ),
         known=lambda w: [manifest("scores", w.teacher, pool) for pool in entry("pools", w.pool)["known"]],
     output:

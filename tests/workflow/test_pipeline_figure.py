@@ -10,7 +10,7 @@ from project import ROOT, Project
 
 from workflow_scripts.analysis.pipeline_diagram import ARROWS, BOXES, ENCODERS, FEEDBACK, draw_diagram
 
-REPORTING = ("analyse.smk", "studies.smk", "report.smk")
+REPORTING = ("analyse.smk", "locality.smk", "studies.smk", "report.smk")
 
 
 def rules_of(*files: str) -> set[str]:

@@ -41,7 +41,7 @@ BOXES = {
     "measures": Box("Measures", ("measure_runs", "write_cell", "collect_metrics"), (7.2, 0)),
 }
 TABLES = Box("Tables, figures", (), (6.0, 0))
-"""Stands for every rule of rules/analyse.smk, studies.smk and report.smk that no other box names."""
+"""Stands for every rule of rules/analyse.smk, locality.smk, studies.smk and report.smk that no other box names."""
 ENCODERS = ("fetch_backbone", "pretrain_backbone", "tokenise_corpus", "tokenise_queries")
 """A band without arrows: every box that computes with a model reads backbones and token stores."""
 ARROWS = (

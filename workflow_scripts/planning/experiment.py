@@ -19,6 +19,8 @@ from workflow_scripts.storage.artifacts import InputError
 SCHEMA = ROOT / "config" / "schema.yaml"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C reader takes a tenth of the time
 SCALARS = {"integer", "number", "boolean", "null"}
+Drawn = tuple[str, str, int]
+"""Sampler, teacher, sampling seed."""
 AXES = ("students", "losses", "samplers", "teachers", "seeds")
 
 
@@ -48,6 +50,12 @@ class Experiment:
             self.rankers |= _rankers(axes)
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
         _refuse(circle_problems(self.config, self.rankers))
+        self.labels = {
+            self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
+            for sampler, options in self.config["samplers"].items()
+            for teacher in self.config["teachers"]
+        }
+        """Folder of a sampler's groups to the sampler and the teacher, None where it reads no teacher's scores."""
 
     def _in_grid(self, axis: str) -> list:
         entries = self.config[axis]
@@ -67,7 +75,7 @@ class Experiment:
     @property
     def evaluated(self) -> list[str]:
         """Test collections of all domains, each once, in the order of the config."""
-        return list(dict.fromkeys(itertools.chain(*map(collections_of, self.config["domains"].values()))))
+        return unique(itertools.chain(*map(collections_of, self.config["domains"].values())))
 
     def entry(self, axis: str, name: str) -> dict:
         """The entry ``name`` of an axis such as ``samplers``; :class:`InputError` naming the valid ones."""
@@ -96,9 +104,75 @@ class Experiment:
         """The training collection that a sampler draws for."""
         return self.entry("samplers", sampler)["collection"] or self.config["training"]["collection"]
 
+    def sampler_of(self, label: str) -> tuple[str, str | None]:
+        """Sampler and teacher of a label; :class:`InputError` naming the labels there are."""
+        if label not in self.labels:
+            raise InputError(f"no sampler {label!r} in {self.name}: it has {', '.join(self.labels)}")
+        return self.labels[label]
+
+    def pool_collection(self, pool: str) -> str:
+        """The training collection whose candidates a pool holds."""
+        return self.entry("pools", pool)["collection"] or self.config["training"]["collection"]
+
+    @property
+    def training_collections(self) -> list[str]:
+        """What some student is trained on."""
+        return unique(self.trained_on(ranker.sampler) for ranker in self.rankers.values())
+
+    def tested_over(self, training: str) -> list[str]:
+        """Test collections over the corpus of a training collection."""
+        corpus = self.entry("collections", training)["corpus"]
+        return [name for name in self.evaluated if self.entry("collections", name)["corpus"] == corpus]
+
+    def groups_of(self, axes: Mapping[str, list]) -> list[Drawn]:
+        """What each of samplers x teachers x seeds is trained on, in that order: twice where two seeds share it."""
+        drawn = itertools.product(axes["samplers"], axes["teachers"], axes["seeds"])
+        return [(sampler, teacher, self.seeding[seed]["sampling"]) for sampler, teacher, seed in drawn]
+
+    def drawn(self, rankers: Iterable[Ranker]) -> list[Drawn]:
+        """Sampler, teacher and sampling seed behind each ranker, each once."""
+        return unique((each.sampler, each.teacher, self.seeding[each.seed]["sampling"]) for each in rankers)
+
+    @property
+    def sampled(self) -> list[Drawn]:
+        """:meth:`drawn` of every whole set of groups (cuts are parts) of the main training collection."""
+        collection, samplers = self.config["training"]["collection"], self.config["samplers"]
+        rankers = (each for each in self.rankers.values() if "cut" not in samplers[each.sampler])
+        return self.drawn(each for each in rankers if self.trained_on(each.sampler) == collection)
+
+    @property
+    def embedding(self) -> str:
+        """Whose vectors locality is measured by; where the config names none, the first student's backbone."""
+        chosen = self.config["analysis"]["locality"]["embedding"]
+        return chosen or next(iter(self.config["students"].values()))["backbone"]
+
+    @property
+    def retrievers(self) -> list[str]:
+        """Paths of the rankers that retrieve from whole collections: the main grid's bi-encoders, or none."""
+        students, wanted = self.config["students"], self.config["evaluation"]["retrieval"]
+        bi_encoders = [name for name in students if students[name]["architecture"] == "bi-encoder"]
+        return [path for path, each in self.grid_rankers.items() if wanted and each.student in bi_encoders]
+
+    def tested(self, ranker: str) -> list[str]:
+        """Test collections of a ranker: all, or below ``retrieved/`` those that the config names."""
+        retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
+        return (retrieval and retrieval["collections"]) or self.evaluated
+
+    @property
+    def has_truth(self) -> bool:
+        """Is every relevant pair of some domain known? Of generated collections it is."""
+        sources = {name: entry["source"] for name, entry in self.config["collections"].items()}
+        domains = map(collections_of, self.config["domains"].values())
+        return any(all(sources[name] == "generated" for name in members) for members in domains)
+
     def vocabulary_backbone(self, vocabulary: str) -> str:
         """The first backbone of a vocabulary: its tokenizer makes the token stores that all of them share."""
         return next(name for name, backbone in self.config["backbones"].items() if backbone["vocabulary"] == vocabulary)
+
+
+def unique(values: Iterable) -> list:
+    """Each value once, in the order of their first."""
+    return list(dict.fromkeys(values))
 
 
 def cut_sampler(sampler: str, cut: str) -> str:

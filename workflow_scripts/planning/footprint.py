@@ -81,7 +81,7 @@ class Footprint:
             case "mine_negatives" | "cut_groups":
                 return self._training_queries(job["label"]) / cpu["mined_queries_s"]
             case "measure_runs":
-                return sum(map(sizes.queries, self._tested(job["ranker"]))) / cpu["measured_queries_s"]
+                return sum(map(sizes.queries, self.experiment.tested(job["ranker"]))) / cpu["measured_queries_s"]
             case "pretrain_backbone":
                 return self._pretraining(job["backbone"]) / (cpu["gflops"] * 1e9)
             case _:
@@ -114,11 +114,7 @@ class Footprint:
         return self.workload.embedded() * hidden * 4
 
     def _training_queries(self, label: str) -> int:
-        return self.sizes.queries(self.experiment.trained_on(label.split(".")[0]))
-
-    def _tested(self, ranker: str) -> list[str]:
-        retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
-        return (retrieval and retrieval["collections"]) or self.experiment.evaluated
+        return self.sizes.queries(self.experiment.trained_on(self.experiment.sampler_of(label)[0]))
 
     def _pretraining(self, name: str) -> float:
         """Arithmetic of a backbone's pretraining: in each step a batch of pairs of a few words and a text."""
@@ -161,7 +157,10 @@ class Footprint:
 
     def _run_rows(self, job: Job) -> float:
         if job.rule == "retrieve_documents":
-            depth, tested = self.config["evaluation"]["retrieval"]["depth"], self._tested(f"retrieved/{job['ranker']}")
+            depth, tested = (
+                self.config["evaluation"]["retrieval"]["depth"],
+                self.experiment.tested(f"retrieved/{job['ranker']}"),
+            )
         else:
             depth, tested = self.config["first_stage"]["depth"], self.experiment.evaluated
         corpora = {name: self.sizes.documents(self.sizes.corpus(name)) for name in tested}
@@ -170,7 +169,7 @@ class Footprint:
     def _values(self, ranker: str) -> float:
         """Measured values, kept with the ranker and once more with all of them."""
         evaluation, total = self.config["evaluation"], 0
-        for name in self._tested(ranker):
+        for name in self.experiment.tested(ranker):
             measures = len(evaluation["measures"]) + len(evaluation["more_measures"].get(name, []))
             total += self.sizes.queries(name) * measures
         return 2 * total

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from workflow_scripts.planning.dry_run import Job
 from workflow_scripts.planning.experiment import Experiment
-from workflow_scripts.planning.ranker import Ranker
 from workflow_scripts.planning.sizes import Sizes
 from workflow_scripts.planning.throughput import (
     PAIR_SPECIALS,
@@ -172,8 +171,7 @@ class Workload:
         return self._retrieval(self.encoder(self.config["systems"][job["system"]]["encoder"]), [job["collection"]])
 
     def _retrieve(self, job: Job) -> Load:
-        chosen = self.config["evaluation"]["retrieval"]["collections"] or self.experiment.evaluated
-        return self._retrieval(self.encoder(job["ranker"]), chosen)
+        return self._retrieval(self.encoder(job["ranker"]), self.experiment.tested("retrieved/"))
 
     def _retrieval(self, backbone: str, collections: list[str]) -> Load:
         """Every document of each corpus once, every query, and their inner products: 2 queries documents hidden."""
@@ -195,26 +193,16 @@ class Workload:
     def embedded(self) -> float:
         """Documents whose vectors locality is measured by, at most: as if no two groups had one in common."""
         training, wanted = self.config["training"]["collection"], self.config["analysis"]["locality"]["queries"]
-        drawn = {self._drawn(ranker) for ranker in self.experiment.rankers.values() if self._is_sampled(ranker)}
+        drawn = {(self.experiment.label(sampler, teacher), seed) for sampler, teacher, seed in self.experiment.sampled}
         queries = self.sizes.queries(training)
         return min(
             min(queries, wanted or queries) * self._group * len(drawn),
             self.sizes.documents(self.sizes.corpus(training)),
         )
 
-    def _drawn(self, ranker: Ranker) -> tuple[str, int]:
-        seed = self.experiment.seeding[ranker.seed]["sampling"]
-        return self.experiment.label(ranker.sampler, ranker.teacher), seed
-
-    def _is_sampled(self, ranker: Ranker) -> bool:
-        """Whether locality is measured of a ranker's groups: whole ones of the training collection."""
-        cut = "cut" in self.config["samplers"][ranker.sampler]
-        return not cut and self.experiment.trained_on(ranker.sampler) == self.config["training"]["collection"]
-
     def embedding_backbone(self) -> str:
         """Backbone of the vectors that locality is measured by."""
-        chosen = self.config["analysis"]["locality"]["embedding"]
-        return self.encoder(chosen) if chosen else next(iter(self.config["students"].values()))["backbone"]
+        return self.encoder(self.experiment.embedding)
 
     def _embed_groups(self, job: Job) -> Load:
         corpus = self.sizes.corpus(self.config["training"]["collection"])

@@ -1,0 +1,149 @@
+"""Locality and risk: what groups span and miss, the bound that speaks of it, errors against a known truth."""
+
+
+rule embed_groups:
+    input:
+        code=code("embed_groups"),
+        groups=sorted(set(sampled("groups"))),
+        model=EMBEDDER,
+        documents=document_tokens(EMBEDDING_BACKBONE, TRAINING["collection"], TRAINING["view"]),
+    output:
+        manifest("embeddings"),
+    log:
+        f"{RESULTS}/logs/embed_groups.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/embed_groups.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("rerank", "threads")
+    resources:
+        mem_mb=needs("rerank", "mem_mb"),
+        runtime=needs("rerank", "runtime"),
+        gpu=1,
+    params:
+        spec=spec(
+            queries=CONFIG["analysis"]["locality"]["queries"],
+            seed=0,
+            max_tokens=CONFIG["lengths"]["document"],
+            precision=TRAINING["precision"],
+        ),
+    shell:
+        "python -m workflow_scripts.embed_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "--model {input.model:q} --documents {input.documents:q} --output {output:q}"
+
+
+rule make_locality_table:
+    input:
+        code=code("make_locality_table"),
+        groups=sampled("groups"),
+        labels=sampled("labels"),
+        embeddings=manifest("embeddings"),
+        corpus=manifest("corpora", entry("collections", TRAINING["collection"])["corpus"]),
+        collection=manifest("collections", TRAINING["collection"]),
+        rankings=[
+            manifest("rankings", CONFIG["first_stage"]["system"], name)
+            for name in EXPERIMENT.evaluated
+            if entry("collections", name)["corpus"] == entry("collections", TRAINING["collection"])["corpus"]
+        ],
+    output:
+        csv=f"{RESULTS}/tables/locality.csv",
+        md=f"{RESULTS}/tables/locality.md",
+        tex=f"{RESULTS}/tables/locality.tex",
+    log:
+        f"{RESULTS}/logs/make_locality_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_locality_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            rows=EXPERIMENT.sampled,
+            embedding=EXPERIMENT.embedding,
+            quantile=CONFIG["analysis"]["locality"]["quantile"],
+            margin=CONFIG["analysis"]["locality"]["margin"],
+            depth=CONFIG["first_stage"]["depth"],
+            random=next((name for name in GRID["samplers"] if entry("samplers", name)["function"] == "random"), None),
+        ),
+        rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
+    shell:
+        "python -m workflow_scripts.make_locality_table --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "--labels {input.labels:q} --embeddings {input.embeddings:q} --corpus {input.corpus:q} "
+        "--collection {input.collection:q} {params.rankings} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_bound_table:
+    input:
+        code=code("make_bound_table"),
+        locality=f"{RESULTS}/tables/locality.csv",
+        groups=sampled("groups"),
+        labels=sampled("labels"),
+        embeddings=manifest("embeddings"),
+        models=lambda w: [remake(manifest("students", first_cell(name))) for name in GRID["students"]],
+        risk=[f"{RESULTS}/tables/risk.csv"] if EXPERIMENT.has_truth else [],
+    output:
+        csv=f"{RESULTS}/tables/bound.csv",
+        md=f"{RESULTS}/tables/bound.md",
+        tex=f"{RESULTS}/tables/bound.tex",
+    log:
+        f"{RESULTS}/logs/make_bound_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_bound_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            rows=EXPERIMENT.sampled,
+            students=GRID["students"],
+            losses=GRID["losses"],
+            domain=DOMAINS[0]["name"],
+            **CONFIG["analysis"]["bound"],
+            quantile=CONFIG["analysis"]["locality"]["quantile"],
+        ),
+        risk=lambda w, input: f"--risk {input.risk[0]}" if input.risk else "",
+    shell:
+        "python -m workflow_scripts.make_bound_table --log {log:q} --spec {params.spec:q} --locality {input.locality:q} "
+        "--groups {input.groups:q} --labels {input.labels:q} --embeddings {input.embeddings:q} --models {input.models:q} "
+        "{params.risk} "
+        "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
+
+
+rule make_risk_table:
+    input:
+        code=code("make_risk_table"),
+        manifests=[manifest("runs", ranker) for ranker in RANKERS],
+        # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
+        runs=lambda w: [ancient(remake(path)) for ranker in RANKERS for path in runs(ranker)],
+        tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
+    output:
+        csv=f"{RESULTS}/tables/risk.csv",
+        md=f"{RESULTS}/tables/risk.md",
+        tex=f"{RESULTS}/tables/risk.tex",
+    log:
+        f"{RESULTS}/logs/make_risk_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_risk_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(
+            domains=DOMAINS,
+            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            rankers=[list(ranker_keys(ranker).values()) for ranker in RANKERS],
+            collections=EXPERIMENT.evaluated,
+            **GRID,
+        ),
+    shell:
+        "python -m workflow_scripts.make_risk_table --log {log:q} --spec {params.spec:q} --runs {input.manifests:q} "
+        "--tests {input.tests:q} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
