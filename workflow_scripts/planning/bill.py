@@ -99,7 +99,7 @@ def _tell_basis(bill: Bill, throughput: Throughput) -> Iterator[str]:
     for kind in BENCH_ROWS:
         yield f"  {kind}: {throughput.speed(kind).basis}"
     yield "  known: jobs (Snakemake's dry run), arithmetic (the models' shapes), sizes of public collections, budgets"
-    yield "  assumed: words of texts, tokens a word, starting a job, the CPU's rates, bytes of texts and rankings, watts"
+    yield "  assumed: words of texts, tokens a word, job starts, the CPU's rates, bytes of texts and rankings, watts"
     yield "  upper bounds: pools (as if no pair were in an earlier pool), depths (as if every ranking were full)"
     yield "  not counted: downloads outside results (ir_datasets, the model hub), jobs that fail and run again"
     for line in bill.unknown:
