@@ -98,13 +98,20 @@ def _model_stages(stage, at) -> Iterator[Stage]:
     yield stage(
         "label_groups", "label_groups", {}, "labels", *scoring, "--groups", at("groups-bm25"), "--known", at("pool")
     )
+    collection = ("--collections", COLLECTION, "--tests", at("test"))
+    spec, first = {"depth": 100}, ("--rankings", at("ranking-test"))
+    yield stage("gather_evaluation", "gather_evaluation", spec, "evaluation", *collection, *first)
+    evaluation = ("--evaluation", at("evaluation"))
+    spec = {"query_tokens": 8, "document_tokens": 36}
+    given = (*backbone, *evaluation, *collection, "--corpora", at("corpus"))
+    yield stage("tokenise_evaluation", "tokenise_evaluation", spec, "evaluation-tokens", *given)
     for kind in ("cross-encoder", "bi-encoder"):
         spec = TRAINING | {"architecture": kind, "name": kind, "loss": {"function": "kl"}}
         yield stage(f"train_student, {kind}", "train_student", spec, kind, *training, "--labels", at("labels"))
-        tested = ("--collections", COLLECTION, "--rankings", at("ranking-test"), "--queries", at("test-queries"))
-        spec = {"architecture": kind, "depth": 100, "tag": kind}
+        tested = ("--collections", COLLECTION, *evaluation, "--tokens", at("evaluation-tokens"))
+        spec = {"architecture": kind, "tag": kind}
         name = f"rerank_candidates, {kind}"
-        yield stage(name, "rerank_candidates", spec, f"run-{kind}", "--model", at(kind), *tested, *documents)
+        yield stage(name, "rerank_candidates", spec, f"run-{kind}", "--model", at(kind), *tested)
     spec = {"queries": None, "seed": 0}
     groups = ("--groups", at("groups-random"), at("groups-bm25"), "--model", at("bi-encoder"))
     yield stage("embed_groups", "embed_groups", spec, "embeddings", *groups, *documents)

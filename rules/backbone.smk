@@ -98,3 +98,31 @@ rule tokenise_queries:
     shell:
         "python -m workflow_scripts.tokenise_queries --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
         "--collection {input.collection:q} --output {output:q}"
+
+
+rule tokenise_evaluation:
+    input:
+        code=code("tokenise_evaluation"),
+        backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+        evaluation=EVALUATION,
+        tests=TESTS,
+        corpora=[manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.evaluated],
+    output:
+        manifest("tokens", "{vocabulary}", "evaluation"),
+    log:
+        f"{RESULTS}/logs/tokenise_evaluation/{{vocabulary}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tokenise_evaluation/{{vocabulary}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        spec=spec(query_tokens=CONFIG["lengths"]["query"], document_tokens=CONFIG["lengths"]["document"]),
+        collections=EXPERIMENT.evaluated,
+    shell:
+        "python -m workflow_scripts.tokenise_evaluation --log {log:q} --spec {params.spec:q} "
+        "--backbone {input.backbone:q} --evaluation {input.evaluation:q} --collections {params.collections} "
+        "--tests {input.tests:q} --corpora {input.corpora:q} --output {output:q}"

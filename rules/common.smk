@@ -1,6 +1,7 @@
 """The only functions: the experiment, paths, spec(), code(), remake(), what a job needs."""
 
 import functools
+import gc
 import itertools
 import json
 import os
@@ -10,8 +11,9 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import ancient
 
+# A DAG of thousands of jobs is millions of objects that all stay: looking for garbage among them took a sixth of a dry run.
+gc.set_threshold(200_000)
 sys.path.insert(0, workflow.basedir)
 from workflow_scripts.planning.checks import collections_of
 from workflow_scripts.planning.code import closure
@@ -39,6 +41,8 @@ MEASURES = {
 }
 # (system, collection) of the rankings that are held against published figures.
 CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
+# What every ranker is evaluated on.
+EVALUATION = f"{RESULTS}/evaluation/manifest.json"
 ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
@@ -164,6 +168,9 @@ def tokens(backbone, *folder):
     return manifest("tokens", entry("backbones", backbone)["vocabulary"], *folder)
 
 
+TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
+
+
 def query_tokens(backbone, collection):
     return tokens(backbone, f"{collection}.queries")
 
@@ -207,6 +214,13 @@ def local_model(source):
 def runs(ranker):
     """Run files of a ranker, one per test collection."""
     return [f"{RESULTS}/runs/{ranker}/{collection}.run.gz" for collection in EXPERIMENT.tested(ranker)]
+
+
+def whole_runs(ranker):
+    """The manifest that speaks for a ranker's runs, which are made again where one is missing."""
+    for path in runs(ranker):
+        remake(path)
+    return manifest("runs", ranker)
 
 
 def optimisation(name, documents, learning_rate, loss, seeds):
@@ -301,11 +315,6 @@ def first_cell(student):
     return next(path for path, ranker in EXPERIMENT.grid_rankers.items() if ranker.student == student)
 
 
-def evaluated_rankings(system, collections=EXPERIMENT.evaluated):
-    """A system's rankings of all test collections, or of those named."""
-    return [manifest("rankings", system, collection) for collection in collections]
-
-
 def ranker_keys(ranker):
     """Columns that name a ranker in the metrics: empty where a reference has no such axis."""
     ranker = ranker.removeprefix("retrieved/")
@@ -383,7 +392,7 @@ def rules_all():
     rankers = [*RANKERS, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
     models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
-    return TABLES + FIGURES + cells + models + [path for ranker in rankers for path in runs(ranker)]
+    return TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]
 
 
 IMPORTED, DENSE = (

@@ -1,10 +1,35 @@
 """Evaluation: BM25's top documents re-ranked, runs kept, measures per query, one file per cell and domain."""
 
 
+rule gather_evaluation:
+    input:
+        code=code("gather_evaluation"),
+        tests=TESTS,
+        rankings=[manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.evaluated],
+    output:
+        EVALUATION,
+    log:
+        f"{RESULTS}/logs/gather_evaluation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/gather_evaluation.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        spec=spec(depth=CONFIG["first_stage"]["depth"]),
+        collections=EXPERIMENT.evaluated,
+    shell:
+        "python -m workflow_scripts.gather_evaluation --log {log:q} --spec {params.spec:q} "
+        "--collections {params.collections} --tests {input.tests:q} --rankings {input.rankings:q} --output {output:q}"
+
+
 rule export_run:
     input:
         code=code("export_run"),
-        rankings=evaluated_rankings(CONFIG["first_stage"]["system"]),
+        evaluation=EVALUATION,
     output:
         manifest=manifest("runs", "bm25"),
         runs=runs("bm25"),
@@ -19,20 +44,19 @@ rule export_run:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        spec=spec(depth=CONFIG["first_stage"]["depth"], tag="bm25"),
+        spec=spec(tag="bm25"),
         collections=EXPERIMENT.evaluated,
     shell:
         "python -m workflow_scripts.export_run --log {log:q} --spec {params.spec:q} --collections {params.collections} "
-        "--rankings {input.rankings:q} --output {output.manifest:q}"
+        "--evaluation {input.evaluation:q} --output {output.manifest:q}"
 
 
 rule rerank_candidates:
     input:
         code=code("rerank_candidates"),
         model=lambda w: remake(model(w.ranker)),
-        rankings=evaluated_rankings(CONFIG["first_stage"]["system"]),
-        queries=lambda w: [query_tokens(architecture(w.ranker)[1], name) for name in EXPERIMENT.evaluated],
-        documents=lambda w: [document_tokens(architecture(w.ranker)[1], name, "full") for name in EXPERIMENT.evaluated],
+        evaluation=EVALUATION,
+        tokens=lambda w: tokens(architecture(w.ranker)[1], "evaluation"),
     output:
         manifest=manifest("runs", "{ranker}"),
         runs=runs("{ranker}"),
@@ -52,15 +76,14 @@ rule rerank_candidates:
     params:
         spec=lambda w: spec(
             architecture=architecture(w.ranker)[0],
-            depth=CONFIG["first_stage"]["depth"],
             tag=".".join(PurePosixPath(w.ranker).parts),
             precision=TRAINING["precision"],
         ),
         collections=EXPERIMENT.evaluated,
     shell:
         "python -m workflow_scripts.rerank_candidates --log {log:q} --spec {params.spec:q} --model {input.model:q} "
-        "--collections {params.collections} --rankings {input.rankings:q} --queries {input.queries:q} "
-        "--documents {input.documents:q} --output {output.manifest:q}"
+        "--collections {params.collections} --evaluation {input.evaluation:q} --tokens {input.tokens:q} "
+        "--output {output.manifest:q}"
 
 
 rule retrieve_documents:
@@ -106,11 +129,8 @@ rule retrieve_documents:
 rule measure_runs:
     input:
         code=code("measure_runs"),
-        manifest=manifest("runs", "{ranker}"),
-        # Through ancient(): the small manifest, compared by checksum, speaks for the runs it lists.
-        runs=lambda w: [ancient(remake(path)) for path in runs(w.ranker)],
-        qrels=lambda w: [manifest("collections", collection) for collection in EXPERIMENT.tested(w.ranker)],
-        rankings=lambda w: evaluated_rankings(CONFIG["first_stage"]["system"], EXPERIMENT.tested(w.ranker)),
+        runs=lambda w: whole_runs(w.ranker),
+        evaluation=EVALUATION,
     output:
         manifest("metrics", "{ranker}"),
     log:
@@ -132,8 +152,8 @@ rule measure_runs:
         ),
         collections=lambda w: EXPERIMENT.tested(w.ranker),
     shell:
-        "python -m workflow_scripts.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.manifest:q} "
-        "--collections {params.collections} --qrels {input.qrels:q} --rankings {input.rankings:q} --output {output:q}"
+        "python -m workflow_scripts.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
+        "--collections {params.collections} --evaluation {input.evaluation:q} --output {output:q}"
 
 
 rule write_cell:

@@ -118,10 +118,8 @@ rule make_bound_table:
 rule make_risk_table:
     input:
         code=code("make_risk_table"),
-        manifests=[manifest("runs", ranker) for ranker in RANKERS],
-        # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
-        runs=lambda w: [ancient(remake(path)) for ranker in RANKERS for path in runs(ranker)],
-        tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
+        runs=lambda w: [whole_runs(ranker) for ranker in RANKERS],
+        tests=TESTS,
     output:
         csv=f"{RESULTS}/tables/risk.csv",
         md=f"{RESULTS}/tables/risk.md",
@@ -145,5 +143,5 @@ rule make_risk_table:
             **GRID,
         ),
     shell:
-        "python -m workflow_scripts.make_risk_table --log {log:q} --spec {params.spec:q} --runs {input.manifests:q} "
+        "python -m workflow_scripts.make_risk_table --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
         "--tests {input.tests:q} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

@@ -58,7 +58,7 @@ rule make_contamination_table:
     input:
         code=code("make_contamination_table"),
         training=[manifest("collections", name) for name in EXPERIMENT.training_collections],
-        tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
+        tests=TESTS,
     output:
         csv=f"{RESULTS}/tables/contamination.csv",
         md=f"{RESULTS}/tables/contamination.md",
@@ -119,9 +119,7 @@ rule draw_pipeline:
 rule profile_scores:
     input:
         code=code("profile_scores"),
-        manifests=[manifest("runs", ranker) for ranker in PROFILED],
-        # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
-        runs=lambda w: [ancient(remake(path)) for ranker in PROFILED for path in runs(ranker)],
+        runs=lambda w: [whole_runs(ranker) for ranker in PROFILED],
     output:
         f"{RESULTS}/profiles.parquet",
     log:
@@ -141,7 +139,7 @@ rule profile_scores:
             points=CONFIG["first_stage"]["depth"],
         ),
     shell:
-        "python -m workflow_scripts.profile_scores --log {log:q} --spec {params.spec:q} --runs {input.manifests:q} "
+        "python -m workflow_scripts.profile_scores --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
         "--output {output:q}"
 
 

@@ -57,10 +57,8 @@ rule make_factorial_table:
     input:
         code=code("make_factorial_table"),
         metrics=f"{RESULTS}/metrics.parquet",
-        manifests=[manifest("runs", ranker) for ranker in FACTORIAL],
-        # Through ancient(): the small manifests, compared by checksum, speak for the runs they list.
-        runs=lambda w: [ancient(remake(path)) for ranker in FACTORIAL for path in runs(ranker)],
-        tests=[manifest("collections", name) for name in EXPERIMENT.evaluated],
+        runs=lambda w: [whole_runs(ranker) for ranker in FACTORIAL],
+        tests=TESTS,
         groups=sampled("groups", FACTORIAL_ROWS),
         labels=sampled("labels", FACTORIAL_ROWS),
         locality=f"{RESULTS}/tables/locality.csv",
@@ -92,7 +90,7 @@ rule make_factorial_table:
         ),
     shell:
         "python -m workflow_scripts.make_factorial_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
-        "--runs {input.manifests:q} --tests {input.tests:q} --groups {input.groups:q} --labels {input.labels:q} "
+        "--runs {input.runs:q} --tests {input.tests:q} --groups {input.groups:q} --labels {input.labels:q} "
         "--locality {input.locality:q} --cells {output.cells:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 

@@ -17,9 +17,9 @@ from workflow_scripts.analysis.effectiveness import (
     parse_measures,
 )
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
-from workflow_scripts.storage.rankings import RANKING_FILE
+from workflow_scripts.storage.evaluation import read_evaluation
 from workflow_scripts.storage.runs import read_run
-from workflow_scripts.storage.tables import read_table, write_table
+from workflow_scripts.storage.tables import write_table
 
 
 def measure_runs(
@@ -27,32 +27,27 @@ def measure_runs(
     spec: Mapping,
     runs: str | Path,
     collections: Sequence[str],
-    qrels: Sequence[str | Path],
-    rankings: Sequence[str | Path],
+    evaluation: str | Path,
     output: str | Path,
 ) -> None:
     """Write metrics.parquet for one ranker.
 
     ``spec``: ``measures`` (collection to measure names) and ``keys`` (student, loss, sampler, teacher, seed).
-    ``qrels`` and ``rankings`` are the collections' manifests and the first stage's, in the order of ``collections``.
-    A judged query that neither the run nor the first stage lists has nothing to rank: it scores 0 and is counted as
-    ``unretrieved``. One that the run alone lacks is an error. ``rankings`` may be empty, and then a judged query that
-    the run lacks is an error.
+    ``evaluation`` holds the collections' queries, qrels and first-stage candidates. A judged query that neither the run
+    nor the first stage lists has nothing to rank: it scores 0 and is counted as ``unretrieved``. One that the run alone
+    lacks is an error.
     """
-    if len(qrels) != len(collections) or len(rankings) not in (0, len(collections)):
-        raise InputError("give as many --qrels (and --rankings, if any) as --collections, in the same order")
     artifact = Artifact(runs)
     measures = {name: parse_measures(_measures_of(spec, name)) for name in collections}
     frames, counts = {}, {}
-    for index, name in enumerate(collections):
+    for name in collections:
         path = artifact.file(f"{name}.run.gz")
         ranking = read_run(path)
         check_ranks(ranking, str(path))
-        first_stage = _first_stage_queries(rankings[index]) if rankings else None
-        judged, counts[name] = _judgements(name, Artifact(qrels[index]), ranking, first_stage)
+        judged, counts[name] = _judgements(name, evaluation, ranking)
         frames[name] = evaluate(measures[name], judged, ranking).assign(collection=name)
     frame = pd.concat([frames[name] for name in sorted(frames)], ignore_index=True)
-    inputs = {"runs": runs, "collections": list(qrels), "rankings": list(rankings)}
+    inputs = {"runs": runs, "evaluation": evaluation}
     with ArtifactWriter(output, spec=spec, inputs=inputs) as writer:
         write_table(writer.path(METRICS_FILE), metrics_table(spec["keys"], frame), METRICS_SCHEMA)
         writer.counts.update(counts)
@@ -65,19 +60,12 @@ def _measures_of(spec: Mapping, collection: str) -> Sequence[str]:
         raise InputError(f"the spec names no measures for {collection}: add measures.{collection}") from None
 
 
-def _first_stage_queries(manifest: str | Path) -> set[str]:
-    table = read_table(Artifact(manifest).file(RANKING_FILE), columns=["query_id"])
-    return set(table["query_id"])
-
-
-def _judgements(
-    name: str, collection: Artifact, ranking: pd.DataFrame, first_stage: set[str] | None
-) -> tuple[pd.DataFrame, dict[str, int]]:
+def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """The collection's qrels, after checking that the run answers it; counts of what the means contain."""
-    qrels = read_table(collection.file("qrels.parquet"), columns=["query_id", "doc_id", "relevance"])
+    qrels = read_evaluation(evaluation, name, "qrels")
     if qrels.empty:
         raise InputError(f"the qrels of {name} are empty: an evaluation collection needs judgements")
-    queries = set(read_table(collection.file("queries.parquet"), columns=["query_id"])["query_id"])
+    queries = set(read_evaluation(evaluation, name, "queries")["query_id"])
     ranked, judged = set(ranking["query_id"]), set(qrels["query_id"])
     foreign = ranked - queries
     if foreign:
@@ -85,10 +73,12 @@ def _judgements(
             f"the run of {name} ranks query {min(foreign)}, which the collection lacks: make the run again"
         )
     missing = judged - ranked
-    lost = missing & first_stage if first_stage is not None else missing
+    lost = missing & set(read_evaluation(evaluation, name, "candidates", ["query_id"])["query_id"])
     if lost:
-        why = "which the first stage retrieved documents for" if first_stage is not None else "and it is judged"
-        raise InputError(f"the run of {name} lacks query {min(lost)}, {why}: make the run again")
+        raise InputError(
+            f"the run of {name} lacks query {min(lost)}, which the first stage retrieved documents for: "
+            "make the run again"
+        )
     relevant = set(qrels.loc[qrels["relevance"] > 0, "query_id"])
     return qrels, {
         "queries": len(judged),
@@ -104,8 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--spec", type=parse_spec, required=True)
     parser.add_argument("--runs", required=True, help="manifest of the runs")
     parser.add_argument("--collections", nargs="+", required=True, help="ids; the runs are {id}.run.gz")
-    parser.add_argument("--qrels", nargs="+", required=True, help="the collections' manifests, in the same order")
-    parser.add_argument("--rankings", nargs="*", default=[], help="first-stage manifests, in the same order")
+    parser.add_argument("--evaluation", required=True, help="manifest of what rankers are evaluated on")
     parser.add_argument("--output", required=True)
     measure_runs(**vars(parser.parse_args(argv)))
 

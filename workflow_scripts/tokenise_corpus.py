@@ -1,7 +1,4 @@
-"""Tokenise a corpus once: a token store of one view of its documents, in the vocabulary of one backbone.
-
-The full view is the title, a space and the body (the body alone where there is no title); the body view is the body.
-"""
+"""Tokenise a corpus once: a token store of one view of its documents, in the vocabulary of one backbone."""
 
 from __future__ import annotations
 
@@ -11,12 +8,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from workflow_scripts.ranking.tokens import write_store
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, parse_spec, run
+from workflow_scripts.storage.documents import count_documents, read_view
 
-VIEWS = ("full", "body")
 PROGRESS_S = 10
 
 
@@ -25,26 +20,16 @@ def tokenise_corpus(spec: Mapping, backbone: str | Path, corpus: str | Path, out
 
     Documents stream through in chunks; bounded by the tokenizer.
     """
-    view = spec.get("view")
-    if view not in VIEWS:
-        raise InputError(f"the corpus view is {view!r}: choose {' or '.join(VIEWS)}")
-    documents = Artifact(corpus).file("documents.parquet")
     folder = Artifact(backbone).file("tokenizer.json").parent
     with ArtifactWriter(output, spec=spec, inputs={"backbone": backbone, "corpus": corpus}) as writer:
-        write_store(writer, _read(documents, view), folder, spec.get("max_tokens"))
+        write_store(writer, _read(corpus, spec.get("view")), folder, spec.get("max_tokens"))
 
 
-def _read(path: Path, view: str) -> Iterator[tuple[str, str]]:
-    file = pq.ParquetFile(path)
-    total, done, told = file.metadata.num_rows, 0, time.monotonic()
-    columns = ["doc_id", "text"] if view == "body" else ["doc_id", "text", "title"]
-    for batch in file.iter_batches(batch_size=8192, columns=columns):
-        ids, texts = (batch.column(name).to_pylist() for name in ("doc_id", "text"))
-        if view == "full":
-            titles = batch.column("title").to_pylist()
-            texts = [f"{title} {text}" if title else text for title, text in zip(titles, texts, strict=True)]
-        yield from zip(ids, texts, strict=True)
-        done += len(ids)
+def _read(corpus: str | Path, view: str) -> Iterator[tuple[str, str]]:
+    total, done, told = count_documents(corpus), 0, time.monotonic()
+    for batch in read_view(corpus, view):
+        yield from zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True)
+        done += len(batch)
         if time.monotonic() - told > PROGRESS_S:
             told = time.monotonic()
             print(f"{done:,} of {total:,} documents tokenised", file=sys.stderr, flush=True)

@@ -6,10 +6,9 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from workflow_scripts.ranking.tokens import write_store
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, parse_spec, run
+from workflow_scripts.storage.documents import read_queries
 
 
 def tokenise_queries(spec: Mapping, backbone: str | Path, collection: str | Path, output: str | Path) -> None:
@@ -17,12 +16,9 @@ def tokenise_queries(spec: Mapping, backbone: str | Path, collection: str | Path
 
     Raises :class:`InputError` for a query of which no token is left: a ranker cannot tell it from another.
     """
-    queries = Artifact(collection).file("queries.parquet")
     folder = Artifact(backbone).file("tokenizer.json").parent
-    table = pq.read_table(queries, columns=["query_id", "text"])
-    rows = zip(*(table.column(name).to_pylist() for name in ("query_id", "text")), strict=True)
     with ArtifactWriter(output, spec=spec, inputs={"backbone": backbone, "collection": collection}) as writer:
-        write_store(writer, rows, folder, spec.get("max_tokens"), allow_empty=False)
+        write_store(writer, read_queries(collection), folder, spec.get("max_tokens"), allow_empty=False)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -57,6 +57,17 @@ def test_the_known_hub_models_have_their_published_size() -> None:
         backbone_shape("x", {"source": "google/large"}, FIGURES_READ)
 
 
+def test_of_a_test_collection_only_candidates_are_tokenised() -> None:
+    paper = experiment("paper")
+    bill = bill_of(paper, job("tokenise_evaluation", vocabulary="bert-uncased"))
+    # TREC DL's 43 and 54 queries list 100 passages each; NFCorpus has fewer documents than its queries list.
+    sizes = Sizes(paper, FIGURES_READ)
+    assert (sizes.candidates("trec-dl-2019"), sizes.candidates("beir-nfcorpus")) == (4300, 3633)
+    words = sum(sizes.candidates(name) * sizes.words(sizes.corpus(name)) for name in paper.evaluated)
+    rate = FIGURES_READ["cpu"]["tokens_s"] / FIGURES_READ["tokens_per_word"]
+    assert bill.cpu_hours["preparing, tokenising"] == pytest.approx(words / rate / 3600)
+
+
 def test_a_local_model_tells_its_own_size(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
         '{"num_hidden_layers": 2, "hidden_size": 8, "intermediate_size": 32, "vocab_size": 100, '

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from workflow_scripts import check_first_stage, measure_runs
+from workflow_scripts import check_first_stage, gather_evaluation, measure_runs
 from workflow_scripts.analysis import effectiveness
 from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
@@ -104,6 +104,13 @@ def test_names_are_as_ir_measures_prints_them() -> None:
             effectiveness.parse_measures(bad)
 
 
+def evaluation(folder: Path, test: Path, candidates: pd.DataFrame = RUN) -> Path:
+    manifests = {"tests": [test], "rankings": [ranking(folder / "ranking", candidates)]}
+    output = folder / "evaluation" / "manifest.json"
+    gather_evaluation.gather_evaluation(spec={"depth": 100}, collections=["demo"], **manifests, output=output)
+    return output
+
+
 def measure(tmp_path: Path, run: pd.DataFrame, **options) -> Path:
     output = tmp_path / "metrics" / "manifest.json"
     keys = {"student": "be", "loss": "kl", "sampler": "random", "teacher": "electra", "seed": 1}
@@ -111,8 +118,7 @@ def measure(tmp_path: Path, run: pd.DataFrame, **options) -> Path:
         "spec": {"measures": {"demo": ["nDCG@10", "AP"]}, "keys": keys},
         "runs": runs(tmp_path / "runs", demo=run),
         "collections": ["demo"],
-        "qrels": [collection(tmp_path / "collection")],
-        "rankings": [ranking(tmp_path / "ranking", RUN)],
+        "evaluation": evaluation(tmp_path, options.pop("test", None) or collection(tmp_path / "collection")),
     }
     measure_runs.measure_runs(**(arguments | options), output=output)
     return output
@@ -131,12 +137,10 @@ def test_measure_runs_counts_what_the_means_contain(tmp_path: Path) -> None:
 def test_measure_runs_refuses_a_run_that_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lacks query q3, which the first stage retrieved"):
         measure(tmp_path, RUN[RUN["query_id"] != "q3"])
-    with pytest.raises(InputError, match="lacks query q2, and it is judged"):
-        measure(tmp_path, RUN, rankings=[])
     with pytest.raises(InputError, match="ranks query q4, which the collection lacks"):
-        measure(tmp_path, RUN, qrels=[collection(tmp_path / "small", queries="q1 q2 q3")])
+        measure(tmp_path, RUN, test=collection(tmp_path / "small", queries="q1 q2 q3"))
     with pytest.raises(InputError, match="qrels of demo are empty"):
-        measure(tmp_path, RUN, qrels=[collection(tmp_path / "empty", QRELS[:0])])
+        measure(tmp_path, RUN, test=collection(tmp_path / "empty", QRELS[:0]))
     with pytest.raises(InputError, match="no measures for demo"):
         measure(tmp_path, RUN, spec={"measures": {}, "keys": {"student": "bm25"}})
     with pytest.raises(InputError, match="unknown key 'students'"):

@@ -14,9 +14,11 @@ import pytest
 
 from workflow_scripts.build_index import build_index
 from workflow_scripts.export_run import export_run
+from workflow_scripts.gather_evaluation import gather_evaluation
 from workflow_scripts.indexing import java
 from workflow_scripts.search_index import search_index
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.evaluation import KINDS
 from workflow_scripts.storage.rankings import RankingWriter, read_ranking, row_groups
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import write_table
@@ -185,9 +187,17 @@ def test_a_wrong_spec_is_one_line(small, tmp_path, change, message):
 
 def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_path):
     frame = search(small, BM25, tmp_path / "ranking" / "manifest.json")
-    export_run(
-        {"depth": 2, "tag": "x"}, [tmp_path / "ranking" / "manifest.json"], ["c"], tmp_path / "run" / "manifest.json"
-    )
+    evaluation = tmp_path / "evaluation" / "manifest.json"
+    with ArtifactWriter(tmp_path / "test" / "manifest.json", spec={}) as writer:
+        for kind in ("qrels", "queries"):
+            write_table(writer.path(f"{kind}.parquet"), KINDS[kind].empty_table(), KINDS[kind])
+
+    def gather(ranking: str, output: Path) -> None:
+        manifests = {"tests": [tmp_path / "test" / "manifest.json"], "rankings": [tmp_path / ranking / "manifest.json"]}
+        gather_evaluation(spec={"depth": 2}, collections=["c"], **manifests, output=output)
+
+    gather("ranking", evaluation)
+    export_run({"tag": "x"}, ["c"], evaluation, tmp_path / "run" / "manifest.json")
     exported = read_run(tmp_path / "run" / "c.run.gz")
     expected = frame[frame["rank"] <= 2].reset_index(drop=True)
     assert (
@@ -204,10 +214,8 @@ def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_pa
         with pytest.raises(InputError, match="twice"):
             ranking.add("b", "q2", ["x", "x"], None)
     assert row_groups(tmp_path / "two" / "manifest.json") == {"a": [0], "b": [1]}
-    with pytest.raises(InputError, match="a run is of one"):
-        export_run(
-            {"depth": 2, "tag": "x"}, [tmp_path / "two" / "manifest.json"], ["c"], tmp_path / "run2" / "manifest.json"
-        )
+    with pytest.raises(InputError, match="ranks by a, b: re-rank what one system"):
+        gather("two", tmp_path / "evaluation2" / "manifest.json")
 
 
 def test_java_is_found_by_version(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Scoring: the order, the pools, the labels and the runs, against one pair at a time through the model."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,15 @@ import pytest
 import torch
 
 from tests.unit.test_tokens import WORDS, write_backbone, write_collection
-from workflow_scripts import fetch_backbone, label_groups, rerank_candidates, score_pool, tokenise_corpus
+from workflow_scripts import (
+    fetch_backbone,
+    gather_evaluation,
+    label_groups,
+    rerank_candidates,
+    score_pool,
+    tokenise_corpus,
+    tokenise_evaluation,
+)
 from workflow_scripts import tokenise_queries as tokenise_queries_script
 from workflow_scripts.ranking import scoring
 from workflow_scripts.ranking.models import load_ranker, new_ranker, save_ranker
@@ -175,11 +184,21 @@ def test_pool_of_another_teacher_is_refused(world):
 
 @pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
 def test_rerank_writes_a_run_for_each_collection(world, architecture):
-    manifest = {name: str(world / name / "manifest.json") for name in ("queries", "documents", "ranking", architecture)}
-    spec = json.dumps({"architecture": architecture, "depth": 4, "tag": "student"})
-    command = ["--spec", spec, "--model", manifest[architecture], "--collections", "one", "two"]
-    for name in ("rankings", "queries", "documents"):
-        command += [f"--{name}", *[manifest[name.replace("rankings", "ranking")]] * 2]
+    made = {name: str(world / name / "manifest.json") for name in ("collection", "corpus", "ranking", "evaluation")}
+    stores, both = str(world / "tokens/manifest.json"), ["--collections", "one", "two"]
+    add_qrels(world)
+    listed = ["--tests", *[made["collection"]] * 2]
+    spec, rankings = json.dumps({"depth": 4}), [made["ranking"]] * 2
+    gather_evaluation.main(["--spec", spec, *both, *listed, "--rankings", *rankings, "--output", made["evaluation"]])
+    command = ["--backbone", str(world / "backbone/manifest.json"), "--evaluation", made["evaluation"], *both, *listed]
+    spec, corpora = json.dumps({"query_tokens": 3, "document_tokens": 10}), [made["corpus"]] * 2
+    tokenise_evaluation.main([*command, "--spec", spec, "--corpora", *corpora, "--output", stores])
+    assert len(TokenStore(stores, "two.documents")) < 12  # what is never re-ranked is not tokenised
+    with pytest.raises(InputError, match=r"has no token store 'three\.documents': it has one\.documents, one\.queries"):
+        TokenStore(stores, "three.documents")
+    spec = json.dumps({"architecture": architecture, "tag": "student"})
+    command = ["--spec", spec, "--model", str(world / architecture / "manifest.json"), *both]
+    command += ["--evaluation", made["evaluation"], "--tokens", stores]
     rerank_candidates.main([*command, "--output", str(world / "run/manifest.json")])
     listed = read_table(world / "ranking/ranking.parquet")
     listed = listed[listed["rank"] <= 4].sort_values(["query_id", "doc_id"])
@@ -189,6 +208,28 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
         run = read_run(world / "run" / f"{name}.run.gz").sort_values(["query_id", "doc_id"])
         assert list(zip(run["query_id"], run["doc_id"], strict=True)) == pairs
         np.testing.assert_allclose(run["score"], expected, atol=1e-5)
+
+
+def add_qrels(world):
+    """Make the world's collection one to evaluate on."""
+    with ArtifactWriter(world / "collection/manifest.json", spec={}) as writer:
+        shutil.copy(world / "collection/queries.parquet", writer.path("queries.parquet"))
+        judged = {"query_id": ["q0"], "doc_id": ["d00"], "relevance": [1]}
+        write_table(writer.path("qrels.parquet"), judged, pa.schema([*PAIRS, ("relevance", pa.int32())]))
+
+
+def test_a_candidate_that_the_corpus_lacks_is_told(world):
+    add_qrels(world)
+    manifest = {name: world / name / "manifest.json" for name in ("collection", "corpus", "ranking", "backbone")}
+    tests = {"collections": ["one"], "tests": [manifest["collection"]]}
+    evaluation, output = world / "evaluation/manifest.json", world / "tokens/manifest.json"
+    gather_evaluation.gather_evaluation(spec={"depth": 6}, rankings=[manifest["ranking"]], output=evaluation, **tests)
+    write_collection(world / "other", {"d00": ("", "red")}, {"q0": "red"})
+    arguments = {"backbone": manifest["backbone"], "evaluation": evaluation, "output": output, **tests}
+    spec = {"query_tokens": 3, "document_tokens": 10}
+    with pytest.raises(InputError, match=r"candidates of one are not in .*other/corpus"):
+        tokenise_evaluation.tokenise_evaluation(spec=spec, corpora=[world / "other/corpus/manifest.json"], **arguments)
+    assert not output.exists()
 
 
 def test_nan_names_the_pair(world):

@@ -39,8 +39,11 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "import_rankings": 1,
         "fetch_backbone": 2,
         # BERT and ELECTRA share one vocabulary.
-        "tokenise_corpus": corpora,
-        "tokenise_queries": tested + 2,
+        # Whole: what is trained on or retrieved from. Of every other corpus, only what is re-ranked.
+        "tokenise_corpus": 2,
+        "tokenise_queries": 2 + 2,
+        "gather_evaluation": 1,
+        "tokenise_evaluation": 1,
         # The teacher's groups are drawn from BM25 with its own seed.
         "mine_negatives": 5 + 2 + 1,
         "cut_groups": 6,

@@ -37,12 +37,12 @@ BOXES = {
     "informed": Box("Samplers", ("mine_negatives",), (4.8, 0)),
     "labels": Box("Labels", ("label_groups", "cut_groups"), (4.8, 1.6)),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),
-    "runs": Box("Runs", ("rerank_candidates", "retrieve_documents", "export_run"), (7.2, 1.6)),
+    "runs": Box("Runs", ("gather_evaluation", "rerank_candidates", "retrieve_documents", "export_run"), (7.2, 1.6)),
     "measures": Box("Measures", ("measure_runs", "write_cell", "collect_metrics"), (7.2, 0)),
 }
 TABLES = Box("Tables, figures", (), (6.0, 0))
 """Stands for every rule of rules/analyse.smk, locality.smk, studies.smk and report.smk that no other box names."""
-ENCODERS = ("fetch_backbone", "pretrain_backbone", "tokenise_corpus", "tokenise_queries")
+ENCODERS = ("fetch_backbone", "pretrain_backbone", "tokenise_corpus", "tokenise_queries", "tokenise_evaluation")
 """A band without arrows: every box that computes with a model reads backbones and token stores."""
 ARROWS = (
     ("data", "first"),

@@ -14,6 +14,8 @@ CPU_STAGES = {
     "prepare_corpus": "preparing, tokenising",
     "tokenise_corpus": "preparing, tokenising",
     "tokenise_queries": "preparing, tokenising",
+    "gather_evaluation": "preparing, tokenising",
+    "tokenise_evaluation": "preparing, tokenising",
     "build_index": "indexing",
     "search_index": "BM25 search",
     "mine_negatives": "mining",
@@ -28,6 +30,8 @@ FILES = {
     "build_index": "index",
     "tokenise_corpus": "token stores",
     "tokenise_queries": "token stores",
+    "tokenise_evaluation": "token stores",
+    "gather_evaluation": "rankings",
     "search_index": "rankings",
     "search_dense": "rankings",
     "import_rankings": "rankings",
@@ -75,6 +79,8 @@ class Footprint:
                 return words * self._word / cpu["tokens_s"]
             case "tokenise_queries":
                 return sizes.queries(job["collection"]) * sizes.query_tokens(job["collection"]) / cpu["tokens_s"]
+            case "tokenise_evaluation":
+                return sum(map(self._evaluated_words, self.experiment.evaluated)) * self._word / cpu["tokens_s"]
             case "search_index":
                 documents = sizes.documents(sizes.corpus(job["collection"]))
                 return sizes.queries(job["collection"]) * documents / 1e6 * cpu["query_s_a_million_documents"]
@@ -131,17 +137,27 @@ class Footprint:
             number, words = self.sizes.queries(collection), self.sizes.query_tokens(collection) / self._word
         return number * words * self._disk["text_a_word"]
 
+    def _evaluated_words(self, collection: str) -> float:
+        """Words of the documents that are re-ranked for a collection; its queries are next to nothing."""
+        return self.sizes.candidates(collection) * self.sizes.words(self.sizes.corpus(collection))
+
     def _token_store(self, job: Job) -> float:
         disk, sizes = self._disk, self.sizes
         backbone = self.experiment.vocabulary_backbone(job["vocabulary"])
         wide = 2 if self.workload.shape(backbone).vocabulary >= 2**16 else 1
         if job.rule == "tokenise_corpus":
-            number, tokens = sizes.documents(job["corpus"]), sizes.document_tokens(job["corpus"])
+            texts = [(sizes.documents(job["corpus"]), sizes.document_tokens(job["corpus"]))]
+        elif job.rule == "tokenise_queries":
+            texts = [(sizes.queries(job["collection"]), sizes.query_tokens(job["collection"]))]
         else:
-            number, tokens = sizes.queries(job["collection"]), sizes.query_tokens(job["collection"])
-        return number * (tokens * disk["token"] * wide + disk["stored_text"])
+            evaluated = self.experiment.evaluated
+            texts = [(sizes.candidates(name), sizes.document_tokens(sizes.corpus(name))) for name in evaluated]
+            texts += [(sizes.queries(name), sizes.query_tokens(name)) for name in evaluated]
+        return sum(number * (tokens * disk["token"] * wide + disk["stored_text"]) for number, tokens in texts)
 
     def _ranking(self, job: Job) -> float:
+        if job.rule == "gather_evaluation":
+            return self._run_rows(job) * self._disk["ranked"]
         system = self.config["systems"][job["system"]]
         if job.rule == "download_file":
             if system["url"] not in self._imports:

@@ -78,6 +78,11 @@ class Sizes:
             total += min(number, known.get("documents", number))
         return min(total, self.documents(self.corpus(collection)))
 
+    def candidates(self, collection: str) -> int:
+        """Distinct documents that are re-ranked for a test collection, at most."""
+        listed = self.queries(collection) * self.config["first_stage"]["depth"]
+        return min(listed, self.documents(self.corpus(collection)))
+
     def pool_pairs(self, pool: str) -> float:
         """Pairs of a pool, at most: as if none were in a pool that it knows."""
         entry = self.experiment.entry("pools", pool)

@@ -41,14 +41,22 @@ class Sequences:
 
 
 class TokenStore:
-    """The tokenised texts of one collection, memory-mapped; row n is the n-th id in bytewise order."""
+    """The tokenised texts of one collection, memory-mapped; row n is the n-th id in bytewise order.
 
-    def __init__(self, manifest: str | Path) -> None:
-        self.artifact = Artifact(manifest)
-        counts = self.artifact.counts
-        self.ids = np.load(self.artifact.file("ids.npy"), mmap_mode="r")  # (texts,) bytes, sorted
-        self.offsets = np.load(self.artifact.file("offsets.npy"), mmap_mode="r")  # (texts + 1,)
-        self.tokens = np.load(self.artifact.file("tokens.npy"), mmap_mode="r")  # (tokens,)
+    ``part`` names one of several stores in an artifact, which share one tokenizer.
+    """
+
+    def __init__(self, manifest: str | Path, part: str = "") -> None:
+        self.artifact, self.part = Artifact(manifest), part
+        if part and part not in self.artifact.counts:
+            raise InputError(
+                f"{manifest} has no token store {part!r}: it has {', '.join(sorted(self.artifact.counts))}"
+            )
+        counts = self.artifact.counts[part] if part else self.artifact.counts
+        arrays = (
+            np.load(self.artifact.file(_file(part, name)), mmap_mode="r") for name in ("ids", "offsets", "tokens")
+        )
+        self.ids, self.offsets, self.tokens = arrays  # (texts,) bytes, sorted; (texts + 1,); (tokens,)
         self.lengths = np.diff(self.offsets)  # (texts,)
         self.cls, self.sep, self.pad, self.mask = (counts[name] for name in ("cls", "sep", "pad", "mask"))
         self.vocabulary_size, self.vocabulary = counts["vocabulary_size"], counts["vocabulary"]
@@ -58,7 +66,7 @@ class TokenStore:
         return len(self.ids)
 
     def __str__(self) -> str:
-        return str(self.artifact.folder)
+        return str(self.artifact.folder / self.part)
 
     def rows(self, ids: object) -> np.ndarray:
         """Rows of ``ids`` (text: list, numpy, pandas or arrow), int64, in their order.
@@ -220,12 +228,14 @@ def write_store(
     max_tokens: int,
     *,
     allow_empty: bool = True,
+    part: str = "",
 ) -> None:
     """Tokenise (id, text) rows with the tokenizer of the folder ``backbone`` into the artifact being written.
 
-    Rows come sorted bytewise by id, without duplicates; each text is cut to ``max_tokens``. Raises :class:`InputError`
-    for ids out of order and, unless ``allow_empty``, for a text without a token. One chunk of texts is in memory at a
-    time, besides ids and offsets. Bounded by the tokenizer, which uses every core.
+    ``part`` names one of several stores in the artifact. Rows come sorted bytewise by id, without duplicates; each text
+    is cut to ``max_tokens``. Raises :class:`InputError` for ids out of order and, unless ``allow_empty``, for a text
+    without a token. One chunk of texts is in memory at a time, besides ids and offsets. Bounded by the tokenizer, which
+    uses every core.
     """
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         raise InputError(f"max_tokens is {max_tokens!r}, not a whole number from 1 up")
@@ -238,7 +248,7 @@ def write_store(
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
     id_chunks, length_chunks, total = [], [], 0
-    with open(writer.path("tokens.npy"), "wb") as file:
+    with open(writer.path(_file(part, "tokens")), "wb") as file:
         dtype = np.dtype(np.uint16 if size < 2**16 else np.int32)
         _write_header(file, dtype, 2**60)
         for chunk_ids, chunk_texts in _chunks(rows):
@@ -257,14 +267,15 @@ def write_store(
         file.seek(0)
         _write_header(file, dtype, total)
     if not id_chunks:
-        raise InputError(f"there is no text to tokenise for {writer.folder}: the collection is empty")
+        raise InputError(f"there is no text to tokenise for {writer.folder / part}: the collection is empty")
     stored = np.concatenate(id_chunks)
     _check_sorted(stored)
     lengths = np.concatenate(length_chunks)
-    np.save(writer.path("ids.npy"), stored)
-    np.save(writer.path("offsets.npy"), np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
-    writer.counts.update(specials)
-    writer.counts.update(
+    np.save(writer.path(_file(part, "ids")), stored)
+    np.save(writer.path(_file(part, "offsets")), np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
+    counts = writer.counts.setdefault(part, {}) if part else writer.counts
+    counts.update(specials)
+    counts.update(
         texts=len(stored),
         tokens=total,
         longest=int(lengths.max()),
@@ -274,6 +285,11 @@ def write_store(
         vocabulary=checksum,
         separators=separators,
     )
+
+
+def _file(part: str, name: str) -> str:
+    """A store's array within its artifact."""
+    return f"{part}/{name}.npy" if part else f"{name}.npy"
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype, length: int) -> None:
