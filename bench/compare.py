@@ -220,30 +220,43 @@ def _about(threads: int, rounds: int) -> dict:
 
 def processor() -> str:
     """The processor's name and, where told, which of its instructions multiply bf16 matrices."""
+    fields = _cpuinfo()
+    if not fields:
+        return platform.processor() or platform.machine()
+    name, units = fields.get("model name", platform.machine()), bf16_units()
+    # A virtual machine hides the model's number; family and model tell it all the same.
+    number = f" (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
+    return f"{name}{number}, {' and '.join(units) or 'no bf16 unit'}"
+
+
+def bf16_units() -> list[str]:
+    """Instructions of this processor that multiply bf16 matrices; none where /proc does not tell."""
+    return [flag for flag in ("avx512_bf16", "amx_bf16") if flag in _cpuinfo().get("flags", "").split()]
+
+
+def _cpuinfo() -> dict[str, str]:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    fields = {name.strip(): value.strip() for name, value in fields.items()}
-    units = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in fields.get("flags", "").split()]
-    name = fields.get("model name", platform.machine())
-    # A virtual machine hides the model's number; family and model tell it all the same.
-    number = f" (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
-    return f"{name}{number}{', ' + ' and '.join(units) if units else ''}"
+        return {}
+    fields = (line.split(":", 1) for line in lines if ":" in line)
+    return {name.strip(): value.strip() for name, value in fields}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of :func:`compare`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", nargs="+", default=["4x256", "12x768"], help=f"of {', '.join(SHAPES)}")
-    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
+    parser.add_argument(
+        "--precisions", nargs="+", choices=("fp32", "bf16"), help="default: fp32, and bf16 where the processor has it"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds, beside the one to warm up")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", default=ROOT / ".bench-venv/bin/python", help="Python of the peers' environment")
     parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")
     options = vars(parser.parse_args(argv))
     options["shapes"] = choose_shapes(options["shapes"])
+    options["precisions"] = options["precisions"] or ["fp32"] + ["bf16"] * bool(bf16_units())
     table = compare(**options)
     print(table.to_string(index=False, float_format="%.4g"))
 

@@ -62,8 +62,8 @@ class Shape:
 
 
 SHAPES = {
-    "4x256": Shape(4, 256, 4, 1024, pairs=1024, steps=6),
-    "12x768": Shape(12, 768, 12, 3072, pairs=192, steps=1),
+    "4x256": Shape(4, 256, 4, 1024, pairs=512, steps=4),
+    "12x768": Shape(12, 768, 12, 3072, pairs=128, steps=1),
     "2x32": Shape(2, 32, 2, 64, pairs=48, steps=1),  # for the tests
 }
 
