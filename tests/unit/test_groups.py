@@ -19,7 +19,7 @@ class Store:
         self.ids = ids
 
     def rows(self, ids):
-        return np.array([self.ids.index(one) for one in ids])
+        return np.array([self.ids.index(one) for one in ids.to_pylist()])
 
 
 QUERIES, DOCUMENTS = Store(["q0", "q1", "q2"]), Store(["d1", "d2", "d3"])

@@ -57,9 +57,16 @@ def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:
     tables = {
         name for name in rules if name.startswith(("make_", "draw_", "measure_", "write_", "collect_", "profile_"))
     }
-    for script in tables | {"mine_negatives", "cut_groups", "search_index", "export_run"}:
+    more = {"mine_negatives", "cut_groups", "search_index", "export_run", "gather_evaluation", "tokenise_evaluation"}
+    for script in tables | more:
         for path in closure([f"workflow_scripts.{script}"]):
             assert "import torch" not in (ROOT / path).read_text(), f"{script} reaches torch through {path}"
+
+
+def test_training_starts_without_what_it_does_not_need() -> None:
+    code = "import sys; import workflow_scripts.ranking.training; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "torch" in loaded.split() and not {"pandas", "transformers", "scipy"} & set(loaded.split())
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from workflow_scripts.storage.artifacts import Artifact, InputError, derive_seed
-from workflow_scripts.storage.tables import read_table
+from workflow_scripts.storage.tables import read_arrow
 
-if TYPE_CHECKING:
-    import pandas as pd
+KEYS = ["query_id", "position", "doc_id"]
 
 
 class Rows(Protocol):
@@ -46,27 +46,26 @@ def read_groups(
     Raises :class:`InputError`, naming the query, where a group has not ``group_size`` documents, a label is missing or
     not a number, or a query or document is in no store.
     """
-    frame = read_table(Artifact(groups).file("groups.parquet"), ["query_id", "position", "doc_id"])
-    if not len(frame):
+    table = read_arrow(Artifact(groups).file("groups.parquet"), KEYS)
+    if not len(table):
         raise InputError(f"{groups} holds no group: does the collection have training pairs?")
-    _check_sizes(frame, group_size, groups)
-    teacher = None if labels is None else _teacher_scores(frame, labels).reshape(-1, group_size)
-    query_rows = np.asarray(queries.rows(frame["query_id"].iloc[::group_size].reset_index(drop=True)))
-    document_rows = np.asarray(documents.rows(frame["doc_id"])).reshape(-1, group_size)
+    _check_sizes(table, group_size, groups)
+    teacher = None if labels is None else _teacher_scores(table, labels).reshape(-1, group_size)
+    firsts = pa.array(np.arange(0, len(table), group_size))
+    query_rows = np.asarray(queries.rows(table["query_id"].take(firsts)))
+    document_rows = np.asarray(documents.rows(table["doc_id"])).reshape(-1, group_size)
     return Groups(query_rows, document_rows, teacher)
 
 
-def _check_sizes(frame: pd.DataFrame, group_size: int, groups: str | Path) -> None:
-    positions = frame["position"].to_numpy()
-    starts = np.flatnonzero(positions == 0)
-    whole = (
-        len(positions) == len(starts) * group_size and (positions.reshape(-1, group_size) == range(group_size)).all()
-    )
-    if whole and frame["query_id"].iloc[starts].is_unique:
-        query_ids = frame["query_id"].to_numpy().reshape(-1, group_size)
-        if (query_ids == query_ids[:, :1]).all():
-            return
-    for query_id, part in frame.groupby("query_id", sort=True)["position"]:
+def _check_sizes(table: pa.Table, group_size: int, groups: str | Path) -> None:
+    positions = table["position"].to_numpy()
+    encoded = table["query_id"].combine_chunks().dictionary_encode()
+    queries = encoded.indices.to_numpy(zero_copy_only=False)  # numbered as they first come
+    expected = np.arange(len(table))
+    aligned = (positions == expected % group_size).all() and (queries == expected // group_size).all()
+    if aligned and len(table) % group_size == 0:
+        return
+    for query_id, part in table.to_pandas().groupby("query_id", sort=True)["position"]:
         if sorted(part) != list(range(group_size)):
             raise InputError(
                 f"the group of query {query_id} in {groups} has {len(part)} documents, not 1 + {group_size - 1}: "
@@ -75,22 +74,21 @@ def _check_sizes(frame: pd.DataFrame, group_size: int, groups: str | Path) -> No
     raise InputError(f"{groups} is not sorted by query and position: make it again")
 
 
-def _teacher_scores(frame: pd.DataFrame, labels: str | Path) -> np.ndarray:
+def _teacher_scores(table: pa.Table, labels: str | Path) -> np.ndarray:
     """Scores in the order of the groups' rows, (rows,) float32."""
-    import pandas as pd
-
-    keys = ["query_id", "position", "doc_id"]
-    scored = read_table(Artifact(labels).file("labels.parquet"), [*keys, "score"])
-    if len(scored) != len(frame) or not all((scored[key].array == frame[key].array).all() for key in keys):
-        scored = frame.merge(scored, how="left", on=keys)
-        if len(scored) != len(frame):
+    scored = read_arrow(Artifact(labels).file("labels.parquet"), [*KEYS, "score"])
+    if all(scored[key].equals(table[key]) for key in KEYS):
+        scores = scored["score"].to_numpy().astype(np.float32)
+    else:
+        merged = table.to_pandas().merge(scored.to_pandas(), how="left", on=KEYS)
+        if len(merged) != len(table):
             raise InputError(f"{labels} scores a pair twice: make it again")
-    scores = pd.to_numeric(scored["score"]).to_numpy(np.float32)
+        scores = merged["score"].to_numpy(np.float32)
     wrong = np.flatnonzero(~np.isfinite(scores))
     if len(wrong):
-        row = frame.iloc[wrong[0]]
+        query_id, doc_id = (table[key][int(wrong[0])].as_py() for key in ("query_id", "doc_id"))
         raise InputError(
-            f"{labels} has no teacher score for query {row.query_id}, document {row.doc_id}: label these groups again"
+            f"{labels} has no teacher score for query {query_id}, document {doc_id}: label these groups again"
         )
     return scores
 

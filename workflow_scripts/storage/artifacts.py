@@ -306,6 +306,15 @@ def _commit() -> str | None:
         return None
 
 
+def _peak_rss_kb(own: resource.struct_rusage) -> int:
+    """This process' own peak. Linux' ru_maxrss outlives exec: a small job would tell the size of what started it."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return own.ru_maxrss
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def cost_so_far(earlier: Mapping[str, float]) -> dict[str, float]:
     """What this process and ``earlier`` ones of the same job have cost: times and energies add up, peaks are maxima.
 
@@ -330,7 +339,7 @@ def _cost() -> dict[str, float]:
     cost = {
         "wall_s": round(time.monotonic() - _STARTED, 3),
         "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 3),
-        "peak_rss_mb": round(max(own.ru_maxrss, children.ru_maxrss) / 1024, 1),
+        "peak_rss_mb": round(max(_peak_rss_kb(own), children.ru_maxrss) / 1024, 1),
     }
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
