@@ -47,11 +47,11 @@ def test_the_cost_of_earlier_processes_is_added_and_peaks_are_the_highest(tmp_pa
     assert cost["peak_rss_mb"] > 0.5 and cost["peak_gpu_mb"] == 7
 
 
-
 def test_a_job_tells_its_own_memory_not_that_of_what_started_it() -> None:
     job = "from workflow_scripts.storage.artifacts import cost_so_far; print(cost_so_far({})['peak_rss_mb'])"
     large = "import os, sys; held = bytes(range(256)) * 2**20; os.execv(sys.executable, sys.argv[1:])"
-    told = subprocess.run([sys.executable, "-c", large, sys.executable, "-c", job], capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", large, sys.executable, "-c", job]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert 5 < float(told) < 200
 
 
