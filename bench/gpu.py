@@ -28,7 +28,7 @@ try:
     import workflow_scripts.storage.tables  # noqa: F401
 except ImportError:
     # Without pandas and pyarrow: the loops measured here read no table, only their modules import the reader.
-    sys.modules["workflow_scripts.storage.tables"] = types.SimpleNamespace(read_table=None, write_table=None)
+    sys.modules["workflow_scripts.storage.tables"] = types.SimpleNamespace(read_arrow=None, write_table=None)
 
 from bench.gpu_peers import padded_scoring, padded_training, predict
 from bench.ours import Ours
@@ -36,7 +36,10 @@ from bench.ours import Ours
 ROOT = Path(__file__).parents[1]
 BERT = Shape(12, 768, 12, 3072, pairs=32768, steps=64)
 TINY = Shape(2, 32, 2, 64, pairs=64, steps=2)
-COLUMNS = ("name", "items_a_second", "tflops", "tflops_computed", "peak_tflops", "share", "share_computed", "pad_share")
+COLUMNS = (
+    *("name", "device", "shape", "items_a_second", "tflops", "tflops_computed"),
+    *("peak_tflops", "share", "share_computed", "pad_share"),
+)
 
 
 def forward_flops(shape: Shape, lengths: np.ndarray) -> float:
@@ -82,6 +85,7 @@ def measure(*, shape: Shape, device: torch.device, rounds: int, groups: list[int
     """
     make_inputs(folder, shape)
     on_gpu = device.type == "cuda"
+    named = torch.cuda.get_device_name(device) if on_gpu else device.type
     dtype = torch.bfloat16 if on_gpu else torch.float32
     peak = matmul_peak(device, dtype, 8192 if on_gpu else 256)
     ours = Ours(folder, "bf16" if on_gpu else "fp32", device)
@@ -100,8 +104,8 @@ def measure(*, shape: Shape, device: torch.device, rounds: int, groups: list[int
         # A bi-encoder's and a cross-encoder's last layer alike: [CLS] alone is computed.
         computed = passes * computed_flops(shape, lengths) / seconds / 1e12 if own else model
         padding = answer["pad_share"] if own else 1 - lengths.sum() / answer["positions"]
-        values = (name, answer["items"] / seconds, model, computed, peak, model / peak, computed / peak, padding)
-        yield dict(zip(COLUMNS, values, strict=True))
+        values = (answer["items"] / seconds, model, computed, peak, model / peak, computed / peak, padding)
+        yield dict(zip(COLUMNS, (name, named, shape.name, *values), strict=True))
 
 
 def _methods(
@@ -158,11 +162,10 @@ def main(argv: list[str] | None = None) -> None:
     if options.pairs:
         shape = Shape(**(vars(shape) | {"pairs": options.pairs}))
     device = torch.device("cpu" if options.smoke else "cuda")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         groups = [2] if options.smoke else options.groups
         rows = list(measure(shape=shape, device=device, rounds=options.rounds, groups=groups, folder=Path(folder)))
-    print(f"{name}, torch {torch.__version__}, {shape.name}, medians of {options.rounds} rounds")
+    print(f"torch {torch.__version__}, medians of {options.rounds} rounds")
     for row in rows:
         print("  ".join(value if isinstance(value, str) else f"{key} {value:.4g}" for key, value in row.items()))
     with atomic_path(Path(options.output) / "gpu.csv") as path, open(path, "w", newline="") as file:

@@ -149,12 +149,12 @@ def test_every_shipped_experiment_has_known_sizes() -> None:
             assert all(sizes.queries(name) and sizes.query_tokens(name) for name in sizes.config["collections"])
 
 
-GPU_BENCH = """name,items_a_second,tflops
-scoring pairs/s,20000,300
-"scoring pairs/s, transformers padded, tokenised in the loop, batch 64",9000,140
-"CE training groups/s, 4 groups x 16, dropout 0.1",300,210
-"CE training groups/s, 8 groups x 16, dropout 0",300,260
-"CE training groups/s, 8 groups x 16, dropout 0.1",300,250
+GPU_BENCH = """name,device,shape,items_a_second,tflops
+scoring pairs/s,X1,12 layers/768,20000,300
+"scoring pairs/s, transformers padded, tokenised in the loop, batch 64",X1,12 layers/768,9000,140
+"CE training groups/s, 4 groups x 16, dropout 0.1",X1,12 layers/768,300,210
+"CE training groups/s, 8 groups x 16, dropout 0",X1,12 layers/768,300,260
+"CE training groups/s, 8 groups x 16, dropout 0.1",X1,12 layers/768,300,250
 """
 BENCH = """name,shape,ours,peer,ratio
 "scoring pairs/s, rankers 0.0.6's loop, batch 64","4 layers/256, bf16",900,300,3
@@ -170,9 +170,8 @@ def test_speeds_are_measured_where_a_bench_has_them(tmp_path: Path) -> None:
     assert [measured.speed(kind).flops / 1e12 for kind in ("scoring", "encoding", "CE training", "BE training")] == [
         pytest.approx(value) for value in (300, 300, 250, 250)
     ]
-    assert (
-        measured.speed("scoring").measured and "measured: scoring pairs/s, gpu.csv" in measured.speed("scoring").basis
-    )
+    assert measured.device == "X1" and measured.speed("scoring").measured
+    assert measured.speed("scoring").basis.endswith("measured: scoring pairs/s (12 layers/768, X1), gpu.csv")
     compared = Throughput(FIGURES_READ, tmp_path / "bench.csv")
     assert compared.speed("scoring").flops == pytest.approx(100 * BERT.forward(82))
     assert compared.speed("BE training").flops == pytest.approx(2 * 3 * (16 * BERT.forward(73) + BERT.forward(10)))

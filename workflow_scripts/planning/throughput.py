@@ -114,7 +114,7 @@ class Throughput:
     def __init__(
         self, figures: Mapping, bench: str | Path | None = None, *, batch_groups: int = 8, shares: str = "shares"
     ) -> None:
-        self.device = figures["device"]["name"] if bench is None else "the device of the bench"
+        self.device = figures["device"]["name"]
         peak = figures["device"]["tflops"] * 1e12
         self._speeds = {}
         for kind in BENCH_ROWS:
@@ -122,7 +122,9 @@ class Throughput:
             basis = f"{share:.0%} of {peak / 1e12:.0f} TFLOP/s, the share assumed until measured"
             self._speeds[kind] = Speed(peak * share, False, basis)
         if bench is not None:
-            measured = _read_bench(bench, figures["bench"], batch_groups)
+            rows = _bench_rows(bench)
+            self.device = rows[0].get("device") or f"the device of {Path(bench).name}"
+            measured = _measured(rows, Path(bench), figures["bench"], batch_groups)
             for kind in BENCH_ROWS:
                 stand_in = INSTEAD.get(kind, kind)
                 if kind in measured or stand_in in measured:
@@ -133,13 +135,20 @@ class Throughput:
         return self._speeds[kind]
 
 
-def _read_bench(path: str | Path, texts: Mapping, batch_groups: int) -> dict[str, Speed]:
-    """Speeds by kind, of the deepest model. Columns: name, and tflops, or shape and ours (items a second)."""
+def _bench_rows(path: str | Path) -> list[dict]:
+    """A bench's rows but for the peers' own. Columns: name; tflops, or shape and ours (items a second); device."""
     try:
         with open(path, newline="") as file:
             rows = [row for row in csv.DictReader(file) if not any(word in row["name"] for word in PEERS)]
     except (OSError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a bench's CSV ({error}): run the bench again") from None
+    if not rows:
+        raise InputError(f"{path} has no rows: run the bench again")
+    return rows
+
+
+def _measured(rows: list[dict], path: Path, texts: Mapping, batch_groups: int) -> dict[str, Speed]:
+    """Speeds by kind, of the deepest model."""
     found: dict[str, tuple[tuple, Speed]] = {}
     for row in rows:
         kind = next((kind for kind, start in BENCH_ROWS.items() if row["name"].startswith(start)), None)
@@ -148,7 +157,8 @@ def _read_bench(path: str | Path, texts: Mapping, batch_groups: int) -> dict[str
             continue
         rank = (_bench_shape(row).layers, -_distance(row["name"], batch_groups), flops)
         if kind not in found or rank > found[kind][0]:
-            basis = f"{flops / 1e12:,.0f} TFLOP/s, measured: {row['name']}, {Path(path).name}"
+            where = ", ".join(row[key] for key in ("shape", "device") if row.get(key))
+            basis = f"{flops / 1e12:,.3g} TFLOP/s, measured: {row['name']}{f' ({where})' if where else ''}, {path.name}"
             found[kind] = rank, Speed(flops, True, basis)
     if not found:
         raise InputError(f"{path} has no row of {', '.join(BENCH_ROWS.values())}: run the bench again")

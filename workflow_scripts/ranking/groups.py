@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from workflow_scripts.storage.artifacts import Artifact, InputError, derive_seed
 from workflow_scripts.storage.tables import read_arrow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KEYS = ["query_id", "position", "doc_id"]
 
@@ -51,7 +53,7 @@ def read_groups(
         raise InputError(f"{groups} holds no group: does the collection have training pairs?")
     _check_sizes(table, group_size, groups)
     teacher = None if labels is None else _teacher_scores(table, labels).reshape(-1, group_size)
-    firsts = pa.array(np.arange(0, len(table), group_size))
+    firsts = np.arange(0, len(table), group_size)
     query_rows = np.asarray(queries.rows(table["query_id"].take(firsts)))
     document_rows = np.asarray(documents.rows(table["doc_id"])).reshape(-1, group_size)
     return Groups(query_rows, document_rows, teacher)
