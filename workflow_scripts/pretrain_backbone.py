@@ -10,14 +10,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed, parse_spec, run
-from workflow_scripts.storage.tables import read_table, write_table
+import numpy as np
+
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, derive_seed, parse_spec, run
+from workflow_scripts.storage.documents import count_documents, read_view
+from workflow_scripts.storage.tables import write_table
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from workflow_scripts.ranking.models import CrossEncoder
 
+# More would cost memory (some 3 kB a text) and teach a model of this size nothing.
+MOST_TEXTS = 100_000
 DEFAULTS = {
     "tokenizer": {"kind": "wordpiece", "size": 8000},
     "architecture": {
@@ -63,17 +68,26 @@ def complete_spec(spec: Mapping) -> dict:
     return complete
 
 
-def read_texts(corpora: Sequence[str | Path]) -> list[str]:
-    """Every document's title and text, in the corpora's order."""
-    texts = []
-    for manifest in corpora:
-        table = read_table(Artifact(manifest).file("documents.parquet"), ["title", "text"])
-        texts += [f"{title} {text}" if title else text for title, text in zip(table.title, table.text, strict=True)]
+def read_texts(corpora: Sequence[str | Path], *, most: int, seed: int) -> list[str]:
+    """Titles and texts of at most ``most`` documents, drawn without replacement, in the corpora's order."""
+    total = sum(map(count_documents, corpora))
+    kept = np.ones(total, bool)
+    if total > most:
+        kept[:] = False
+        kept[np.random.default_rng(derive_seed(seed, "texts")).choice(total, most, replace=False)] = True
+        print(f"{most:,} of {total:,} texts are pretrained on", file=sys.stderr)
+    texts, first = [], 0
+    for batch in (batch for manifest in corpora for batch in read_view(manifest, "full")):
+        texts += batch["text"].filter(kept[first : first + len(batch)]).to_pylist()
+        first += len(batch)
     return texts
 
 
 def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: str | Path) -> None:
-    """Write the folder of a BERT (config.json, model.safetensors, tokenizer files) and losses.parquet by step."""
+    """Write the folder of a BERT (config.json, model.safetensors, tokenizer files) and losses.parquet by step.
+
+    Memory holds the texts, at most :data:`MOST_TEXTS`; bound by the encoder's products.
+    """
     import torch
 
     from workflow_scripts.ranking.pretraining import PretrainingBatches, build_backbone, pretrain
@@ -83,7 +97,7 @@ def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: s
     architecture, settings = complete["architecture"], complete["pretraining"]
     seed = derive_seed(complete["seed"], "backbone")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    texts = read_texts(corpora)
+    texts = read_texts(corpora, most=MOST_TEXTS, seed=seed)
     tokenizer = build_tokenizer(texts, **complete["tokenizer"])
     vocabulary = tokenizer.get_vocab_size()
     # [CLS], two [SEP] and up to four words stand beside the text.

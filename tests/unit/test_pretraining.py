@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from workflow_scripts.pretrain_backbone import pretrain_backbone
+from tests.unit.test_tokens import write_collection
+from workflow_scripts.pretrain_backbone import pretrain_backbone, read_texts
 from workflow_scripts.ranking.models import load_ranker
 from workflow_scripts.ranking.pretraining import CLS, MASK, SEP, PretrainingBatches, cooccurrence_vectors
 from workflow_scripts.ranking.tokens import Sequences
@@ -122,3 +123,15 @@ def test_a_spec_that_cannot_work_is_one_line(corpus, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         pretrain_backbone(corpora=[corpus], spec=SPEC | change, output=tmp_path / "manifest.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_of_many_texts_a_sample_is_read_in_order(tmp_path):
+    for name in ("one", "two"):
+        documents = {f"d{row:03}": ("title" if row % 2 else "", f"{name} {row}") for row in range(60)}
+        write_collection(tmp_path / name, documents, {"q": "x"})
+    corpora = [tmp_path / name / "corpus/manifest.json" for name in ("one", "two")]
+    everything = read_texts(corpora, most=120, seed=0)
+    assert len(everything) == 120 and everything[:2] == ["one 0", "title one 1"] and everything[-1] == "title two 59"
+    sample = read_texts(corpora, most=70, seed=0)
+    assert sample == [text for text in everything if text in sample] and len(sample) == 70
+    assert sample == read_texts(corpora, most=70, seed=0) != read_texts(corpora, most=70, seed=1)
