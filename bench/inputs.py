@@ -91,6 +91,9 @@ def make_inputs(folder: str | Path, shape: Shape, *, seed: int = 0) -> None:
     save_tokenizer(tokenizer, tokenizer_folder, positions=512)
     for name, architecture in (("cross", "cross-encoder"), ("bi", "bi-encoder")):
         model = new_ranker(shape.config(), architecture, initialise_seed=derive_seed(seed, "bench", "weights"))
+        if architecture == "bi-encoder":
+            # Dot products of as many features would saturate the softmax: gradients would tell rounding, not equality.
+            model.encoder.encoder.layer[-1].output.LayerNorm.weight.data.mul_(shape.hidden**-0.25)
         save_ranker(model, folder / name, tokenizer_folder)
     texts = {
         "queries": [[f"q{row:07d}", text] for row, text in enumerate(queries)],

@@ -6,6 +6,7 @@ one line ``{"seconds": wall, "process_seconds": CPU time of all threads, ...}``.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -114,5 +115,7 @@ def serve(methods: object) -> None:
         except Exception as error:
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}"}
+        # A trainer holds itself in a circle, and with it a model and its optimiser's state.
+        gc.collect()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
