@@ -44,7 +44,7 @@ class Project:
     def run(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> subprocess.CompletedProcess:
         """Run Snakemake with 2 cores; stdout and stderr as text."""
         command = [sys.executable, "-m", "snakemake", "--configfile", config, "--cores", "2", *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=1500)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=3600)
 
     def build(self, *targets: str, config: str = "tests/config/tiny.yaml") -> str:
         """Build targets; the output, or an assertion with its end."""
