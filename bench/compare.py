@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -94,7 +95,7 @@ def compare(
         raise InputError(f"{peers} is missing: `make bench` builds the peers' environment")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    about = _about(threads, rounds)
+    about = _about(threads)
     rows, times = [], []
     for shape in shapes:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -109,11 +110,15 @@ def compare(
                     about["clock"] = "process_seconds" if threads == 1 else "seconds"
                     # In fp32 whatever the rounds compute in: once a shape.
                     differences = differences or _gate(ours, others, Path(scratch))
-                    measured = _rounds(ours, others, rounds, lambda text, title=title: say(f"{title}: {text}"))
+                    progress = functools.partial(_say, say, title)
+                    # Written after every round: what was measured outlives a comparison that is stopped.
+                    for measured in _rounds(ours, others, rounds, progress):
+                        own = _rows(measured, title, differences, about["clock"], padding=precision == precisions[0])
+                        about["rounds"][title] = int(measured["round"].max())
+                        table = pd.DataFrame(rows + own)
+                        _write(output, table, pd.concat([*times, measured.assign(shape=title)]), about)
+                rows += own
                 times.append(measured.assign(shape=title))
-                rows += _rows(measured, title, differences, about["clock"], padding=precision == precisions[0])
-                table = pd.DataFrame(rows)
-                _write(output, table, pd.concat(times), about)
     return table[list(COLUMNS)]
 
 
@@ -152,8 +157,12 @@ def _largest(mine: str, theirs: str) -> float:
         return max(float(np.abs(own[name] - other[name]).max()) for name in own.files)
 
 
-def _rounds(ours: Worker, others: Worker, rounds: int, say: Callable[[str], None]) -> pd.DataFrame:
-    """One row a method, model and round; the first round, which warms up, is left out."""
+def _say(say: Callable[[str], None], title: str, text: str) -> None:
+    say(f"{title}: {text}")
+
+
+def _rounds(ours: Worker, others: Worker, rounds: int, say: Callable[[str], None]) -> Iterator[pd.DataFrame]:
+    """After each round one row a method, model and round so far; the first round, which warms up, is left out."""
     methods = []
     for row in ROWS:
         for worker, method in ((ours, row.ours), (others, row.peer)):
@@ -166,8 +175,9 @@ def _rounds(ours: Worker, others: Worker, rounds: int, say: Callable[[str], None
             measured.append({"round": number, "method": method, "model": model or ""} | answer)
         spent = time.monotonic() - began
         say(f"round {number} of {rounds} done, about {spent / (number + 1) * (rounds - number):,.0f} s to go")
-    table = pd.DataFrame(measured)
-    return table[table["round"] > 0].reset_index(drop=True)
+        if number:
+            table = pd.DataFrame(measured)
+            yield table[table["round"] > 0].reset_index(drop=True)
 
 
 def _rows(measured: pd.DataFrame, title: str, differences: Mapping, clock: str, *, padding: bool) -> list[dict]:
@@ -208,11 +218,11 @@ def _write(output: Path, table: pd.DataFrame, times: pd.DataFrame, about: dict) 
     write_report(table, about, output)
 
 
-def _about(threads: int, rounds: int) -> dict:
+def _about(threads: int) -> dict:
     return {
         "processor": processor(),
         "threads": threads,
-        "rounds": rounds,
+        "rounds": {},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "project": {name: metadata.version(name) for name in ("torch", "tokenizers", "numpy")},
     }

@@ -48,7 +48,7 @@ def _caption(about: Mapping) -> str:
     clock = "CPU time of the process" if about["clock"] == "process_seconds" else "time on the clock"
     return f"""# Speed beside the peers
 
-Items a second, by {clock}, medians of {about["rounds"]} rounds in which the methods take turns.
+Items a second, by {clock}, medians of {_rounds(about["rounds"])} rounds in which the methods take turns.
 {about["processor"]}; threads: {about["threads"]}; {about["date"]}.
 rankers {peers["rankers"]}, sentence-transformers {peers["sentence-transformers"]},
 transformers {peers["transformers"]}, torch {peers["torch"]}.
@@ -65,6 +65,13 @@ rows in another precision say what it would give.
 project's and the peer's scores (at most 1e-5) or gradients (at most 1e-4), in fp32 without dropout.
 Bold: the aim is reached. Not shown: more threads, GPUs, longer texts, the peers in settings that are not their own.
 """
+
+
+def _rounds(done: Mapping[str, int]) -> str:
+    """How many rounds were measured: one number, or each shape's where they differ."""
+    if len(set(done.values())) == 1:
+        return str(next(iter(done.values())))
+    return " and ".join(f"{number} ({title})" for title, number in done.items())
 
 
 def _draw(table: pd.DataFrame):
