@@ -137,7 +137,7 @@ def _draw_band(panel: Axes) -> None:
     band = FancyBboxPatch((left, -1.08), right - left, 0.27, boxstyle="round,pad=0,rounding_size=0.07")
     band.set(facecolor=_tint(_GREEN), edgecolor=_GREEN, linewidth=0.9)
     panel.add_patch(band)
-    text = "backbones and token stores: every text tokenised once; read by teacher, scoring, students, re-ranking"
+    text = "backbones and token stores: texts tokenised beforehand; read by teacher, scoring, students, re-ranking"
     panel.text((left + right) / 2, -0.945, text, ha="center", va="center", fontsize=5.8)
 
 
