@@ -24,7 +24,7 @@ plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=
 	$(BIN)/python -m workflow_scripts.planning.bill --configfile config/$(EXPERIMENT).yaml --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH))
 
-bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; two hours at most
+bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; one to two hours
 	$(BIN)/python -m bench.compare
 
 bench-gpu:  ## the same on one GPU; needs torch, transformers and numpy alone

@@ -18,7 +18,7 @@ rule all:
     """Every table, every cell and everything they were made from."""
     default_target: True
     input:
-        lambda w: rules_all(),
+        rules_all,
 
 
 rule tables:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import functools
 import json
 import platform
 import sys
@@ -110,9 +109,8 @@ def compare(
                     about["clock"] = "process_seconds" if threads == 1 else "seconds"
                     # In fp32 whatever the rounds compute in: once a shape.
                     differences = differences or _gate(ours, others, Path(scratch))
-                    progress = functools.partial(_say, say, title)
                     # Written after every round: what was measured outlives a comparison that is stopped.
-                    for measured in _rounds(ours, others, rounds, progress):
+                    for measured in _rounds(ours, others, rounds, lambda text, title=title: say(f"{title}: {text}")):
                         own = _rows(measured, title, differences, about["clock"], padding=precision == precisions[0])
                         about["rounds"][title] = int(measured["round"].max())
                         table = pd.DataFrame(rows + own)
@@ -155,10 +153,6 @@ def _largest(mine: str, theirs: str) -> float:
         if set(own.files) - set(other.files):
             return float("inf")
         return max(float(np.abs(own[name] - other[name]).max()) for name in own.files)
-
-
-def _say(say: Callable[[str], None], title: str, text: str) -> None:
-    say(f"{title}: {text}")
 
 
 def _rounds(ours: Worker, others: Worker, rounds: int, say: Callable[[str], None]) -> Iterator[pd.DataFrame]:

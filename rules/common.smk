@@ -41,8 +41,6 @@ MEASURES = {
 }
 # (system, collection) of the rankings that are held against published figures.
 CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
-# What every ranker is evaluated on.
-EVALUATION = f"{RESULTS}/evaluation/manifest.json"
 ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
@@ -111,6 +109,11 @@ def manifest(*parts):
     return str(PurePosixPath(RESULTS, *map(str, parts), "manifest.json"))
 
 
+# The test collections, and what every ranker is evaluated on: them with what the first stage found.
+TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
+EVALUATION = manifest("evaluation")
+
+
 def spec(**values):
     """The canonical JSON of what a step depends on: equal values give equal text."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
@@ -166,9 +169,6 @@ def remake(path):
 def tokens(backbone, *folder):
     """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""
     return manifest("tokens", entry("backbones", backbone)["vocabulary"], *folder)
-
-
-TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
 
 
 def query_tokens(backbone, collection):
@@ -387,7 +387,7 @@ def sampled(kind, rows=EXPERIMENT.sampled):
     return [manifest("labels", teacher, label, seed) for label, teacher, seed in labels]
 
 
-def rules_all():
+def rules_all(wildcards):
     """Every artifact that the default target promises."""
     rankers = [*RANKERS, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]

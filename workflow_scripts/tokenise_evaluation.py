@@ -7,6 +7,7 @@ Of a corpus only candidates are tokenised: the rest is never re-ranked.
 from __future__ import annotations
 
 import argparse
+import bisect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,10 +52,13 @@ def tokenise_evaluation(
 
 def _candidates(name: str, evaluation: str | Path, corpus: str | Path) -> Iterator[tuple[str, str]]:
     """(id, text) of a collection's candidates in the corpus' order; an error at its end for those it lacks."""
-    wanted = pa.array(read_evaluation(evaluation, name, "candidates", ["doc_id"])["doc_id"].unique(), pa.string())
+    wanted = sorted(read_evaluation(evaluation, name, "candidates", ["doc_id"])["doc_id"].unique())
     found = 0
     for batch in read_view(corpus, "full"):
-        kept = batch.filter(pc.is_in(batch["doc_id"], wanted))
+        # The corpus is sorted: a batch is looked up among the candidates of its own range, not among all of them.
+        first, last = (batch["doc_id"][place].as_py() for place in (0, -1))
+        near = wanted[bisect.bisect_left(wanted, first) : bisect.bisect_right(wanted, last)]
+        kept = batch.filter(pc.is_in(batch["doc_id"], pa.array(near, pa.string())))
         found += len(kept)
         yield from zip(kept["doc_id"].to_pylist(), kept["text"].to_pylist(), strict=True)
     if found != len(wanted):
