@@ -6,7 +6,7 @@ PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 
-.PHONY: demo study small small-scratch plan bench bench-gpu bench-memory bench-venv test lint format venv
+.PHONY: demo study small small-scratch plan bench bench-gpu bench-memory bench-search bench-venv test lint format venv
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -32,6 +32,9 @@ bench-gpu:  ## the same on one GPU; needs torch, transformers and numpy alone
 
 bench-memory: venv  ## peak memory of every stage at 10k, 100k and 1M documents
 	$(BIN)/python -m bench.memory
+
+bench-search: venv  ## batch search by threads
+	$(BIN)/python -m bench.search
 
 bench-venv:  ## the peers' own environment
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \

@@ -9,17 +9,14 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.stages import list_stages
+from bench.stages import ROOT, list_stages, run_stage
 from workflow_scripts.storage.artifacts import InputError, atomic_path, run
 
-ROOT = Path(__file__).parents[1]
 COLUMNS = ("stage", "documents", "peak_rss_mb", "bytes_per_document")
 CAPTION = """# Memory of every stage as the collection grows
 
@@ -50,36 +47,16 @@ def measure_memory(
     for number in documents:
         say(f"{number:,} documents")
         with tempfile.TemporaryDirectory(prefix="memory-", dir=scratch) as folder:
-            _run(
-                [
-                    sys.executable,
-                    "-m",
-                    "bench.documents",
-                    "--documents",
-                    str(number),
-                    "--queries",
-                    str(queries),
-                    "--output",
-                    f"{folder}/files",
-                ]
-            )
+            size = ("--documents", str(number), "--queries", str(queries))
+            run_stage([sys.executable, "-m", "bench.documents", *size, "--output", f"{folder}/files"])
             for stage in list_stages(Path(folder), number, queries):
-                _run(stage.command(sys.executable))
+                run_stage(stage.command(sys.executable), OMP_NUM_THREADS="1")
                 peak = json.loads(stage.output.read_text())["cost"]["peak_rss_mb"]
                 rows.append({"stage": stage.name, "documents": number, "peak_rss_mb": peak})
                 say(f"  {stage.name}: {peak:,.0f} MB")
         _add_growth(rows)
         _write(rows, output, queries)
     return rows
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
-    )
-    if done.returncode:
-        tail = " / ".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise InputError(f"{command[2]} ended with {done.returncode}: {tail}")
 
 
 def _add_growth(rows: list[dict]) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.storage.artifacts import InputError
+
+ROOT = Path(__file__).parents[1]
 WORLD = {"source": "generated", "world": "in-domain", "seed": 7}
 BM25 = {"system": "bm25", "model": "bm25", "k1": 0.9, "b": 0.4, "depth": 100}
 BACKBONE = {
@@ -39,6 +44,14 @@ class Stage:
     def command(self, python: str) -> list[str]:
         """The command line."""
         return [python, "-m", f"workflow_scripts.{self.script}", *self.options, "--output", str(self.output)]
+
+
+def run_stage(command: list[str], **environment: str) -> None:
+    """Run ``python -m module ...``; raises :class:`InputError` with the end of its output where it fails."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment, check=False)
+    if done.returncode:
+        tail = " / ".join((done.stdout + done.stderr).strip().splitlines()[-5:])
+        raise InputError(f"{command[2]} ended with {done.returncode}: {tail}")
 
 
 def list_stages(folder: Path, documents: int, queries: int) -> Iterator[Stage]:

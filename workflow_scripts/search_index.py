@@ -15,7 +15,7 @@ from workflow_scripts.indexing.lucene import Searcher, check_model
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
 
-CHUNK_HITS = 200_000  # hits held at once: some 50 MB of JSON text and Python objects
+CHUNK_HITS = 200_000  # of a chunk, two of which are held: some 50 MB each of JSON text and Python objects
 PROGRESS_S = 10
 OWN_KEYS = ("system", "depth", "remove_query")
 
@@ -39,8 +39,8 @@ def search_index(
     told = time.monotonic()
     with ArtifactWriter(output, spec=spec, inputs={"index": index, "collection": collection}) as writer:
         with RankingWriter(writer.path(RANKING_FILE)) as ranking:
-            for chunk in _query_chunks(queries, max(1, CHUNK_HITS // depth)):
-                found = searcher.search(chunk, depth + remove_query)
+            chunks = _query_chunks(queries, max(1, CHUNK_HITS // depth))
+            for found in searcher.search(chunks, depth + remove_query):
                 for query_id, (documents, scores) in found.items():
                     if remove_query:
                         keep = [place for place, document in enumerate(documents) if document != query_id][:depth]
@@ -49,7 +49,7 @@ def search_index(
                     count["hits"] += len(documents)
                     count["queries_without_results"] += not documents
                 ranking.flush()
-                count["queries"] += len(chunk)
+                count["queries"] += len(found)
                 if time.monotonic() - told > PROGRESS_S:
                     told = time.monotonic()
                     print(f"{count['queries']:,} of {total:,} queries searched", file=sys.stderr, flush=True)

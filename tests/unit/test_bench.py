@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import compare, gpu, memory
+from bench import compare, gpu, memory, search
 from bench.inputs import SHAPES, make_inputs, read_texts
 from bench.ours import Ours
 from bench.stages import list_stages
@@ -92,6 +92,15 @@ def test_every_stage_reads_what_an_earlier_one_wrote(tmp_path: Path) -> None:
         assert read <= written, stage.name
         written.add(str(stage.output))
         assert (memory.ROOT / "workflow_scripts" / f"{stage.script}.py").is_file()
+
+
+def test_search_is_timed_by_threads(tmp_path: Path) -> None:
+    sizes = {"documents": 640, "queries": 40, "depth": 9, "threads": [1, 2], "rounds": 1}
+    table = search.measure_search(**sizes, output=tmp_path, say=lambda text: None)
+    assert list(table["threads"]) == [1, 2] and table["speedup"][0] == 1
+    assert list(table["queries_per_second"]) == pytest.approx(list(table["queries_per_second"][0] * table["speedup"]))
+    assert (table["cores_busy"] > 0).all()
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "search.csv"), table, check_dtype=False, rtol=1e-3)
 
 
 def test_no_cuda_device_is_said(capsys: pytest.CaptureFixture) -> None:

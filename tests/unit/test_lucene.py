@@ -133,12 +133,14 @@ def test_scores_follow_the_formula_and_ties_break_by_document_id(small, tmp_path
     assert Artifact(tmp_path / "manifest.json").counts["queries_without_results"] == 2
 
 
-def test_index_counts_documents_and_neither_threads_nor_their_order_change_results(small, tmp_path):
+def test_index_counts_documents_and_neither_threads_nor_chunks_change_results(small, tmp_path, monkeypatch):
     assert Artifact(small / "index" / "manifest.json").counts == {"documents": 9, "indexed": 8, "empty": 1}
     output = tmp_path / "index" / "manifest.json"
     build_index({}, small / "corpus" / "manifest.json", output, threads=1, heap_mb=256)
     one = search(small, BM25, tmp_path / "one" / "manifest.json")
+    monkeypatch.setattr("workflow_scripts.search_index.CHUNK_HITS", 2 * BM25["depth"])  # 5 queries make 3 chunks
     other = search(small, BM25, tmp_path / "other" / "manifest.json", index=output, threads=3)
+    assert Artifact(tmp_path / "other" / "manifest.json").counts["queries"] == len(QUERIES)
     pd.testing.assert_frame_equal(one, other)
     assert not any(path.name in ("shards", "write.lock") for path in output.parent.rglob("*"))
     text = {**BM25, "rm3": {"feedback_terms": 10, "feedback_documents": 10, "original_weight": 0.5}}
