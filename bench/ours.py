@@ -134,7 +134,7 @@ class Ours:
         shutil.rmtree(manifest.parent, ignore_errors=True)
         with ArtifactWriter(manifest, spec={}) as writer:
             texts = (self.texts[kind][row] for row in np.unique(rows))
-            write_store(writer, texts, self.folder / "cross", MAX_TOKENS[kind])
+            write_store(writer, texts, self.folder / "cross", MAX_TOKENS[kind], threads=torch.get_num_threads())
         return TokenStore(manifest)
 
     def _stores(self, query_rows: np.ndarray, document_rows: np.ndarray) -> tuple[TokenStore, TokenStore]:

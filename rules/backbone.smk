@@ -65,15 +65,15 @@ rule tokenise_corpus:
         f"{RESULTS}/benchmarks/tokenise_corpus/{{vocabulary}}.{{corpus}}.{{view}}.tsv"
     conda:
         "../environment.yml"
-    threads: needs("prepare", "threads")
+    threads: needs("tokenise", "threads")
     resources:
-        mem_mb=needs("prepare", "mem_mb"),
-        runtime=needs("prepare", "runtime"),
+        mem_mb=needs("tokenise", "mem_mb"),
+        runtime=needs("tokenise", "runtime"),
     params:
         spec=lambda w: spec(view=w.view, max_tokens=CONFIG["lengths"]["document"]),
     shell:
         "python -m workflow_scripts.tokenise_corpus --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
-        "--corpus {input.corpus:q} --output {output:q}"
+        "--corpus {input.corpus:q} --output {output:q} --threads {threads}"
 
 
 rule tokenise_queries:
@@ -89,15 +89,15 @@ rule tokenise_queries:
         f"{RESULTS}/benchmarks/tokenise_queries/{{vocabulary}}.{{collection}}.tsv"
     conda:
         "../environment.yml"
-    threads: needs("prepare", "threads")
+    threads: needs("tokenise", "threads")
     resources:
-        mem_mb=needs("prepare", "mem_mb"),
-        runtime=needs("prepare", "runtime"),
+        mem_mb=needs("tokenise", "mem_mb"),
+        runtime=needs("tokenise", "runtime"),
     params:
         spec=spec(max_tokens=CONFIG["lengths"]["query"]),
     shell:
         "python -m workflow_scripts.tokenise_queries --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
-        "--collection {input.collection:q} --output {output:q}"
+        "--collection {input.collection:q} --output {output:q} --threads {threads}"
 
 
 rule tokenise_evaluation:
@@ -115,14 +115,14 @@ rule tokenise_evaluation:
         f"{RESULTS}/benchmarks/tokenise_evaluation/{{vocabulary}}.tsv"
     conda:
         "../environment.yml"
-    threads: needs("prepare", "threads")
+    threads: needs("tokenise", "threads")
     resources:
-        mem_mb=needs("prepare", "mem_mb"),
-        runtime=needs("prepare", "runtime"),
+        mem_mb=needs("tokenise", "mem_mb"),
+        runtime=needs("tokenise", "runtime"),
     params:
         spec=spec(query_tokens=CONFIG["lengths"]["query"], document_tokens=CONFIG["lengths"]["document"]),
         collections=EXPERIMENT.evaluated,
     shell:
         "python -m workflow_scripts.tokenise_evaluation --log {log:q} --spec {params.spec:q} "
         "--backbone {input.backbone:q} --evaluation {input.evaluation:q} --collections {params.collections} "
-        "--tests {input.tests:q} --corpora {input.corpora:q} --output {output:q}"
+        "--tests {input.tests:q} --corpora {input.corpora:q} --output {output:q} --threads {threads}"

@@ -86,6 +86,7 @@ FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in 
 NEEDS = {
     "prepare": (1, 2000, 30),
     "index": (2, 3000, 30),
+    "tokenise": (1, 2000, 30),
     "search": (2, 3000, 30),
     "pretrain": (1, 2000, 30),
     "mine": (1, 2000, 30),

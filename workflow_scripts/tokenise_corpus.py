@@ -15,14 +15,16 @@ from workflow_scripts.storage.documents import count_documents, read_view
 PROGRESS_S = 10
 
 
-def tokenise_corpus(spec: Mapping, backbone: str | Path, corpus: str | Path, output: str | Path) -> None:
+def tokenise_corpus(
+    spec: Mapping, backbone: str | Path, corpus: str | Path, output: str | Path, *, threads: int = 1
+) -> None:
     """Write the token store of ``corpus`` (manifest paths). ``spec``: ``view`` (full, body), ``max_tokens``.
 
-    Documents stream through in chunks; bounded by the tokenizer.
+    Documents stream through in chunks; bounded by the tokenizer in ``threads`` threads.
     """
     folder = Artifact(backbone).file("tokenizer.json").parent
     with ArtifactWriter(output, spec=spec, inputs={"backbone": backbone, "corpus": corpus}) as writer:
-        write_store(writer, _read(corpus, spec.get("view")), folder, spec.get("max_tokens"))
+        write_store(writer, _read(corpus, spec.get("view")), folder, spec.get("max_tokens"), threads=threads)
 
 
 def _read(corpus: str | Path, view: str) -> Iterator[tuple[str, str]]:
@@ -41,6 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--backbone", type=Path, required=True, help="manifest of the model folder with the tokenizer")
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
     tokenise_corpus(**vars(parser.parse_args(argv)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import bisect
+import functools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,24 +31,25 @@ def tokenise_evaluation(
     tests: Sequence[str | Path],
     corpora: Sequence[str | Path],
     output: str | Path,
+    threads: int = 1,
 ) -> None:
     """Write both stores of each of ``collections``; all paths are manifests, lists in the collections' order.
 
     ``spec``: ``query_tokens`` and ``document_tokens``, where texts are cut. Raises :class:`InputError` for a candidate
-    that its corpus lacks and for a query without a token. Bounded by reading the corpora and by the tokenizer; memory
-    holds the candidates' ids of one collection and a batch of its texts.
+    that its corpus lacks and for a query without a token. Bounded by reading the corpora and by the tokenizer in
+    ``threads`` threads; memory holds the candidates' ids of one collection and a batch of its texts.
     """
     if not len(collections) == len(tests) == len(corpora):
         raise InputError("give one collection's manifest and one corpus for each id, in order")
     folder = Artifact(backbone).file("tokenizer.json").parent
     inputs = {"backbone": backbone, "evaluation": evaluation, "collections": list(tests), "corpora": list(corpora)}
     with ArtifactWriter(output, spec=spec, inputs=inputs) as writer:
+        write = functools.partial(write_store, writer, backbone=folder, threads=threads)
         for name, test, corpus in zip(collections, tests, corpora, strict=True):
-            queries = read_queries(test)
-            write_store(writer, queries, folder, spec["query_tokens"], allow_empty=False, part=f"{name}.queries")
-            documents = _candidates(name, evaluation, corpus)
-            write_store(writer, documents, folder, spec["document_tokens"], part=f"{name}.documents")
-            print(f"{name}: {writer.counts[f'{name}.documents']['texts']:,} documents", file=sys.stderr, flush=True)
+            queries, documents = f"{name}.queries", f"{name}.documents"
+            write(read_queries(test), max_tokens=spec["query_tokens"], part=queries, allow_empty=False)
+            write(_candidates(name, evaluation, corpus), max_tokens=spec["document_tokens"], part=documents)
+            print(f"{name}: {writer.counts[documents]['texts']:,} documents", file=sys.stderr, flush=True)
 
 
 def _candidates(name: str, evaluation: str | Path, corpus: str | Path) -> Iterator[tuple[str, str]]:
@@ -74,6 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--tests", type=Path, nargs="+", required=True, help="their manifests, in the same order")
     parser.add_argument("--corpora", type=Path, nargs="+", required=True, help="their corpora, in the same order")
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
     tokenise_evaluation(**vars(parser.parse_args(argv)))
 
 

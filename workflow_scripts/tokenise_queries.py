@@ -11,14 +11,17 @@ from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, parse_s
 from workflow_scripts.storage.documents import read_queries
 
 
-def tokenise_queries(spec: Mapping, backbone: str | Path, collection: str | Path, output: str | Path) -> None:
+def tokenise_queries(
+    spec: Mapping, backbone: str | Path, collection: str | Path, output: str | Path, *, threads: int = 1
+) -> None:
     """Write the token store of the queries of ``collection`` (manifest paths). ``spec``: ``max_tokens``.
 
     Raises :class:`InputError` for a query of which no token is left: a ranker cannot tell it from another.
     """
     folder = Artifact(backbone).file("tokenizer.json").parent
     with ArtifactWriter(output, spec=spec, inputs={"backbone": backbone, "collection": collection}) as writer:
-        write_store(writer, read_queries(collection), folder, spec.get("max_tokens"), allow_empty=False)
+        queries = read_queries(collection)
+        write_store(writer, queries, folder, spec.get("max_tokens"), allow_empty=False, threads=threads)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--backbone", type=Path, required=True, help="manifest of the model folder with the tokenizer")
     parser.add_argument("--collection", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
     tokenise_queries(**vars(parser.parse_args(argv)))
 
 

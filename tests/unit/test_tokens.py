@@ -52,7 +52,7 @@ def write_collection(folder, documents=DOCUMENTS, queries=QUERIES):
 
 @pytest.fixture
 def stores(tmp_path, monkeypatch):
-    """Tokenise through the scripts, in chunks of two texts; returns a function of the backbone's options."""
+    """Tokenise through the scripts in chunks of two texts, documents in three threads; returns a function of options."""
     monkeypatch.setattr(tokens, "CHUNK", 2)
 
     def build(**options):
@@ -61,7 +61,8 @@ def stores(tmp_path, monkeypatch):
         shared = ["--backbone", str(tmp_path / "backbone/manifest.json")]
         spec, output = json.dumps({"view": "full", "max_tokens": 4}), tmp_path / "documents/manifest.json"
         corpus = str(tmp_path / "corpus/manifest.json")
-        tokenise_corpus.main([*shared, "--spec", spec, "--corpus", corpus, "--output", str(output)])
+        threads = ["--output", str(output), "--threads", "3"]
+        tokenise_corpus.main([*shared, "--spec", spec, "--corpus", corpus, *threads])
         spec, queries = json.dumps({"max_tokens": 3}), tmp_path / "queries/manifest.json"
         collection = str(tmp_path / "collection/manifest.json")
         tokenise_queries.main([*shared, "--spec", spec, "--collection", collection, "--output", str(queries)])

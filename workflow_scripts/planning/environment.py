@@ -14,5 +14,5 @@ def prepare_environment(root: Path) -> None:
     """
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     os.environ["PYTHONPATH"] = str(root)
-    # Jobs fill the cores; the tokenizers' own threads would fight them.
+    # Jobs fill the cores; the tokenizers' own threads would fight them, where a script does not ask for its share.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
