@@ -52,7 +52,7 @@ def write_collection(folder, documents=DOCUMENTS, queries=QUERIES):
 
 @pytest.fixture
 def stores(tmp_path, monkeypatch):
-    """Tokenise through the scripts in chunks of two texts, documents in three threads; returns a function of options."""
+    """Tokenise through the scripts in chunks of two texts, documents in three threads; returns a function."""
     monkeypatch.setattr(tokens, "CHUNK", 2)
 
     def build(**options):
