@@ -23,7 +23,8 @@ def write_files(folder: str | Path, documents: int, queries: int, *, seed: int =
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "documents.jsonl", "w") as file:
         for first in range(0, documents, PART):
-            texts = make_documents(language, "in-domain", min(PART, documents - first), seed + first).texts
+            texts = make_documents(language, "in-domain", min(PART, documents - first), seed + first).texts()
+            texts = list(texts)
             if not first:
                 _write_queries(folder, texts, queries, seed)
             for place, text in enumerate(texts, first):

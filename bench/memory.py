@@ -23,7 +23,7 @@ CAPTION = """# Memory of every stage as the collection grows
 Peak resident memory in MB of each stage's own process ({queries} queries of each role, a model of 2 layers, one thread,
 Java's heap bounded to 1024 MB), and the bytes a further document adds between one size and the next. Resident memory
 counts the pages of mapped files (token stores, the Lucene index) while the system keeps them: these it may drop, so
-they are no need. "Generated" is the demo's source, which holds its corpus whole; the other stages read it from files.
+they are no need. "Generated" is the demo's source; the other stages read the same language from files.
 
 """
 

@@ -140,7 +140,7 @@ def _open(
 
 
 def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) -> None:
-    from workflow_scripts.sources.generated import judge, make_queries
+    from workflow_scripts.sources.generated import Meanings, judge, make_queries
     from workflow_scripts.sources.language import CONCEPTS as NUMBER
     from workflow_scripts.sources.language import SYNONYMS, WORLDS
 
@@ -153,11 +153,11 @@ def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) ->
     check_number("queries", options["queries"], 1, optional=True)
     world, seed, role = made_with["world"], made_with["seed"], options["role"]
     number = options["queries"] or (WORLDS[world].queries if role == "test" else TRAINING_QUERIES)
-    documents = read_table(corpus.file("truth.parquet"))
+    documents = Meanings.read(corpus.file("truth.parquet"))
     words = read_table(corpus.file("concepts.parquet"))["word"].to_numpy(object).reshape(NUMBER, SYNONYMS)
     made = make_queries(words, documents, world, role, number, seed)
     truth = judge(made, documents)
-    sources = documents["doc_id"].to_numpy(object)[made.sources]
+    sources = documents.names(made.sources)
     concepts = [row[row >= 0] for row in made.concepts]
     meaning = {"query_id": made.ids, "doc_id": sources, "register": made.registers, "concepts": concepts}
     write_table(writer.path("truth.parquet"), truth, QRELS)

@@ -15,7 +15,7 @@ Writes documents.parquet (doc_id, title, text: the body without the title). A ge
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ CONCEPTS = pa.schema(
 def prepare_corpus(*, output: str | Path, spec: Mapping, documents: str | Path | None = None) -> None:
     """Write the corpus of ``spec`` beside the manifest ``output``; raises :class:`InputError` for bad input.
 
-    Memory: see :mod:`workflow_scripts.sources.documents`; a generated corpus is held whole.
+    Memory: see :mod:`workflow_scripts.sources.documents`; of a generated corpus, what it is drawn from too.
     """
     check_choice("source", spec.get("source"), list(OPTIONS))
     source = spec["source"]
@@ -70,7 +70,7 @@ def prepare_corpus(*, output: str | Path, spec: Mapping, documents: str | Path |
         writer.counts.update(write_documents(stream, place, writer.path("documents.parquet"), writer.partial))
 
 
-def _generate(writer: ArtifactWriter, world: str, seed: int, documents: int | None) -> list[Document]:
+def _generate(writer: ArtifactWriter, world: str, seed: int, documents: int | None) -> Iterator[Document]:
     from workflow_scripts.sources.generated import make_documents
     from workflow_scripts.sources.language import WORLDS, make_language
 
@@ -79,8 +79,11 @@ def _generate(writer: ArtifactWriter, world: str, seed: int, documents: int | No
     check_number("documents", documents, 1, optional=True)
     language = make_language(seed)
     made = make_documents(language, world, documents or WORLDS[world].documents, seed)
-    focal = [row[row >= 0] for row in made.focal]
-    truth = {"doc_id": made.ids, "topic": made.topics, "register": made.registers, "focal": focal}
+    known = made.focal >= 0
+    ends = np.concatenate(([0], known.sum(axis=1).cumsum())).astype(np.int32)
+    focal = pa.ListArray.from_arrays(ends, made.focal[known].astype(np.int32))
+    ids = pa.array(made.ids(), pa.string(), size=len(made.lengths))
+    truth = {"doc_id": ids, "topic": made.topics, "register": made.registers, "focal": focal}
     write_table(writer.path("truth.parquet"), truth, TRUTH)
     concepts, synonyms = np.indices(language.words.shape)
     table = {
@@ -90,7 +93,8 @@ def _generate(writer: ArtifactWriter, world: str, seed: int, documents: int | No
         "held_out": language.held_out[concepts.ravel()],
     }
     write_table(writer.path("concepts.parquet"), table, CONCEPTS)
-    return [Document(row, made.ids[row - 1], "", text) for row, text in enumerate(made.texts, 1)]
+    named = zip(made.ids(), made.texts(), strict=True)
+    return (Document(row, doc_id, "", text) for row, (doc_id, text) in enumerate(named, 1))
 
 
 def main(argv: list[str] | None = None) -> None:

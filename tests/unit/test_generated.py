@@ -10,6 +10,7 @@ import pytest
 
 from workflow_scripts.prepare_collection import prepare_collection
 from workflow_scripts.prepare_corpus import prepare_corpus
+from workflow_scripts.sources import generated
 from workflow_scripts.sources.language import WORLDS, make_language
 from workflow_scripts.storage.artifacts import InputError
 
@@ -87,6 +88,13 @@ def test_worlds_share_one_language_and_only_the_hard_shift_speaks_of_held_out_co
     assert 0.25 < shares["hard-shift"] < 0.5
     meanings = Counter(concepts.word)
     assert 0.07 * 960 < sum(count > 1 for count in meanings.values()) < 0.11 * 960  # a tenth of the rarer synonyms
+
+
+def test_documents_do_not_depend_on_how_many_are_drawn_at_a_time(made, monkeypatch):
+    monkeypatch.setattr(generated, "BLOCK", 999)
+    documents = generated.make_documents(make_language(SEED), "in-domain", 4000, SEED)
+    expected = pd.read_parquet(made / "in-domain" / "documents.parquet")
+    assert list(documents.ids()) == list(expected.doc_id) and list(documents.texts()) == list(expected.text)
 
 
 def test_documents_have_the_intended_mixture(made):
