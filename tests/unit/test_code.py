@@ -1,0 +1,65 @@
+"""What a script's code is, and what each stage imports of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from workflow_scripts.planning.code import ROOT, closure
+
+
+def names(*modules: str) -> set[str]:
+    return {str(path.relative_to("workflow_scripts")) for path in closure(modules)}
+
+
+def test_code_is_what_a_script_really_imports() -> None:
+    """Second implementation: what Python has loaded after importing the script."""
+    for script in ("collect_metrics", "mine_negatives", "train_student"):
+        probe = (
+            f"import sys, workflow_scripts.{script}\n"
+            "print(*sorted(m.__file__ for n, m in sys.modules.items() if n.startswith('workflow_scripts')))"
+        )
+        done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+        loaded = {str(Path(path).relative_to(ROOT / "workflow_scripts")) for path in done.stdout.split()}
+        # The closure also sees imports inside functions.
+        assert loaded <= names(f"workflow_scripts.{script}")
+
+
+def test_code_names_the_chosen_loss_only() -> None:
+    base = names("workflow_scripts.train_student")
+    with_kl = names("workflow_scripts.train_student", "workflow_scripts.ranking.losses.kl")
+    assert with_kl - base == {"ranking/losses/kl.py"}
+    assert not any(path.startswith("ranking/losses/") and path != "ranking/losses/__init__.py" for path in base)
+
+
+def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL))
+    on_gpu = {name for name, body in rules.items() if "gpu=1," in body}
+    assert len(on_gpu) == 8
+    for script in on_gpu:
+        assert not any("java" in path or "indexing" in path for path in names(f"workflow_scripts.{script}"))
+    tables = {
+        name for name in rules if name.startswith(("make_", "draw_", "measure_", "write_", "collect_", "profile_"))
+    }
+    more = {"mine_negatives", "cut_groups", "search_index", "export_run", "gather_evaluation", "tokenise_evaluation"}
+    for script in tables | more:
+        for path in closure([f"workflow_scripts.{script}"]):
+            assert "import torch" not in (ROOT / path).read_text(), f"{script} reaches torch through {path}"
+
+
+def test_training_starts_without_what_it_does_not_need() -> None:
+    code = "import sys; import workflow_scripts.ranking.training; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "torch" in loaded.split() and not {"pandas", "transformers", "scipy"} & set(loaded.split())
+
+
+def test_planning_loads_nothing_heavy() -> None:
+    probe = (
+        "import sys, yaml; from workflow_scripts.planning.experiment import Experiment\n"
+        "Experiment(yaml.safe_load(open('config/demo.yaml')))\n"
+        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True)
