@@ -19,22 +19,41 @@ INCHES_A_ROW, FRAME_INCHES = 0.42, 0.9
 def write_report(table: pd.DataFrame, about: Mapping, output: Path) -> None:
     """Write ``bench.md``, ``bench.png`` and ``bench.pdf``."""
     sections = [[_line(row) for row in part.to_dict("records")] for _, part in table.groupby("shape", sort=False)]
+    whole = TextTable(("row", "shape"), (("", HEADERS),), sections)
     with atomic_path(output / "bench.md") as path:
-        path.write_text(
-            _caption(about) + "\n" + markdown_table(TextTable(("row", "shape"), (("", HEADERS),), sections))
-        )
+        path.write_text("\n".join([_caption(about), markdown_table(_ratios(table)), markdown_table(whole)]))
     save_figure(_draw(table[table["ratio"].notna()]), output / "bench.png", output / "bench.pdf")
 
 
+def _ratios(table: pd.DataFrame) -> TextTable:
+    """The rows of the comparison, its shapes side by side: our speed, how many times the peer's, floor and aim."""
+    speeds = table[table["ratio"].notna()]
+    shapes, rows = list(speeds["shape"].unique()), []
+    for name, part in speeds.groupby("name", sort=False):
+        found, cells = part.set_index("shape"), []
+        for shape in shapes:
+            row = found.loc[shape] if shape in found.index else None
+            cells += [Cell(""), Cell("")] if row is None else [Cell(f"{row['ours']:.3g}"), _ratio(row)]
+        limits = [Cell(f"{part[limit].iloc[0]:g}") for limit in ("floor", "aim")]
+        rows.append(((name,), [*cells, *limits]))
+    groups = [*((shape, ("ours", "times the peer")) for shape in shapes), ("", ("floor", "aim"))]
+    return TextTable(("a second",), groups, [rows])
+
+
+def _ratio(row: Mapping) -> Cell:
+    """A ratio; at its aim or above it stands out."""
+    return Cell(f"{row['ratio']:.2f}", bold=row["ratio"] >= row["aim"])
+
+
 def _line(row: Mapping) -> tuple[tuple[str, str], list[Cell]]:
-    """A row as text; a ratio at its aim or above stands out."""
+    """A row as text."""
     speed = not np.isnan(row["ratio"])
     number = "{:,.1f}" if speed else "{:.1%}"
     limit = "{:.2f}" if speed else "{:.1%}"
     cells = [
         Cell(number.format(row["ours"])),
         Cell(number.format(row["peer"])),
-        Cell(f"{row['ratio']:.2f}" if speed else "", bold=speed and row["ratio"] >= row["aim"]),
+        _ratio(row) if speed else Cell(""),
         Cell(limit.format(row["floor"])),
         Cell(limit.format(row["aim"])),
         Cell(f"{row['pad_share']:.1%} / {row['peer_pad_share']:.1%}"),

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import compare, gpu, memory, search
+from bench import compare, gpu, memory, report, search
 from bench.inputs import SHAPES, make_inputs, read_texts
 from bench.ours import Ours
 from bench.stages import list_stages
@@ -71,6 +71,10 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
     assert (table["peer_pad_share"] == 0.6).all()
     # 5e-5 is within the gradients' tolerance, not within the scores'.
     assert list(table["equal"]) == [row.model is not None for row in (*compare.ROWS, *compare.PADDING)]
+    names, cells = zip(*report._ratios(table).sections[0], strict=True)
+    assert [name for (name,) in names] == [row.name for row in compare.ROWS]
+    # 12 items in 2 seconds, twice the peer's speed: bold where the aim is below that.
+    assert [(cell[0].text, cell[1].bold) for cell in cells] == [("6", row.aim <= 2) for row in compare.ROWS]
 
 
 def test_worker_answers_and_says_what_failed(inputs: Path, tmp_path: Path) -> None:
