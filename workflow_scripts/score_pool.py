@@ -6,9 +6,11 @@ Pairs that ``--known`` pools hold are left out: a pair is scored by a teacher on
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +18,11 @@ from workflow_scripts.ranking.pools import SCORES_FILE, PairCodes, PoolWriter, c
 from workflow_scripts.ranking.tokens import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
 
-PART = 2**22
+if TYPE_CHECKING:
+    from workflow_scripts.ranking.models import Ranker
+    from workflow_scripts.ranking.scored_parts import ScoredParts
+
+PART = 2**20  # pairs scored and kept at a time: under a minute of a current GPU
 
 
 def score_pool(
@@ -33,7 +39,7 @@ def score_pool(
 
     All arguments are manifest paths. ``spec``: ``depth`` of the rankings; ``positives`` (with ``collection``);
     ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in scoring. Counts ``pairs`` and ``known``.
-    Memory: about 30 bytes a pair. Bounded by the model.
+    Memory: about 30 bytes a pair. Bounded by the model. A killed job goes on after the parts it had finished.
     """
     depth, positives = spec.get("depth"), bool(spec.get("positives"))
     if not isinstance(depth, int) or isinstance(depth, bool) or depth < 0:
@@ -47,6 +53,8 @@ def score_pool(
     print(f"{len(wanted):,} pairs in the pool, {len(wanted) - len(missing):,} of them known", file=sys.stderr)
 
     from workflow_scripts.ranking import scoring
+    from workflow_scripts.ranking.resuming import fingerprint
+    from workflow_scripts.ranking.scored_parts import ScoredParts
 
     device = scoring.best_device()
     inputs = {"model": model, "queries": queries, "documents": documents, "rankings": list(rankings)}
@@ -55,30 +63,44 @@ def score_pool(
         ArtifactWriter(output, spec=spec, inputs=inputs, device=scoring.device_name(device)) as writer,
         PoolWriter(writer.path(SCORES_FILE), codes) as pool,
     ):
-        ranker = scoring.scoring_ranker(
-            Artifact(model).folder,
-            "cross-encoder",
-            codes.queries,
-            codes.documents,
-            precision=spec.get("precision", "auto"),
-        )
-        limits = {"max_document": spec.get("max_tokens")}
-        progress = scoring.Progress(
-            ranker, codes.queries, codes.documents, *codes.rows(missing), name="score_pool", **limits
-        )
-        for first in range(0, len(missing), PART):
-            part = missing[first : first + PART]
-            scores = scoring.score_pairs(
-                ranker,
-                codes.queries,
-                codes.documents,
-                *codes.rows(part),
-                token_budget=spec.get("token_budget"),
-                progress=progress,
-                **limits,
-            )
-            pool.add(part, scores)
+        stores, precision = (codes.queries, codes.documents), spec.get("precision", "auto")
+        ranker = scoring.scoring_ranker(Artifact(model).folder, "cross-encoder", *stores, precision=precision)
+        # The pairs stand for what they were taken from.
+        decisive = {
+            **spec,
+            "precision": str(next(ranker.parameters()).dtype),
+            "pairs": hashlib.sha256(missing).hexdigest(),
+        }
+        read = {"model": model, "queries": queries, "documents": documents}
+        parts = ScoredParts(writer.folder, fingerprint(decisive, read, device.type))
+        writer.earlier = parts.earlier
+        _score(spec, ranker, missing, codes, parts, pool)
         writer.counts |= {"pairs": len(missing), "known": len(wanted) - len(missing)}
+    parts.remove()
+
+
+def _score(
+    spec: Mapping, ranker: Ranker, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter
+) -> None:
+    """Score ``pairs`` part by part into ``pool``; a part that an earlier process finished is taken from ``parts``."""
+    from workflow_scripts.ranking import scoring
+
+    cut = [pairs[first : first + PART] for first in range(0, len(pairs), PART)]
+    stores, limits, progress = (codes.queries, codes.documents), {"max_document": spec.get("max_tokens")}, None
+    for number, part in enumerate(cut):
+        scores = parts.load(number, len(part))
+        if scores is None:
+            # What is left is told once it is known: finished parts come first.
+            progress = progress or scoring.Progress(
+                ranker, *stores, *codes.rows(pairs[number * PART :]), name="score_pool", **limits
+            )
+            budget = spec.get("token_budget")
+            scores = scoring.score_pairs(
+                ranker, *stores, *codes.rows(part), token_budget=budget, progress=progress, **limits
+            )
+            if number + 1 < len(cut):
+                parts.save(number, scores)
+        pool.add(part, scores)
 
 
 def _wanted(

@@ -173,6 +173,45 @@ def _known(first, second, number):
         yield from both[both["query_id"] == query]["doc_id"].iloc[:number]
 
 
+def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, capsys):
+    manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
+    inputs = manifest["cross-encoder"], manifest["queries"], manifest["documents"], [manifest["ranking"]]
+    monkeypatch.setattr(score_pool, "PART", 3)
+    whole, killed = world / "whole/manifest.json", world / "killed/manifest.json"
+    score_pool.score_pool({"depth": 3}, *inputs, whole)
+    pairs = Artifact(whole).counts["pairs"]
+    assert pairs > 8 and not (whole.parent / ".checkpoint").exists()
+    score_pairs, calls = scoring.score_pairs, []
+
+    def counted(*arguments, **options):
+        calls.append(len(arguments[3]))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score_pairs(*arguments, **options)
+
+    monkeypatch.setattr(scoring, "score_pairs", counted)
+    with pytest.raises(KeyboardInterrupt):
+        score_pool.score_pool({"depth": 3}, *inputs, killed)
+    assert not killed.exists()
+    kept = sorted((killed.parent / ".checkpoint").rglob("*.npy"))
+    assert len(kept) == 2
+    kept[1].write_bytes(kept[1].read_bytes()[:-1])
+    calls.extend([0])  # past the call that is interrupted
+    before = len(calls)
+    score_pool.score_pool({"depth": 3}, *inputs, killed)
+    assert sum(calls[before:]) == pairs - 3 and "part 1 is scored again" in capsys.readouterr().err
+    assert (killed.parent / "scores.parquet").read_bytes() == (whole.parent / "scores.parquet").read_bytes()
+    assert not (killed.parent / ".checkpoint").exists()
+    monkeypatch.setattr(score_pool, "PART", 4)
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        score_pool.score_pool({"depth": 3}, *inputs, killed)
+    calls.extend([0])
+    before = len(calls)
+    score_pool.score_pool({"depth": 3, "token_budget": 64}, *inputs, killed)  # another spec: nothing is taken over
+    assert sum(calls[before:]) == pairs
+
+
 def test_pool_of_another_teacher_is_refused(world):
     manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
     inputs = manifest["queries"], manifest["documents"], [manifest["ranking"]]

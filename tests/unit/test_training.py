@@ -17,12 +17,13 @@ from safetensors import safe_open
 from workflow_scripts.pretrain_backbone import pretrain_backbone
 from workflow_scripts.ranking import training
 from workflow_scripts.ranking.batches import in_turn
-from workflow_scripts.ranking.checkpoints import FILE, FOLDER, Checkpoints
+from workflow_scripts.ranking.checkpoints import FILE, Checkpoints
 from workflow_scripts.ranking.groups import group_order, read_groups
 from workflow_scripts.ranking.history import History
 from workflow_scripts.ranking.losses import load_loss
 from workflow_scripts.ranking.models import load_ranker
 from workflow_scripts.ranking.optimiser import AdamW, learning_rate_at
+from workflow_scripts.ranking.resuming import FOLDER
 from workflow_scripts.ranking.settings import Settings
 from workflow_scripts.ranking.tokens import TokenStore, pair_sequences, single_sequences
 from workflow_scripts.ranking.training import train_ranker

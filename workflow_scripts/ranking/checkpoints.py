@@ -8,7 +8,6 @@ the order of the groups and the dropout masks are drawn from (seed, epoch) and (
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -23,34 +22,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from workflow_scripts.ranking.optimiser import AdamW
-from workflow_scripts.storage.artifacts import atomic_path, cost_so_far, sha256
+from workflow_scripts.ranking.resuming import FOLDER
+from workflow_scripts.storage.artifacts import atomic_path, cost_so_far
 
-FOLDER = ".checkpoint"
 FILE = "training.safetensors"
-
-
-def fingerprint(spec: Mapping, inputs: Mapping[str, str | Path | None], device: str) -> str:
-    """SHA-256 of what decides the weights: spec, inputs, the kind of device, torch's version and the code in use.
-
-    An input is known by the checksums its manifest lists, not by the manifest's own, which changes with every rebuild;
-    the code by the loaded modules of this package, so that no edited loss goes on from the old one's weights.
-    """
-    parts = {
-        "spec": dict(spec),
-        "inputs": {
-            name: json.loads(Path(path).read_text()).get("files", sha256(Path(path)))
-            for name, path in inputs.items()
-            if path is not None
-        },
-        "device": device,
-        "torch": torch.__version__,
-        "code": {
-            name: sha256(Path(module.__file__))
-            for name, module in sys.modules.items()
-            if name.startswith("workflow_scripts.ranking") and getattr(module, "__file__", None)
-        },
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass

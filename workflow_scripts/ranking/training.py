@@ -20,13 +20,14 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.ranking.batches import Batch, GroupBatches, in_turn
-from workflow_scripts.ranking.checkpoints import Checkpoints, fingerprint
+from workflow_scripts.ranking.checkpoints import Checkpoints
 from workflow_scripts.ranking.groups import group_order, read_groups
 from workflow_scripts.ranking.history import History
 from workflow_scripts.ranking.losses import Loss, load_loss
 from workflow_scripts.ranking.model_card import write_model_card
 from workflow_scripts.ranking.models import Ranker, load_ranker, save_ranker
 from workflow_scripts.ranking.optimiser import AdamW, learning_rate_at
+from workflow_scripts.ranking.resuming import fingerprint
 from workflow_scripts.ranking.settings import Settings
 from workflow_scripts.ranking.tokens import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed
