@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import platform
 import sys
@@ -81,12 +82,14 @@ def compare(
     threads: int,
     peers: str | Path,
     output: str | Path,
+    only: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Measure every shape in every precision, write the tables after each, and return ``bench.csv``'s rows.
 
-    ``peers`` is the Python of the peers' environment. With one thread seconds are the process' own CPU time, which
-    other load on the machine hardly moves; with more they are the clock's.
+    ``only``: parts of the names of the rows to measure, none for all. ``peers`` is the Python of the peers'
+    environment. With one thread seconds are the process' own CPU time, which other load on the machine hardly moves;
+    with more they are the clock's.
     """
     if rounds < 1 or threads < 1:
         raise InputError("rounds and threads are whole numbers from 1 up")
@@ -95,6 +98,9 @@ def compare(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     about = _about(threads)
+    compared = [row for row in (*ROWS, *PADDING) if not only or any(part in row.name for part in only)]
+    if not compared:
+        raise InputError(f"no row has {' or '.join(only)} in its name: {', '.join(row.name for row in ROWS)}")
     rows, times = [], []
     for shape in shapes:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -108,16 +114,22 @@ def compare(
                     about |= {"ours": about.get("ours") or ours.ask("about"), "peers": others.ask("about")}
                     about["clock"] = "process_seconds" if threads == 1 else "seconds"
                     # In fp32 whatever the rounds compute in: once a shape.
-                    differences = differences or _gate(ours, others, Path(scratch))
+                    differences = differences or _gate(ours, others, Path(scratch), compared)
                     # Written after every round: what was measured outlives a comparison that is stopped.
-                    for measured in _rounds(ours, others, rounds, lambda text, title=title: say(f"{title}: {text}")):
-                        own = _rows(measured, title, differences, about["clock"], padding=precision == precisions[0])
+                    # Padding is the same in every precision.
+                    chosen = [row for row in compared if row in ROWS or precision == precisions[0]]
+                    for measured in _rounds(ours, others, rounds, chosen, functools.partial(_say, say, title)):
+                        own = _rows(measured, title, differences, about["clock"], chosen)
                         about["rounds"][title] = int(measured["round"].max())
                         table = pd.DataFrame(rows + own)
                         _write(output, table, pd.concat([*times, measured.assign(shape=title)]), about)
                 rows += own
                 times.append(measured.assign(shape=title))
     return table[list(COLUMNS)]
+
+
+def _say(say: Callable[[str], None], title: str, text: str) -> None:
+    say(f"{title}: {text}")
 
 
 def _start(folder: Path, precision: str, threads: int, peers: str | Path, output: Path) -> dict[str, Worker]:
@@ -127,11 +139,15 @@ def _start(folder: Path, precision: str, threads: int, peers: str | Path, output
     }
 
 
-def _gate(ours: Worker, others: Worker, folder: Path) -> dict[tuple[str, str | None], float]:
+def _gate(ours: Worker, others: Worker, folder: Path, rows: Sequence[Row]) -> dict[tuple[str, str | None], float]:
     """Largest difference to each peer's numbers, by the peer's method and the model trained."""
+    wanted = {(row.peer, row.model) for row in rows}
     mine, theirs = str(folder / "ours.npz"), str(folder / "theirs.npz")
     differences: dict = {}
     for own, peer_methods in (("score", ("rankers_score", "st_score")), ("encode", ("st_encode",))):
+        peer_methods = [method for method in peer_methods if (method, None) in wanted]
+        if not peer_methods:
+            continue
         ours.ask(own, output=mine[:-1] + "y")
         expected = np.load(mine[:-1] + "y")
         if expected.std(axis=0).max() < LEAST_SPREAD:
@@ -140,8 +156,10 @@ def _gate(ours: Worker, others: Worker, folder: Path) -> dict[tuple[str, str | N
             others.ask(method, output=theirs[:-1] + "y")
             differences[method, None] = float(np.abs(np.load(theirs[:-1] + "y") - expected).max())
     for model in ("cross", "bi"):
-        ours.ask("gradients", name=model, output=mine)
-        for library in ("rankers", "st"):
+        libraries = [library for library in ("rankers", "st") if (f"{library}_train", model) in wanted]
+        if libraries:
+            ours.ask("gradients", name=model, output=mine)
+        for library in libraries:
             others.ask(f"{library}_gradients", name=model, output=theirs)
             differences[f"{library}_train", model] = _largest(mine, theirs)
     return differences
@@ -155,10 +173,12 @@ def _largest(mine: str, theirs: str) -> float:
         return max(float(np.abs(own[name] - other[name]).max()) for name in own.files)
 
 
-def _rounds(ours: Worker, others: Worker, rounds: int, say: Callable[[str], None]) -> Iterator[pd.DataFrame]:
+def _rounds(
+    ours: Worker, others: Worker, rounds: int, rows: Sequence[Row], say: Callable[[str], None]
+) -> Iterator[pd.DataFrame]:
     """After each round one row a method, model and round so far; the first round, which warms up, is left out."""
     methods = []
-    for row in ROWS:
+    for row in rows:
         for worker, method in ((ours, row.ours), (others, row.peer)):
             if (worker, method, row.model) not in methods:
                 methods.append((worker, method, row.model))
@@ -174,10 +194,10 @@ def _rounds(ours: Worker, others: Worker, rounds: int, say: Callable[[str], None
             yield table[table["round"] > 0].reset_index(drop=True)
 
 
-def _rows(measured: pd.DataFrame, title: str, differences: Mapping, clock: str, *, padding: bool) -> list[dict]:
+def _rows(measured: pd.DataFrame, title: str, differences: Mapping, clock: str, compared: Sequence[Row]) -> list[dict]:
     medians = measured.assign(speed=measured["items"] / measured[clock]).groupby(["method", "model"]).median()
     rows = []
-    for row in (*ROWS, *(PADDING if padding else ())):
+    for row in compared:
         own, other = medians.loc[(row.ours, row.model or "")], medians.loc[(row.peer, row.model or "")]
         difference = differences[row.peer, row.model]
         limit = TOLERANCES["scores" if row.model is None else "gradients"]
@@ -254,6 +274,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--precisions", nargs="+", choices=("fp32", "bf16"), help="default: fp32, and bf16 where the processor has it"
     )
+    parser.add_argument("--only", nargs="+", default=(), metavar="PART", help="rows with one of these in their name")
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds, beside the one to warm up")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", default=ROOT / ".bench-venv/bin/python", help="Python of the peers' environment")

@@ -66,7 +66,9 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
         for seconds in times
     ]
     differences = {(row.peer, row.model): 5e-5 for row in compare.ROWS}
-    table = pd.DataFrame(compare._rows(pd.DataFrame(rows), "tiny", differences, "seconds", padding=True))
+    table = pd.DataFrame(
+        compare._rows(pd.DataFrame(rows), "tiny", differences, "seconds", (*compare.ROWS, *compare.PADDING))
+    )
     assert list(table["ratio"].dropna()) == [2.0] * len(compare.ROWS)  # medians of 6 and 3 items a second
     assert (table["peer_pad_share"] == 0.6).all()
     # 5e-5 is within the gradients' tolerance, not within the scores'.
