@@ -115,9 +115,9 @@ def compare(
                     about["clock"] = "process_seconds" if threads == 1 else "seconds"
                     # In fp32 whatever the rounds compute in: once a shape.
                     differences = differences or _gate(ours, others, Path(scratch), compared)
-                    # Written after every round: what was measured outlives a comparison that is stopped.
                     # Padding is the same in every precision.
                     chosen = [row for row in compared if row in ROWS or precision == precisions[0]]
+                    # Written after every round: what was measured outlives a comparison that is stopped.
                     for measured in _rounds(ours, others, rounds, chosen, functools.partial(_say, say, title)):
                         own = _rows(measured, title, differences, about["clock"], chosen)
                         about["rounds"][title] = int(measured["round"].max())
