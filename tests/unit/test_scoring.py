@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -118,9 +117,6 @@ def test_batches_hold_the_budget_and_everything():
     order = np.argsort(lengths, kind="stable")
     batches = list(scoring.token_batches(lengths, order, 10))
     assert [lengths[batch].tolist() for batch in batches] == [[3, 4], [4, 5], [9], [20]]
-    for device, hidden, budget in (("cpu", 768, 2048), ("cpu", 384, 4096), ("cpu", 64, 4096), ("cuda", 768, 131072)):
-        model = SimpleNamespace(device=torch.device(device), hidden_size=hidden)
-        assert scoring.default_budget(model) == budget
 
 
 def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
