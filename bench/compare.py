@@ -1,8 +1,9 @@
 """Speed beside the peers, on this machine's CPU: ``bench.csv`` and its kin in the folder that ``--output`` names.
 
+Scoring, CE training, BE training and encoding are measured one after another, each by two fresh processes, the
+project's and the peers', of which one runs at a time: what a process has allocated before changes how fast it is.
 First the equality gate (fp32, no dropout: scores within 1e-5, gradients within 1e-4), then rounds in which the methods
-take turns, the project's and each peer's in every round; the first round is dropped and medians are compared. One
-process holds the project's methods, another the peers', and only one of them runs at a time.
+take turns, the project's and each peer's in every round; the first round is dropped and medians are compared.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import functools
+import itertools
 import json
 import platform
 import sys
@@ -46,8 +48,9 @@ class Row:
     aim: float
 
     @property
-    def options(self) -> dict:
-        return {} if self.model is None else {"name": self.model}
+    def group(self) -> str:
+        """What is measured by the same two processes."""
+        return self.ours if self.model is None else f"{self.ours} {self.model}"
 
 
 STAND_IN = "rankers (stand-in: transformers.Trainer, whole groups padded)"
@@ -106,22 +109,23 @@ def compare(
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             make_inputs(scratch, shape)
             differences: dict = {}
-            for precision in precisions:
+            for precision, (group, members) in itertools.product(precisions, _groups(compared).items()):
                 title = f"{shape.name}, {precision}"
-                say(f"{title}: equality, then {rounds} rounds after one to warm up")
+                tell = functools.partial(_say, say, f"{title}, {group}")
+                tell(f"equality, then {rounds} rounds after one to warm up")
                 workers = _start(Path(scratch), precision, threads, peers, output)
                 with workers["ours"] as ours, workers["peers"] as others:
                     about |= {"ours": about.get("ours") or ours.ask("about"), "peers": others.ask("about")}
                     about["clock"] = "process_seconds" if threads == 1 else "seconds"
-                    # In fp32 whatever the rounds compute in: once a shape.
-                    differences = differences or _gate(ours, others, Path(scratch), compared)
-                    # Padding is the same in every precision.
-                    chosen = [row for row in compared if row in ROWS or precision == precisions[0]]
+                    # In fp32 whatever the rounds compute in, so once a shape; padding is the same in every precision.
+                    if precision == precisions[0]:
+                        differences |= _gate(ours, others, Path(scratch), members)
+                    chosen = [row for row in members if row in ROWS or precision == precisions[0]]
                     # Written after every round: what was measured outlives a comparison that is stopped.
-                    for measured in _rounds(ours, others, rounds, chosen, functools.partial(_say, say, title)):
+                    for measured in _rounds(ours, others, rounds, chosen, tell):
                         own = _rows(measured, title, differences, about["clock"], chosen)
-                        about["rounds"][title] = int(measured["round"].max())
-                        table = pd.DataFrame(rows + own)
+                        about["rounds"][f"{title}, {group}"] = int(measured["round"].max())
+                        table = _in_order(rows + own, compared)
                         _write(output, table, pd.concat([*times, measured.assign(shape=title)]), about)
                 rows += own
                 times.append(measured.assign(shape=title))
@@ -130,6 +134,20 @@ def compare(
 
 def _say(say: Callable[[str], None], title: str, text: str) -> None:
     say(f"{title}: {text}")
+
+
+def _groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    return groups
+
+
+def _in_order(measured: list[dict], compared: Sequence[Row]) -> pd.DataFrame:
+    """The rows of a shape and precision in the order that they are declared in, not in that they were measured in."""
+    titles = list(dict.fromkeys(row["shape"] for row in measured))
+    names = [row.name for row in compared]
+    return pd.DataFrame(sorted(measured, key=lambda row: (titles.index(row["shape"]), names.index(row["name"]))))
 
 
 def _start(folder: Path, precision: str, threads: int, peers: str | Path, output: Path) -> dict[str, Worker]:

@@ -66,13 +66,16 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
         for seconds in times
     ]
     differences = {(row.peer, row.model): 5e-5 for row in compare.ROWS}
-    table = pd.DataFrame(
-        compare._rows(pd.DataFrame(rows), "tiny", differences, "seconds", (*compare.ROWS, *compare.PADDING))
-    )
+    compared = (*compare.ROWS, *compare.PADDING)
+    groups = compare._groups(compared)
+    assert list(groups) == ["score", "train cross", "train bi", "encode"]
+    lines = [compare._rows(pd.DataFrame(rows), "tiny", differences, "seconds", part) for part in groups.values()]
+    table = compare._in_order([line for part in lines for line in part], compared)
+    assert list(table["name"]) == [row.name for row in compared]
     assert list(table["ratio"].dropna()) == [2.0] * len(compare.ROWS)  # medians of 6 and 3 items a second
     assert (table["peer_pad_share"] == 0.6).all()
     # 5e-5 is within the gradients' tolerance, not within the scores'.
-    assert list(table["equal"]) == [row.model is not None for row in (*compare.ROWS, *compare.PADDING)]
+    assert list(table["equal"]) == [row.model is not None for row in compared]
     names, cells = zip(*report._ratios(table).sections[0], strict=True)
     assert [name for (name,) in names] == [row.name for row in compare.ROWS]
     # 12 items in 2 seconds, twice the peer's speed: bold where the aim is below that.
