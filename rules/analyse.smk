@@ -3,7 +3,6 @@
 
 rule collect_metrics:
     input:
-        code=code("collect_metrics"),
         metrics=lambda w: retrieval_metrics() if w.table == "retrieval" else every_metrics(),
     output:
         f"{RESULTS}/{{table}}.parquet",
@@ -20,6 +19,7 @@ rule collect_metrics:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("collect_metrics"),
         spec=spec(),
     shell:
         "python -m workflow_scripts.collect_metrics --log {log:q} --metrics {input.metrics:q} --output {output:q}"
@@ -27,7 +27,6 @@ rule collect_metrics:
 
 rule make_main_table:
     input:
-        code=code("make_main_table"),
         metrics=f"{RESULTS}/metrics.parquet",
         equivalence=f"{RESULTS}/tables/equivalence.csv",
     output:
@@ -45,6 +44,7 @@ rule make_main_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_main_table"),
         spec=spec(domains=DOMAINS, measures=ALL_MEASURES, bootstrap=CONFIG["evaluation"]["bootstrap"], **GRID),
     shell:
         "python -m workflow_scripts.make_main_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
@@ -53,7 +53,6 @@ rule make_main_table:
 
 rule make_equivalence_table:
     input:
-        code=code("make_equivalence_table"),
         metrics=f"{RESULTS}/metrics.parquet",
     output:
         csv=f"{RESULTS}/tables/equivalence.csv",
@@ -70,6 +69,7 @@ rule make_equivalence_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_equivalence_table"),
         spec=spec(
             domains=DOMAINS,
             measures=ALL_MEASURES,
@@ -83,7 +83,6 @@ rule make_equivalence_table:
 
 rule make_collection_table:
     input:
-        code=code("make_collection_table"),
         main=f"{RESULTS}/tables/main.csv",
     output:
         csv=f"{RESULTS}/tables/collections.{{student}}.csv",
@@ -102,6 +101,7 @@ rule make_collection_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_collection_table"),
         spec=lambda w: spec(
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
@@ -114,7 +114,6 @@ rule make_collection_table:
 
 rule make_variance_table:
     input:
-        code=code("make_variance_table"),
         metrics=f"{RESULTS}/metrics.parquet",
     output:
         csv=f"{RESULTS}/tables/variance.csv",
@@ -131,6 +130,7 @@ rule make_variance_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_variance_table"),
         spec=spec(domains=DOMAINS, measures=ALL_MEASURES, **GRID),
     shell:
         "python -m workflow_scripts.make_variance_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
@@ -139,7 +139,6 @@ rule make_variance_table:
 
 rule make_correlation_table:
     input:
-        code=code("make_correlation_table"),
         metrics=f"{RESULTS}/metrics.parquet",
         teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
         students=[manifest("runs", ranker) for ranker in GRID_RANKERS],
@@ -158,6 +157,7 @@ rule make_correlation_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_correlation_table"),
         spec=spec(
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
@@ -173,7 +173,6 @@ rule make_correlation_table:
 
 rule check_first_stage:
     input:
-        code=code("check_first_stage"),
         rankings=[manifest("rankings", system, collection) for system, collection in CHECKED],
         collections=[manifest("collections", collection) for _, collection in CHECKED],
         expected=os.path.relpath(os.path.join(workflow.basedir, "config", "expected", "bm25.yaml")),
@@ -190,6 +189,7 @@ rule check_first_stage:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("check_first_stage"),
         spec=spec(
             rankings=[{"system": system, "collection": collection} for system, collection in CHECKED],
             measures=CONFIG["evaluation"]["measures"],
@@ -203,7 +203,6 @@ rule check_first_stage:
 
 rule make_retrieval_table:
     input:
-        code=code("make_retrieval_table"),
         reranked=f"{RESULTS}/metrics.parquet",
         retrieved=f"{RESULTS}/retrieval.parquet",
     output:
@@ -221,6 +220,7 @@ rule make_retrieval_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_retrieval_table"),
         spec=spec(
             domains=RETRIEVED_DOMAINS,
             reranked_depth=CONFIG["first_stage"]["depth"],

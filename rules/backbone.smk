@@ -5,7 +5,6 @@ SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["s
 
 rule fetch_backbone:
     input:
-        code=code("fetch_backbone"),
         files=lambda w: local_model(entry("backbones", w.backbone)["source"]),
     output:
         manifest("backbones", "{backbone}"),
@@ -22,6 +21,7 @@ rule fetch_backbone:
         mem_mb=needs("prepare", "mem_mb"),
         runtime=needs("prepare", "runtime"),
     params:
+        code=code("fetch_backbone"),
         spec=lambda w: spec(**picked("backbones", w.backbone, "source", "revision")),
     shell:
         "python -m workflow_scripts.fetch_backbone --log {log:q} --spec {params.spec:q} --output {output:q}"
@@ -29,7 +29,6 @@ rule fetch_backbone:
 
 rule pretrain_backbone:
     input:
-        code=code("pretrain_backbone"),
         corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]],
     output:
         manifest("backbones", "{backbone}"),
@@ -46,6 +45,7 @@ rule pretrain_backbone:
         mem_mb=needs("pretrain", "mem_mb"),
         runtime=needs("pretrain", "runtime"),
     params:
+        code=code("pretrain_backbone"),
         spec=lambda w: spec(**picked("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed")),
     shell:
         "python -m workflow_scripts.pretrain_backbone --log {log:q} --spec {params.spec:q} --corpus {input.corpora:q} "
@@ -54,7 +54,6 @@ rule pretrain_backbone:
 
 rule tokenise_corpus:
     input:
-        code=code("tokenise_corpus"),
         backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
         corpus=manifest("corpora", "{corpus}"),
     output:
@@ -70,6 +69,7 @@ rule tokenise_corpus:
         mem_mb=needs("tokenise", "mem_mb"),
         runtime=needs("tokenise", "runtime"),
     params:
+        code=code("tokenise_corpus"),
         spec=lambda w: spec(view=w.view, max_tokens=CONFIG["lengths"]["document"]),
     shell:
         "python -m workflow_scripts.tokenise_corpus --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
@@ -78,7 +78,6 @@ rule tokenise_corpus:
 
 rule tokenise_queries:
     input:
-        code=code("tokenise_queries"),
         backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
         collection=manifest("collections", "{collection}"),
     output:
@@ -94,6 +93,7 @@ rule tokenise_queries:
         mem_mb=needs("tokenise", "mem_mb"),
         runtime=needs("tokenise", "runtime"),
     params:
+        code=code("tokenise_queries"),
         spec=spec(max_tokens=CONFIG["lengths"]["query"]),
     shell:
         "python -m workflow_scripts.tokenise_queries --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
@@ -102,7 +102,6 @@ rule tokenise_queries:
 
 rule tokenise_evaluation:
     input:
-        code=code("tokenise_evaluation"),
         backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
         evaluation=EVALUATION,
         tests=TESTS,
@@ -120,6 +119,7 @@ rule tokenise_evaluation:
         mem_mb=needs("tokenise", "mem_mb"),
         runtime=needs("tokenise", "runtime"),
     params:
+        code=code("tokenise_evaluation"),
         spec=spec(query_tokens=CONFIG["lengths"]["query"], document_tokens=CONFIG["lengths"]["document"]),
         collections=EXPERIMENT.evaluated,
     shell:

@@ -3,7 +3,6 @@
 
 rule prepare_corpus:
     input:
-        code=code("prepare_corpus"),
         documents=lambda w: [path for path in [entry("corpora", w.corpus).get("documents")] if isinstance(path, str)],
     output:
         manifest("corpora", "{corpus}"),
@@ -18,6 +17,7 @@ rule prepare_corpus:
         mem_mb=needs("prepare", "mem_mb"),
         runtime=needs("prepare", "runtime"),
     params:
+        code=code("prepare_corpus"),
         spec=lambda w: spec(
             **{
                 key: value
@@ -32,7 +32,6 @@ rule prepare_corpus:
 
 rule prepare_collection:
     input:
-        code=code("prepare_collection"),
         corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
         files=lambda w: [
             path
@@ -52,6 +51,7 @@ rule prepare_collection:
         mem_mb=needs("prepare", "mem_mb"),
         runtime=needs("prepare", "runtime"),
     params:
+        code=code("prepare_collection"),
         spec=lambda w: spec(
             **{
                 key: value

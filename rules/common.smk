@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 gc.set_threshold(200_000)
 sys.path.insert(0, workflow.basedir)
 from workflow_scripts.planning.checks import collections_of
-from workflow_scripts.planning.code import closure
+from workflow_scripts.planning.code import digest
 from workflow_scripts.planning.environment import prepare_environment
 from workflow_scripts.planning.experiment import Experiment, cut_sampler, unique
 from workflow_scripts.planning.studies import dial
@@ -122,10 +122,13 @@ def spec(**values):
 
 @functools.cache
 def code(rule, *chosen):
-    """Files that a rule's script runs, with the chosen losses or samplers (``"losses.kl"``) that it finds by name."""
-    modules = [f"workflow_scripts.{rule}", *(f"workflow_scripts.ranking.{name}" for name in chosen)]
-    # Relative where possible: metadata stays valid when the whole project is copied.
-    return [os.path.relpath(os.path.join(workflow.basedir, path)) for path in closure(modules)]
+    """Digest of what a rule's script runs, with the chosen losses or samplers (``"losses.kl"``) that it finds by name.
+
+    A parameter, not a list of inputs: Snakemake takes an input's checksum when the job ends, so a file edited while a
+    student trains would pass for the one that it was trained with. And thousands of jobs need not look up tens of
+    thousands of files.
+    """
+    return digest([f"workflow_scripts.{rule}", *(f"workflow_scripts.ranking.{name}" for name in chosen)])
 
 
 def known(look_up, *arguments):
@@ -275,12 +278,17 @@ def student_inputs(wildcards):
     loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
     label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}"
     return {
-        "code": code("train_student", f"losses.{loss['function']}"),
         "backbone": manifest("backbones", backbone),
         "groups": manifest("groups", label, seed),
         "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] else [],
         **training_tokens(backbone, EXPERIMENT.trained_on(ranker.sampler)),
     }
+
+
+def student_code(wildcards):
+    """Code of one student's training: the script and the loss that it finds by name."""
+    loss = known(EXPERIMENT.ranker, wildcards.ranker).loss
+    return code("train_student", f"losses.{entry('losses', loss)['function']}")
 
 
 def student_spec(wildcards):

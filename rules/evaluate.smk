@@ -3,7 +3,6 @@
 
 rule gather_evaluation:
     input:
-        code=code("gather_evaluation"),
         tests=TESTS,
         rankings=[manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.evaluated],
     output:
@@ -19,6 +18,7 @@ rule gather_evaluation:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("gather_evaluation"),
         spec=spec(depth=CONFIG["first_stage"]["depth"]),
         collections=EXPERIMENT.evaluated,
     shell:
@@ -28,7 +28,6 @@ rule gather_evaluation:
 
 rule export_run:
     input:
-        code=code("export_run"),
         evaluation=EVALUATION,
     output:
         manifest=manifest("runs", "bm25"),
@@ -44,6 +43,7 @@ rule export_run:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("export_run"),
         spec=spec(tag="bm25"),
         collections=EXPERIMENT.evaluated,
     shell:
@@ -53,7 +53,6 @@ rule export_run:
 
 rule rerank_candidates:
     input:
-        code=code("rerank_candidates"),
         model=lambda w: remake(model(w.ranker)),
         evaluation=EVALUATION,
         tokens=lambda w: tokens(architecture(w.ranker)[1], "evaluation"),
@@ -74,6 +73,7 @@ rule rerank_candidates:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
+        code=code("rerank_candidates"),
         spec=lambda w: spec(
             architecture=architecture(w.ranker)[0],
             tag=".".join(PurePosixPath(w.ranker).parts),
@@ -88,7 +88,6 @@ rule rerank_candidates:
 
 rule retrieve_documents:
     input:
-        code=code("retrieve_documents"),
         model=lambda w: remake(retriever(w.ranker)),
         tests=lambda w: [manifest("collections", name) for name in EXPERIMENT.tested("retrieved/")],
         queries=lambda w: [query_tokens(architecture(w.ranker)[1], name) for name in EXPERIMENT.tested("retrieved/")],
@@ -110,6 +109,7 @@ rule retrieve_documents:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
+        code=code("retrieve_documents"),
         spec=lambda w: spec(
             **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
             tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
@@ -128,7 +128,6 @@ rule retrieve_documents:
 
 rule measure_runs:
     input:
-        code=code("measure_runs"),
         runs=lambda w: whole_runs(w.ranker),
         evaluation=EVALUATION,
     output:
@@ -146,6 +145,7 @@ rule measure_runs:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("measure_runs"),
         spec=lambda w: spec(
             measures={name: MEASURES[name] for name in EXPERIMENT.tested(w.ranker)},
             keys=ranker_keys(w.ranker),
@@ -158,7 +158,6 @@ rule measure_runs:
 
 rule write_cell:
     input:
-        code=code("write_cell"),
         metrics=lambda w: remake(manifest("metrics", known(EXPERIMENT.ranker, w.cell).path)),
     output:
         cells=[f"{RESULTS}/cells/{{cell}}.{domain}.csv" for domain in CONFIG["domains"]],
@@ -173,6 +172,7 @@ rule write_cell:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("write_cell"),
         spec=spec(domains=DOMAINS, bootstrap=CONFIG["evaluation"]["bootstrap"]),
         cells=lambda w: [f"{domain}={RESULTS}/cells/{w.cell}.{domain}.csv" for domain in CONFIG["domains"]],
     shell:

@@ -3,7 +3,6 @@
 
 rule build_index:
     input:
-        code=code("build_index"),
         corpus=manifest("corpora", "{corpus}"),
     output:
         manifest("index", "{corpus}"),
@@ -18,6 +17,7 @@ rule build_index:
         mem_mb=needs("index", "mem_mb"),
         runtime=needs("index", "runtime"),
     params:
+        code=code("build_index"),
         spec=lambda w: spec(docvectors=entry("corpora", w.corpus).get("docvectors", False)),
     shell:
         "python -m workflow_scripts.build_index --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} --threads {threads} "
@@ -26,7 +26,6 @@ rule build_index:
 
 rule search_index:
     input:
-        code=code("search_index"),
         index=lambda w: manifest("index", entry("collections", w.collection)["corpus"]),
         collection=manifest("collections", "{collection}"),
     output:
@@ -44,6 +43,7 @@ rule search_index:
         mem_mb=needs("search", "mem_mb"),
         runtime=needs("search", "runtime"),
     params:
+        code=code("search_index"),
         spec=lambda w: spec(
             system=w.system,
             remove_query=entry("collections", w.collection).get("remove_query", False),
@@ -56,7 +56,6 @@ rule search_index:
 
 rule search_dense:
     input:
-        code=code("search_dense"),
         model=lambda w: dense_encoder(w.system)[0],
         collection=manifest("collections", "{collection}"),
         queries=lambda w: query_tokens(dense_encoder(w.system)[1], w.collection),
@@ -77,6 +76,7 @@ rule search_dense:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
+        code=code("search_dense"),
         spec=lambda w: spec(
             system=w.system,
             index=entry("systems", w.system).get("index", "Flat"),

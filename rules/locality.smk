@@ -3,7 +3,6 @@
 
 rule embed_groups:
     input:
-        code=code("embed_groups"),
         groups=sorted(set(sampled("groups"))),
         model=EMBEDDER,
         documents=document_tokens(EMBEDDING_BACKBONE, TRAINING["collection"], TRAINING["view"]),
@@ -21,6 +20,7 @@ rule embed_groups:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
+        code=code("embed_groups"),
         spec=spec(
             queries=CONFIG["analysis"]["locality"]["queries"],
             seed=0,
@@ -34,7 +34,6 @@ rule embed_groups:
 
 rule make_locality_table:
     input:
-        code=code("make_locality_table"),
         groups=sampled("groups"),
         labels=sampled("labels"),
         embeddings=manifest("embeddings"),
@@ -60,6 +59,7 @@ rule make_locality_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_locality_table"),
         spec=spec(
             rows=EXPERIMENT.sampled,
             embedding=EXPERIMENT.embedding,
@@ -77,7 +77,6 @@ rule make_locality_table:
 
 rule make_bound_table:
     input:
-        code=code("make_bound_table"),
         locality=f"{RESULTS}/tables/locality.csv",
         groups=sampled("groups"),
         labels=sampled("labels"),
@@ -99,6 +98,7 @@ rule make_bound_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_bound_table"),
         spec=spec(
             rows=EXPERIMENT.sampled,
             students=GRID["students"],
@@ -117,7 +117,6 @@ rule make_bound_table:
 
 rule make_risk_table:
     input:
-        code=code("make_risk_table"),
         runs=lambda w: [whole_runs(ranker) for ranker in RANKERS],
         tests=TESTS,
     output:
@@ -135,6 +134,7 @@ rule make_risk_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_risk_table"),
         spec=spec(
             domains=DOMAINS,
             bootstrap=CONFIG["evaluation"]["bootstrap"],

@@ -2,8 +2,6 @@
 
 
 rule download_file:
-    input:
-        code=code("download_file"),
     output:
         manifest("downloads", "{system}"),
     log:
@@ -19,6 +17,7 @@ rule download_file:
         mem_mb=needs("prepare", "mem_mb"),
         runtime=needs("prepare", "runtime"),
     params:
+        code=code("download_file"),
         spec=lambda w: spec(**picked("systems", w.system, "url", "sha256")),
     shell:
         "python -m workflow_scripts.download_file --log {log:q} --spec {params.spec:q} --output {output:q}"
@@ -26,7 +25,6 @@ rule download_file:
 
 rule import_rankings:
     input:
-        code=code("import_rankings"),
         file=manifest("downloads", "{system}"),
         collection=manifest("collections", "{collection}"),
     output:
@@ -44,6 +42,7 @@ rule import_rankings:
         mem_mb=needs("mine", "mem_mb"),
         runtime=needs("mine", "runtime"),
     params:
+        code=code("import_rankings"),
         spec=lambda w: spec(**picked("systems", w.system, "systems", "depth")),
     shell:
         "python -m workflow_scripts.import_rankings --log {log:q} --spec {params.spec:q} --file {input.file:q} "
@@ -52,7 +51,6 @@ rule import_rankings:
 
 rule mine_negatives:
     input:
-        code=lambda w: code("mine_negatives", f"samplers.{sampler_of(w.label)[0]['function']}"),
         corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.label))["corpus"]),
         collection=lambda w: manifest("collections", drawn_for(w.label)),
         rankings=lambda w: [
@@ -79,6 +77,7 @@ rule mine_negatives:
         mem_mb=needs("mine", "mem_mb"),
         runtime=needs("mine", "runtime"),
     params:
+        code=lambda w: code("mine_negatives", f"samplers.{sampler_of(w.label)[0]['function']}"),
         spec=lambda w: spec(
             sampler=sampler_of(w.label)[0]["function"],
             options=sampler_of(w.label)[0]["options"],
@@ -94,7 +93,6 @@ rule mine_negatives:
 
 rule cut_groups:
     input:
-        code=code("cut_groups"),
         groups=lambda w: manifest("groups", cut_of(w.label)[0], f"seed{w.seed}"),
         labels=lambda w: manifest("labels", cut_of(w.label)[1], cut_of(w.label)[0], f"seed{w.seed}"),
     output:
@@ -112,6 +110,7 @@ rule cut_groups:
         mem_mb=needs("mine", "mem_mb"),
         runtime=needs("mine", "runtime"),
     params:
+        code=code("cut_groups"),
         spec=lambda w: spec(cut=cut_of(w.label)[2], **{key: STUDIES["cuts"][key] for key in ("fence", "at_least")}),
     shell:
         "python -m workflow_scripts.cut_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "

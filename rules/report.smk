@@ -6,7 +6,6 @@ PROFILED = [*(f"teacher/{teacher}" for teacher in GRID["teachers"]), *GRID_RANKE
 
 rule make_configuration_table:
     input:
-        code=code("make_configuration_table"),
         metrics=lambda w: every_metrics(),
     output:
         csv=f"{RESULTS}/tables/configuration.csv",
@@ -22,6 +21,8 @@ rule make_configuration_table:
     resources:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
+    params:
+        code=code("make_configuration_table"),
     shell:
         "python -m workflow_scripts.make_configuration_table --log {log:q} --metrics {input.metrics:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
@@ -29,7 +30,6 @@ rule make_configuration_table:
 
 rule make_cost_table:
     input:
-        code=code("make_cost_table"),
         metrics=lambda w: every_metrics(),
         # What no ranker's metrics rest on.
         also=lambda w: [manifest("embeddings"), *retrieval_metrics()],
@@ -48,6 +48,7 @@ rule make_cost_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_cost_table"),
         spec=spec(**CONFIG["analysis"]["cost"]),
     shell:
         "python -m workflow_scripts.make_cost_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
@@ -56,7 +57,6 @@ rule make_cost_table:
 
 rule make_contamination_table:
     input:
-        code=code("make_contamination_table"),
         training=[manifest("collections", name) for name in EXPERIMENT.training_collections],
         tests=TESTS,
     output:
@@ -75,6 +75,7 @@ rule make_contamination_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_contamination_table"),
         spec=spec(**CONFIG["analysis"]["contamination"]),
         collections=EXPERIMENT.evaluated,
         training=EXPERIMENT.training_collections,
@@ -86,8 +87,6 @@ rule make_contamination_table:
 
 
 rule draw_pipeline:
-    input:
-        code=code("draw_pipeline"),
     output:
         png=f"{RESULTS}/figures/pipeline.png",
         pdf=f"{RESULTS}/figures/pipeline.pdf",
@@ -102,6 +101,7 @@ rule draw_pipeline:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("draw_pipeline"),
         spec=spec(
             **axes("systems", "teachers", "losses", "students"),
             plain=[name for name in GRID["samplers"] if not entry("samplers", name)["reads_teacher"]],
@@ -118,7 +118,6 @@ rule draw_pipeline:
 
 rule profile_scores:
     input:
-        code=code("profile_scores"),
         runs=lambda w: [whole_runs(ranker) for ranker in PROFILED],
     output:
         f"{RESULTS}/profiles.parquet",
@@ -133,6 +132,7 @@ rule profile_scores:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("profile_scores"),
         spec=spec(
             rankers=[list(ranker_keys(ranker).values()) for ranker in PROFILED],
             collections=EXPERIMENT.evaluated,
@@ -145,7 +145,6 @@ rule profile_scores:
 
 rule draw_score_by_rank:
     input:
-        code=code("draw_score_by_rank"),
         profiles=f"{RESULTS}/profiles.parquet",
     output:
         png=f"{RESULTS}/figures/score_by_rank.png",
@@ -162,6 +161,7 @@ rule draw_score_by_rank:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("draw_score_by_rank"),
         spec=spec(
             **axes("students", "teachers"),
             domains=DOMAINS,
@@ -174,7 +174,6 @@ rule draw_score_by_rank:
 
 rule draw_score_grid:
     input:
-        code=code("draw_score_grid"),
         profiles=f"{RESULTS}/profiles.parquet",
     output:
         png=f"{RESULTS}/figures/score_grid.png",
@@ -190,6 +189,7 @@ rule draw_score_grid:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("draw_score_grid"),
         spec=spec(
             **axes("students", "losses", "samplers", "teachers"),
             domains=DOMAINS,
@@ -202,7 +202,6 @@ rule draw_score_grid:
 
 rule draw_training:
     input:
-        code=code("draw_training"),
         students=lambda w: [remake(manifest("students", ranker)) for ranker in GRID_RANKERS],
     output:
         png=f"{RESULTS}/figures/training.png",
@@ -218,6 +217,7 @@ rule draw_training:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("draw_training"),
         spec=spec(
             **axes("students", "losses", "samplers"),
             rankers=[list(ranker_keys(ranker).values()) for ranker in GRID_RANKERS],
@@ -230,7 +230,6 @@ rule draw_training:
 
 rule draw_cost:
     input:
-        code=code("draw_cost"),
         cost=f"{RESULTS}/tables/cost.csv",
         effectiveness=f"{RESULTS}/tables/main.csv",
     output:
@@ -247,6 +246,7 @@ rule draw_cost:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("draw_cost"),
         spec=spec(
             **axes("students", "losses", "samplers"),
             domain=DOMAINS[0]["name"],
@@ -259,7 +259,6 @@ rule draw_cost:
 
 rule make_advice_table:
     input:
-        code=code("make_advice_table"),
         metrics=f"{RESULTS}/metrics.parquet",
         main=f"{RESULTS}/tables/main.csv",
         cost=f"{RESULTS}/tables/cost.csv",
@@ -279,6 +278,7 @@ rule make_advice_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_advice_table"),
         spec=spec(
             domains=DOMAINS,
             measure=ALL_MEASURES[0],

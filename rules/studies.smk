@@ -15,7 +15,6 @@ if "collections" in STUDIES:
 
 rule make_cuts_table:
     input:
-        code=code("make_cuts_table"),
         metrics=f"{RESULTS}/metrics.parquet",
         uncut_groups=sampled("groups", UNCUT),
         uncut_labels=sampled("labels", UNCUT),
@@ -35,6 +34,7 @@ rule make_cuts_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_cuts_table"),
         spec=lambda w: spec(
             cuts={
                 cut: {sampler: cut_sampler(sampler, cut) for sampler in STUDIES["cuts"]["samplers"]}
@@ -55,7 +55,6 @@ rule make_cuts_table:
 
 rule make_factorial_table:
     input:
-        code=code("make_factorial_table"),
         metrics=f"{RESULTS}/metrics.parquet",
         runs=lambda w: [whole_runs(ranker) for ranker in FACTORIAL],
         tests=TESTS,
@@ -78,6 +77,7 @@ rule make_factorial_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_factorial_table"),
         spec=lambda w: spec(
             locality=dial(CONFIG, "samplers"),
             entropy=dial(CONFIG, "losses"),
@@ -97,7 +97,6 @@ rule make_factorial_table:
 
 rule draw_factorial:
     input:
-        code=code("draw_factorial"),
         cells=f"{RESULTS}/tables/factorial_cells.csv",
     output:
         png=f"{RESULTS}/figures/factorial.png",
@@ -113,6 +112,7 @@ rule draw_factorial:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("draw_factorial"),
         spec=lambda w: spec(
             domain=DOMAINS[0]["name"],
             measures=[ALL_MEASURES[0], "excess risk"],
@@ -127,7 +127,6 @@ rule draw_factorial:
 
 rule make_teacher_table:
     input:
-        code=code("make_teacher_table"),
         metrics=f"{RESULTS}/metrics.parquet",
     output:
         csv=f"{RESULTS}/tables/teachers.csv",
@@ -144,6 +143,7 @@ rule make_teacher_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_teacher_table"),
         spec=lambda w: spec(
             rule=COMPARISON,
             domains=DOMAINS,
@@ -158,7 +158,6 @@ rule make_teacher_table:
 
 rule make_training_table:
     input:
-        code=code("make_training_table"),
         metrics=f"{RESULTS}/metrics.parquet",
         collections=[manifest("collections", name) for name in TRAINED_ON],
     output:
@@ -176,6 +175,7 @@ rule make_training_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
+        code=code("make_training_table"),
         spec=lambda w: spec(
             trained_on={
                 name: {"collection": EXPERIMENT.trained_on(name), "function": entry("samplers", name)["function"]}

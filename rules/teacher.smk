@@ -4,9 +4,6 @@
 rule train_teacher:
     input:
         unpack(lambda w: teacher_tokens(w.teacher, EXPERIMENT.trained_on(entry("teachers", w.teacher)["sampler"]))),
-        code=lambda w: code(
-            "train_teacher", f"losses.{entry('losses', entry('teachers', w.teacher)['loss'])['function']}"
-        ),
         backbone=lambda w: manifest("backbones", entry("teachers", w.teacher)["backbone"]),
         groups=lambda w: manifest(
             "groups", entry("teachers", w.teacher)["sampler"], f"seed{entry('teachers', w.teacher)['seed']}"
@@ -25,6 +22,9 @@ rule train_teacher:
         runtime=needs("train", "runtime"),
         gpu=1,
     params:
+        code=lambda w: code(
+            "train_teacher", f"losses.{entry('losses', entry('teachers', w.teacher)['loss'])['function']}"
+        ),
         spec=lambda w: spec(
             architecture="cross-encoder",
             **optimisation(
@@ -42,7 +42,6 @@ rule train_teacher:
 rule score_pool:
     input:
         unpack(lambda w: teacher_tokens(w.teacher, EXPERIMENT.pool_collection(w.pool))),
-        code=code("score_pool"),
         model=lambda w: model(f"teacher/{w.teacher}"),
         rankings=lambda w: [
             manifest("rankings", system, EXPERIMENT.pool_collection(w.pool))
@@ -68,6 +67,7 @@ rule score_pool:
         runtime=needs("score", "runtime"),
         gpu=1,
     params:
+        code=code("score_pool"),
         spec=lambda w: spec(**picked("pools", w.pool, "depth", "positives"), precision=TRAINING["precision"]),
         rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
         collection=lambda w, input: f"--collection {' '.join(input.collection)}" if input.collection else "",
@@ -80,7 +80,6 @@ rule score_pool:
 rule label_groups:
     input:
         unpack(lambda w: teacher_tokens(w.teacher, drawn_for(w.label))),
-        code=code("label_groups"),
         model=lambda w: model(f"teacher/{w.teacher}"),
         groups=manifest("groups", "{label}", "seed{seed}"),
         known=lambda w: [
@@ -101,6 +100,7 @@ rule label_groups:
         runtime=needs("score", "runtime"),
         gpu=1,
     params:
+        code=code("label_groups"),
         spec=spec(precision=TRAINING["precision"]),
         known=lambda w, input: f"--known {' '.join(input.known)}" if input.known else "",
     shell:

@@ -18,6 +18,7 @@ rule train_student:
         runtime=needs("train", "runtime"),
         gpu=1,
     params:
+        code=student_code,
         spec=student_spec,
         labels=lambda w, input: f"--labels {input.labels[0]}" if input.labels else "",
     shell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,20 @@ def test_code_names_the_chosen_loss_only() -> None:
     with_kl = names("workflow_scripts.train_student", "workflow_scripts.ranking.losses.kl")
     assert with_kl - base == {"ranking/losses/kl.py"}
     assert not any(path.startswith("ranking/losses/") and path != "ranking/losses/__init__.py" for path in base)
+
+
+def test_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / "workflow_scripts", copy / "workflow_scripts")
+
+    def of(root: Path, *modules: str) -> str:
+        told = f"from workflow_scripts.planning.code import digest; print(digest({modules!r}))"
+        return subprocess.run([sys.executable, "-c", told], cwd=root, capture_output=True, text=True, check=True).stdout
+
+    student = ("workflow_scripts.train_student", "workflow_scripts.ranking.losses.kl")
+    assert of(copy, *student) == of(ROOT, *student) != of(copy, student[0])
+    (copy / "workflow_scripts/ranking/losses/kl.py").write_text("# Edited\n")
+    assert of(copy, *student) != of(ROOT, *student) and of(copy, student[0]) == of(ROOT, student[0])
 
 
 def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:

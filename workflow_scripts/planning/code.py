@@ -1,6 +1,6 @@
 """Which project files a script runs: its own and, transitively, every project module it imports.
 
-Snakemake watches a rule's shell line, not the modules behind it. Declared as inputs, these files make an edit rerun
+Snakemake watches a rule's shell line, not the modules behind it. Their digest as a rule's parameter makes an edit rerun
 exactly the jobs whose code it changes. Imports are read from the syntax tree, so nothing is executed.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def closure(modules: Iterable[str]) -> list[Path]:
             # Importing a.b.c runs a/__init__ and a.b/__init__ first.
             queue.extend(module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1))
     return sorted(path.relative_to(ROOT) for path in found)
+
+
+def digest(modules: Iterable[str]) -> str:
+    """SHA-256 over the names and contents of the files of :func:`closure`: where they lie and how old they are is none
+    of it."""
+    files = "".join(f"{path.as_posix()} {_checksum(path)}\n" for path in closure(modules))
+    return hashlib.sha256(files.encode()).hexdigest()
+
+
+@functools.cache
+def _checksum(path: Path) -> str:
+    return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
 
 
 def _module_file(module: str) -> Path | None:
