@@ -6,7 +6,7 @@ PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 
-.PHONY: demo study small small-scratch plan bench bench-gpu bench-memory bench-search bench-venv test lint format venv
+.PHONY: demo study small small-scratch plan bench bench-gpu bench-memory bench-search bench-dag bench-venv test lint format venv
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -35,6 +35,9 @@ bench-memory: venv  ## peak memory of every stage at 10k, 100k and 1M documents
 
 bench-search: venv  ## batch search by threads
 	$(BIN)/python -m bench.search
+
+bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
+	$(BIN)/python -m bench.dag
 
 bench-venv:  ## the peers' own environment
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \

@@ -46,12 +46,13 @@ class Stage:
         return [python, "-m", f"workflow_scripts.{self.script}", *self.options, "--output", str(self.output)]
 
 
-def run_stage(command: list[str], **environment: str) -> None:
-    """Run ``python -m module ...``; raises :class:`InputError` with the end of its output where it fails."""
+def run_stage(command: list[str], **environment: str) -> str:
+    """What ``python -m module ...`` prints; raises :class:`InputError` with the end of its output where it fails."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment, check=False)
     if done.returncode:
         tail = " / ".join((done.stdout + done.stderr).strip().splitlines()[-5:])
         raise InputError(f"{command[2]} ended with {done.returncode}: {tail}")
+    return done.stdout
 
 
 def list_stages(folder: Path, documents: int, queries: int) -> Iterator[Stage]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import compare, gpu, memory, report, search
+from bench import compare, dag, gpu, memory, report, search
 from bench.inputs import SHAPES, make_inputs, read_texts
 from bench.ours import Ours
 from bench.stages import list_stages
@@ -110,6 +110,14 @@ def test_search_is_timed_by_threads(tmp_path: Path) -> None:
     assert list(table["queries_per_second"]) == pytest.approx(list(table["queries_per_second"][0] * table["speedup"]))
     assert (table["cores_busy"] > 0).all()
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "search.csv"), table, check_dtype=False, rtol=1e-3)
+
+
+def test_dag_is_timed_with_nothing_and_with_everything_made(tmp_path: Path) -> None:
+    config = dag.ROOT / "tests/config/tiny.yaml"
+    table = dag.measure_dag(config=config, seeds=1, rounds=1, output=tmp_path, say=lambda text: None)
+    assert list(table["what"][:2]) == ["dry run, nothing made", "dry run, everything made"]
+    assert len(table) == 2 + len(dag.CELL) and (table["seconds"] > 0).all()
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "dag.csv"), table, rtol=1e-3)
 
 
 def test_no_cuda_device_is_said(capsys: pytest.CaptureFixture) -> None:

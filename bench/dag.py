@@ -1,0 +1,100 @@
+"""What the DAG itself costs: ``dag.csv`` and ``dag.md``. Dry runs of a whole study, and the start of a cell's jobs.
+
+Every output is made as an empty file and marked as done by Snakemake (``--touch``), so nothing is computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from bench.compare import processor
+from bench.stages import ROOT, run_stage
+from workflow_scripts.planning.code import closure
+from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+
+CELL = ("mine_negatives", "train_student", "rerank_candidates", "measure_runs", "write_cell", "make_main_table")
+CAPTION = """# The DAG
+
+`{config}` with the seeds {seeds}, {files:,} files to make; Snakemake {snakemake}; {processor}.
+Seconds on the clock, medians of {rounds} runs. The start of a job is Python and all that its script imports, at once or
+later.
+
+"""
+
+
+def measure_dag(
+    *, config: Path, seeds: int, rounds: int, output: str | Path, say: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """Time dry runs of ``config`` with so many seeds, nothing made and everything made, and starts of a cell's jobs."""
+    if min(seeds, rounds) < 1:
+        raise InputError("seeds and rounds are whole numbers from 1 up")
+    config, rows = Path(config).resolve(), []
+    with tempfile.TemporaryDirectory(prefix="dag-") as folder:
+        snakemake = (
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder),
+            *("--profile", str(ROOT / "config/profiles/local"), "--configfile", str(config)),
+            *("--config", f"seeds={list(range(seeds))}", "--cores", "2"),
+        )
+        rows.append(_time("dry run, nothing made", [*snakemake, "-n"], rounds, say))
+        paths = list(_outputs(run_stage([*snakemake, "--summary"])))
+        for path in (Path(folder, name) for name in paths):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        say(f"{len(paths):,} files are marked as made")
+        run_stage([*snakemake, "--touch", "--forceall"])
+        if "Nothing to be done" not in run_stage([*snakemake, "-n"]):
+            raise AssertionError("everything is made and yet there is something to do")
+        rows.append(_time("dry run, everything made", [*snakemake, "-n"], rounds, say))
+    for script in CELL:
+        modules = [".".join(path.with_suffix("").parts) for path in closure([f"workflow_scripts.{script}"])]
+        rows.append(_time(f"start of {script}", [sys.executable, "-c", f"import {', '.join(modules)}"], rounds, say))
+    table = pd.DataFrame(rows)
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    with atomic_path(output / "dag.csv") as path:
+        table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+    with atomic_path(output / "dag.md") as path:
+        about = {"config": config.name, "seeds": list(range(seeds)), "files": len(paths), "rounds": rounds}
+        caption = CAPTION.format(**about, snakemake=metadata.version("snakemake"), processor=processor())
+        path.write_text(caption + table.to_markdown(index=False, floatfmt=".1f") + "\n")
+    return table
+
+
+def _time(what: str, command: list[str], rounds: int, say: Callable[[str], None]) -> dict[str, str | float]:
+    seconds = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        run_stage(command)
+        seconds.append(time.perf_counter() - began)
+    say(f"{what}: {statistics.median(seconds):.1f} s")
+    return {"what": what, "seconds": statistics.median(seconds), "shortest": min(seconds), "longest": max(seconds)}
+
+
+def _outputs(summary: str) -> Iterator[str]:
+    """Paths in what ``snakemake --summary`` prints, a table under its head."""
+    lines = summary[summary.index("output_file\t") :].splitlines()
+    return (row["output_file"] for row in csv.DictReader(lines, delimiter="\t"))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of :func:`measure_dag`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, default=ROOT / "config/paper.yaml")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")
+    print(measure_dag(**vars(parser.parse_args(argv))).to_string(index=False, float_format="%.1f"))
+
+
+if __name__ == "__main__":
+    run(main)
