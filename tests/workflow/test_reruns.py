@@ -63,6 +63,15 @@ def test_editing_a_loss_reruns_its_students(built: Project) -> None:
     assert built.planned() == {**evaluation(4), **TRAINED}
 
 
+def test_a_loss_edited_while_its_student_trains_retrains_it(built: Project) -> None:
+    # The loss appends to its own file where it is imported: what was trained with is not what the file says afterwards.
+    append = 'with open(__file__, "a") as own:\n    own.write("# Edited\\n")\n'
+    built.edit("workflow_scripts/ranking/losses/marginmse.py", "from __future__ import annotations\n", append)
+    model = f"{STUDENT}/manifest.json"
+    built.build(model)
+    assert built.planned(model) == {"train_student": 1}
+
+
 def test_editing_a_sampler_reruns_what_it_mined(built: Project) -> None:
     built.edit("workflow_scripts/ranking/samplers/crossencoder.py", '"""', '"""Edited. ')
     assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TRAINED, **LOCALITY}
