@@ -37,8 +37,7 @@ def closure(modules: Iterable[str]) -> list[Path]:
 
 
 def digest(modules: Iterable[str]) -> str:
-    """SHA-256 over the names and contents of the files of :func:`closure`: where they lie and how old they are is none
-    of it."""
+    """SHA-256 over names and contents of the files of :func:`closure`, wherever they lie and however old they are."""
     files = "".join(f"{path.as_posix()} {_checksum(path)}\n" for path in closure(modules))
     return hashlib.sha256(files.encode()).hexdigest()
 
