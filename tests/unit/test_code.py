@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from workflow_scripts.planning.code import ROOT, closure
+from workflow_scripts.planning.code import ROOT, _statements, closure
 
 
 def names(*modules: str) -> set[str]:
@@ -26,6 +27,40 @@ def test_code_is_what_a_script_really_imports() -> None:
         loaded = {str(Path(path).relative_to(ROOT / "workflow_scripts")) for path in done.stdout.split()}
         # The closure also sees imports inside functions.
         assert loaded <= names(f"workflow_scripts.{script}")
+
+
+def test_statements_are_found_in_every_branch() -> None:
+    """Second implementation: the walk through every node, expressions and all."""
+    branches = """
+try:
+    import a
+except Exception:
+    import b
+else:
+    import c
+finally:
+    import d
+match a:
+    case 1:
+        import e
+while a:
+    if b:
+        pass
+    elif c:
+        import f
+else:
+    import g
+with a:
+    async def h():
+        class I:
+            import j
+"""
+    for text in (branches, (ROOT / "workflow_scripts/train_student.py").read_text()):
+        tree = ast.parse(text)
+        statements = {
+            node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case)
+        }
+        assert set(_statements(tree)) == statements
 
 
 def test_code_names_the_chosen_loss_only() -> None:

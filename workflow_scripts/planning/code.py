@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def _module_file(module: str) -> Path | None:
 def _imports(path: Path) -> tuple[str, ...]:
     """Dotted names of the project modules that one file imports, inside functions too."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in _statements(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -68,3 +68,11 @@ def _imports(path: Path) -> tuple[str, ...]:
             names.extend(f"{node.module}.{alias.name}" for alias in node.names)
     ours = [name for name in names if name.split(".")[0] == PACKAGE]
     return tuple(name for name in ours if _module_file(name))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below ``node``. Imports are statements, so expressions, most of a tree, need no look."""
+    for branch in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, branch, ()):
+            yield child
+            yield from _statements(child)
