@@ -158,28 +158,25 @@ def _start(folder: Path, precision: str, threads: int, peers: str | Path, output
 
 
 def _gate(ours: Worker, others: Worker, folder: Path, rows: Sequence[Row]) -> dict[tuple[str, str | None], float]:
-    """Largest difference to each peer's numbers, by the peer's method and the model trained."""
-    wanted = {(row.peer, row.model) for row in rows}
-    mine, theirs = str(folder / "ours.npz"), str(folder / "theirs.npz")
+    """Largest difference to each peer's numbers, by the peer's method and the model trained, for one group's rows."""
+    own, model = rows[0].ours, rows[0].model
     differences: dict = {}
-    for own, peer_methods in (("score", ("rankers_score", "st_score")), ("encode", ("st_encode",))):
-        peer_methods = [method for method in peer_methods if (method, None) in wanted]
-        if not peer_methods:
-            continue
-        ours.ask(own, output=mine[:-1] + "y")
-        expected = np.load(mine[:-1] + "y")
+    if model is None:
+        mine, theirs = str(folder / "ours.npy"), str(folder / "theirs.npy")
+        ours.ask(own, output=mine)
+        expected = np.load(mine)
         if expected.std(axis=0).max() < LEAST_SPREAD:
             raise AssertionError(f"{own}: the outputs hardly differ between texts, equality would mean nothing")
-        for method in peer_methods:
-            others.ask(method, output=theirs[:-1] + "y")
-            differences[method, None] = float(np.abs(np.load(theirs[:-1] + "y") - expected).max())
-    for model in ("cross", "bi"):
-        libraries = [library for library in ("rankers", "st") if (f"{library}_train", model) in wanted]
-        if libraries:
-            ours.ask("gradients", name=model, output=mine)
-        for library in libraries:
-            others.ask(f"{library}_gradients", name=model, output=theirs)
-            differences[f"{library}_train", model] = _largest(mine, theirs)
+    else:
+        mine, theirs = str(folder / "ours.npz"), str(folder / "theirs.npz")
+        ours.ask("gradients", name=model, output=mine)
+    for peer in dict.fromkeys(row.peer for row in rows):
+        if model is None:
+            others.ask(peer, output=theirs)
+            differences[peer, model] = float(np.abs(np.load(theirs) - expected).max())
+        else:
+            others.ask(peer.replace("_train", "_gradients"), name=model, output=theirs)
+            differences[peer, model] = _largest(mine, theirs)
     return differences
 
 

@@ -285,12 +285,6 @@ def student_inputs(wildcards):
     }
 
 
-def student_code(wildcards):
-    """Code of one student's training: the script and the loss that it finds by name."""
-    loss = known(EXPERIMENT.ranker, wildcards.ranker).loss
-    return code("train_student", f"losses.{entry('losses', loss)['function']}")
-
-
 def student_spec(wildcards):
     """Spec of one student's training."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)

@@ -18,7 +18,9 @@ rule train_student:
         runtime=needs("train", "runtime"),
         gpu=1,
     params:
-        code=student_code,
+        code=lambda w: code(
+            "train_student", f"losses.{entry('losses', known(EXPERIMENT.ranker, w.ranker).loss)['function']}"
+        ),
         spec=student_spec,
         labels=lambda w, input: f"--labels {input.labels[0]}" if input.labels else "",
     shell:
