@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, log_softmax, softmax
 
-from workflow_scripts.ranking.losses import load_loss, loss_names
+from workflow_scripts.ranking.losses import load_loss, loss_names, marginmse
 from workflow_scripts.storage.artifacts import InputError
 
 CASES = [
@@ -107,6 +107,12 @@ def test_a_tie_is_zero_for_hard_and_one_half_for_soft_ranknet():
 def test_the_registry_knows_the_folder():
     assert {"kl", "lce", "marginmse", "ranknet"} <= set(loss_names())
     assert [name for name in loss_names() if not load_loss(name).needs_teacher] == ["lce"]
+
+
+def test_a_loss_that_is_no_mean_over_groups_is_refused(monkeypatch):
+    monkeypatch.setattr(marginmse, "loss", lambda student, teacher: (student - teacher).square().sum())
+    with pytest.raises(InputError, match="loss marginmse is no mean over its groups"):
+        load_loss("marginmse")
 
 
 @pytest.mark.parametrize(

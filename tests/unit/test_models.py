@@ -114,16 +114,36 @@ def test_packed_equals_padded(family, architecture, saved, ragged):
         torch.testing.assert_close(parameter.grad, theirs[own.checkpoint_name(name)], atol=1e-4, rtol=1e-5)
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_attention_by_length_equals_padded_attention(first, ragged):
+def test_attention_by_length_equals_padded_attention(ragged):
     batch = packing.pack(ragged)
     query, key, value = torch.randn(3, len(batch.input_ids), 4, 8, generator=torch.Generator().manual_seed(0))
-    query = query[batch.starts] if first else query
-    found = packing._attend_by_length(query, key, value, batch, 0.0, first)
-    torch.testing.assert_close(found, packing._attend_padded(query, key, value, batch, 0.0, first), atol=1e-6, rtol=0)
+    found = packing._attend_by_length(query, key, value, batch, 0.0)
+    torch.testing.assert_close(found, packing._attend_padded(query, key, value, batch, 0.0, False), atol=1e-6, rtol=0)
+    first = packing._attend_padded(query[batch.starts], key, value, batch, 0.0, True)
+    torch.testing.assert_close(first, found[batch.starts], atol=1e-6, rtol=0)
     low = [x.bfloat16().requires_grad_() for x in (query, key, value)]
-    explicit = packing._attend_by_length(*low, batch, 0.0, first)
+    explicit = packing._attend_by_length(*low, batch, 0.0)
     torch.testing.assert_close(explicit.float(), found, atol=0.05, rtol=0)
+
+
+def test_last_layer_without_keys_and_values_is_the_one_with_them(saved, ragged, monkeypatch):
+    # Biases and dropped weights too: a fixed pattern stands for dropout's draw.
+    monkeypatch.setattr(packing, "dropout", lambda x, p: x * (torch.arange(x.numel()).view(x.shape) % 3 != 0) * (1 + p))
+    layer = models.load_ranker(saved(CONFIGS["bert"], "bi-encoder"), "bi-encoder", initialise_seed=0).encoder.encoder
+    layer = layer.layer[-1].train()
+    part, batch = layer.attention.self, packing.pack(ragged)
+    for linear in (part.query, part.key, part.value):
+        torch.nn.init.normal_(linear.bias, generator=torch.Generator().manual_seed(1))
+    hidden = torch.randn(len(batch.input_ids), 32, generator=torch.Generator().manual_seed(2))
+    expected, start = [], 0
+    for length, count in batch.runs:
+        rows = hidden[start : start + length * count].view(count, length, 32)
+        start += length * count
+        query, key, value = (linear(rows).view(count, length, 4, 8) for linear in (part.query, part.key, part.value))
+        weights = torch.einsum("bhd,blhd->bhl", query[:, 0], key).div(8**0.5).softmax(-1)
+        expected.append(torch.einsum("bhl,blhd->bhd", packing.dropout(weights, 0.1), value).reshape(count, 32))
+    found = layer._attend_unprojected(hidden[batch.starts], hidden, batch)
+    torch.testing.assert_close(found, torch.cat(expected), atol=1e-6, rtol=1e-5)
 
 
 def test_the_variable_length_kernel_asks_for_a_gpu_that_has_it(monkeypatch):

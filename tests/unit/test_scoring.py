@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,14 @@ def test_scores_do_not_depend_on_the_batch(world, architecture, monkeypatch, cap
     assert "40 pairs to score" in said and "100% done" in said
     low = scoring.scoring_ranker(world / architecture, architecture, queries, documents, precision="bf16")
     np.testing.assert_allclose(scoring.score_pairs(low, queries, documents, *pairs), expected, rtol=0.1, atol=0.2)
+
+
+def test_a_cpu_s_batches_are_as_large_as_its_cache_has_room_for():
+    def budget(device, widest):
+        return scoring.default_budget(SimpleNamespace(device=torch.device(device), widest=widest))
+
+    assert [budget("cpu", widest) for widest in (64, 1024, 3072, 10**8)] == [4096, 2048, 682, 1]
+    assert budget("cuda", 3072) == 131072
 
 
 def test_batches_hold_the_budget_and_everything():

@@ -161,6 +161,20 @@ def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
     assert card.startswith("---\n") and "# a-student" in card and f"`{inputs['labels']}`" in card
 
 
+def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
+    seen = []
+    for name, size in (("whole", 2**23), ("parts", 1)):
+        monkeypatch.setattr(training, "CPU_CACHE_BYTES", size)
+        train_ranker(**inputs, spec=SPEC, output=tmp_path / name / "manifest.json")
+        seen.append(pd.read_parquet(tmp_path / name / "history.parquet"))
+    whole, parts = seen
+    assert parts["loss"].tolist() == pytest.approx(whole["loss"].tolist(), rel=1e-4)
+    assert not parts.equals(whole)  # other batches, so other rounding
+    assert parts["documents"].equals(whole["documents"])
+    # The most groups that divide the batch and fit; one where none does.
+    assert [training.part_groups(12, size) for size in (0.1, 0.25, 0.3, 2)] == [6, 4, 3, 1]
+
+
 def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs, tmp_path):
     # With dropout, which the backbone itself does not have: the masks must resume too.
     spec = SPEC | {"documents": 200 * 12, "dropout": 0.1, "checkpoint_steps": 40}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -74,6 +75,12 @@ class GroupBatches:
                 teacher = teacher.pin_memory().to(self.device, non_blocking=True)
         return Batch(pack(sequences, self.device), teacher, count, docs)
 
+    def regrouped(self, groups: int) -> GroupBatches:
+        """The same groups in the same order, ``groups`` of them a batch."""
+        other = copy.copy(self)
+        other.batch_groups = groups
+        return other
+
     def _sequences(self, query_rows: np.ndarray, document_rows: np.ndarray) -> Sequences:
         if self.pairs:
             repeated = np.repeat(query_rows, document_rows.shape[1])
@@ -89,6 +96,10 @@ class GroupBatches:
                 for name in ("input_ids", "token_type_ids", "lengths")
             )
         )
+
+    def group_tokens(self) -> int:
+        """Tokens of the largest group that the stores can give, special tokens included."""
+        return self.longest() * (self.groups.document_rows.shape[1] + (not self.pairs))
 
     def longest(self) -> int:
         """Tokens of the longest sequence that the stores can give, special tokens included."""

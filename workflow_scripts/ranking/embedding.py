@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from workflow_scripts.ranking.packing import pack
-from workflow_scripts.ranking.scoring import TOKEN_BUDGET, token_batches
+from workflow_scripts.ranking.scoring import default_budget, token_batches
 from workflow_scripts.ranking.tokens import TokenStore, single_sequences
 from workflow_scripts.storage.artifacts import InputError
 
@@ -35,7 +35,7 @@ def embed_texts(
     lengths = np.minimum(store.lengths[rows], limit) + 2
     order = np.argsort(lengths, kind="stable")
     vectors: np.ndarray | None = None
-    for batch in token_batches(lengths, order, token_budget or TOKEN_BUDGET[model.device.type]):
+    for batch in token_batches(lengths, order, token_budget or default_budget(model)):
         encoded = model(pack(single_sequences(store, rows[batch], limit), model.device)).cpu().numpy()
         if vectors is None:
             vectors = np.empty((len(rows), encoded.shape[1]), np.float32)

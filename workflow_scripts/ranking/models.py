@@ -50,6 +50,11 @@ class Ranker(nn.Module):
         return self.shape.hidden
 
     @property
+    def widest(self) -> int:
+        """Features of the widest layer."""
+        return self.shape.feed_forward
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest sequence that fits, special tokens included."""
         return self.shape.longest

@@ -1,7 +1,8 @@
 """A BERT-like encoder that never pads: the tokens of all sequences of a batch lie end to end.
 
 Linear layers, norms and embeddings see (tokens, features); only attention looks at sequences one by one. A ranker reads
-position [CLS] alone, so the last layer computes its queries, projections and feed-forward there only.
+position [CLS] alone, so the last layer computes its queries, projections and feed-forward there only, and on a CPU no
+keys and values at all.
 
 The modules carry the parameter names of Hugging Face's BERT, ELECTRA and RoBERTa encoders: the checkpoint format is the
 interface, and the tests hold scores and gradients to the library's own forward. Not importing ``transformers`` takes
@@ -18,9 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from workflow_scripts.ranking.dropout import dropout, dropout_add
 from workflow_scripts.ranking.tokens import Sequences, spans
 from workflow_scripts.storage.artifacts import InputError
 
+# What a CPU computes at a time should stay in its cache: the bytes of the widest layer's activations.
+CPU_CACHE_BYTES = 2**23
 ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
@@ -189,7 +193,7 @@ class _Embeddings(nn.Module):
         types = batch.token_type_ids if self.types > 1 else torch.zeros_like(batch.token_type_ids)
         hidden = self.word_embeddings(batch.input_ids) + self.token_type_embeddings(types)
         hidden = hidden + self.position_embeddings(batch.positions + self.offset)
-        return F.dropout(self.LayerNorm(hidden), self.dropout, self.training)
+        return dropout(self.LayerNorm(hidden), self.dropout if self.training else 0.0)
 
 
 class _Layer(nn.Module):
@@ -213,15 +217,42 @@ class _Layer(nn.Module):
     def first_tokens(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """(tokens, hidden) to (sequences, hidden): the layer's output at each sequence's first token alone."""
         first = hidden.index_select(0, batch.starts)
-        return self._feed_forward(self._attend(first, hidden, batch, first=True), first)
+        if hidden.is_cuda:
+            return self._feed_forward(self._attend(first, hidden, batch, first=True), first)
+        return self._feed_forward(self._attend_unprojected(first, hidden, batch), first)
 
     def _attend(self, asking: Tensor, hidden: Tensor, batch: PackedBatch, first: bool) -> Tensor:
-        part = self.attention.self
+        part, p = self.attention.self, self.attention_dropout if self.training else 0.0
         shape = (-1, self.heads, hidden.shape[-1] // self.heads)
         query, key, value = part.query(asking), part.key(hidden), part.value(hidden)
-        dropout = self.attention_dropout if self.training else 0.0
-        mixed = attend(query.view(shape), key.view(shape), value.view(shape), batch, dropout, first)
+        mixed = attend(query.view(shape), key.view(shape), value.view(shape), batch, p, first)
         return mixed.reshape(-1, hidden.shape[-1])
+
+    def _attend_unprojected(self, first: Tensor, hidden: Tensor, batch: PackedBatch) -> Tensor:
+        """As :meth:`_attend` of the first tokens, without the key or the value of any token.
+
+        With one query a sequence it is the query and the mixture that are projected, not the tokens: a head's logits
+        are q . (W_k x + b_k) = (W_k^T q) . x + q . b_k, and it mixes sum_j a_j (W_v x_j + b_v) = W_v (sum_j a_j x_j) +
+        b_v sum_j a_j. Of 12 h^2 products a token and layer this saves the last layer's last 2 h^2.
+        """
+        part, p = self.attention.self, self.attention_dropout if self.training else 0.0
+        width, size = hidden.shape[-1], hidden.shape[-1] // self.heads
+        query = part.query(first).view(-1, self.heads, size).transpose(0, 1) * size**-0.5  # (heads, sequences, size)
+        asked = torch.bmm(query, part.key.weight.view(self.heads, size, width)).transpose(0, 1)
+        shift = torch.bmm(query, part.key.bias.view(self.heads, size, 1)).transpose(0, 1)  # (sequences, heads, 1)
+        counts = [count for _, count in batch.runs]
+        tokens = [length * count for length, count in batch.runs]
+        mixtures, totals = [], []
+        for *parts, x in zip(asked.split(counts), shift.split(counts), hidden.split(tokens), strict=True):
+            x = x.view(len(parts[0]), -1, width)  # (sequences, length, width)
+            logits = torch.baddbmm(parts[1], parts[0], x.transpose(1, 2))  # (sequences, heads, length)
+            weights = dropout(logits.softmax(-1), p)
+            mixtures.append(torch.bmm(weights, x))
+            totals.append(weights.sum(-1, keepdim=True))
+        mixture, total = (torch.cat(parts).transpose(0, 1) for parts in (mixtures, totals))  # (heads, sequences, ...)
+        value = torch.bmm(mixture, part.value.weight.view(self.heads, size, width).transpose(1, 2))
+        value = value + total * part.value.bias.view(self.heads, 1, size)
+        return value.transpose(0, 1).reshape(-1, width)
 
     def _feed_forward(self, mixed: Tensor, hidden: Tensor) -> Tensor:
         hidden = self.attention.output(mixed, hidden)
@@ -236,45 +267,46 @@ class _Residual(nn.Module):
         self.dropout = shape.dropout
 
     def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
-        return self.LayerNorm(F.dropout(self.dense(inner), self.dropout, self.training) + residual)
+        return self.LayerNorm(dropout_add(self.dense(inner), self.dropout if self.training else 0.0, residual))
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, batch: PackedBatch, dropout: float, first: bool) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, batch: PackedBatch, p: float, first: bool) -> Tensor:
     """softmax(q k^T / sqrt(d)) v within each sequence; with ``first`` there is one query a sequence, its first token.
 
-    query  # (tokens or sequences, heads, d); key, value  # (tokens, heads, d); result as the query
+    query  # (tokens or sequences, heads, d); key, value  # (tokens, heads, d); result as the query; p: dropout's
 
     On a GPU: the variable-length kernel where it applies (half precision, no dropout), else one padded view of q, k, v.
     On a CPU: one product for each length, which needs neither padding nor mask (measured 1.5 to 8 times faster than
     a padded view); bounded by the matrix products and, for few equally long sequences, by the calls.
     """
     if query.is_cuda:
-        return _attend_varlen(query, key, value, batch, dropout, first)
-    return _attend_by_length(query, key, value, batch, dropout, first)
+        return _attend_varlen(query, key, value, batch, p, first)
+    return _attend_by_length(query, key, value, batch, p)
 
 
-def _attend_by_length(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout: float, first: bool) -> Tensor:
+def _attend_by_length(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, p: float) -> Tensor:
     tokens = [length * count for length, count in batch.runs]
-    asked = [count for _, count in batch.runs] if first else tokens
-    # bf16 on a CPU: torch's fused attention has a slow backward.
-    explicit = q.dtype != torch.float32 and torch.is_grad_enabled()
+    # Written out where torch's fused attention would be slow: with dropout, and in bf16 its backward.
+    explicit = p or (q.dtype != torch.float32 and torch.is_grad_enabled())
+    if explicit:
+        q = q * q.shape[-1] ** -0.5
     # One split has one backward; slicing would add a tensor of the whole batch's size for every run.
     mixed = []
-    for (_, count), *parts in zip(batch.runs, q.split(asked), k.split(tokens), v.split(tokens), strict=True):
+    for (_, count), *parts in zip(batch.runs, *(x.split(tokens) for x in (q, k, v)), strict=True):
         query, key, value = (part.view(count, -1, *q.shape[1:]).transpose(1, 2) for part in parts)
         if explicit:
-            weights = torch.matmul(query * q.shape[-1] ** -0.5, key.transpose(-1, -2)).softmax(-1)
-            out = torch.matmul(F.dropout(weights, dropout), value)
+            weights = torch.matmul(query, key.transpose(-1, -2)).softmax(-1)
+            out = torch.matmul(dropout(weights, p), value)
         else:
-            out = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+            out = F.scaled_dot_product_attention(query, key, value)
         mixed.append(out.transpose(1, 2).reshape(-1, *q.shape[1:]))
     return torch.cat(mixed)
 
 
-def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout: float, first: bool) -> Tensor:
+def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, p: float, first: bool) -> Tensor:
     kernel = _varlen_kernel(q.device)
-    if kernel is None or dropout or q.dtype not in (torch.float16, torch.bfloat16) or q.shape[-1] % 8:
-        return _attend_padded(q, k, v, batch, dropout, first)
+    if kernel is None or p or q.dtype not in (torch.float16, torch.bfloat16) or q.shape[-1] % 8:
+        return _attend_padded(q, k, v, batch, p, first)
     if first:
         offsets, longest = torch.arange(len(batch) + 1, dtype=torch.int32, device=q.device), 1
     else:
@@ -282,7 +314,7 @@ def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout:
     return kernel(q, k, v, offsets, batch.offsets, longest, batch.longest)
 
 
-def _attend_padded(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout: float, first: bool) -> Tensor:
+def _attend_padded(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, p: float, first: bool) -> Tensor:
     rows, longest = len(batch), batch.longest
     lengths = batch.offsets.diff()
     row = torch.repeat_interleave(torch.arange(rows, device=q.device), lengths, output_size=len(k))
@@ -294,7 +326,7 @@ def _attend_padded(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, dropout:
 
     query = q.unsqueeze(2) if first else pad(q)
     keep = torch.arange(longest, device=q.device) < lengths[:, None]  # (sequences, longest)
-    mixed = F.scaled_dot_product_attention(query, pad(k), pad(v), attn_mask=keep[:, None, None], dropout_p=dropout)
+    mixed = F.scaled_dot_product_attention(query, pad(k), pad(v), attn_mask=keep[:, None, None], dropout_p=p)
     if first:
         return mixed.squeeze(2)
     return mixed.transpose(1, 2).reshape(rows * longest, *q.shape[1:]).index_select(0, slots)

@@ -49,6 +49,11 @@ class PaddedRanker(nn.Module):
         return self.library.config.hidden_size
 
     @property
+    def widest(self) -> int:
+        """Features of the widest layer; four times an embedding's where the configuration does not tell."""
+        return getattr(self.library.config, "intermediate_size", None) or 4 * self.hidden_size
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest sequence that fits, special tokens included."""
         return getattr(self.library.config, "max_position_embeddings", None) or sys.maxsize

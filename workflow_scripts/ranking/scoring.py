@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.ranking.models import Ranker, load_ranker
-from workflow_scripts.ranking.packing import pack
+from workflow_scripts.ranking.packing import CPU_CACHE_BYTES, pack
 from workflow_scripts.ranking.tokens import Sequences, TokenStore, pair_lengths, pair_sequences, single_sequences
 from workflow_scripts.storage.artifacts import InputError
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from workflow_scripts.ranking.padded import PaddedRanker
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# On a CPU a batch's activations should stay in the cache; a GPU wants enough work to fill it.
-TOKEN_BUDGET = {"cpu": 4096, "cuda": 131072}
+MOST_TOKENS = {"cpu": 4096, "cuda": 131072}  # a GPU wants enough work to fill it
 CHUNK_PAIRS = 2**20
 EMBEDDING_BYTES = 2**31
 PROGRESS_S = 10
@@ -77,6 +76,14 @@ def for_inference(
     return ready
 
 
+def default_budget(model: Ranker | PaddedRanker) -> int:
+    """Tokens a batch may hold: on a CPU no more than its cache has room for in the model's widest layer."""
+    most = MOST_TOKENS[model.device.type]
+    if model.device.type == "cpu":
+        return max(1, min(most, CPU_CACHE_BYTES // (4 * model.widest)))
+    return most
+
+
 def score_pairs(
     model: Ranker | PaddedRanker,
     queries: TokenStore,
@@ -90,12 +97,12 @@ def score_pairs(
 ) -> np.ndarray:
     """Scores float32 (pairs,) of pairs given as rows of the two stores, in the pairs' order.
 
-    ``model`` comes from :func:`for_inference`. ``token_budget`` is the number of tokens a batch may hold (None: the
-    device's default); ``max_document`` cuts documents shorter than their store does. Raises :class:`InputError` that
-    names the pair for a score that is not finite.
+    ``model`` comes from :func:`for_inference`. ``token_budget`` is the number of tokens a batch may hold (None:
+    :func:`default_budget`); ``max_document`` cuts documents shorter than their store does. Raises :class:`InputError`
+    that names the pair for a score that is not finite.
     """
     score = _score_cross if model.architecture == "cross-encoder" else _score_bi
-    budget = token_budget or TOKEN_BUDGET[model.device.type]
+    budget = token_budget or default_budget(model)
     limit = max_document or documents.cut_at
     step = CHUNK_PAIRS if score is _score_cross else max(1, EMBEDDING_BYTES // (4 * model.hidden_size))
     scores = np.empty(len(query_rows), np.float32)

@@ -27,6 +27,7 @@ from workflow_scripts.ranking.losses import Loss, load_loss
 from workflow_scripts.ranking.model_card import write_model_card
 from workflow_scripts.ranking.models import Ranker, load_ranker, save_ranker
 from workflow_scripts.ranking.optimiser import AdamW, learning_rate_at
+from workflow_scripts.ranking.packing import CPU_CACHE_BYTES
 from workflow_scripts.ranking.resuming import fingerprint
 from workflow_scripts.ranking.settings import Settings
 from workflow_scripts.ranking.tokens import TokenStore
@@ -55,8 +56,12 @@ def fit(
     """Train ``model`` in place through its whole budget; goes on from a checkpoint of this very job.
 
     Bound by the encoder; on a GPU the host only fills the queue: batches come ready, losses are fetched every 50 steps.
+    A CPU computes a batch in parts that its cache holds.
     """
-    steps, accumulation = settings.steps, settings.gradient_accumulation
+    steps, groups = settings.steps, settings.batch_groups
+    if device == "cpu":
+        groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
+    batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
     precision = choose_precision(settings.precision, device)
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
@@ -85,6 +90,16 @@ def fit(
     if history.documents != settings.documents:
         raise AssertionError(f"{history.documents} documents were seen, the budget is {settings.documents}")
     return history
+
+
+def part_groups(batch_groups: int, group_bytes: int) -> int:
+    """How many groups of a batch a CPU computes at once: the most that divide it and fit the cache, at least one.
+
+    ``group_bytes``: of a group's widest activations. What is larger than the cache waits for memory between the
+    products, and is taken from the system anew each time, a page fault every 4 kB.
+    """
+    fitting = [n for n in range(1, batch_groups + 1) if batch_groups % n == 0 and n * group_bytes <= CPU_CACHE_BYTES]
+    return max(fitting, default=1)
 
 
 def _resume(

@@ -4,8 +4,10 @@ A loss file holds ``NEEDS_TEACHER`` (does it read teacher scores?) and one funct
 
     loss(student, teacher, *, option=default, ...) -> scalar tensor
 
-with student scores (groups, docs), teacher scores of the same shape or None, and the positive in column 0. Options are
-keyword-only; the function raises :class:`InputError` for a value it does not know. Adding a loss is adding its file.
+with student scores (groups, docs), teacher scores of the same shape or None, and the positive in column 0. It is a mean
+over the groups: a batch is computed in parts where it is accumulated or does not fit, and the parts' losses averaged.
+Options are keyword-only; the function raises :class:`InputError` for a value it does not know. Adding a loss is adding
+its file.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def loss_names() -> list[str]:
 
 
 def load_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
-    """The loss ``name`` with ``options``; :class:`InputError` for an unknown name, option or option value."""
+    """The loss ``name`` with ``options``; :class:`InputError` for an unknown name, option or value, or no mean."""
     import torch
 
     if name not in loss_names():
@@ -58,7 +60,10 @@ def load_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
         if option not in known:
             raise InputError(f"loss {name} has no option {option!r}: it has {', '.join(known) or 'none'}")
     loaded = Loss(name, options, module.NEEDS_TEACHER, module.loss)
-    # One call on a made-up group checks the values now, not after the data has been read.
-    group = torch.zeros(1, 2)
-    loaded(group, group if loaded.needs_teacher else None)
+    # Calls on made-up groups check values and mean now, not after the data has been read.
+    student, teacher = torch.tensor([[[1.0, 0.2, -0.5], [-0.3, 0.4, 2.0]], [[3.0, -1.0, 0.1], [0.7, 0.8, -2.0]]])
+    parts = [slice(0, 2), slice(0, 1), slice(1, 2)]
+    whole, *each = (loaded(student[part], teacher[part] if loaded.needs_teacher else None) for part in parts)
+    if not torch.allclose(whole, sum(each) / 2, equal_nan=True):
+        raise InputError(f"loss {name} is no mean over its groups: parts of a batch are averaged")
     return loaded
