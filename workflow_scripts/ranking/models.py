@@ -54,6 +54,10 @@ class Ranker(nn.Module):
         """Features of the widest layer."""
         return self.shape.feed_forward
 
+    def collect_word_gradients(self, collect: bool) -> None:
+        """Whether the word embeddings' gradient stays sparse until the step: a dense one is filled for every part."""
+        self.encoder.embeddings.sparse = collect
+
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence that fits, special tokens included."""

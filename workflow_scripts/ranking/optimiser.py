@@ -34,6 +34,7 @@ class AdamW:
         self.first = {parameter: torch.zeros_like(parameter) for parameter in self.parameters}
         self.second = {parameter: torch.zeros_like(parameter) for parameter in self.parameters}
         self.steps = {parameter: torch.zeros((), device=parameter.device) for parameter in self.parameters}
+        self.dense: dict[nn.Parameter, Tensor] = {}
         self.learning_rate = 0.0
 
     @torch.no_grad()
@@ -69,6 +70,14 @@ class AdamW:
         """Forget the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
+
+    def densify(self) -> None:
+        """Add up gradients that were collected row by row; the memory for it is taken once."""
+        for parameter in self.parameters:
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                if parameter not in self.dense:
+                    self.dense[parameter] = torch.empty_like(parameter)
+                parameter.grad = self.dense[parameter].zero_().add_(parameter.grad)
 
     def clip(self) -> Tensor:
         """Scale the gradients to a norm of at most 1; returns the norm they had, on the device."""

@@ -187,11 +187,13 @@ class _Embeddings(nn.Module):
         self.token_type_embeddings = Embedding(shape.token_types, shape.embedding)
         self.LayerNorm = nn.LayerNorm(shape.embedding, eps=shape.epsilon)
         self.dropout, self.offset, self.types = shape.dropout, shape.position_offset, shape.token_types
+        self.sparse = False  # whether the gradient of words names the rows that a batch has, and no others
 
     def forward(self, batch: PackedBatch) -> Tensor:
         # A model of one token type ignores segments.
         types = batch.token_type_ids if self.types > 1 else torch.zeros_like(batch.token_type_ids)
-        hidden = self.word_embeddings(batch.input_ids) + self.token_type_embeddings(types)
+        words = F.embedding(batch.input_ids, self.word_embeddings.weight, sparse=self.sparse)
+        hidden = words + self.token_type_embeddings(types)
         hidden = hidden + self.position_embeddings(batch.positions + self.offset)
         return dropout(self.LayerNorm(hidden), self.dropout if self.training else 0.0)
 

@@ -53,6 +53,9 @@ class PaddedRanker(nn.Module):
         """Features of the widest layer; four times an embedding's where the configuration does not tell."""
         return getattr(self.library.config, "intermediate_size", None) or 4 * self.hidden_size
 
+    def collect_word_gradients(self, collect: bool) -> None:
+        """The library's model has gradients of its own kind."""
+
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence that fits, special tokens included."""

@@ -61,6 +61,7 @@ def fit(
     steps, groups = settings.steps, settings.batch_groups
     if device == "cpu":
         groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
+        model.collect_word_gradients(groups < settings.batch_groups)
     batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
     precision = choose_precision(settings.precision, device)
     model.to(device).train()
@@ -137,6 +138,7 @@ def _step(
         scaler.scale(value).backward()
         total += value.detach()
         documents += scores.numel()
+    optimiser.densify()
     scaler.unscale_(optimiser)
     norm = optimiser.clip()
     scaler.step(optimiser)
