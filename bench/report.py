@@ -48,7 +48,7 @@ def _ratio(row: Mapping) -> Cell:
 def _line(row: Mapping) -> tuple[tuple[str, str], list[Cell]]:
     """A row as text."""
     speed = not np.isnan(row["ratio"])
-    number = "{:,.1f}" if speed else "{:.1%}"
+    number = "{:.3g}" if speed else "{:.1%}"
     limit = "{:.2f}" if speed else "{:.1%}"
     cells = [
         Cell(number.format(row["ours"])),
