@@ -219,7 +219,7 @@ class _Layer(nn.Module):
     def first_tokens(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """(tokens, hidden) to (sequences, hidden): the layer's output at each sequence's first token alone."""
         first = hidden.index_select(0, batch.starts)
-        if hidden.is_cuda:
+        if hidden.is_cuda:  # one kernel for ragged attention; the small products of the other way were not tried there
             return self._feed_forward(self._attend(first, hidden, batch, first=True), first)
         return self._feed_forward(self._attend_unprojected(first, hidden, batch), first)
 
@@ -273,7 +273,7 @@ class _Residual(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, batch: PackedBatch, p: float, first: bool) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v within each sequence; with ``first`` there is one query a sequence, its first token.
+    """softmax(q k^T / sqrt(d)) v within each sequence; with ``first`` (GPU only) one query a sequence, its first token.
 
     query  # (tokens or sequences, heads, d); key, value  # (tokens, heads, d); result as the query; p: dropout's
 
