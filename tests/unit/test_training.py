@@ -172,7 +172,8 @@ def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
     assert not parts.equals(whole)  # other batches, so other rounding
     assert parts["documents"].equals(whole["documents"])
     # The most groups that divide the batch and fit; one where none does.
-    assert [training.part_groups(12, size) for size in (0.1, 0.25, 0.3, 2)] == [6, 4, 3, 1]
+    monkeypatch.setattr(training, "CPU_CACHE_BYTES", 120)
+    assert [training.part_groups(12, size) for size in (12, 30, 31, 121)] == [6, 4, 3, 1]
 
 
 def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs, tmp_path):
