@@ -21,7 +21,7 @@ small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile config/small-scratch.yaml
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
-	$(BIN)/python -m workflow_scripts.planning.bill --configfile config/$(EXPERIMENT).yaml --cores $(CORES) \
+	$(BIN)/python -m workflow_scripts.plan.bill --configfile config/$(EXPERIMENT).yaml --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH))
 
 bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; one to two hours

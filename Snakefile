@@ -33,14 +33,14 @@ rule figures:
         FIGURES,
 
 
-include: "rules/collection.smk"
+include: "rules/collect.smk"
 include: "rules/index.smk"
 include: "rules/backbone.smk"
 include: "rules/mine.smk"
-include: "rules/teacher.smk"
+include: "rules/teach.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
-include: "rules/analyse.smk"
+include: "rules/effectiveness.smk"
 include: "rules/locality.smk"
 include: "rules/studies.smk"
 include: "rules/report.smk"

@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.sources.generated import make_documents
-from workflow_scripts.sources.language import generator, make_language
+from workflow_scripts.collect.generated import make_documents
+from workflow_scripts.collect.language import generator, make_language
 from workflow_scripts.storage.artifacts import run
 
 PART = 20_000

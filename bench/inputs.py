@@ -70,8 +70,8 @@ SHAPES = {
 
 def make_inputs(folder: str | Path, shape: Shape, *, seed: int = 0) -> None:
     """Write texts and models into ``folder``. Every document stands in one pair and one group, so nothing is cached."""
-    from workflow_scripts.ranking.models import new_ranker, save_ranker
-    from workflow_scripts.ranking.vocabulary import build_tokenizer, save_tokenizer
+    from workflow_scripts.backbone.vocabulary import build_tokenizer, save_tokenizer
+    from workflow_scripts.models.rankers import new_ranker, save_ranker
 
     folder = Path(folder)
     draw = np.random.default_rng(derive_seed(seed, "bench", shape.name))

@@ -14,16 +14,17 @@ import torch
 
 from bench.inputs import BATCH_GROUPS, GROUP, read_texts
 from bench.workers import Positions, Stopwatch, serve
-from workflow_scripts.ranking import scoring, training
-from workflow_scripts.ranking.batches import GroupBatches
-from workflow_scripts.ranking.checkpoints import Checkpoints
-from workflow_scripts.ranking.embedding import embed_texts
-from workflow_scripts.ranking.groups import Groups
-from workflow_scripts.ranking.losses import load_loss
-from workflow_scripts.ranking.models import load_ranker
-from workflow_scripts.ranking.settings import Settings
-from workflow_scripts.ranking.tokens import TokenStore, pair_lengths, write_store
+from workflow_scripts.models import scoring
+from workflow_scripts.models.embedding import embed_texts
+from workflow_scripts.models.rankers import load_ranker
+from workflow_scripts.models.token_store import TokenStore, pair_lengths, write_store
 from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.train import training
+from workflow_scripts.train.batches import GroupBatches
+from workflow_scripts.train.checkpoints import Checkpoints
+from workflow_scripts.train.groups import Groups
+from workflow_scripts.train.losses import load_loss
+from workflow_scripts.train.settings import Settings
 
 MAX_TOKENS = {"queries": 30, "documents": 200}
 ARCHITECTURES = {"cross": "cross-encoder", "bi": "bi-encoder"}

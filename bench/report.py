@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.plots import COLUMN, MARKERS, PALETTE, new_figure, save_figure
-from workflow_scripts.analysis.table_formats import Cell, TextTable, markdown_table
+from workflow_scripts.presentation.plots import COLUMN, MARKERS, PALETTE, new_figure, save_figure
+from workflow_scripts.presentation.table_formats import Cell, TextTable, markdown_table
 from workflow_scripts.storage.artifacts import atomic_path
 
 HEADERS = ("ours", "peer", "ratio", "floor", "aim", "padding ours / peer", "difference")

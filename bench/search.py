@@ -74,7 +74,7 @@ def _search(folder: Path, depth: int, threads: int) -> dict[str, float]:
     output, spec = folder / "ranking" / "manifest.json", json.dumps(BM25 | {"depth": depth})
     inputs = ("--index", str(folder / "index/manifest.json"), "--collection", str(folder / "train/manifest.json"))
     options = ("--threads", str(threads), "--heap-mb", "1024", "--output", str(output))
-    run_stage([sys.executable, "-m", "workflow_scripts.search_index", "--spec", spec, *inputs, *options])
+    run_stage([sys.executable, "-m", "workflow_scripts.index.search_index", "--spec", spec, *inputs, *options])
     return {name: Artifact(output).manifest["cost"][name] for name in ("wall_s", "cpu_s")}
 
 

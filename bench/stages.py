@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.experiment.code import module_of
 from workflow_scripts.storage.artifacts import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ class Stage:
 
     def command(self, python: str) -> list[str]:
         """The command line."""
-        return [python, "-m", f"workflow_scripts.{self.script}", *self.options, "--output", str(self.output)]
+        return [python, "-m", module_of(self.script), *self.options, "--output", str(self.output)]
 
 
 def run_stage(command: list[str], **environment: str) -> str:

@@ -21,10 +21,10 @@ rule fetch_backbone:
         mem_mb=needs("prepare", "mem_mb"),
         runtime=needs("prepare", "runtime"),
     params:
-        code=code("fetch_backbone"),
+        code=code("backbone.fetch_backbone"),
         spec=lambda w: spec(**picked("backbones", w.backbone, "source", "revision")),
     shell:
-        "python -m workflow_scripts.fetch_backbone --log {log:q} --spec {params.spec:q} --output {output:q}"
+        "python -m workflow_scripts.backbone.fetch_backbone --log {log:q} --spec {params.spec:q} --output {output:q}"
 
 
 rule pretrain_backbone:
@@ -45,10 +45,10 @@ rule pretrain_backbone:
         mem_mb=needs("pretrain", "mem_mb"),
         runtime=needs("pretrain", "runtime"),
     params:
-        code=code("pretrain_backbone"),
+        code=code("backbone.pretrain_backbone"),
         spec=lambda w: spec(**picked("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed")),
     shell:
-        "python -m workflow_scripts.pretrain_backbone --log {log:q} --spec {params.spec:q} --corpus {input.corpora:q} "
+        "python -m workflow_scripts.backbone.pretrain_backbone --log {log:q} --spec {params.spec:q} --corpus {input.corpora:q} "
         "--output {output:q}"
 
 
@@ -69,10 +69,10 @@ rule tokenise_corpus:
         mem_mb=needs("tokenise", "mem_mb"),
         runtime=needs("tokenise", "runtime"),
     params:
-        code=code("tokenise_corpus"),
+        code=code("backbone.tokenise_corpus"),
         spec=lambda w: spec(view=w.view, max_tokens=CONFIG["lengths"]["document"]),
     shell:
-        "python -m workflow_scripts.tokenise_corpus --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
+        "python -m workflow_scripts.backbone.tokenise_corpus --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
         "--corpus {input.corpus:q} --output {output:q} --threads {threads}"
 
 
@@ -93,10 +93,10 @@ rule tokenise_queries:
         mem_mb=needs("tokenise", "mem_mb"),
         runtime=needs("tokenise", "runtime"),
     params:
-        code=code("tokenise_queries"),
+        code=code("backbone.tokenise_queries"),
         spec=spec(max_tokens=CONFIG["lengths"]["query"]),
     shell:
-        "python -m workflow_scripts.tokenise_queries --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
+        "python -m workflow_scripts.backbone.tokenise_queries --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
         "--collection {input.collection:q} --output {output:q} --threads {threads}"
 
 
@@ -119,10 +119,10 @@ rule tokenise_evaluation:
         mem_mb=needs("tokenise", "mem_mb"),
         runtime=needs("tokenise", "runtime"),
     params:
-        code=code("tokenise_evaluation"),
+        code=code("backbone.tokenise_evaluation"),
         spec=spec(query_tokens=CONFIG["lengths"]["query"], document_tokens=CONFIG["lengths"]["document"]),
         collections=EXPERIMENT.evaluated,
     shell:
-        "python -m workflow_scripts.tokenise_evaluation --log {log:q} --spec {params.spec:q} "
+        "python -m workflow_scripts.backbone.tokenise_evaluation --log {log:q} --spec {params.spec:q} "
         "--backbone {input.backbone:q} --evaluation {input.evaluation:q} --collections {params.collections} "
         "--tests {input.tests:q} --corpora {input.corpora:q} --output {output:q} --threads {threads}"

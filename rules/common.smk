@@ -15,11 +15,11 @@ from snakemake.exceptions import WorkflowError
 # A DAG of thousands of jobs is millions of objects that all stay: looking for garbage among them took a sixth of a dry run.
 gc.set_threshold(200_000)
 sys.path.insert(0, workflow.basedir)
-from workflow_scripts.planning.checks import collections_of
-from workflow_scripts.planning.code import digest
-from workflow_scripts.planning.environment import prepare_environment
-from workflow_scripts.planning.experiment import Experiment, cut_sampler, unique
-from workflow_scripts.planning.studies import dial
+from workflow_scripts.experiment.checks import collections_of
+from workflow_scripts.experiment.code import digest
+from workflow_scripts.experiment.environment import prepare_environment
+from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
+from workflow_scripts.experiment.studies import dial
 from workflow_scripts.storage.artifacts import InputError
 
 prepare_environment(Path(workflow.basedir))
@@ -122,13 +122,13 @@ def spec(**values):
 
 @functools.cache
 def code(rule, *chosen):
-    """Digest of what a rule's script runs, with the chosen losses or samplers (``"losses.kl"``) that it finds by name.
+    """Digest of what a rule's script runs, with the chosen losses or samplers (``"train.losses.kl"``) that it finds by name.
 
     A parameter, not a list of inputs: Snakemake takes an input's checksum when the job ends, so a file edited while a
     student trains would pass for the one that it was trained with. And thousands of jobs need not look up tens of
     thousands of files.
     """
-    return digest([f"workflow_scripts.{rule}", *(f"workflow_scripts.ranking.{name}" for name in chosen)])
+    return digest(f"workflow_scripts.{name}" for name in (rule, *chosen))
 
 
 def known(look_up, *arguments):

@@ -18,11 +18,11 @@ rule gather_evaluation:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("gather_evaluation"),
+        code=code("evaluate.gather_evaluation"),
         spec=spec(depth=CONFIG["first_stage"]["depth"]),
         collections=EXPERIMENT.evaluated,
     shell:
-        "python -m workflow_scripts.gather_evaluation --log {log:q} --spec {params.spec:q} "
+        "python -m workflow_scripts.evaluate.gather_evaluation --log {log:q} --spec {params.spec:q} "
         "--collections {params.collections} --tests {input.tests:q} --rankings {input.rankings:q} --output {output:q}"
 
 
@@ -43,11 +43,11 @@ rule export_run:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("export_run"),
+        code=code("evaluate.export_run"),
         spec=spec(tag="bm25"),
         collections=EXPERIMENT.evaluated,
     shell:
-        "python -m workflow_scripts.export_run --log {log:q} --spec {params.spec:q} --collections {params.collections} "
+        "python -m workflow_scripts.evaluate.export_run --log {log:q} --spec {params.spec:q} --collections {params.collections} "
         "--evaluation {input.evaluation:q} --output {output.manifest:q}"
 
 
@@ -73,7 +73,7 @@ rule rerank_candidates:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
-        code=code("rerank_candidates"),
+        code=code("evaluate.rerank_candidates"),
         spec=lambda w: spec(
             architecture=architecture(w.ranker)[0],
             tag=".".join(PurePosixPath(w.ranker).parts),
@@ -81,7 +81,7 @@ rule rerank_candidates:
         ),
         collections=EXPERIMENT.evaluated,
     shell:
-        "python -m workflow_scripts.rerank_candidates --log {log:q} --spec {params.spec:q} --model {input.model:q} "
+        "python -m workflow_scripts.evaluate.rerank_candidates --log {log:q} --spec {params.spec:q} --model {input.model:q} "
         "--collections {params.collections} --evaluation {input.evaluation:q} --tokens {input.tokens:q} "
         "--output {output.manifest:q}"
 
@@ -109,7 +109,7 @@ rule retrieve_documents:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
-        code=code("retrieve_documents"),
+        code=code("evaluate.retrieve_documents"),
         spec=lambda w: spec(
             **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
             tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
@@ -121,7 +121,7 @@ rule retrieve_documents:
         ),
         collections=EXPERIMENT.tested("retrieved/"),
     shell:
-        "python -m workflow_scripts.retrieve_documents --log {log:q} --spec {params.spec:q} --model {input.model:q} "
+        "python -m workflow_scripts.evaluate.retrieve_documents --log {log:q} --spec {params.spec:q} --model {input.model:q} "
         "--collections {params.collections} --tests {input.tests:q} --queries {input.queries:q} "
         "--documents {input.documents:q} --output {output.manifest:q}"
 
@@ -145,14 +145,14 @@ rule measure_runs:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("measure_runs"),
+        code=code("evaluate.measure_runs"),
         spec=lambda w: spec(
             measures={name: MEASURES[name] for name in EXPERIMENT.tested(w.ranker)},
             keys=ranker_keys(w.ranker),
         ),
         collections=lambda w: EXPERIMENT.tested(w.ranker),
     shell:
-        "python -m workflow_scripts.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
+        "python -m workflow_scripts.evaluate.measure_runs --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
         "--collections {params.collections} --evaluation {input.evaluation:q} --output {output:q}"
 
 
@@ -172,9 +172,63 @@ rule write_cell:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("write_cell"),
+        code=code("evaluate.write_cell"),
         spec=spec(domains=DOMAINS, bootstrap=CONFIG["evaluation"]["bootstrap"]),
         cells=lambda w: [f"{domain}={RESULTS}/cells/{w.cell}.{domain}.csv" for domain in CONFIG["domains"]],
     shell:
-        "python -m workflow_scripts.write_cell --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "python -m workflow_scripts.evaluate.write_cell --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--output {params.cells:q}"
+
+
+rule collect_metrics:
+    input:
+        metrics=lambda w: retrieval_metrics() if w.table == "retrieval" else every_metrics(),
+    output:
+        f"{RESULTS}/{{table}}.parquet",
+    log:
+        f"{RESULTS}/logs/collect_metrics/{{table}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/collect_metrics/{{table}}.tsv"
+    wildcard_constraints:
+        table="metrics|retrieval",
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        code=code("evaluate.collect_metrics"),
+        spec=spec(),
+    shell:
+        "python -m workflow_scripts.evaluate.collect_metrics --log {log:q} --metrics {input.metrics:q} --output {output:q}"
+
+
+rule check_first_stage:
+    input:
+        rankings=[manifest("rankings", system, collection) for system, collection in CHECKED],
+        collections=[manifest("collections", collection) for _, collection in CHECKED],
+        expected=os.path.relpath(os.path.join(workflow.basedir, "config", "expected", "bm25.yaml")),
+    output:
+        f"{RESULTS}/tables/first_stage.csv",
+    log:
+        f"{RESULTS}/logs/check_first_stage.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/check_first_stage.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        code=code("evaluate.check_first_stage"),
+        spec=spec(
+            rankings=[{"system": system, "collection": collection} for system, collection in CHECKED],
+            measures=CONFIG["evaluation"]["measures"],
+            tolerance=0.0005,
+            close=0.005,
+        ),
+    shell:
+        "python -m workflow_scripts.evaluate.check_first_stage --log {log:q} --spec {params.spec:q} --rankings {input.rankings:q} "
+        "--collections {input.collections:q} --expected {input.expected:q} --output {output:q}"

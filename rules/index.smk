@@ -1,4 +1,4 @@
-"""First stages: one Lucene index per corpus, one ranking per (system, collection), by Lucene or by a bi-encoder."""
+"""First stages: indexes and rankings, by Lucene, by a bi-encoder, or from a published file."""
 
 
 rule build_index:
@@ -17,10 +17,10 @@ rule build_index:
         mem_mb=needs("index", "mem_mb"),
         runtime=needs("index", "runtime"),
     params:
-        code=code("build_index"),
+        code=code("index.build_index"),
         spec=lambda w: spec(docvectors=entry("corpora", w.corpus).get("docvectors", False)),
     shell:
-        "python -m workflow_scripts.build_index --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} --threads {threads} "
+        "python -m workflow_scripts.index.build_index --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} --threads {threads} "
         "--heap-mb $(({resources.mem_mb} * 2 / 3)) --output {output:q}"
 
 
@@ -43,14 +43,14 @@ rule search_index:
         mem_mb=needs("search", "mem_mb"),
         runtime=needs("search", "runtime"),
     params:
-        code=code("search_index"),
+        code=code("index.search_index"),
         spec=lambda w: spec(
             system=w.system,
             remove_query=entry("collections", w.collection).get("remove_query", False),
             **entry("systems", w.system),
         ),
     shell:
-        "python -m workflow_scripts.search_index --log {log:q} --spec {params.spec:q} --index {input.index:q} "
+        "python -m workflow_scripts.index.search_index --log {log:q} --spec {params.spec:q} --index {input.index:q} "
         "--collection {input.collection:q} --threads {threads} --heap-mb $(({resources.mem_mb} * 2 / 3)) --output {output:q}"
 
 
@@ -76,7 +76,7 @@ rule search_dense:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
-        code=code("search_dense"),
+        code=code("index.search_dense"),
         spec=lambda w: spec(
             system=w.system,
             index=entry("systems", w.system).get("index", "Flat"),
@@ -86,5 +86,53 @@ rule search_dense:
             **picked("systems", w.system, "depth", "index_parameters"),
         ),
     shell:
-        "python -m workflow_scripts.search_dense --log {log:q} --spec {params.spec:q} --model {input.model:q} "
+        "python -m workflow_scripts.index.search_dense --log {log:q} --spec {params.spec:q} --model {input.model:q} "
         "--collection {input.collection:q} --queries {input.queries:q} --documents {input.documents:q} --output {output:q}"
+
+
+rule download_file:
+    output:
+        manifest("downloads", "{system}"),
+    log:
+        f"{RESULTS}/logs/download_file/{{system}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/download_file/{{system}}.tsv"
+    wildcard_constraints:
+        system=one_of(IMPORTED),
+    conda:
+        "../environment.yml"
+    threads: needs("prepare", "threads")
+    resources:
+        mem_mb=needs("prepare", "mem_mb"),
+        runtime=needs("prepare", "runtime"),
+    params:
+        code=code("index.download_file"),
+        spec=lambda w: spec(**picked("systems", w.system, "url", "sha256")),
+    shell:
+        "python -m workflow_scripts.index.download_file --log {log:q} --spec {params.spec:q} --output {output:q}"
+
+
+rule import_rankings:
+    input:
+        file=manifest("downloads", "{system}"),
+        collection=manifest("collections", "{collection}"),
+    output:
+        manifest("rankings", "{system}", "{collection}"),
+    log:
+        f"{RESULTS}/logs/import_rankings/{{system}}.{{collection}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/import_rankings/{{system}}.{{collection}}.tsv"
+    wildcard_constraints:
+        system=one_of(IMPORTED),
+    conda:
+        "../environment.yml"
+    threads: needs("mine", "threads")
+    resources:
+        mem_mb=needs("mine", "mem_mb"),
+        runtime=needs("mine", "runtime"),
+    params:
+        code=code("index.import_rankings"),
+        spec=lambda w: spec(**picked("systems", w.system, "systems", "depth")),
+    shell:
+        "python -m workflow_scripts.index.import_rankings --log {log:q} --spec {params.spec:q} --file {input.file:q} "
+        "--collection {input.collection:q} --output {output:q}"

@@ -1,6 +1,40 @@
 """Locality and risk: what groups span and miss, the bound that speaks of it, errors against a known truth."""
 
 
+rule make_correlation_table:
+    input:
+        metrics=f"{RESULTS}/metrics.parquet",
+        teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
+        students=[manifest("runs", ranker) for ranker in GRID_RANKERS],
+    output:
+        csv=f"{RESULTS}/tables/correlation.csv",
+        md=f"{RESULTS}/tables/correlation.md",
+        tex=f"{RESULTS}/tables/correlation.tex",
+    log:
+        f"{RESULTS}/logs/make_correlation_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_correlation_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: needs("analyse", "threads")
+    resources:
+        mem_mb=needs("analyse", "mem_mb"),
+        runtime=needs("analyse", "runtime"),
+    params:
+        code=code("locality.make_correlation_table"),
+        spec=spec(
+            domains=DOMAINS,
+            measure=ALL_MEASURES[0],
+            depth=CONFIG["analysis"]["correlation"]["depth"],
+            confidence=CONFIG["evaluation"]["bootstrap"]["confidence"],
+            **GRID,
+        ),
+    shell:
+        "python -m workflow_scripts.locality.make_correlation_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "--teachers {input.teachers:q} --students {input.students:q} --csv {output.csv:q} --md {output.md:q} "
+        "--tex {output.tex:q}"
+
+
 rule embed_groups:
     input:
         groups=sorted(set(sampled("groups"))),
@@ -20,7 +54,7 @@ rule embed_groups:
         runtime=needs("rerank", "runtime"),
         gpu=1,
     params:
-        code=code("embed_groups"),
+        code=code("locality.embed_groups"),
         spec=spec(
             queries=CONFIG["analysis"]["locality"]["queries"],
             seed=0,
@@ -28,7 +62,7 @@ rule embed_groups:
             precision=TRAINING["precision"],
         ),
     shell:
-        "python -m workflow_scripts.embed_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "python -m workflow_scripts.locality.embed_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
         "--model {input.model:q} --documents {input.documents:q} --output {output:q}"
 
 
@@ -59,7 +93,7 @@ rule make_locality_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_locality_table"),
+        code=code("locality.make_locality_table"),
         spec=spec(
             rows=EXPERIMENT.sampled,
             embedding=EXPERIMENT.embedding,
@@ -70,7 +104,7 @@ rule make_locality_table:
         ),
         rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
     shell:
-        "python -m workflow_scripts.make_locality_table --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "python -m workflow_scripts.locality.make_locality_table --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
         "--labels {input.labels:q} --embeddings {input.embeddings:q} --corpus {input.corpus:q} "
         "--collection {input.collection:q} {params.rankings} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
@@ -98,7 +132,7 @@ rule make_bound_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_bound_table"),
+        code=code("locality.make_bound_table"),
         spec=spec(
             rows=EXPERIMENT.sampled,
             students=GRID["students"],
@@ -109,7 +143,7 @@ rule make_bound_table:
         ),
         risk=lambda w, input: f"--risk {input.risk[0]}" if input.risk else "",
     shell:
-        "python -m workflow_scripts.make_bound_table --log {log:q} --spec {params.spec:q} --locality {input.locality:q} "
+        "python -m workflow_scripts.locality.make_bound_table --log {log:q} --spec {params.spec:q} --locality {input.locality:q} "
         "--groups {input.groups:q} --labels {input.labels:q} --embeddings {input.embeddings:q} --models {input.models:q} "
         "{params.risk} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
@@ -134,7 +168,7 @@ rule make_risk_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_risk_table"),
+        code=code("locality.make_risk_table"),
         spec=spec(
             domains=DOMAINS,
             bootstrap=CONFIG["evaluation"]["bootstrap"],
@@ -143,5 +177,5 @@ rule make_risk_table:
             **GRID,
         ),
     shell:
-        "python -m workflow_scripts.make_risk_table --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
+        "python -m workflow_scripts.locality.make_risk_table --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
         "--tests {input.tests:q} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

@@ -1,54 +1,6 @@
 """Negatives: the groups that each sampler draws for the training queries."""
 
 
-rule download_file:
-    output:
-        manifest("downloads", "{system}"),
-    log:
-        f"{RESULTS}/logs/download_file/{{system}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/download_file/{{system}}.tsv"
-    wildcard_constraints:
-        system=one_of(IMPORTED),
-    conda:
-        "../environment.yml"
-    threads: needs("prepare", "threads")
-    resources:
-        mem_mb=needs("prepare", "mem_mb"),
-        runtime=needs("prepare", "runtime"),
-    params:
-        code=code("download_file"),
-        spec=lambda w: spec(**picked("systems", w.system, "url", "sha256")),
-    shell:
-        "python -m workflow_scripts.download_file --log {log:q} --spec {params.spec:q} --output {output:q}"
-
-
-rule import_rankings:
-    input:
-        file=manifest("downloads", "{system}"),
-        collection=manifest("collections", "{collection}"),
-    output:
-        manifest("rankings", "{system}", "{collection}"),
-    log:
-        f"{RESULTS}/logs/import_rankings/{{system}}.{{collection}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/import_rankings/{{system}}.{{collection}}.tsv"
-    wildcard_constraints:
-        system=one_of(IMPORTED),
-    conda:
-        "../environment.yml"
-    threads: needs("mine", "threads")
-    resources:
-        mem_mb=needs("mine", "mem_mb"),
-        runtime=needs("mine", "runtime"),
-    params:
-        code=code("import_rankings"),
-        spec=lambda w: spec(**picked("systems", w.system, "systems", "depth")),
-    shell:
-        "python -m workflow_scripts.import_rankings --log {log:q} --spec {params.spec:q} --file {input.file:q} "
-        "--collection {input.collection:q} --output {output:q}"
-
-
 rule mine_negatives:
     input:
         corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.label))["corpus"]),
@@ -77,7 +29,7 @@ rule mine_negatives:
         mem_mb=needs("mine", "mem_mb"),
         runtime=needs("mine", "runtime"),
     params:
-        code=lambda w: code("mine_negatives", f"samplers.{sampler_of(w.label)[0]['function']}"),
+        code=lambda w: code("mine.mine_negatives", f"mine.samplers.{sampler_of(w.label)[0]['function']}"),
         spec=lambda w: spec(
             sampler=sampler_of(w.label)[0]["function"],
             options=sampler_of(w.label)[0]["options"],
@@ -87,7 +39,7 @@ rule mine_negatives:
         rankings=lambda w, input: f"--rankings {' '.join(input.rankings)}" if input.rankings else "",
         scores=lambda w, input: f"--scores {' '.join(input.scores)}" if input.scores else "",
     shell:
-        "python -m workflow_scripts.mine_negatives --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} "
+        "python -m workflow_scripts.mine.mine_negatives --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} "
         "--collection {input.collection:q} {params.rankings} {params.scores} --output {output:q}"
 
 
@@ -110,8 +62,8 @@ rule cut_groups:
         mem_mb=needs("mine", "mem_mb"),
         runtime=needs("mine", "runtime"),
     params:
-        code=code("cut_groups"),
+        code=code("mine.cut_groups"),
         spec=lambda w: spec(cut=cut_of(w.label)[2], **{key: STUDIES["cuts"][key] for key in ("fence", "at_least")}),
     shell:
-        "python -m workflow_scripts.cut_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
+        "python -m workflow_scripts.mine.cut_groups --log {log:q} --spec {params.spec:q} --groups {input.groups:q} "
         "--labels {input.labels:q} --output {output:q}"

@@ -22,9 +22,9 @@ rule make_configuration_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_configuration_table"),
+        code=code("report.make_configuration_table"),
     shell:
-        "python -m workflow_scripts.make_configuration_table --log {log:q} --metrics {input.metrics:q} "
+        "python -m workflow_scripts.report.make_configuration_table --log {log:q} --metrics {input.metrics:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
@@ -48,10 +48,10 @@ rule make_cost_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_cost_table"),
+        code=code("report.make_cost_table"),
         spec=spec(**CONFIG["analysis"]["cost"]),
     shell:
-        "python -m workflow_scripts.make_cost_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "python -m workflow_scripts.report.make_cost_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--also {input.also:q} --csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
@@ -75,12 +75,12 @@ rule make_contamination_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_contamination_table"),
+        code=code("report.make_contamination_table"),
         spec=spec(**CONFIG["analysis"]["contamination"]),
         collections=EXPERIMENT.evaluated,
         training=EXPERIMENT.training_collections,
     shell:
-        "python -m workflow_scripts.make_contamination_table --log {log:q} --spec {params.spec:q} "
+        "python -m workflow_scripts.report.make_contamination_table --log {log:q} --spec {params.spec:q} "
         "--training-names {params.training} --training {input.training:q} "
         "--collections {params.collections} --tests {input.tests:q} --pairs {output.pairs:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
@@ -101,7 +101,7 @@ rule draw_pipeline:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("draw_pipeline"),
+        code=code("report.draw_pipeline"),
         spec=spec(
             **axes("systems", "teachers", "losses", "students"),
             plain=[name for name in GRID["samplers"] if not entry("samplers", name)["reads_teacher"]],
@@ -112,7 +112,7 @@ rule draw_pipeline:
             retrieval=bool(RETRIEVERS),
         ),
     shell:
-        "python -m workflow_scripts.draw_pipeline --log {log:q} --spec {params.spec:q} "
+        "python -m workflow_scripts.report.draw_pipeline --log {log:q} --spec {params.spec:q} "
         "--png {output.png:q} --pdf {output.pdf:q}"
 
 
@@ -132,14 +132,14 @@ rule profile_scores:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("profile_scores"),
+        code=code("report.profile_scores"),
         spec=spec(
             rankers=[list(ranker_keys(ranker).values()) for ranker in PROFILED],
             collections=EXPERIMENT.evaluated,
             points=CONFIG["first_stage"]["depth"],
         ),
     shell:
-        "python -m workflow_scripts.profile_scores --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
+        "python -m workflow_scripts.report.profile_scores --log {log:q} --spec {params.spec:q} --runs {input.runs:q} "
         "--output {output:q}"
 
 
@@ -161,14 +161,14 @@ rule draw_score_by_rank:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("draw_score_by_rank"),
+        code=code("report.draw_score_by_rank"),
         spec=spec(
             **axes("students", "teachers"),
             domains=DOMAINS,
             fit_range=CONFIG["analysis"]["figures"]["fit_range"],
         ),
     shell:
-        "python -m workflow_scripts.draw_score_by_rank --log {log:q} --spec {params.spec:q} --profiles {input.profiles:q} "
+        "python -m workflow_scripts.report.draw_score_by_rank --log {log:q} --spec {params.spec:q} --profiles {input.profiles:q} "
         "--fits {output.fits:q} --png {output.png:q} --pdf {output.pdf:q}"
 
 
@@ -189,14 +189,14 @@ rule draw_score_grid:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("draw_score_grid"),
+        code=code("report.draw_score_grid"),
         spec=spec(
             **axes("students", "losses", "samplers", "teachers"),
             domains=DOMAINS,
             depth=CONFIG["first_stage"]["depth"],
         ),
     shell:
-        "python -m workflow_scripts.draw_score_grid --log {log:q} --spec {params.spec:q} --profiles {input.profiles:q} "
+        "python -m workflow_scripts.report.draw_score_grid --log {log:q} --spec {params.spec:q} --profiles {input.profiles:q} "
         "--png {output.png:q} --pdf {output.pdf:q}"
 
 
@@ -217,14 +217,14 @@ rule draw_training:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("draw_training"),
+        code=code("report.draw_training"),
         spec=spec(
             **axes("students", "losses", "samplers"),
             rankers=[list(ranker_keys(ranker).values()) for ranker in GRID_RANKERS],
             smoothing=CONFIG["analysis"]["figures"]["smoothing"],
         ),
     shell:
-        "python -m workflow_scripts.draw_training --log {log:q} --spec {params.spec:q} --students {input.students:q} "
+        "python -m workflow_scripts.report.draw_training --log {log:q} --spec {params.spec:q} --students {input.students:q} "
         "--png {output.png:q} --pdf {output.pdf:q}"
 
 
@@ -246,14 +246,14 @@ rule draw_cost:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("draw_cost"),
+        code=code("report.draw_cost"),
         spec=spec(
             **axes("students", "losses", "samplers"),
             domain=DOMAINS[0]["name"],
             measure=CONFIG["evaluation"]["measures"][0],
         ),
     shell:
-        "python -m workflow_scripts.draw_cost --log {log:q} --spec {params.spec:q} --cost {input.cost:q} "
+        "python -m workflow_scripts.report.draw_cost --log {log:q} --spec {params.spec:q} --cost {input.cost:q} "
         "--effectiveness {input.effectiveness:q} --png {output.png:q} --pdf {output.pdf:q}"
 
 
@@ -278,7 +278,7 @@ rule make_advice_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_advice_table"),
+        code=code("report.make_advice_table"),
         spec=spec(
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
@@ -288,6 +288,6 @@ rule make_advice_table:
         ),
         factorial=lambda w, input: f"--factorial {input.factorial[0]}" if input.factorial else "",
     shell:
-        "python -m workflow_scripts.make_advice_table --log {log:q} --spec {params.spec:q} --main {input.main:q} --cost {input.cost:q} "
+        "python -m workflow_scripts.report.make_advice_table --log {log:q} --spec {params.spec:q} --main {input.main:q} --cost {input.cost:q} "
         "--metrics {input.metrics:q} {params.factorial} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

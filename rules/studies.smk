@@ -34,7 +34,7 @@ rule make_cuts_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_cuts_table"),
+        code=code("studies.make_cuts_table"),
         spec=lambda w: spec(
             cuts={
                 cut: {sampler: cut_sampler(sampler, cut) for sampler in STUDIES["cuts"]["samplers"]}
@@ -48,7 +48,7 @@ rule make_cuts_table:
             **dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]),
         ),
     shell:
-        "python -m workflow_scripts.make_cuts_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "python -m workflow_scripts.studies.make_cuts_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--uncut-groups {input.uncut_groups:q} --uncut-labels {input.uncut_labels:q} --cut-groups {input.cut_groups:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
@@ -77,7 +77,7 @@ rule make_factorial_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_factorial_table"),
+        code=code("studies.make_factorial_table"),
         spec=lambda w: spec(
             locality=dial(CONFIG, "samplers"),
             entropy=dial(CONFIG, "losses"),
@@ -89,7 +89,7 @@ rule make_factorial_table:
             **EXPERIMENT.studies["factorial"],
         ),
     shell:
-        "python -m workflow_scripts.make_factorial_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "python -m workflow_scripts.studies.make_factorial_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--runs {input.runs:q} --tests {input.tests:q} --groups {input.groups:q} --labels {input.labels:q} "
         "--locality {input.locality:q} --cells {output.cells:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
@@ -112,7 +112,7 @@ rule draw_factorial:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("draw_factorial"),
+        code=code("studies.draw_factorial"),
         spec=lambda w: spec(
             domain=DOMAINS[0]["name"],
             measures=[ALL_MEASURES[0], "excess risk"],
@@ -121,7 +121,7 @@ rule draw_factorial:
             **{axis: EXPERIMENT.studies["factorial"][axis] for axis in ("students", "teachers")},
         ),
     shell:
-        "python -m workflow_scripts.draw_factorial --log {log:q} --spec {params.spec:q} --cells {input.cells:q} "
+        "python -m workflow_scripts.studies.draw_factorial --log {log:q} --spec {params.spec:q} --cells {input.cells:q} "
         "--png {output.png:q} --pdf {output.pdf:q}"
 
 
@@ -143,7 +143,7 @@ rule make_teacher_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_teacher_table"),
+        code=code("studies.make_teacher_table"),
         spec=lambda w: spec(
             rule=COMPARISON,
             domains=DOMAINS,
@@ -152,7 +152,7 @@ rule make_teacher_table:
             **EXPERIMENT.studies["teachers"],
         ),
     shell:
-        "python -m workflow_scripts.make_teacher_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "python -m workflow_scripts.studies.make_teacher_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"
 
 
@@ -175,7 +175,7 @@ rule make_training_table:
         mem_mb=needs("analyse", "mem_mb"),
         runtime=needs("analyse", "runtime"),
     params:
-        code=code("make_training_table"),
+        code=code("studies.make_training_table"),
         spec=lambda w: spec(
             trained_on={
                 name: {"collection": EXPERIMENT.trained_on(name), "function": entry("samplers", name)["function"]}
@@ -195,6 +195,6 @@ rule make_training_table:
             **EXPERIMENT.studies["collections"],
         ),
     shell:
-        "python -m workflow_scripts.make_training_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
+        "python -m workflow_scripts.studies.make_training_table --log {log:q} --spec {params.spec:q} --metrics {input.metrics:q} "
         "--collections {input.collections:q} "
         "--csv {output.csv:q} --md {output.md:q} --tex {output.tex:q}"

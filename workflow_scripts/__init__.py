@@ -1,1 +1,1 @@
-"""The verbs of the pipeline: one script per rule, run as ``python -m workflow_scripts.<rule>``."""
+"""The pipeline: a folder a stage, in it a script a rule, run as ``python -m workflow_scripts.<stage>.<rule>``."""

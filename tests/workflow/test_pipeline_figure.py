@@ -8,7 +8,7 @@ from pathlib import Path
 
 from project import ROOT, Project
 
-from workflow_scripts.analysis.pipeline_diagram import ARROWS, BOXES, ENCODERS, FEEDBACK, draw_diagram
+from workflow_scripts.report.pipeline_diagram import ARROWS, BOXES, ENCODERS, FEEDBACK, draw_diagram
 
 REPORTING = ("analyse.smk", "locality.smk", "studies.smk", "report.smk")
 

@@ -59,26 +59,26 @@ def test_touching_everything_reruns_nothing(built: Project) -> None:
 
 
 def test_editing_a_loss_reruns_its_students(built: Project) -> None:
-    built.edit("workflow_scripts/ranking/losses/marginmse.py", '"""', '"""Edited. ')
+    built.edit("workflow_scripts/train/losses/marginmse.py", '"""', '"""Edited. ')
     assert built.planned() == {**evaluation(4), **TRAINED}
 
 
 def test_a_loss_edited_while_its_student_trains_retrains_it(built: Project) -> None:
     # The loss appends to its own file where it is imported: what was trained with is not what the file says afterwards.
     append = 'with open(__file__, "a") as own:\n    own.write("# Edited\\n")\n'
-    built.edit("workflow_scripts/ranking/losses/marginmse.py", "from __future__ import annotations\n", append)
+    built.edit("workflow_scripts/train/losses/marginmse.py", "from __future__ import annotations\n", append)
     model = f"{STUDENT}/manifest.json"
     built.build(model)
     assert built.planned(model) == {"train_student": 1}
 
 
 def test_editing_a_sampler_reruns_what_it_mined(built: Project) -> None:
-    built.edit("workflow_scripts/ranking/samplers/crossencoder.py", '"""', '"""Edited. ')
+    built.edit("workflow_scripts/mine/samplers/crossencoder.py", '"""', '"""Edited. ')
     assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TRAINED, **LOCALITY}
 
 
 def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project) -> None:
-    losses, samplers = (built.folder / "workflow_scripts" / "ranking" / kind for kind in ("losses", "samplers"))
+    losses, samplers = (built.folder / "workflow_scripts" / kind for kind in ("train/losses", "mine/samplers"))
     shutil.copy(losses / "marginmse.py", losses / "mine.py")
     shutil.copy(samplers / "bm25.py", samplers / "mine.py")
     built.edit("tests/config/tiny.yaml", "losses:\n", "losses:\n  mine: {function: mine}\n")
@@ -90,7 +90,7 @@ def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project
 
 
 def test_editing_the_table_trains_nothing(built: Project) -> None:
-    built.edit("workflow_scripts/make_main_table.py", '"""', '"""Edited. ')
+    built.edit("workflow_scripts/effectiveness/make_main_table.py", '"""', '"""Edited. ')
     # Each student's table of collections is cut out of it, costs are drawn against it, advice is read off it.
     read = {"make_collection_table": 2, "draw_cost": 1, "make_advice_table": 1}
     assert built.planned() == {"make_main_table": 1, **read}

@@ -1,0 +1,1 @@
+"""Measures, summaries and tests that tables share."""

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.analysis.effectiveness import KEYS
+from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.storage.artifacts import InputError
 
 Ranker = tuple[str, str, str, str]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL, Domain
-from workflow_scripts.analysis.effectiveness import KEYS
+from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.analysis.query_values import Ranker
 from workflow_scripts.storage.artifacts import InputError
 
@@ -66,7 +66,7 @@ class Grid:
 class Means:
     """Means over queries by ranker, seed, collection and measure, complete or refused.
 
-    ``means``: the columns of :func:`~workflow_scripts.analysis.effectiveness.collection_means`. A lookup that finds
+    ``means``: the columns of :func:`~workflow_scripts.analysis.measures.collection_means`. A lookup that finds
     nothing raises :class:`InputError`, since a hole in a grid must not become a row that is missing.
     """
 

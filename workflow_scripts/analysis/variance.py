@@ -28,7 +28,7 @@ def decompose(values: np.ndarray, factors: Sequence[str]) -> pd.DataFrame:
     eta_squared = SS_T / SS_total describes this grid, and grows with the number of levels even for pure noise. f and p
     test MS_T against the rest's (factors as fixed, the seeds as independent replicates within each cell). Where cells
     of one seed share something and a test has to be free of it, pass the seed as a factor before a last axis of length
-    1, as :func:`~workflow_scripts.analysis.factorial.anova` does, and test against its interactions.
+    1, as :func:`~workflow_scripts.studies.factorial.anova` does, and test against its interactions.
 
     ``component`` is the variance that the source adds to one value, its levels taken as a random sample: with n_U
     values behind each level of U, E[MS_T] = s2_rest + sum_{U >= T} n_U s2_U, solved from the largest T down (the ANOVA

@@ -1,0 +1,375 @@
+"""Corpora and collections from files, ir_datasets and titles: what comes out, and how bad input is refused."""
+
+import gzip
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+import zlib
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.collect import documents, ir_datasets_source
+from workflow_scripts.collect import prepare_collection as collection_script
+from workflow_scripts.collect import prepare_corpus as corpus_script
+from workflow_scripts.collect.documents import Document, split_title, strip_title, write_documents
+from workflow_scripts.collect.judgements import choose_queries
+from workflow_scripts.collect.places import Place
+from workflow_scripts.collect.prepare_collection import prepare_collection
+from workflow_scripts.collect.prepare_corpus import prepare_corpus
+from workflow_scripts.storage.artifacts import Artifact, InputError
+
+ROOT = Path(__file__).resolve().parents[3]
+TEST = {"source": "files", "role": "test"}
+TRAIN = {"source": "files", "role": "train", "pairs": "qrels"}
+
+
+def _corpus(tmp_path, text, name="docs.jsonl", spec=None):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    prepare_corpus(output=tmp_path / "corpus" / "manifest.json", spec=spec or {"source": "files"}, documents=path)
+    return tmp_path / "corpus" / "manifest.json"
+
+
+def _collection(tmp_path, corpus, queries, qrels, spec):
+    (tmp_path / "queries.tsv").write_text(queries)
+    (tmp_path / "qrels.txt").write_text(qrels)
+    output = tmp_path / "collection" / "manifest.json"
+    prepare_collection(
+        output=output, spec=spec, corpus=corpus, queries=tmp_path / "queries.tsv", qrels=tmp_path / "qrels.txt"
+    )
+    return Artifact(output)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A corpus of documents a, b, c and d, of which a and b share a title and d has no body."""
+    rows = [("a", "Wings", "lift and drag"), ("b", "wings", "flaps"), ("c", "", "no title"), ("d", "Tails", "")]
+    return _corpus(tmp_path, "".join(f"{i}\t{t}\t{x}\n" for i, t, x in rows), "docs.tsv")
+
+
+def test_jsonl_and_tsv_give_the_same_sorted_documents(tmp_path):
+    lines = [
+        {"_id": "é", "title": " A  title", "text": "one\n two "},
+        {"id": 9, "text": "nine"},
+        {"doc_id": "10", "title": None, "text": ""},
+    ]
+    jsonl = "\ufeff" + "\n".join(json.dumps(line) for line in lines) + "\n\n"
+    tsv = "é\t A  title\tone  two\r\n9\t\tnine\r\n10\t\t\r\n"
+    for number, (text, name) in enumerate([(jsonl, "docs.jsonl"), (gzip.compress(tsv.encode()), "docs.tsv.gz")]):
+        (tmp_path / str(number)).mkdir()
+        corpus = Artifact(_corpus(tmp_path / str(number), text, name))
+        rows = pd.read_parquet(corpus.file("documents.parquet")).to_numpy().tolist()
+        assert rows == [["10", "", ""], ["9", "", "nine"], ["é", "A title", "one two"]]
+        assert corpus.counts == {
+            "documents": 3,
+            "empty_titles": 2,
+            "empty_texts": 1,
+            "empty_documents": 1,
+            "characters": 18,
+        }
+
+
+def test_sorting_in_ranges_equals_sorting_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(documents, "BATCH", 7)
+    monkeypatch.setattr(documents, "RANGE", 10)
+    ids = [f"{draw:x}" for draw in random.Random(0).sample(range(10_000), 95)] + ["ü", "Z", "~", "字"]
+    rows = [Document(n, doc, f"title {doc}", f"text {n}") for n, doc in enumerate(ids, 1)]
+    counts = write_documents(rows, Place("here"), tmp_path / "documents.parquet", tmp_path)
+    expected = sorted((row[1:] for row in rows), key=lambda row: row[0].encode())
+    assert [tuple(row) for row in pd.read_parquet(tmp_path / "documents.parquet").to_numpy()] == expected
+    assert counts["documents"] == 99
+    assert [path.name for path in tmp_path.iterdir()] == ["documents.parquet"]  # the scratch files are gone
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ('{"text": "x"}\n', "d.jsonl", "d.jsonl:1 has no document id"),
+        ('{"id": "a", "text": "x"}\n{"id": "", "text": "y"}\n', "d.jsonl", "d.jsonl:2 has no document id"),
+        ('{"id": "a b", "text": "x"}\n', "d.jsonl", "d.jsonl:1 has the document id 'a b', with white space"),
+        ("b\tx\na\ty\n\nb\tz\n", "d.tsv", "d.tsv:4 repeats the document id 'b' of .*d.tsv:1"),
+        ('{"id": "a"}\n', "d.jsonl", "d.jsonl:1 has no text in 'text'"),
+        ('{"id": "a", "text": "x"}\n[1]\n', "d.jsonl", "d.jsonl:2 is not a JSON object"),
+        ('{"id": "a", "text": "x"}\n{"id"\n', "d.jsonl", "d.jsonl:2 is not JSON"),
+        ('{"id": "a", "text": "\\ud800"}\n', "d.jsonl", "d.jsonl:1 holds half a character"),
+        (b"a\tx\nb\t\xff\n", "d.tsv", "d.tsv:2 is not UTF-8"),
+        ("a\n", "d.tsv", "d.tsv:1 has 1 columns"),
+        ("doc_id\ttitle\ttext\n", "d.tsv", "d.tsv:1 is a header line"),
+        ("\n", "d.tsv", "d.tsv holds no documents"),
+        ("a\tx\n", "d.csv", "d.csv is neither .jsonl nor .tsv"),
+        (b"not gzip", "d.tsv.gz", "d.tsv.gz cannot be read"),
+    ],
+)
+def test_bad_documents_are_refused_by_line_and_leave_nothing(tmp_path, text, name, message):
+    with pytest.raises(InputError, match=message) as raised:
+        _corpus(tmp_path, text, name)
+    assert "\n" not in str(raised.value)
+    assert not list((tmp_path / "corpus").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"source": "web"}, "source 'web' is unknown: choose one of 'ir_datasets'"),
+        ({"source": "files", "titel": 1}, "no option 'titel'"),
+        ({"source": "generated", "world": "mars", "seed": 7}, "world 'mars' is unknown.*'mild-shift'"),
+        ({"source": "generated", "world": "mild-shift"}, "needs the option 'seed'"),
+        ({"source": "generated", "world": "mild-shift", "seed": 7, "documents": 0}, "documents is 0"),
+        ({"source": "ir_datasets", "id": "vaswanii"}, "no collection 'vaswanii'"),
+        ({"source": "ir_datasets", "id": "vaswani", "title_field": "title"}, "no field 'title': it has doc_id, text"),
+    ],
+)
+def test_bad_corpus_specs_are_refused(tmp_path, spec, message):
+    given = tmp_path / "missing.tsv" if spec["source"] == "files" else None
+    with pytest.raises(InputError, match=message):
+        prepare_corpus(output=tmp_path / "corpus" / "manifest.json", spec=spec, documents=given)
+
+
+def test_titles_are_split_and_stripped():
+    assert split_title("on wings  lift\nand  drag", "  ") == ("on wings", "lift\nand  drag")
+    assert split_title("all body", "  ") == ("", "all body")
+    assert strip_title("mach 3 .5 .", "mach 3. 5 . tests were made") == "tests were made"
+    assert strip_title("wing", "wings are long") == "wings are long"
+    assert strip_title("wing theory", "wing") == "wing"
+    assert strip_title("wing", "wing") == ""
+    assert strip_title("", "wing") == "wing"
+
+
+def test_a_test_collection_keeps_its_judged_queries(tmp_path, small, capsys):
+    qrels = "q1 0 a 2\nq1 0 c 0\nq1 0 z 1\nq1 0 c 1\nq2 0 b -1\nq9 0 a 1\n"
+    made = _collection(tmp_path, small, "q2\ttwo\nq1\t one  \nq3\tthree\n", qrels, TEST | {"strict": False})
+    assert pd.read_parquet(made.file("queries.parquet")).to_numpy().tolist() == [["q1", "one"]]
+    # A document outside the corpus stays in the qrels; of a pair judged twice the higher relevance does.
+    assert pd.read_parquet(made.file("qrels.parquet")).to_numpy().tolist() == [
+        ["q1", "a", 2],
+        ["q1", "c", 1],
+        ["q1", "z", 1],
+    ]
+    assert made.counts == {
+        "source_queries": 3,
+        "source_judgements": 6,
+        "judgements_of_unknown_queries": 1,
+        "judgements_of_unknown_documents": 1,
+        "judgements_repeated": 1,
+        "queries_without_relevant": 2,
+        "queries": 1,
+        "qrels": 3,
+    }
+    assert "queries without relevant: 2" in capsys.readouterr().err
+
+
+def test_training_positives_reach_the_least_relevance_and_lie_in_the_corpus(tmp_path, small):
+    qrels = "q1 0 a 2\nq1 0 c 1\nq1 0 z 3\nq2 0 b 2\n"
+    spec = TRAIN | {"strict": False, "min_relevance": 2}
+    made = _collection(tmp_path, small, "q1\tone\nq2\ttwo\n", qrels, spec)
+    assert pd.read_parquet(made.file("positives.parquet")).to_numpy().tolist() == [["q1", "a"], ["q2", "b"]]
+    assert "qrels.parquet" not in made
+
+
+@pytest.mark.parametrize("role", [TEST, TRAIN])
+@pytest.mark.parametrize(
+    ("queries", "qrels", "message"),
+    [
+        ("q1\tone\nq1\ttwo\n", "q1 0 a 1\n", "queries.tsv:2 repeats the query id 'q1'"),
+        ("\tone\n", "q1 0 a 1\n", "queries.tsv:1 has no query id"),
+        ("q1\t\n", "q1 0 a 1\n", "the query 'q1' has no text"),
+        ("q1\tone\textra\n", "q1 0 a 1\n", "queries.tsv:1 has 3 columns"),
+        ("\n", "q1 0 a 1\n", "queries.tsv holds no queries"),
+        ("q1\tone\n", "\n", "qrels.txt holds no judgements"),
+        ("q1\tone\n", "q1 0 a\n", "qrels.txt:1 is no TREC judgement"),
+        ("q1\tone\n", "q1 0 a yes\n", "qrels.txt:1 is no TREC judgement"),
+        ("q1\tone\n", "q1 0 a 1\nq2 0 a 1\n", "qrels.txt:2 judges the query 'q2', which is not among"),
+        ("q1\tone\n", "q1 0 a 1\nq1 0 z 1\n", "qrels.txt:2 judges the document 'z', which is not in"),
+        ("q1\tone\n", "q1 0 a 1\nq1 0 a 0\n", "qrels.txt:2 judges the query 'q1' and the document 'a' a second"),
+        ("q1\tone\nq2\ttwo\n", "q1 0 a 1\nq2 0 a 0\n", "the query 'q2' has no relevant document in .*qrels.txt"),
+    ],
+)
+def test_bad_queries_and_qrels_are_refused_by_name(tmp_path, small, role, queries, qrels, message):
+    with pytest.raises(InputError, match=message):
+        _collection(tmp_path, small, queries, qrels, role)
+    assert not list((tmp_path / "collection").iterdir())
+
+
+def test_qrels_of_another_corpus_are_refused_even_if_lenient(tmp_path, small):
+    with pytest.raises(InputError, match=r"none of its documents is in .*corpus.manifest\.json"):
+        _collection(tmp_path, small, "q1\tone\n", "q1 0 x 1\n", TEST | {"strict": False})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (TEST | {"role": "dev"}, "role 'dev' is unknown"),
+        (TEST | {"pairs": "titles"}, "pairs 'titles' are for training"),
+        (TRAIN | {"pairs": "docpairs"}, "pairs 'docpairs' is unknown: choose one of 'qrels', 'titles'"),
+        (TRAIN | {"max_queries": 0}, "max_queries is 0"),
+        (TRAIN | {"maximum": 5}, "no option 'maximum'"),
+        (TRAIN | {"pairs": "titles"}, "leave them out"),
+    ],
+)
+def test_bad_collection_specs_are_refused(tmp_path, small, spec, message):
+    with pytest.raises(InputError, match=message):
+        _collection(tmp_path, small, "q1\tone\n", "q1 0 a 1\n", spec)
+
+
+def test_titles_ask_for_their_own_bodies(tmp_path, small):
+    output = tmp_path / "titles" / "manifest.json"
+    prepare_collection(output=output, spec={"source": "files", "role": "train", "pairs": "titles"}, corpus=small)
+    made = Artifact(output)
+    assert pd.read_parquet(made.file("queries.parquet")).to_numpy().tolist() == [["title-a", "Wings"]]
+    positives = pd.read_parquet(made.file("positives.parquet")).to_numpy().tolist()
+    assert positives == [["title-a", "a"], ["title-a", "b"]]
+    assert made.counts == {"documents_left_out": 2, "titles_merged": 1, "queries": 1, "positives": 2}
+
+
+def test_choosing_queries_depends_on_neither_order_nor_the_others():
+    queries = {f"q{number}": "text" for number in range(200)}
+    chosen = set(choose_queries(queries, 50, 3))
+    assert set(choose_queries(dict(reversed(queries.items())), 50, 3)) == chosen
+    assert set(choose_queries({q: "text" for q in queries if q != "q199"}, 50, 3)) >= chosen - {"q199"}
+    assert set(choose_queries(queries, 50, 4)) != chosen
+    assert choose_queries(queries, None, 3) == queries
+
+
+def test_training_triples_give_their_distinct_positives(tmp_path, small, monkeypatch):
+    query, pair = namedtuple("Query", "query_id text"), namedtuple("Pair", "query_id doc_id_a doc_id_b")
+    pairs = [pair("q1", "b", "a"), pair("q2", "c", "a"), pair("q1", "b", "c"), pair("q1", "a", "c")]
+    dataset = SimpleNamespace(
+        queries_cls=lambda: query,
+        queries_iter=lambda: iter([query("q1", "one"), query("q2", "two"), query("q3", "never asked")]),
+        docpairs_iter=lambda: iter(pairs),
+    )
+    monkeypatch.setattr(ir_datasets_source, "_load", lambda name, part: dataset)
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
+    spec = {"source": "ir_datasets", "id": "x", "role": "train", "pairs": "docpairs"}
+    output = tmp_path / "pairs" / "manifest.json"
+    prepare_collection(output=output, spec=spec, corpus=small)
+    positives = pd.read_parquet(tmp_path / "pairs" / "positives.parquet").to_numpy().tolist()
+    assert positives == [["q1", "a"], ["q1", "b"], ["q2", "c"]]
+    assert Artifact(output).counts["queries_without_relevant"] == 1
+
+
+def test_collections_of_one_family_are_downloaded_one_at_a_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
+    order = []
+
+    def records(name):
+        order.append(f"{name} begins")
+        yield from (1, 2)
+
+    def read(name):
+        assert list(ir_datasets_source._records(name, lambda: records(name))) == [1, 2]
+
+    other = threading.Thread(target=read, args=["beir/cqadupstack/tex"], daemon=True)
+    with ir_datasets_source.family_lock("beir/cqadupstack/android"):
+        read("beir/nq")  # another family does not wait
+        other.start()
+        other.join(0.3)
+        order.append("android ends")
+    other.join(10)
+    assert order == ["beir/nq begins", "android ends", "beir/cqadupstack/tex begins"]
+    assert "waiting for another job that reads beir-cqadupstack" in capsys.readouterr().err
+    # Where no lock can be made, reading goes on without.
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "file"))
+    read("beir/nq")
+
+
+@pytest.mark.parametrize("error", [zipfile.BadZipFile("no zip"), zlib.error("bad block")])
+def test_a_broken_download_is_an_input_error(error):
+    with pytest.raises(InputError, match="x of ir_datasets cannot be read"), ir_datasets_source._reading("x"):
+        raise error
+
+
+def test_an_input_error_is_one_line_and_exit_status_1(tmp_path):
+    command = [sys.executable, "-m", "workflow_scripts.collect.prepare_corpus", "--spec", '{"source": "files"}']
+    command += ["--documents", str(tmp_path / "none.tsv"), "--output", str(tmp_path / "c" / "manifest.json")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == f"error: {tmp_path}/none.tsv is missing: give the path of a file that exists\n"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Vaswani and Cranfield prepared through ir_datasets' own folder, in one process that never sees a network."""
+    copies = [
+        Path(os.environ.get("IR_DATASETS_HOME", Path.home() / ".ir_datasets")),
+        ROOT.parent / "shared/ir_datasets",
+    ]
+    home = next(
+        (path for path in copies if (path / "vaswani/docs.txt").exists() and (path / "cranfield").exists()), None
+    )
+    if home is None:
+        pytest.skip(f"vaswani and cranfield are not on this machine (looked in {' and '.join(map(str, copies))})")
+    root = tmp_path_factory.mktemp("real")
+    for name in ("vaswani", "cranfield"):
+        shutil.copytree(home / name, root / "home" / name)
+    code = """
+import json, sys
+from workflow_scripts.collect import prepare_collection
+from workflow_scripts.collect import prepare_corpus
+for module, arguments in json.load(sys.stdin):
+    {"corpus": prepare_corpus, "collection": prepare_collection}[module].main(arguments)
+"""
+    calls = []
+    for name, options in (
+        ("vaswani", {"text_fields": ["text"], "title_field": None, "title_separator": "  "}),
+        ("cranfield", {"title_field": "title", "title_repeated": True}),
+    ):
+        corpus = str(root / name / "manifest.json")
+        spec = {"source": "ir_datasets", "id": name}
+        calls.append(["corpus", ["--spec", json.dumps(spec | options), "--output", corpus]])
+        for role, options in (("test", {}), ("train", {"pairs": "titles", "max_queries": 500})):
+            output = str(root / f"{name}-{role}" / "manifest.json")
+            arguments = ["--spec", json.dumps(spec | {"role": role} | options), "--corpus", corpus, "--output", output]
+            calls.append(["collection", arguments])
+    environment = os.environ | {"IR_DATASETS_HOME": str(root / "home")}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=json.dumps(calls), text=True, check=True, env=environment
+    )
+    return root
+
+
+def test_real_collections_come_out_whole(real):
+    for name, number, queries, qrels in (("vaswani", 11429, 93, 2083), ("cranfield", 1400, 225, 1837)):
+        counts = Artifact(real / name / "manifest.json").counts
+        assert counts["documents"] == number
+        made = Artifact(real / f"{name}-test" / "manifest.json")
+        assert (made.counts["queries"], made.counts["qrels"]) == (queries, qrels)
+        assert made.counts["judgements_of_unknown_documents"] == made.counts["queries_without_relevant"] == 0
+        assert Artifact(real / f"{name}-train" / "manifest.json").counts["queries"] == 500
+    texts = pd.read_parquet(real / "vaswani" / "documents.parquet").set_index("doc_id")
+    assert texts.loc["1"].tolist() == [
+        "compact memories have flexible capacities",
+        "a digital data storage system with capacity up to bits and random and or sequential access is described",
+    ]
+    texts = pd.read_parquet(real / "cranfield" / "documents.parquet").set_index("doc_id")
+    assert texts.loc["1", "title"] == "experimental investigation of the aerodynamics of a wing in a slipstream ."
+    assert texts.loc["1", "text"].startswith("an experimental study of a wing in a propeller slipstream was made")
+    repeated = [
+        doc
+        for doc, (title, text) in zip(texts.index, texts.to_numpy(), strict=True)
+        if title and text.startswith(title)
+    ]
+    assert repeated == ["410"]  # which says its title twice over
+
+
+def test_the_scripts_parse_what_they_are_given(tmp_path):
+    source = tmp_path / "docs.tsv"
+    source.write_text("a\talpha\nb\tbeta\n")
+    (tmp_path / "queries.tsv").write_text("q\talpha\n")
+    (tmp_path / "qrels.txt").write_text("q 0 a 1\n")
+    corpus, output = tmp_path / "c" / "manifest.json", tmp_path / "q" / "manifest.json"
+    corpus_script.main(["--spec", '{"source": "files"}', "--documents", str(source), "--output", str(corpus)])
+    arguments = ["--spec", json.dumps(TRAIN), "--corpus", str(corpus), "--output", str(output)]
+    arguments += ["--queries", str(tmp_path / "queries.tsv"), "--qrels", str(tmp_path / "qrels.txt")]
+    collection_script.main(arguments)
+    assert set(json.loads(output.read_text())["inputs"]) == {"corpus", "queries", "qrels"}

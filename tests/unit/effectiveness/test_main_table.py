@@ -1,0 +1,241 @@
+"""The long table, the main table and cells: rows by hand, what must not be missing, and how they read."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from workflow_scripts.analysis import equivalence, measures, summaries
+from workflow_scripts.analysis.domains import parse_domains
+from workflow_scripts.effectiveness import make_collection_table, make_equivalence_table, make_main_table
+from workflow_scripts.evaluate import collect_metrics, write_cell
+from workflow_scripts.presentation.table_formats import escape_latex
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.tables import read_table, write_table
+
+VALUES = {"one": [0.2, 0.4], "two": [0.9], "three": [0.1, 0.1, 0.1, 0.5]}
+DOMAINS = [
+    {"name": "near", "collections": ["one"]},
+    {"name": "far", "collections": ["one", {"name": "both", "collections": ["two", "three"]}]},
+]
+GRID = {"students": ["be", "ce"], "losses": ["lce", "kl"], "samplers": ["random"], "teachers": ["t_1"], "seeds": [0, 1]}
+BOOTSTRAP = {"samples": 500, "seed": 0, "confidence": 0.95}
+SPEC = GRID | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"], "bootstrap": BOOTSTRAP}
+RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.1, "difference_alpha": 0.05, "randomisations": 9, "seed": 0}
+
+
+def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0) -> Path:
+    """Metrics of one ranker: the values above, plus ``shift``; AP on one collection only."""
+    rows = [
+        (name, f"q{index}", measure, value + shift)
+        for name, values in sorted(VALUES.items())
+        for index, value in enumerate(values)
+        for measure in (["AP", "nDCG@10"] if name == "one" else ["nDCG@10"])
+    ]
+    frame = pd.DataFrame(rows, columns=["collection", "query_id", "measure", "value"])
+    named = dict(zip(measures.KEYS, keys, strict=True))
+    table = measures.metrics_table(named, frame)
+    manifest = tmp_path / ".".join(map(str, keys)) / "manifest.json"
+    with ArtifactWriter(manifest, spec={}) as writer:
+        write_table(writer.path("metrics.parquet"), table, measures.METRICS_SCHEMA)
+    return manifest
+
+
+def all_metrics(tmp_path: Path) -> list[Path]:
+    """BM25, a teacher, and four students with two seeds each; kl is better than lce, and seed 1 better than seed 0."""
+    found = [metrics(tmp_path, ("bm25", "", "", "", None)), metrics(tmp_path, ("teacher", "", "", "t_1", None), 0.4)]
+    for student in GRID["students"]:
+        for loss, gain in (("lce", 0.1), ("kl", 0.2)):
+            for seed in GRID["seeds"]:
+                found.append(metrics(tmp_path, (student, loss, "random", "t_1", seed), gain + seed / 50))
+    return found
+
+
+def make_tables(tmp_path: Path, manifests: list[Path], spec: dict = SPEC) -> pd.DataFrame:
+    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "metrics.parquet")
+    (tmp_path / "equivalence.csv").write_text(",".join(equivalence.COLUMNS) + "\n")
+    paths = {form: tmp_path / f"main.{form}" for form in ("csv", "md", "tex")}
+    make_main_table.make_main_table(
+        spec=spec, metrics=tmp_path / "metrics.parquet", equivalence=tmp_path / "equivalence.csv", **paths
+    )
+    return pd.read_csv(paths["csv"], keep_default_na=False)
+
+
+def test_collected_metrics_do_not_depend_on_the_order_and_refuse_duplicates(tmp_path: Path) -> None:
+    manifests = all_metrics(tmp_path)
+    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "a.parquet")
+    collect_metrics.collect_metrics(metrics=manifests[::-1], output=tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    frame = read_table(tmp_path / "a.parquet")
+    columns = [*measures.KEYS, "collection", "query_id", "measure"]
+    plain = frame.astype({name: str for name in columns if name != "seed"})
+    assert plain.equals(plain.sort_values(columns, kind="stable")) and len(frame) == 10 * 9
+    with pytest.raises(InputError, match="both measure student=bm25: give each ranker once"):
+        collect_metrics.collect_metrics(metrics=[*manifests, manifests[0]], output=tmp_path / "c.parquet")
+    assert not (tmp_path / "c.parquet").exists()
+
+
+def test_means_do_not_depend_on_row_groups(tmp_path: Path) -> None:
+    collect_metrics.collect_metrics(metrics=all_metrics(tmp_path), output=tmp_path / "a.parquet")
+    pq.write_table(pq.read_table(tmp_path / "a.parquet"), tmp_path / "b.parquet", row_group_size=4)
+    columns = ["mean", "n_queries"]
+    one, other = (measures.collection_means(tmp_path / name) for name in ("a.parquet", "b.parquet"))
+    assert one.drop(columns=columns).equals(other.drop(columns=columns))
+    np.testing.assert_allclose(one[columns].to_numpy(), other[columns].to_numpy(), rtol=1e-12)
+
+
+def test_main_table_rows_by_hand(tmp_path: Path) -> None:
+    table = make_tables(tmp_path, all_metrics(tmp_path))
+    assert list(table.columns) == [*summaries.COLUMNS, "ci_low", "ci_high"]
+    intervals = table[["ci_low", "ci_high"]].astype(float)
+    assert (intervals["ci_low"] <= table["mean"]).all() and (intervals["ci_high"] >= table["mean"]).all()
+    # The collection `one` has two queries, so a mean of a resample is 0.2, 0.3 or 0.4.
+    assert intervals.iloc[0].tolist() == [0.2, 0.4]
+    table = table.drop(columns=intervals.columns)
+    first = [tuple(row) for row in table[:9].drop(columns=["student", "loss", "sampler", "teacher"]).to_numpy()]
+    assert first == [
+        ("near", "one", "nDCG@10", 0.3, "", 1, 2),
+        ("near", "one", "AP", 0.3, "", 1, 2),
+        ("near", "all", "nDCG@10", 0.3, "", 1, 2),
+        ("near", "all", "AP", 0.3, "", 1, 2),
+        ("far", "one", "nDCG@10", 0.3, "", 1, 2),
+        ("far", "one", "AP", 0.3, "", 1, 2),
+        ("far", "two", "nDCG@10", 0.9, "", 1, 1),
+        ("far", "three", "nDCG@10", 0.2, "", 1, 4),
+        ("far", "both", "nDCG@10", 0.55, "", 1, 5),
+    ]
+    assert table.iloc[9].tolist() == ["bm25", "", "", "", "far", "all", "nDCG@10", 0.425, "", 1, 7]
+    rankers = list(dict.fromkeys(map(tuple, table[["student", "loss", "sampler", "teacher"]].to_numpy())))
+    students = [(student, loss, "random", "t_1") for student in ("be", "ce") for loss in ("lce", "kl")]
+    assert rankers == [("bm25", "", "", ""), ("teacher", "", "", "t_1"), *students]
+    row = table[(table["student"] == "ce") & (table["loss"] == "kl") & (table["collection"] == "all")].iloc[-1]
+    assert row["mean"] == pytest.approx(0.425 + 0.21, abs=1e-6) and row["n_seeds"] == 2
+    assert float(row["std_seed"]) == pytest.approx(0.02 / math.sqrt(2), abs=1e-6)
+
+
+def test_main_table_for_people(tmp_path: Path) -> None:
+    make_tables(tmp_path, all_metrics(tmp_path))
+    markdown = (tmp_path / "main.md").read_text().splitlines()
+    tables = [line for line in markdown if line.startswith(("|", "#"))]
+    assert tables[:2] == [
+        "### nDCG@10",
+        "| loss    | sampler   |           near be |           near ce |            far be |            far ce |",
+    ]
+    assert [cell.strip() for cell in tables[3].strip("|").split("|")] == [
+        "BM25",
+        "",
+        "0.300",
+        "0.300",
+        "0.425",
+        "0.425",
+    ]
+    assert [cell.strip() for cell in tables[6].strip("|").split("|")][:3] == ["kl", "random", "**0.510 ± 0.014**"]
+    assert "near be" in tables[8] and "far be" not in tables[8], "AP is not measured everywhere in far"
+    latex = (tmp_path / "main.tex").read_text()
+    assert r" &  & \multicolumn{2}{c}{near} & \multicolumn{2}{c}{far} \\" in latex
+    assert r"\cmidrule(lr){3-4}\cmidrule(lr){5-6}" in latex
+    assert r"kl & random & \textbf{0.510 $\pm$ 0.014} & \textbf{0.510 $\pm$ 0.014} & " in latex
+    assert escape_latex("a_b & 5% \\") == r"a\_b \& 5\% \textbackslash{}"
+
+
+def letter_tables(tmp_path: Path) -> dict:
+    """Two samplers: one clearly better on `wide` (20 queries), no different on `even`."""
+    rows = []
+    for keys in (("bm25", "", "", "", None), ("teacher", "", "", "t", None), *(("be", "kl", s, "t", 0) for s in "xy")):
+        for name, gain in (("even", 0.0), ("wide", 0.3)):
+            noise = np.random.default_rng(len(keys[2]) + ord((keys[2] or "a")[0])).normal(0, 0.05, 20)
+            rows += [
+                (*keys, name, f"q{i:02}", "nDCG@10", 0.4 + gain * (keys[2] == "x") + e) for i, e in enumerate(noise)
+            ]
+    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
+    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+    domains = [{"name": "d-even", "collections": ["even"]}, {"name": "d-wide", "collections": ["wide"]}]
+    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0]}
+    spec |= {"domains": domains, "measures": ["nDCG@10"]}
+    paths = {
+        name: {form: tmp_path / f"{name}.{form}" for form in ("csv", "md", "tex")}
+        for name in ("equivalence", "main", "be")
+    }
+    source = tmp_path / "metrics.parquet"
+    rule = RULE | {"confidence": 0.95}
+    make_equivalence_table.make_equivalence_table(spec=spec | {"rule": rule}, metrics=source, **paths["equivalence"])
+    compared = paths["equivalence"]["csv"]
+    options = {"spec": spec | {"bootstrap": BOOTSTRAP}, "metrics": source, "equivalence": compared}
+    make_main_table.make_main_table(**options, **paths["main"])
+    make_collection_table.make_collection_table(
+        spec=spec | {"measure": "nDCG@10"}, main=paths["main"]["csv"], **paths["be"]
+    )
+    compared.write_text(compared.read_text().replace(",y,", ",q,"))
+    with pytest.raises(InputError, match="x and y were not compared for be kl t d-even nDCG@10"):
+        make_main_table.make_main_table(**options, **paths["main"])
+    return paths
+
+
+def test_letters_and_the_table_of_collections(tmp_path: Path) -> None:
+    paths = letter_tables(tmp_path)
+    rows = [line.split("|")[2:5] for line in paths["main"]["md"].read_text().splitlines() if "| kl" in line]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert [row[0] for row in cells] == ["x", "y"]
+    assert cells[0][1].endswith("<sup>a</sup>") and cells[1][1].endswith("<sup>a</sup>")
+    assert cells[0][2].endswith("**<sup>a</sup>") and cells[1][2].endswith("<sup>b</sup>")
+    assert "share a letter unless they are different" in paths["main"]["md"].read_text()
+    assert r"}\textsuperscript{a} \\" in paths["main"]["tex"].read_text()
+    table = pd.read_csv(paths["be"]["csv"], keep_default_na=False)
+    assert list(table.columns) == ["student", "loss", "sampler", "teacher", "even", "wide"]
+    assert table["student"].tolist() == ["bm25", "teacher", "be", "be"]
+    assert table["wide"].iloc[2] - table["even"].iloc[2] == pytest.approx(0.3, abs=1e-5)
+    assert "d-wide wide" in paths["be"]["md"].read_text()
+    with pytest.raises(InputError, match="has no AP of bm25 d-even even"):
+        spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0]}
+        spec |= {"domains": [{"name": "d-even", "collections": ["even"]}], "measure": "AP"}
+        make_collection_table.make_collection_table(spec=spec, main=paths["main"]["csv"], **paths["be"])
+
+
+def test_a_missing_cell_is_named(tmp_path: Path) -> None:
+    manifests = all_metrics(tmp_path)
+    with pytest.raises(InputError, match="lack nDCG@10 of student=ce loss=kl sampler=random teacher=t_1 seed=1 on one"):
+        make_tables(tmp_path, manifests[:-1])
+    with pytest.raises(InputError, match="lack the reference student=bm25"):
+        make_tables(tmp_path, manifests[1:])
+    with pytest.raises(InputError, match="lack the measure P@10"):
+        make_tables(tmp_path, manifests, SPEC | {"measures": ["nDCG@10", "P@10"]})
+    with pytest.raises(InputError, match="no domain has AP on all its collections"):
+        make_tables(tmp_path, manifests, SPEC | {"domains": DOMAINS[1:], "measures": ["AP", "nDCG@10"]})
+    with pytest.raises(InputError, match="list of seeds is empty"):
+        make_tables(tmp_path, manifests, SPEC | {"seeds": []})
+    with pytest.raises(InputError, match="cannot hold 'one'"):
+        make_tables(tmp_path, manifests, SPEC | {"domains": {"near": ["one", "one"]}})
+
+
+def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
+    manifest = metrics(tmp_path, ("be", "lce", "random", "t_1", 0))
+    spec = {"domains": DOMAINS, "bootstrap": BOOTSTRAP}
+    arguments = ["--spec", json.dumps(spec), "--metrics", str(manifest), "--output"]
+    write_cell.main([*arguments, f"near={tmp_path}/near.csv", f"far={tmp_path}/far.csv"])
+    near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
+    assert list(near.columns) == ["measure", "value", "ci_low", "ci_high", "n_queries"]
+    assert near["measure"].tolist() == ["AP", "nDCG@10"] and far["measure"].tolist() == ["nDCG@10"]
+    assert far["value"].tolist() == [0.425] and far["n_queries"].tolist() == [7]
+    # The collection `one` has two queries, so a mean of a resample is 0.2, 0.3 or 0.4.
+    assert near[["ci_low", "ci_high"]].to_numpy().tolist() == [[0.2, 0.4], [0.2, 0.4]]
+    assert (far["ci_low"] < 0.425).all() and (far["ci_high"] > 0.425).all()
+    main = make_tables(tmp_path, all_metrics(tmp_path)).query("student == 'bm25' and domain == 'far'").iloc[-1]
+    assert main[["ci_low", "ci_high"]].tolist() == far.loc[0, ["ci_low", "ci_high"]].tolist(), (
+        "BM25 has these values too"
+    )
+    with pytest.raises(InputError, match="mild-shift is not a domain: it is one of near, far"):
+        write_cell.main([*arguments, f"mild-shift={tmp_path}/x.csv"])
+    with pytest.raises(InputError, match="DOMAIN=PATH"):
+        write_cell.main([*arguments, "near"])
+
+
+def test_weights_of_a_domain_add_up_to_one() -> None:
+    near, far = parse_domains(DOMAINS)
+    assert near.weights == {"one": 1.0} and far.weights == {"one": 0.5, "two": 0.25, "three": 0.25}
+    for bad in ({}, {"near": []}, {"near": ["all"]}, [{"name": "near"}], [*DOMAINS, DOMAINS[0]]):
+        with pytest.raises(InputError):
+            parse_domains(bad)

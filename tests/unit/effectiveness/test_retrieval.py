@@ -1,0 +1,218 @@
+"""Dense retrieval against brute force, ties and all; its rankings and runs; the table beside re-ranking."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from tests.unit.test_scoring import CONFIG
+from tests.unit.test_tokens import WORDS, write_backbone, write_collection
+
+from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA, metrics_table
+from workflow_scripts.backbone import tokenise_corpus, tokenise_queries
+from workflow_scripts.effectiveness import make_retrieval_table
+from workflow_scripts.evaluate import retrieve_documents
+from workflow_scripts.index import search_dense
+from workflow_scripts.models import dense_retrieval
+from workflow_scripts.models.dense_retrieval import nearest, search_by_faiss, search_on_device
+from workflow_scripts.models.rankers import new_ranker, save_ranker
+from workflow_scripts.models.scoring import score_pairs, scoring_ranker
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.rankings import read_ranking
+from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.tables import write_table
+
+SEARCHES = {"faiss": search_by_faiss, "torch": partial(search_on_device, device=torch.device("cpu"))}
+
+
+@pytest.mark.parametrize("search", list(SEARCHES))
+@pytest.mark.parametrize("levels", [1, 2, 9])
+def test_nearest_is_brute_force_with_ties_by_place(search, levels, monkeypatch):
+    """Small whole numbers make exact ties: with one level all documents are equal, with two most are."""
+    monkeypatch.setattr(dense_retrieval, "SLACK", 1)
+    monkeypatch.setattr(dense_retrieval, "QUERY_BLOCK", 4)
+    generator = np.random.default_rng(levels)
+    queries, documents = (generator.integers(0, levels, (rows, 6)).astype(np.float32) for rows in (11, 83))
+    scores = queries @ documents.T
+    order = np.argsort(-scores, axis=1, kind="stable")
+    for depth, size in product((1, 5, 40, 200), (7, 30, 100)):
+        chunks = (documents[first : first + size] for first in range(0, len(documents), size))
+        found, places = nearest(queries, chunks, depth, SEARCHES[search])
+        np.testing.assert_array_equal(places, order[:, :depth])
+        np.testing.assert_array_equal(found, np.take_along_axis(scores, order[:, :depth], axis=1))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Two corpora, one bi-encoder: 60 texts of few words, so many are the same; a query has a document's name."""
+    folder = tmp_path_factory.mktemp("retrieval")
+    torch.set_num_threads(1)
+    generator = np.random.default_rng(0)
+    write_backbone(folder / "backbone")
+    with ArtifactWriter(folder / "model/manifest.json", spec={}) as writer:
+        save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=2), writer.path("x").parent, folder / "backbone")
+    backbone = folder / "backbone/manifest.json"
+    for name, count in (("one", 60), ("two", 9)):
+        texts = {f"d{row:02}": ("", " ".join(generator.choice(WORDS[:4], 1 + row % 3))) for row in range(count)}
+        questions = {f"{'d' if row == 1 else 'q'}{row:02}": " ".join(generator.choice(WORDS, 2)) for row in range(5)}
+        write_collection(folder / name, texts, dict(sorted(questions.items())))
+        made = {
+            part: folder / name / part / "manifest.json" for part in ("corpus", "documents", "collection", "queries")
+        }
+        tokenise_corpus.tokenise_corpus({"view": "full", "max_tokens": 10}, backbone, made["corpus"], made["documents"])
+        tokenise_queries.tokenise_queries({"max_tokens": 3}, backbone, made["collection"], made["queries"])
+    return folder
+
+
+def brute_force(world, name, depth, remove_query=False):
+    """Query to its best (document, score), by scoring every pair."""
+    queries, documents = (TokenStore(world / name / part / "manifest.json") for part in ("queries", "documents"))
+    pairs = np.array(list(product(range(len(queries)), range(len(documents)))))
+    model = scoring_ranker(world / "model", "bi-encoder", queries, documents)
+    frame = pd.DataFrame({"query_id": queries.names(pairs[:, 0]), "doc_id": documents.names(pairs[:, 1])})
+    frame["score"] = score_pairs(model, queries, documents, *pairs.T)
+    if remove_query:
+        frame = frame[frame["query_id"] != frame["doc_id"]]
+    # Equal texts in another batch may differ in the last bits.
+    frame = frame.assign(score=frame["score"].round(4)).sort_values(
+        ["query_id", "score", "doc_id"], ascending=[True, False, True]
+    )
+    return frame.groupby("query_id").head(depth).reset_index(drop=True)
+
+
+def search(world, output, **spec):
+    arguments = ["--model", f"{world}/model/manifest.json", "--output", str(output)]
+    for part in ("collection", "queries", "documents"):
+        arguments += [f"--{part}", f"{world}/one/{part}/manifest.json"]
+    search_dense.main(["--spec", json.dumps({"system": "dense", "depth": 12, "index": "Flat", **spec}), *arguments])
+    return read_ranking(output)
+
+
+@pytest.mark.parametrize("remove_query", [False, True])
+def test_search_dense_ranks_as_brute_force(world, tmp_path, monkeypatch, remove_query):
+    monkeypatch.setattr(dense_retrieval, "CHUNK_BYTES", 4 * 16 * 25)  # chunks of 25 documents
+    tokens = {"query": None, "document": None}
+    frame = search(
+        world, tmp_path / "flat/manifest.json", remove_query=remove_query, precision="auto", max_tokens=tokens
+    )
+    expected = brute_force(world, "one", 12, remove_query)
+    assert expected["score"].duplicated().sum() > 20
+    found = frame[["query_id", "doc_id", "score"]].assign(score=frame["score"].round(4))
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, atol=2e-4)
+    assert set(frame["system"]) == {"dense"} and frame["rank"].tolist() == [*range(1, 13)] * 5
+    counts = Artifact(tmp_path / "flat/manifest.json").counts
+    assert counts == {"queries": 5, "hits": 60, "queries_without_results": 0}
+
+
+def test_search_dense_by_an_index_and_what_it_refuses(world, tmp_path):
+    flat = search(world, tmp_path / "flat/manifest.json")
+    # An index that looks at everything is exact.
+    for index, parameters in (("IVF4,Flat", "nprobe=4"), ("HNSW16", "efSearch=60")):
+        spec = {"index": index, "index_parameters": parameters}
+        frames = [search(world, tmp_path / name / "manifest.json", **spec) for name in ("first", "again")]
+        np.testing.assert_allclose(frames[0]["score"], flat["score"], rtol=1e-5)
+        pd.testing.assert_frame_equal(*frames)
+    # Where an index looks at one cell, a query may find fewer than the depth, and no document twice.
+    some = search(world, tmp_path / "some/manifest.json", index="IVF20,Flat")
+    assert 5 <= len(some) < 60 and not some.duplicated(["query_id", "doc_id"]).any()
+    for spec, message in [
+        ({"index": "Round"}, "cannot make or search the index 'Round'"),
+        ({"index": "IVF256,Flat"}, "over 60 documents"),
+        ({"depth": 0}, "depth is 0"),
+        ({"system": None}, "system is None"),
+        ({"dept": 3}, "no setting 'dept'"),
+        ({"max_tokens": {"query": 3}}, "max_tokens has query: give query and document"),
+        ({"remove_query": "no"}, "remove_query is 'no'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            search(world, tmp_path / "refused/manifest.json", **spec)
+        assert not (tmp_path / "refused/manifest.json").exists()
+
+
+def test_retrieve_documents_writes_a_run_a_collection_and_embeds_a_corpus_once(world, tmp_path, monkeypatch):
+    names = {"first": "one", "other": "two", "again": "one"}
+    arguments = ["--model", f"{world}/model/manifest.json", "--output", f"{tmp_path}/manifest.json"]
+    for option, part in (("tests", "collection"), ("queries", "queries"), ("documents", "documents")):
+        arguments += [f"--{option}", *(f"{world}/{name}/{part}/manifest.json" for name in names.values())]
+    embedded, real = [], dense_retrieval.embed_texts
+    monkeypatch.setattr(
+        dense_retrieval, "embed_texts", lambda *values, **more: embedded.append(len(values[2])) or real(*values, **more)
+    )
+    spec = {"depth": 12, "tag": "student", "index": "Flat", "remove_query": {"again": True}}
+    retrieve_documents.main([*arguments, "--collections", *names, "--spec", json.dumps(spec)])
+    assert sorted(embedded) == [5, 5, 5, 9, 60]
+    for collection, name in names.items():
+        run = read_run(tmp_path / f"{collection}.run.gz")
+        expected = brute_force(world, name, 12, collection == "again")
+        pd.testing.assert_frame_equal(run[["query_id", "doc_id"]], expected[["query_id", "doc_id"]], check_dtype=False)
+        np.testing.assert_allclose(run["score"], expected["score"], atol=2e-4)
+    assert Artifact(tmp_path / "manifest.json").counts == {"first": 60, "other": 45, "again": 60}
+    for changes, message in [({"remove_query": {"third": True}}, "names third"), ({"tag": ""}, "no 'tag'")]:
+        with pytest.raises(InputError, match=message):
+            retrieve_documents.main([*arguments, "--collections", *names, "--spec", json.dumps(spec | changes)])
+
+
+GRID = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0, 1]}
+MEASURES = ["nDCG@10", "R@100"]
+
+
+def write_metrics(path, gains, order):
+    """Metrics of the grid: query n of collection a or b has n / 10 + its ranker's gain + seed / 100."""
+    tables = []
+    for sampler, seed in product(GRID["samplers"], GRID["seeds"]):
+        rows = [
+            (name, f"q{number}", measure, number / 10 + gains[sampler, name] + seed / 100)
+            for name, queries in (("a", 3), ("b", 2))
+            for number in order(range(queries))
+            for measure in MEASURES
+        ]
+        frame = pd.DataFrame(rows, columns=["collection", "query_id", "measure", "value"])
+        tables.append(metrics_table(dict(zip(KEYS, ("be", "kl", sampler, "t", seed), strict=True)), frame))
+    write_table(path, pa.concat_tables(tables), METRICS_SCHEMA)
+
+
+def test_the_table_sets_retrieval_beside_reranking(tmp_path):
+    zero = dict.fromkeys(product("xy", "ab"), 0.0)
+    write_metrics(tmp_path / "reranked.parquet", zero, list)
+    # Written in another order: a query's values must still meet.
+    gains = zero | {("x", "a"): 0.3, ("x", "b"): -0.1}
+    write_metrics(tmp_path / "retrieved.parquet", gains, lambda queries: list(queries)[::-1])
+    domains = [{"name": "near", "collections": ["a"]}, {"name": "both", "collections": ["a", "b"]}]
+    spec = GRID | {"domains": domains, "measures": ["AP", *MEASURES], "reranked_depth": 100, "retrieved_depth": 100}
+    spec["bootstrap"] = {"samples": 100, "seed": 0, "confidence": 0.95}
+    paths = [f"--{name}={tmp_path}/{name}.parquet" for name in ("reranked", "retrieved")]
+    paths += [f"--{ending}={tmp_path}/table.{ending}" for ending in ("csv", "md", "tex")]
+    make_retrieval_table.main(["--spec", json.dumps(spec), *paths])
+    table = pd.read_csv(tmp_path / "table.csv").set_index(["sampler", "domain", "measure"])
+    # AP was measured nowhere: the first measure that was stands in its place.
+    assert len(table) == 8 and (table["n_seeds"] == 2).all()
+    near, both = table.loc["x", "near", "nDCG@10"], table.loc["x", "both", "nDCG@10"]
+    assert near[["reranked", "retrieved", "difference", "n_queries"]].tolist() == pytest.approx([0.105, 0.405, 0.3, 3])
+    assert both[["reranked", "retrieved", "difference", "n_queries"]].tolist() == pytest.approx([0.08, 0.18, 0.1, 5])
+    assert near["retrieved_std_seed"] == pytest.approx(0.01 / 2**0.5, abs=1e-6)
+    # The differences of a collection are all the same: so are the intervals' ends, were queries paired wrongly not.
+    assert both[["ci_low", "ci_high"]].tolist() == pytest.approx([0.1, 0.1], abs=1e-6)
+    text = (tmp_path / "table.md").read_text()
+    assert "0.105 ± 0.007" in text and "+0.300 [+0.300, +0.300]" in text and "R@100 retrieved" in text
+    assert "In nDCG@10, of 4 comparisons 2 have an interval above 0, 0 below" in text
+    assert "of its 100 candidates finds more" in text and "two depths" not in text
+    make_retrieval_table.main(["--spec", json.dumps(spec | {"retrieved_depth": 1000}), *paths])
+    assert "end at rank 100, the retrieved at 1000" in (tmp_path / "table.md").read_text()
+    make_retrieval_table.main(["--spec", json.dumps(spec | {"reranked_depth": 150}), *paths])
+    assert "candidates finds more" not in (tmp_path / "table.md").read_text()
+    with pytest.raises(InputError, match="holds none of"):
+        make_retrieval_table.main(["--spec", json.dumps(spec | {"measures": ["AP"]}), *paths])
+    with pytest.raises(InputError, match="lack nDCG@10 of student=be loss=mse"):
+        make_retrieval_table.main(["--spec", json.dumps(spec | {"losses": ["mse"]}), *paths])
+    rows = METRICS_SCHEMA.names
+    short = pa.parquet.read_table(tmp_path / "retrieved.parquet").to_pandas()
+    write_table(tmp_path / "retrieved.parquet", short[short["query_id"] != "q2"][rows], METRICS_SCHEMA)
+    with pytest.raises(InputError, match="query q2 of a was measured for one of"):
+        make_retrieval_table.main(["--spec", json.dumps(spec), *paths])

@@ -1,0 +1,106 @@
+"""Analysis of variance by hand, against statsmodels, on simulated components, and as a table."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from statsmodels.stats.anova import anova_lm
+
+from workflow_scripts.analysis import measures
+from workflow_scripts.analysis.variance import decompose
+from workflow_scripts.effectiveness import make_variance_table
+from workflow_scripts.storage.tables import write_table
+
+
+def test_two_factors_two_seeds_by_hand() -> None:
+    # Cell means 1, 3 / 5, 11, seeds 1 apart from them: grand mean 5.
+    values = np.array([[[0.0, 2.0], [2.0, 4.0]], [[4.0, 6.0], [10.0, 12.0]]])
+    table = decompose(values, ["a", "b"]).set_index("source")
+    assert table["sum_squares"].to_dict() == {"a": 72.0, "b": 32.0, "a:b": 8.0, "seed": 8.0}
+    assert table["df"].to_dict() == {"a": 1, "b": 1, "a:b": 1, "seed": 4}
+    assert table["f"].iloc[:3].tolist() == [36.0, 16.0, 4.0] and np.isnan(table.loc["seed", "f"])
+    assert table["eta_squared"].sum() == pytest.approx(1)
+    # s2 = 2; a:b (8 - 2) / 2 = 3; a (72 - 2 - 2 * 3) / 4 = 16; b (32 - 8) / 4 = 6.
+    assert table["component"].to_dict() == pytest.approx({"a": 16, "b": 6, "a:b": 3, "seed": 2})
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_against_statsmodels_type_two(seeds: int) -> None:
+    values = np.random.default_rng(seeds).normal(size=(2, 3, 4, seeds)) + np.arange(4)[:, None]
+    rows = [(*map(str, levels[:3]), values[levels]) for levels in product(*map(range, values.shape))]
+    frame = pd.DataFrame(rows, columns=["student", "loss", "sampler", "y"])
+    formula = "student * loss * sampler" if seeds > 1 else "(student + loss + sampler) ** 2"
+    known = anova_lm(smf.ols(f"y ~ {formula}", frame).fit(), typ=2)
+    table = decompose(values, ["student", "loss", "sampler"]).set_index("source")
+    rest = "seed" if seeds > 1 else "residual"
+    assert set(table.index) == {*known.index[:-1], rest}
+    known.index = [*known.index[:-1], rest]
+    known = known.loc[table.index]
+    for column, theirs in (("sum_squares", "sum_sq"), ("df", "df"), ("f", "F"), ("p", "PR(>F)")):
+        np.testing.assert_allclose(table[column], known[theirs], rtol=1e-8)
+
+
+def test_components_agree_with_a_mixed_model() -> None:
+    generator = np.random.default_rng(3)
+    values = generator.normal(0, 2, size=(12, 1, 1)) + generator.normal(size=(12, 1, 5))
+    table = decompose(values, ["sampler", "loss"]).set_index("source")
+    frame = pd.DataFrame({"y": values.ravel(), "group": np.repeat(np.arange(12), 5)})
+    model = smf.mixedlm("y ~ 1", frame, groups="group").fit(reml=True)
+    assert table.loc["sampler", "component"] == pytest.approx(float(model.cov_re.iloc[0, 0]), rel=1e-3)
+    assert table.loc["seed", "component"] == pytest.approx(model.scale, rel=1e-3)
+    assert "loss" not in table.index
+
+
+def test_pure_seed_noise_is_called_seed() -> None:
+    shares = []
+    for seed in range(50):
+        table = decompose(np.random.default_rng(seed).normal(size=(2, 4, 4, 3)), ["student", "loss", "sampler"])
+        shares.append(table.set_index("source")["component_share"])
+    mean = pd.concat(shares, axis=1).mean(axis=1)
+    # Not all, since components below 0 count as 0; eta^2 gives the seed its share of the degrees of freedom, 64 of 95.
+    assert mean["seed"] > 0.78 > 64 / 95
+
+
+def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    rows = [
+        (student, "kl", sampler, "t", seed, collection, query, "nDCG@10", generator.uniform() + (student == "ce"))
+        for student, sampler, seed, collection, query in product(["be", "ce"], samplers, seeds, "ab", ["1", "2"])
+    ]
+    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names)
+    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+    spec = {
+        "students": ["be", "ce"],
+        "losses": ["kl"],
+        "samplers": samplers,
+        "teachers": ["t"],
+        "seeds": seeds,
+        "domains": [{"name": "both", "collections": ["a", "b"]}],
+        "measures": ["nDCG@10"],
+    }
+    outputs = [f"--{ending}={tmp_path}/variance.{ending}" for ending in ("csv", "md", "tex")]
+    make_variance_table.main(["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet", *outputs])
+    return pd.read_csv(tmp_path / "variance.csv")
+
+
+def test_the_table_says_what_one_seed_cannot_tell(tmp_path: Path) -> None:
+    table = make(tmp_path, [0, 1], ["x", "y", "z"])
+    assert table["source"].tolist() == ["student", "sampler", "student:sampler", "seed"]
+    assert table["eta_squared"].iloc[0] > 0.7 and table["eta_squared"].sum() == pytest.approx(1, abs=1e-5)
+    assert "2 trainings of one cell" in (tmp_path / "variance.md").read_text()
+    table = make(tmp_path, [0], ["x", "y", "z"])
+    assert table["source"].tolist() == ["student", "sampler", "residual"]
+    assert "cannot be told apart" in (tmp_path / "variance.md").read_text()
+    # One factor, one seed: nothing is left to test against.
+    table = make(tmp_path, [0], ["x"])
+    assert table["source"].tolist() == ["student"] and table["eta_squared"].tolist() == [1] and table["p"].isna().all()
+
+
+def test_one_trained_student_has_no_variance(tmp_path: Path) -> None:
+    assert decompose(np.ones((1, 1, 1)), ["student", "loss"]).empty

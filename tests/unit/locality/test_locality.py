@@ -1,0 +1,182 @@
+"""Locality's estimators against hand-computed values, scipy, the enumeration of all draws, and a generated truth."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import pdist
+
+from workflow_scripts.analysis.entropy import pairwise_entropy
+from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
+from workflow_scripts.locality.make_locality_table import make_locality_table
+from workflow_scripts.mine.mine_negatives import GROUPS
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.rankings import RankingWriter
+from workflow_scripts.storage.tables import write_table
+
+QUERIES = ["q1", "q2"]
+DOCUMENTS = [f"d{number}" for number in range(10)]
+
+
+def test_diameter_against_scipy_and_by_hand() -> None:
+    vectors = np.random.default_rng(1).normal(size=(4, 7, 5))
+    unit = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    assert diameters(vectors, 0.99) == pytest.approx([np.quantile(pdist(group), 0.99) for group in unit])
+    # Lengths do not count, directions do: same, orthogonal, opposite.
+    for second, distance in (([7.0, 0], 0), ([0, 0.1], 2**0.5), ([-3.0, 0], 2)):
+        assert diameters(np.array([[[1.0, 0], second]]), 1.0) == pytest.approx(distance, abs=1e-7)
+    with pytest.raises(InputError, match="zero or not finite"):
+        diameters(np.zeros((1, 2, 3)), 0.99)
+
+
+def test_density_ratios_of_samplers_whose_distribution_is_known() -> None:
+    # 12 documents, 2 of them positive: mu is 1/10 each. Random: nu = mu. A pool of 4: nu 1/4 on 4 documents.
+    # A pool of 1 filled with 2 of the 7 others, 2 excluded: nu = 1/3 on it, 2/7 / 3 on each of the seven.
+    probabilities = np.array([[0.3, 0.3, 0.3], [0.75, 0.75, 0.75], [1.0, 2 / 7, 2 / 7]])
+    ratios = density_ratios(probabilities, np.array([2, 2, 2]), 12)
+    assert ratios.kappa == pytest.approx([1, 0.4, 0.1 / (2 / 21)])
+    assert ratios.outside == pytest.approx([0, 0.6, 0.2])
+    assert ratios.concentration == pytest.approx([1, 2.5, (1 / 3) / 0.1])
+    assert ratios.bounded.tolist() == [True, False, False]
+    with pytest.raises(InputError, match="probability"):
+        density_ratios(np.array([[0.0]]), np.array([1]), 5)
+    with pytest.raises(InputError, match="exceeds the corpus"):
+        density_ratios(np.array([[0.1, 0.1]]), np.array([1]), 15)
+
+
+def test_support_is_right_on_average_for_unequal_drawing() -> None:
+    # One of 3 documents by 1/2, 1/3, 1/6: over all draws the estimate of the support's size means 3.
+    nu = np.array([1 / 2, 1 / 3, 1 / 6])
+    estimates = 1 - density_ratios(nu[:, None], np.zeros(3, int), 100).outside
+    assert np.sum(nu * estimates * 100) == pytest.approx(3)
+
+
+def test_coverage_counts_distinct_candidates() -> None:
+    assert coverage(np.array(["a", "b", "z"]), np.array(["a", "a", "b", "c", "d"])) == 0.5
+    with pytest.raises(InputError, match="no candidates"):
+        coverage(np.array(["a"]), np.array([]))
+
+
+def test_outscoring_negatives_by_the_margin() -> None:
+    scores = np.array([[2.0, 1.6, 1.5, 9.0], [0.0, -1.0, -0.5, -0.4]])
+    assert outscoring_negatives(scores, 0.5).tolist() == [2, 1]  # the threshold itself is no false negative
+
+
+def artifact(folder: Path, name: str, schema, columns: dict, file: str) -> Path:
+    manifest = folder / name / "manifest.json"
+    with ArtifactWriter(manifest, spec={}) as writer:
+        write_table(writer.path(file), columns, schema)
+    return manifest
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> dict:
+    """Two queries over ten documents; a random sampler, and one that draws from the pools {d1, d2, d3}, {d6, d7}."""
+    import pyarrow as pa
+
+    pairs = pa.schema([("query_id", pa.string()), ("doc_id", pa.string())])
+    corpus = artifact(
+        tmp_path, "corpus", pa.schema([("doc_id", pa.string())]), {"doc_id": DOCUMENTS}, "documents.parquet"
+    )
+    collection = tmp_path / "collection" / "manifest.json"
+    with ArtifactWriter(collection, spec={}) as writer:
+        write_table(writer.path("positives.parquet"), {"query_id": QUERIES, "doc_id": ["d0", "d5"]}, pairs)
+        truth = {"query_id": ["q1", "q1", "q2"], "doc_id": ["d0", "d2", "d5"], "relevance": [3, 1, 3]}
+        write_table(writer.path("truth.parquet"), truth, pairs.append(pa.field("relevance", pa.int32())))
+    drawn = {
+        "random": ([["d0", "d1", "d9"], ["d5", "d0", "d1"]], [2 / 9, 2 / 9]),
+        "pool": ([["d0", "d1", "d2"], ["d5", "d6", "d7"]], [2 / 3, 1.0]),
+    }
+    groups, labels = [], []
+    for name, (documents, chances) in drawn.items():
+        columns = {
+            "query_id": np.repeat(QUERIES, 3).tolist(),
+            "position": [0, 1, 2] * 2,
+            "doc_id": list(itertools.chain(*documents)),
+            "source": ["positive", "pool", "pool"] * 2,
+            "rank": [None] * 6,
+            "score": [None] * 6,
+            "probability": [value for chance in chances for value in (None, chance, chance)],
+        }
+        groups.append(artifact(tmp_path, f"groups-{name}", GROUPS, columns, "groups.parquet"))
+        scored = {**{key: columns[key] for key in ("query_id", "position", "doc_id")}, "score": [2.0, 1.8, 0, 1, 0, 0]}
+        schema = pa.schema(
+            [GROUPS.field(key) for key in ("query_id", "position", "doc_id")] + [("score", pa.float32())]
+        )
+        labels.append(artifact(tmp_path, f"labels-{name}", schema, scored, "labels.parquet"))
+    embeddings = tmp_path / "embeddings" / "manifest.json"
+    with ArtifactWriter(embeddings, spec={}) as writer:
+        angles = np.arange(10) * np.pi / 10
+        np.save(writer.path("vectors.npy"), np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
+        np.save(writer.path("ids.npy"), np.array(DOCUMENTS, dtype="S"))
+        np.save(writer.path("queries.npy"), np.array(QUERIES, dtype="S"))
+    ranking = tmp_path / "ranking" / "manifest.json"
+    with ArtifactWriter(ranking, spec={}) as writer, RankingWriter(writer.path("ranking.parquet")) as file:
+        file.add("bm25", "t1", ["d1", "d2", "d8"], np.array([3.0, 2, 1]))
+        file.add("bm25", "t2", ["d6", "d8", "d9"], np.array([3.0, 2, 1]))
+    outputs = {ending: tmp_path / f"locality.{ending}" for ending in ("csv", "md", "tex")}
+    spec = {
+        "rows": [["random", "base", 0], ["pool", "base", 0]],
+        "quantile": 1.0,
+        "embedding": "mini",
+        "margin": 0.5,
+        "random": "random",
+        "depth": 2,
+    }
+    inputs = {"corpus": corpus, "collection": collection, "embeddings": embeddings, "rankings": [ranking]}
+    return {"spec": spec, "groups": groups, "labels": labels, **inputs, **outputs}
+
+
+def chord(steps: int) -> float:
+    """Distance of two of the fixture's documents that many places apart."""
+    return 2 * np.sin(steps * np.pi / 20)
+
+
+def test_table_by_hand(experiment: dict) -> None:
+    table = make_locality_table(**experiment)
+    found = table.set_index(["sampler", "quantity"])["value"].unstack("sampler")
+    expected = {
+        "diameter": ((chord(9) + chord(5)) / 2, chord(2)),
+        "kappa": (1, (1 / 3 + 2 / 9) / 2 * 1.0),
+        "outside": (0, (6 / 9 + 7 / 9) / 2),
+        "bounded": (1, 0),
+        "concentration": (1, (3 + 4.5) / 2),
+        # d1, d2, d6, d8 are the candidates at depth 2: of them random shows d1, the pool d1, d2, d6.
+        "coverage": (0.25, 0.75),
+        "coverage_relative": (1, 3),
+        "false_truth": (0, 0.5),
+        "share_truth": (0, 0.25),
+        "false_teacher": (0.5, 0.5),
+        "share_teacher": (0.25, 0.25),
+    }
+    for quantity, values in expected.items():
+        assert found.loc[quantity, ["random", "pool"]].tolist() == pytest.approx(values, abs=1e-6), quantity
+    entropy = pairwise_entropy(np.array([[2, np.float32(1.8), 0], [1, 0, 0]])).mean()
+    assert found.loc["entropy"].tolist() == pytest.approx([entropy] * 2)
+    saved = pd.read_csv(experiment["csv"])
+    assert saved["value"].tolist() == pytest.approx(table["value"].tolist(), abs=1e-6)
+    text = experiment["md"].read_text()
+    assert "hidden truth" in text and "| pool" in text and "75.0%" in text
+    assert "trained once" not in text, "one seed has no spread over seeds"
+
+
+def test_what_the_spread_over_seeds_leaves_out_is_said(experiment: dict) -> None:
+    spec = experiment["spec"] | {"rows": [["random", "base", 0], ["random", "base", 1]]}
+    table = make_locality_table(**{**experiment, "spec": spec})
+    assert (table["n_seeds"] == 2).all()
+    assert "trained once, it leaves their training out" in experiment["md"].read_text()
+
+
+def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(experiment: dict) -> None:
+    with pytest.raises(InputError, match="labels other groups"):
+        make_locality_table(**{**experiment, "labels": experiment["labels"][::-1]})
+    with ArtifactWriter(experiment["embeddings"], spec={}) as writer:
+        np.save(writer.path("vectors.npy"), np.ones((9, 2), np.float32))
+        np.save(writer.path("ids.npy"), np.array(DOCUMENTS[1:], dtype="S"))
+        np.save(writer.path("queries.npy"), np.array(QUERIES, dtype="S"))
+    with pytest.raises(InputError, match="document d0 is in a group but has no vector"):
+        make_locality_table(**experiment)

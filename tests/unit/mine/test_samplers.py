@@ -1,0 +1,175 @@
+"""Samplers on one query of ten documents, against what their definitions give by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from workflow_scripts.locality.locality import density_ratios
+from workflow_scripts.mine.candidates import Candidates, DocumentIds
+from workflow_scripts.mine.samplers import load_sampler, sampler_names
+from workflow_scripts.mine.samplers.mixed import near_negatives
+from workflow_scripts.storage.artifacts import InputError
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def candidates(**changes: object) -> Candidates:
+    """Ten documents a to j; two systems; a and d are positives."""
+    values = {
+        "query_id": "q",
+        "positives": frozenset("ad"),
+        "rankings": {"x": (list("abcdef"), [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]), "y": (list("gdcbhi"), [None] * 6)},
+        "teacher": {"a": 5.0, "b": 1.0, "c": 4.0, "d": 3.0, "e": 1.0, "f": 2.0, "g": 2.6, "h": 2.5, "i": -1.0},
+        "corpus": DocumentIds(np.array([letter.encode() for letter in "abcdefghij"], "S1")),
+    }
+    return Candidates(**{**values, **changes})
+
+
+def drawn(name: str, options: dict, count: int, query: Candidates | None = None, seed: int = 0) -> dict[str, tuple]:
+    found = load_sampler(name, options)(query or candidates(), count, generator(seed))
+    assert len(found) == count
+    return {one.doc_id: (one.source, one.rank, one.score, one.probability) for one in found}
+
+
+def test_bm25_draws_from_the_top_of_one_ranking():
+    found = drawn("bm25", {"system": "x", "depth": 5, "pool": 2}, 2)
+    assert found == {"b": ("x", 2, 8.0, 1.0), "c": ("x", 3, 7.0, 1.0)}
+    # Depth 4 leaves b and c after the positives: two more come from e, f, g, h, i, j.
+    found = drawn("bm25", {"system": "x", "depth": 4, "pool": 4}, 4)
+    assert Counter(source for source, *_ in found.values()) == {"x": 2, "fill": 2}
+    assert {one[3] for one in found.values() if one[0] == "fill"} == {2 / 6}
+    with pytest.raises(InputError, match="no ranking of None: set the option 'system' to one of x, y"):
+        drawn("bm25", {"depth": 4, "pool": 4}, 1)
+
+
+def test_crossencoder_draws_from_the_teachers_order_ties_by_id():
+    # The teacher orders a to f: a 5, c 4, d 3, f 2, b 1, e 1.
+    found = drawn("crossencoder", {"system": "x", "depth": 6, "pool": 3}, 3)
+    source = "crossencoder"
+    assert found == {"c": (source, 2, 4.0, 1.0), "f": (source, 4, 2.0, 1.0), "b": (source, 5, 1.0, 1.0)}
+    with pytest.raises(InputError, match="no score for query q, document f"):
+        drawn(
+            "crossencoder", {"system": "x", "depth": 6, "pool": 3}, 1, candidates(teacher=dict.fromkeys("abcde", 0.0))
+        )
+    with pytest.raises(InputError, match="no score for query q, document a"):
+        drawn(
+            "crossencoder",
+            {"system": "x", "depth": 6, "pool": 3},
+            1,
+            candidates(teacher=dict.fromkeys("abcdef", np.nan)),
+        )
+
+
+def test_ensemble_unites_systems_and_drops_what_scores_near_a_positive():
+    # The lowest positive is d with 3: above 2.5 is too near, so c and g go and h, at 2.5, stays.
+    query = candidates()
+    found = drawn("ensemble", {"depth": 6, "per_system": 2, "margin": 0.5}, 4, query)
+    assert found == {
+        "b": ("x", 2, 8.0, 1.0),
+        "e": ("x", 5, 5.0, 1.0),
+        "h": ("y", 5, None, 1.0),
+        "i": ("y", 6, None, 1.0),
+    }
+    assert query.counts == {"filtered": 2}
+    # In the other order y keeps b as its own, and the fill brings back neither positives nor what was dropped.
+    found = drawn("ensemble", {"depth": 5, "per_system": 2, "margin": 0.5, "systems": ["y", "x"]}, 5)
+    assert found["b"][:2] == ("y", 4) and found["h"][0] == "y" and found["e"][0] == "x"
+    assert {doc_id for doc_id, one in found.items() if one[0] == "fill"} < set("fij")
+    assert {one[3] for one in found.values() if one[0] == "fill"} == {2 / 3}
+
+
+def test_random_covers_the_corpus_evenly():
+    counts = Counter(doc_id for seed in range(4000) for doc_id in drawn("random", {}, 4, seed=seed))
+    assert set(counts) == set("bcefghij")
+    # Each of 8 eligible documents is in half of the samples: 2000 +- 5 standard deviations of 31.6.
+    assert all(abs(count - 2000) < 160 for count in counts.values())
+    assert drawn("random", {}, 4)[next(iter(drawn("random", {}, 4)))] == ("corpus", None, None, 0.5)
+    with pytest.raises(InputError, match="9 random documents wanted, 8 eligible"):
+        drawn("random", {}, 9)
+
+
+def test_probability_is_the_frequency_of_inclusion():
+    options = {"system": "x", "depth": 6, "pool": 4}
+    samples = [drawn("bm25", options, 3, seed=seed) for seed in range(4000)]
+    counts = Counter(doc_id for sample in samples for doc_id in sample)
+    assert {one[3] for sample in samples for one in sample.values()} == {0.75}
+    assert set(counts) == set("bcef") and all(abs(count - 3000) < 140 for count in counts.values())
+
+
+def test_dense_leaves_out_the_nearest():
+    # Less the positives a and d, system x lists b, c, e, f.
+    found = drawn("dense", {"system": "x", "depth": 5, "pool": 2, "skip": 1}, 2)
+    assert found == {"c": ("x", 3, 7.0, 1.0), "e": ("x", 5, 5.0, 1.0)}
+    # The fill does not bring b back: 5 of c, e and the six others of f to j.
+    for seed in range(20):
+        found = drawn("dense", {"system": "x", "depth": 5, "pool": 3, "skip": 1}, 5, seed=seed)
+        assert "b" not in found and {one[3] for one in found.values() if one[0] == "fill"} == {3 / 5}
+    plain = {"system": "x", "depth": 6, "pool": 4}
+    assert drawn("dense", plain, 3, seed=5) == drawn("bm25", plain, 3, seed=5)
+
+
+def test_mixed_holds_its_share_with_true_probabilities():
+    # Pool b, c, e of 8 eligible: 2 of 3 near, 2 of the other 5.
+    options = {"system": "x", "depth": 5, "pool": 3, "share": 0.5}
+    samples = [drawn("mixed", options, 4, seed=seed) for seed in range(4000)]
+    assert all(sorted(one[0] for one in sample.values()) == ["corpus", "corpus", "x", "x"] for sample in samples)
+    counts = Counter(doc_id for sample in samples for doc_id in sample)
+    stated = {doc_id: one[3] for sample in samples for doc_id, one in sample.items()}
+    assert stated == pytest.approx(dict.fromkeys("bce", 2 / 3) | dict.fromkeys("fghij", 2 / 5))
+    assert all(abs(counts[doc_id] - 4000 * chance) < 160 for doc_id, chance in stated.items())
+    # So the locality table is exact for a mixture: nu is 1/6 on the pool and 1/10 outside it, mu 1/8.
+    probabilities = np.array([[one[3] for one in sample.values()] for sample in samples[:50]])
+    ratios = density_ratios(probabilities, np.full(50, 2), 10)
+    assert ratios.bounded.all()
+    assert ratios.kappa == pytest.approx([5 / 4] * 50) and ratios.concentration == pytest.approx([4 / 3] * 50)
+
+
+def test_mixed_ends_at_random_and_at_the_pool():
+    options = {"system": "x", "depth": 6, "pool": 3}
+    for seed in range(20):
+        assert drawn("mixed", {**options, "share": 0}, 4, seed=seed) == drawn("random", {}, 4, seed=seed)
+        assert drawn("mixed", {**options, "share": 1}, 2, seed=seed) == drawn("bm25", options, 2, seed=seed)
+    # A pool of b alone lacks two of three near ones: 3 of the 7 others are drawn, two of them as fill.
+    found = drawn("mixed", {"system": "x", "depth": 2, "pool": 2, "share": 0.75}, 4)
+    assert Counter((one[0], one[3]) for one in found.values()) == {
+        ("x", 1.0): 1,
+        ("fill", 3 / 7): 2,
+        ("corpus", 3 / 7): 1,
+    }
+
+
+def test_a_share_is_a_whole_number_of_negatives():
+    assert [near_negatives(share, 7) for share in (0, 0.143, 0.2857, 1.0)] == [0, 1, 2, 7]
+    message = r"share of 0.25 is no whole number of 7 negatives: set share to 0.143 \(1 of 7\) or 0.286 \(2 of 7\)"
+    with pytest.raises(InputError, match=message):
+        near_negatives(0.25, 7)
+    for share in (-0.1, 1.1, True, "1", float("nan")):
+        with pytest.raises(InputError, match="not a number from 0 to 1"):
+            near_negatives(share, 4)
+
+
+def test_names_and_options_are_checked():
+    assert {"bm25", "crossencoder", "dense", "ensemble", "mixed", "random"} <= set(sampler_names())
+    for name, options, message in [
+        ("bm26", {}, "no sampler 'bm26'.*bm25, crossencoder"),
+        ("../bm25", {}, "no sampler"),
+        ("random", {"depth": 3}, "no option 'depth'"),
+        ("bm25", {"depth": 3}, "needs the option 'pool'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            load_sampler(name, options)
+    for name, options, message in [
+        ("bm25", {"depth": 0, "pool": 1, "system": "x"}, "depth is 0"),
+        ("bm25", {"depth": 2, "pool": 3, "system": "x"}, "more than the 2 candidates"),
+        ("ensemble", {"depth": 2, "per_system": 1, "margin": "3"}, "margin is '3'"),
+        ("dense", {"depth": 4, "pool": 3, "skip": 2, "system": "x"}, "skip 2 and a pool of 3 are more than the 4"),
+        ("dense", {"depth": 4, "pool": 3, "skip": -1, "system": "x"}, "skip is -1"),
+        ("mixed", {"depth": 2, "pool": 3, "share": 1, "system": "x"}, "more than the 2 candidates"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            drawn(name, options, 1)

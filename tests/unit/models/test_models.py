@@ -1,0 +1,310 @@
+"""Rankers against Hugging Face's own forward: the equality gate of the packed path, loading and saving."""
+
+import copy
+import functools
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from workflow_scripts.models import packed_encoder, rankers
+from workflow_scripts.models.scoring import for_inference
+from workflow_scripts.models.token_store import Sequences
+from workflow_scripts.storage.artifacts import InputError
+
+SMALL = {
+    "vocab_size": 120,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 40,
+    "initializer_range": 0.3,  # wide, so that scores differ by far more than the tolerance
+}
+CONFIGS = {
+    "bert": SMALL | {"model_type": "bert"},
+    "electra": SMALL | {"model_type": "electra", "embedding_size": 16},
+    "roberta": SMALL | {"model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5},
+    "distilbert": {
+        "model_type": "distilbert",
+        "vocab_size": 120,
+        "dim": 32,
+        "n_layers": 2,
+        "n_heads": 4,
+        "hidden_dim": 48,
+        "max_position_embeddings": 40,
+        "initializer_range": 0.3,
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def ragged():
+    generator = np.random.default_rng(3)
+    lengths = np.array([9, 30, 4, 9, 17, 30, 1, 12, 9])
+    ids = generator.integers(5, 120, lengths.sum()).astype(np.int32)
+    types = np.concatenate([np.arange(length) >= length // 2 for length in lengths]).astype(np.int32)
+    return Sequences(ids, types, lengths)
+
+
+def library_twin(config, architecture, folder=None):
+    """The library's model, random from a fixed seed or loaded from ``folder``."""
+    kind = (
+        transformers.AutoModelForSequenceClassification if architecture == "cross-encoder" else transformers.AutoModel
+    )
+    if folder is not None:
+        return kind.from_pretrained(folder)
+    torch.manual_seed(11)
+    return kind.from_config(transformers.AutoConfig.for_model(**config, num_labels=1))
+
+
+def padded_forward(library, sequences, architecture):
+    """Scores or embeddings by the library's padded forward, in the input's order."""
+    rows, longest = len(sequences), int(sequences.lengths.max())
+    ids, types, mask = (torch.zeros(rows, longest, dtype=torch.long) for _ in range(3))
+    start = 0
+    for row, length in enumerate(sequences.lengths):
+        ids[row, :length] = torch.from_numpy(sequences.input_ids[start : start + length])
+        types[row, :length] = torch.from_numpy(sequences.token_type_ids[start : start + length])
+        mask[row, :length] = 1
+        start += length
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if library.config.model_type == "roberta":
+        # The library counts RoBERTa's positions by where the padding id is not.
+        inputs["input_ids"] = ids.masked_fill(mask == 0, 1)
+    elif library.config.model_type != "distilbert":
+        inputs["token_type_ids"] = types
+    output = library(**inputs)
+    return output.logits.squeeze(-1) if architecture == "cross-encoder" else output.last_hidden_state[:, 0]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save a random library model and say where."""
+
+    def save(config, architecture):
+        folder = tmp_path / f"{config['model_type']}-{architecture}"
+        library_twin(config, architecture).save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize("family", ["bert", "electra", "roberta"])
+def test_packed_equals_padded(family, architecture, saved, ragged):
+    folder = saved(CONFIGS[family], architecture)
+    own = rankers.load_ranker(folder, architecture, initialise_seed=0)
+    library = library_twin(None, architecture, folder).eval()
+    expected, found = padded_forward(library, ragged, architecture), own(ragged)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+    (expected * weights).sum().backward()
+    (found * weights).sum().backward()
+    theirs = {name: parameter.grad for name, parameter in library.named_parameters()}
+    for name, parameter in own.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs[own.checkpoint_name(name)], atol=1e-4, rtol=1e-5)
+
+
+def test_attention_by_length_equals_padded_attention(ragged):
+    batch = packed_encoder.pack(ragged)
+    query, key, value = torch.randn(3, len(batch.input_ids), 4, 8, generator=torch.Generator().manual_seed(0))
+    found = packed_encoder._attend_by_length(query, key, value, batch, 0.0)
+    torch.testing.assert_close(
+        found, packed_encoder._attend_padded(query, key, value, batch, 0.0, False), atol=1e-6, rtol=0
+    )
+    first = packed_encoder._attend_padded(query[batch.starts], key, value, batch, 0.0, True)
+    torch.testing.assert_close(first, found[batch.starts], atol=1e-6, rtol=0)
+    low = [x.bfloat16().requires_grad_() for x in (query, key, value)]
+    explicit = packed_encoder._attend_by_length(*low, batch, 0.0)
+    torch.testing.assert_close(explicit.float(), found, atol=0.05, rtol=0)
+
+
+def test_last_layer_without_keys_and_values_is_the_one_with_them(saved, ragged, monkeypatch):
+    # Biases and dropped weights too: a fixed pattern stands for dropout's draw.
+    monkeypatch.setattr(
+        packed_encoder, "dropout", lambda x, p: x * (torch.arange(x.numel()).view(x.shape) % 3 != 0) * (1 + p)
+    )
+    layer = rankers.load_ranker(saved(CONFIGS["bert"], "bi-encoder"), "bi-encoder", initialise_seed=0).encoder.encoder
+    layer = layer.layer[-1].train()
+    part, batch = layer.attention.self, packed_encoder.pack(ragged)
+    for linear in (part.query, part.key, part.value):
+        torch.nn.init.normal_(linear.bias, generator=torch.Generator().manual_seed(1))
+    hidden = torch.randn(len(batch.input_ids), 32, generator=torch.Generator().manual_seed(2))
+    expected, start = [], 0
+    for length, count in batch.runs:
+        rows = hidden[start : start + length * count].view(count, length, 32)
+        start += length * count
+        query, key, value = (linear(rows).view(count, length, 4, 8) for linear in (part.query, part.key, part.value))
+        weights = torch.einsum("bhd,blhd->bhl", query[:, 0], key).div(8**0.5).softmax(-1)
+        expected.append(torch.einsum("bhl,blhd->bhd", packed_encoder.dropout(weights, 0.1), value).reshape(count, 32))
+    found = layer._attend_unprojected(hidden[batch.starts], hidden, batch)
+    torch.testing.assert_close(found, torch.cat(expected), atol=1e-6, rtol=1e-5)
+
+
+def test_the_variable_length_kernel_asks_for_a_gpu_that_has_it(monkeypatch):
+    for capability, there in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, answer=capability: answer)
+        packed_encoder._varlen_kernel.cache_clear()
+        assert (packed_encoder._varlen_kernel(torch.device("cuda")) is not None) == there
+    packed_encoder._varlen_kernel.cache_clear()
+
+
+def test_every_token_in_input_order(saved, ragged):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    own = rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    hidden = own.encoder.every_token(packed_encoder.pack(ragged))
+    starts = np.cumsum(ragged.lengths) - ragged.lengths
+    torch.testing.assert_close(hidden[starts], own(ragged), atol=1e-6, rtol=0)
+
+
+def test_dropout_in_training_only(saved, ragged):
+    folder = saved(CONFIGS["bert"], "cross-encoder")
+    own = rankers.load_ranker(folder, "cross-encoder", initialise_seed=0)
+    assert torch.equal(own(ragged), own(ragged))
+    own.train()
+    torch.manual_seed(5)
+    first, second = own(ragged), own(ragged)
+    torch.manual_seed(5)
+    assert not torch.equal(first, second) and torch.equal(first, own(ragged))
+    still = rankers.load_ranker(folder, "cross-encoder", initialise_seed=0, dropout=0.0).train()
+    torch.testing.assert_close(still(ragged), own.eval()(ragged))
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+def test_other_architectures_take_the_padded_path(architecture, saved, ragged, tmp_path, capsys):
+    folder = saved(CONFIGS["distilbert"], architecture)
+    own = rankers.load_ranker(folder, architecture, initialise_seed=0)
+    assert "no packed path" in capsys.readouterr().err
+    expected = padded_forward(library_twin(None, architecture, folder).eval(), ragged, architecture)
+    torch.testing.assert_close(own(ragged), expected, atol=1e-5, rtol=0)
+    rankers.save_ranker(own, tmp_path / "again", folder)
+    again = rankers.load_ranker(tmp_path / "again", architecture, initialise_seed=0)
+    assert torch.equal(again(ragged), own(ragged))
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize("family", ["bert", "electra", "roberta"])
+def test_saved_folder_loads_in_the_library_with_nothing_missing(family, architecture, saved, ragged, tmp_path):
+    # A backbone without a head, as hubs have them; the cross-encoder's is drawn from the seed.
+    backbone = saved(CONFIGS[family], "bi-encoder")
+    own = rankers.load_ranker(backbone, architecture, initialise_seed=4)
+    rankers.save_ranker(own, tmp_path / "ranker", backbone, max_tokens=32)
+    kind = (
+        transformers.AutoModelForSequenceClassification if architecture == "cross-encoder" else transformers.AutoModel
+    )
+    library, report = kind.from_pretrained(tmp_path / "ranker", output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    torch.testing.assert_close(padded_forward(library.eval(), ragged, architecture), own(ragged), atol=1e-5, rtol=0)
+    again = rankers.load_ranker(tmp_path / "ranker", architecture, initialise_seed=9)
+    assert torch.equal(again(ragged), own(ragged))
+
+
+def test_new_head_depends_on_the_seed_alone(saved, ragged, capsys):
+    folder = saved(CONFIGS["electra"], "bi-encoder")
+    scores = [rankers.load_ranker(folder, "cross-encoder", initialise_seed=seed)(ragged) for seed in (1, 1, 2)]
+    assert torch.equal(scores[0], scores[1]) and not torch.equal(scores[0], scores[2])
+    assert "classifier.out_proj.weight" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("family", "weight"), [("electra", r"classifier\.dense"), ("distilbert", r"(pre_)?classifier")]
+)
+def test_a_model_that_scores_must_bring_its_head(family, weight, saved, tmp_path):
+    load = functools.partial(rankers.load_ranker, architecture="cross-encoder", initialise_seed=0, new_head=False)
+    folder = saved(CONFIGS[family], "bi-encoder")
+    with pytest.raises(InputError, match=rf"{folder}: weight {weight}\.\w+ is missing.* cross-encoder"):
+        load(folder)
+    config = transformers.AutoConfig.for_model(**CONFIGS[family], num_labels=2)
+    transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "two")
+    with pytest.raises(InputError, match=r"two: weight classifier\.\S+ has shape \(2"):
+        load(tmp_path / "two")
+    rankers.load_ranker(tmp_path / "two", "cross-encoder", initialise_seed=0)
+    load(saved(CONFIGS[family], "cross-encoder"))
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+def test_the_padded_path_refuses_an_encoder_that_is_not_whole(architecture, saved):
+    folder = saved(CONFIGS["distilbert"], architecture)
+    config = json.loads((folder / "config.json").read_text())
+    for change, message in (
+        ({"n_layers": 3}, r"weight \S*transformer\.layer\.2\.\S+ is missing"),
+        ({"hidden_dim": 64}, r"weight \S*ffn\.lin1\.\S+ has shape \(48"),
+    ):
+        (folder / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(InputError, match=message):
+            rankers.load_ranker(folder, architecture, initialise_seed=0)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_padded_model_s_head_is_float32_whatever_its_encoder_is(autocast, saved, ragged):
+    own = rankers.load_ranker(saved(CONFIGS["distilbert"], "cross-encoder"), "cross-encoder", initialise_seed=0)
+    expected = own(ragged)
+    head = copy.deepcopy(own).library.classifier
+    assert head.forward.args[0] is head
+    low = own if autocast else for_inference(own, "bf16", torch.device("cpu"))
+    assert autocast or low.library.distilbert.embeddings.word_embeddings.weight.dtype == torch.bfloat16
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        found = low(ragged)
+    torch.testing.assert_close(found, expected, atol=0.1, rtol=0.1)
+    # Scores of a half precision are half-precision numbers, whatever they are stored in: so they would tie.
+    assert not torch.equal(found, found.bfloat16().float())
+    assert len(found.unique()) == len(expected.unique())
+
+
+def test_random_weights_have_the_configured_spread():
+    model = rankers.new_ranker(CONFIGS["bert"], "cross-encoder", initialise_seed=1)
+    state = model.state_dict()
+    assert state["encoder.embeddings.word_embeddings.weight"].std().item() == pytest.approx(0.3, rel=0.05)
+    assert state["head.out.bias"].item() == 0 and bool((state["encoder.embeddings.LayerNorm.weight"] == 1).all())
+
+
+def test_pickled_weights_are_refused(saved):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="pickled weights"):
+        rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
+
+
+@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/model.safetensors", "..", "pytorch_model.bin"])
+def test_shards_are_plain_safetensors_of_the_folder(name, saved):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    (folder / "model.safetensors").rename(folder / "part-1.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"x": "part-1.safetensors"}}))
+    rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    index.write_text(json.dumps({"weight_map": {"x": "part-1.safetensors", "y": name}}))
+    with pytest.raises(InputError, match=rf"index\.json names '{name}'"):
+        rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
+
+
+def test_bad_folders_are_named(saved, tmp_path):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    config = json.loads((folder / "config.json").read_text())
+    for change, message in (
+        ({"hidden_size": 64}, "has shape"),
+        ({"num_hidden_layers": 4}, r"encoder\.layer\.3.* is missing"),
+        ({"auto_map": {"AutoModel": "x.Y"}}, "code that comes with the model"),
+    ):
+        (folder / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(InputError, match=message):
+            rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    with pytest.raises(InputError, match=r"config\.json is missing"):
+        rankers.load_ranker(tmp_path, "bi-encoder", initialise_seed=0)
+    with pytest.raises(InputError, match="choose cross-encoder or bi-encoder"):
+        rankers.new_ranker(config, "late-interaction", initialise_seed=0)
+
+
+def test_too_long_a_sequence_is_named(saved):
+    own = rankers.load_ranker(saved(CONFIGS["bert"], "bi-encoder"), "bi-encoder", initialise_seed=0)
+    ids = np.ones(41, np.int32)
+    with pytest.raises(InputError, match="41 tokens does not fit the model's 40 positions"):
+        own(Sequences(ids, ids * 0, np.array([41])))

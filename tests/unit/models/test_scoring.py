@@ -1,0 +1,314 @@
+"""Scoring: the order, the pools, the labels and the runs, against one pair at a time through the model."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from tests.unit.test_tokens import WORDS, write_backbone, write_collection
+
+from workflow_scripts.backbone import fetch_backbone, tokenise_corpus, tokenise_evaluation
+from workflow_scripts.backbone import tokenise_queries as tokenise_queries_script
+from workflow_scripts.evaluate import gather_evaluation, rerank_candidates
+from workflow_scripts.models import scoring
+from workflow_scripts.models.rankers import load_ranker, new_ranker, save_ranker
+from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
+from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.tables import read_table, write_table
+from workflow_scripts.teach import label_groups, score_pool
+
+CONFIG = {
+    "model_type": "bert",
+    "vocab_size": 13,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 24,
+    "initializer_range": 0.4,
+}
+PAIRS = [("query_id", pa.string()), ("doc_id", pa.string())]
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Twelve documents, three queries, a ranking, positives, stores, a cross-encoder and a bi-encoder."""
+    torch.set_num_threads(1)
+    generator = np.random.default_rng(0)
+    documents = {f"d{row:02}": ("", " ".join(generator.choice(WORDS, 1 + row))) for row in range(12)}
+    queries = {f"q{row}": " ".join(generator.choice(WORDS, 1 + row)) for row in range(3)}
+    write_backbone(tmp_path / "backbone")
+    write_collection(tmp_path, documents, queries)
+    backbone = tmp_path / "backbone/manifest.json"
+    spec = {"view": "full", "max_tokens": 10}
+    tokenise_corpus.tokenise_corpus(
+        spec, backbone, tmp_path / "corpus/manifest.json", tmp_path / "documents/manifest.json"
+    )
+    tokenise_queries_script.tokenise_queries(
+        {"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", tmp_path / "queries/manifest.json"
+    )
+    for architecture in ("cross-encoder", "bi-encoder"):
+        with ArtifactWriter(tmp_path / architecture / "manifest.json", spec={}) as writer:
+            model = new_ranker(CONFIG, architecture, initialise_seed=2)
+            save_ranker(model, writer.path("config.json").parent, tmp_path / "backbone")
+    with (
+        ArtifactWriter(tmp_path / "ranking/manifest.json", spec={}) as writer,
+        RankingWriter(writer.path(RANKING_FILE)) as ranking,
+    ):
+        for query in queries:
+            ranking.add("bm25", query, list(generator.permutation(list(documents))[:6]), np.arange(6, 0, -1.0))
+    with ArtifactWriter(tmp_path / "train/manifest.json", spec={}) as writer:
+        positives = {"query_id": list(queries), "doc_id": ["d00", "d05", "d11"]}
+        write_table(writer.path("positives.parquet"), positives, pa.schema(PAIRS))
+    return tmp_path
+
+
+def one_by_one(world, architecture, pairs):
+    """Scores of (query id, document id) pairs, each alone through the model."""
+    queries, documents = TokenStore(world / "queries/manifest.json"), TokenStore(world / "documents/manifest.json")
+    model = load_ranker(world / architecture, architecture, initialise_seed=0)
+    scores = []
+    with torch.inference_mode():
+        for query, document in pairs:
+            rows = queries.rows([query]), documents.rows([document])
+            if architecture == "cross-encoder":
+                scores.append(model(pair_sequences(queries, rows[0], documents, rows[1], 3, 10)).item())
+            else:
+                left, right = single_sequences(queries, rows[0], 3), single_sequences(documents, rows[1], 10)
+                scores.append(float(model(left) @ model(right).T))
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+def test_scores_do_not_depend_on_the_batch(world, architecture, monkeypatch, capsys):
+    queries, documents = TokenStore(world / "queries/manifest.json"), TokenStore(world / "documents/manifest.json")
+    generator = np.random.default_rng(1)
+    pairs = generator.integers(0, 3, 40), generator.integers(0, 12, 40)
+    names = zip(queries.names(pairs[0]).to_pylist(), documents.names(pairs[1]).to_pylist(), strict=True)
+    expected = one_by_one(world, architecture, names)
+    assert expected.std() > 0.1
+    model = scoring.scoring_ranker(world / architecture, architecture, queries, documents)
+    monkeypatch.setattr(scoring, "PROGRESS_S", -1)
+    for budget, chunk in ((1, 40), (50, 7), (10**6, 40)):
+        monkeypatch.setattr(scoring, "CHUNK_PAIRS", chunk)
+        monkeypatch.setattr(scoring, "EMBEDDING_BYTES", 4 * 16 * chunk)
+        progress = scoring.Progress(model, queries, documents, *pairs, name="test")
+        scores = scoring.score_pairs(model, queries, documents, *pairs, token_budget=budget, progress=progress)
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
+    said = capsys.readouterr().err
+    assert "40 pairs to score" in said and "100% done" in said
+    low = scoring.scoring_ranker(world / architecture, architecture, queries, documents, precision="bf16")
+    np.testing.assert_allclose(scoring.score_pairs(low, queries, documents, *pairs), expected, rtol=0.1, atol=0.2)
+
+
+def test_a_cpu_s_batches_are_as_large_as_its_cache_has_room_for():
+    def budget(device, widest):
+        return scoring.default_budget(SimpleNamespace(device=torch.device(device), widest=widest))
+
+    assert [budget("cpu", widest) for widest in (64, 1024, 3072, 10**8)] == [4096, 2048, 682, 1]
+    assert budget("cuda", 3072) == 131072
+
+
+def test_batches_hold_the_budget_and_everything():
+    lengths = np.array([5, 3, 9, 4, 4, 20])
+    order = np.argsort(lengths, kind="stable")
+    batches = list(scoring.token_batches(lengths, order, 10))
+    assert [lengths[batch].tolist() for batch in batches] == [[3, 4], [4, 5], [9], [20]]
+
+
+def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
+    manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
+    arguments = [f"--{name}={manifest[name]}" for name in ("queries", "documents")]
+    arguments.append(f"--model={manifest['cross-encoder']}")
+    shallow, deep = world / "shallow/manifest.json", world / "deep/manifest.json"
+    ranking = f"--rankings={manifest['ranking']}"
+    spec = "--spec=" + json.dumps({"depth": 2, "positives": True})
+    score_pool.main([*arguments, ranking, spec, f"--collection={world / 'train/manifest.json'}", f"--output={shallow}"])
+    spec = "--spec=" + json.dumps({"depth": 4})
+    score_pool.main([*arguments, ranking, spec, f"--known={shallow}", f"--output={deep}"])
+    listed = read_table(world / "ranking/ranking.parquet")
+    positives = read_table(world / "train/positives.parquet")
+    expected = {tuple(row) for row in positives.to_numpy()} | {
+        (row.query_id, row.doc_id) for row in listed.itertuples() if row.rank <= 2
+    }
+    first, second = (read_table(world / name / "scores.parquet") for name in ("shallow", "deep"))
+    assert list(zip(first["query_id"], first["doc_id"], strict=True)) == sorted(expected)
+    others = {(row.query_id, row.doc_id) for row in listed.itertuples() if row.rank <= 4} - expected
+    assert list(zip(second["query_id"], second["doc_id"], strict=True)) == sorted(others)
+    np.testing.assert_allclose(first["score"], one_by_one(world, "cross-encoder", sorted(expected)), atol=1e-5)
+
+    groups = {"query_id": ["q0", "q0", "q1", "q1"], "position": [0, 1, 0, 1]}
+    for name, documents in (("known", [*_known(first, second, 2)]), ("new", ["d00", "d09", "d05", "d10"])):
+        folder = world / name
+        with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+            schema = pa.schema([PAIRS[0], ("position", pa.int16()), PAIRS[1]])
+            write_table(writer.path("groups.parquet"), groups | {"doc_id": documents}, schema)
+        known = [f"--known={shallow}", f"{deep}"]
+        output = world / f"labels-{name}/manifest.json"
+        command = ["--spec={}", f"--groups={folder / 'manifest.json'}", *arguments, f"--output={output}"]
+        with monkeypatch.context() as patch:
+            if name == "known":  # nothing to score: the model stays on the disk
+                patch.setattr(label_groups, "_score", None)
+            label_groups.main([*command, "--known", *[part.removeprefix("--known=") for part in known]])
+        labels = read_table(world / f"labels-{name}/labels.parquet")
+        assert labels[["query_id", "position", "doc_id"]].to_dict("list") == groups | {"doc_id": documents}
+        pairs = zip(groups["query_id"], documents, strict=True)
+        np.testing.assert_allclose(labels["score"], one_by_one(world, "cross-encoder", pairs), atol=1e-5)
+        counts = Artifact(output).counts
+        assert counts["pairs"] == 4 and counts["looked_up"] + counts["scored"] == 4
+        # Labels are a pool too: those of a cut's groups are found in the labels that they were cut from.
+        with monkeypatch.context() as patch:
+            patch.setattr(label_groups, "_score", None)
+            again = [part for part in command if "--output" not in part] + [f"--output={world / name / 'again.json'}"]
+            label_groups.main([*again, "--known", str(output)])
+        assert Artifact(world / name / "again.json").counts["looked_up"] == 4
+
+
+def _known(first, second, number):
+    both = pd.concat([first, second])
+    for query in ("q0", "q1"):
+        yield from both[both["query_id"] == query]["doc_id"].iloc[:number]
+
+
+def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, capsys):
+    manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
+    inputs = manifest["cross-encoder"], manifest["queries"], manifest["documents"], [manifest["ranking"]]
+    monkeypatch.setattr(score_pool, "PART", 3)
+    whole, killed = world / "whole/manifest.json", world / "killed/manifest.json"
+    score_pool.score_pool({"depth": 3}, *inputs, whole)
+    pairs = Artifact(whole).counts["pairs"]
+    assert pairs > 8 and not (whole.parent / ".checkpoint").exists()
+    score_pairs, calls = scoring.score_pairs, []
+
+    def counted(*arguments, **options):
+        calls.append(len(arguments[3]))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score_pairs(*arguments, **options)
+
+    monkeypatch.setattr(scoring, "score_pairs", counted)
+    with pytest.raises(KeyboardInterrupt):
+        score_pool.score_pool({"depth": 3}, *inputs, killed)
+    assert not killed.exists()
+    kept = sorted((killed.parent / ".checkpoint").rglob("*.npy"))
+    assert len(kept) == 2
+    kept[1].write_bytes(kept[1].read_bytes()[:-1])
+    calls.extend([0])  # past the call that is interrupted
+    before = len(calls)
+    score_pool.score_pool({"depth": 3}, *inputs, killed)
+    assert sum(calls[before:]) == pairs - 3 and "part 1 is scored again" in capsys.readouterr().err
+    assert (killed.parent / "scores.parquet").read_bytes() == (whole.parent / "scores.parquet").read_bytes()
+    assert not (killed.parent / ".checkpoint").exists()
+    monkeypatch.setattr(score_pool, "PART", 4)
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        score_pool.score_pool({"depth": 3}, *inputs, killed)
+    calls.extend([0])
+    before = len(calls)
+    score_pool.score_pool({"depth": 3, "token_budget": 64}, *inputs, killed)  # another spec: nothing is taken over
+    assert sum(calls[before:]) == pairs
+
+
+def test_pool_of_another_teacher_is_refused(world):
+    manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
+    inputs = manifest["queries"], manifest["documents"], [manifest["ranking"]]
+    pool = world / "pool/manifest.json"
+    score_pool.score_pool({"depth": 1}, manifest["cross-encoder"], *inputs, pool)
+    with pytest.raises(InputError, match="scored by another model"):
+        score_pool.score_pool({"depth": 2}, world / "bi-encoder/manifest.json", *inputs, world / "x.json", known=[pool])
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+def test_rerank_writes_a_run_for_each_collection(world, architecture):
+    made = {name: str(world / name / "manifest.json") for name in ("collection", "corpus", "ranking", "evaluation")}
+    stores, both = str(world / "tokens/manifest.json"), ["--collections", "one", "two"]
+    add_qrels(world)
+    listed = ["--tests", *[made["collection"]] * 2]
+    spec, rankings = json.dumps({"depth": 4}), [made["ranking"]] * 2
+    gather_evaluation.main(["--spec", spec, *both, *listed, "--rankings", *rankings, "--output", made["evaluation"]])
+    command = ["--backbone", str(world / "backbone/manifest.json"), "--evaluation", made["evaluation"], *both, *listed]
+    spec, corpora = json.dumps({"query_tokens": 3, "document_tokens": 10}), [made["corpus"]] * 2
+    tokenise_evaluation.main([*command, "--spec", spec, "--corpora", *corpora, "--output", stores])
+    assert len(TokenStore(stores, "two.documents")) < 12  # what is never re-ranked is not tokenised
+    with pytest.raises(InputError, match=r"has no token store 'three\.documents': it has one\.documents, one\.queries"):
+        TokenStore(stores, "three.documents")
+    spec = json.dumps({"architecture": architecture, "tag": "student"})
+    command = ["--spec", spec, "--model", str(world / architecture / "manifest.json"), *both]
+    command += ["--evaluation", made["evaluation"], "--tokens", stores]
+    rerank_candidates.main([*command, "--output", str(world / "run/manifest.json")])
+    listed = read_table(world / "ranking/ranking.parquet")
+    listed = listed[listed["rank"] <= 4].sort_values(["query_id", "doc_id"])
+    pairs = list(zip(listed["query_id"], listed["doc_id"], strict=True))
+    expected = one_by_one(world, architecture, pairs)
+    for name in ("one", "two"):
+        run = read_run(world / "run" / f"{name}.run.gz").sort_values(["query_id", "doc_id"])
+        assert list(zip(run["query_id"], run["doc_id"], strict=True)) == pairs
+        np.testing.assert_allclose(run["score"], expected, atol=1e-5)
+
+
+def add_qrels(world):
+    """Make the world's collection one to evaluate on."""
+    with ArtifactWriter(world / "collection/manifest.json", spec={}) as writer:
+        shutil.copy(world / "collection/queries.parquet", writer.path("queries.parquet"))
+        judged = {"query_id": ["q0"], "doc_id": ["d00"], "relevance": [1]}
+        write_table(writer.path("qrels.parquet"), judged, pa.schema([*PAIRS, ("relevance", pa.int32())]))
+
+
+def test_a_candidate_that_the_corpus_lacks_is_told(world):
+    add_qrels(world)
+    manifest = {name: world / name / "manifest.json" for name in ("collection", "corpus", "ranking", "backbone")}
+    tests = {"collections": ["one"], "tests": [manifest["collection"]]}
+    evaluation, output = world / "evaluation/manifest.json", world / "tokens/manifest.json"
+    gather_evaluation.gather_evaluation(spec={"depth": 6}, rankings=[manifest["ranking"]], output=evaluation, **tests)
+    write_collection(world / "other", {"d00": ("", "red")}, {"q0": "red"})
+    arguments = {"backbone": manifest["backbone"], "evaluation": evaluation, "output": output, **tests}
+    spec = {"query_tokens": 3, "document_tokens": 10}
+    with pytest.raises(InputError, match=r"candidates of one are not in .*other/corpus"):
+        tokenise_evaluation.tokenise_evaluation(spec=spec, corpora=[world / "other/corpus/manifest.json"], **arguments)
+    assert not output.exists()
+
+
+def test_nan_names_the_pair(world):
+    queries, documents = TokenStore(world / "queries/manifest.json"), TokenStore(world / "documents/manifest.json")
+    model = scoring.scoring_ranker(world / "cross-encoder", "cross-encoder", queries, documents)
+    model.head.out.bias.fill_(float("nan"))
+    with pytest.raises(InputError, match="query q1, document d03 as nan"):
+        scoring.score_pairs(model, queries, documents, np.array([1]), np.array([3]))
+    with pytest.raises(InputError, match="no precision 'int8'"):
+        scoring.for_inference(model, "int8")
+    # An encoder alone has no head to score by, and no random one is made up for it.
+    with pytest.raises(InputError, match=r"bi-encoder: weight bert\.pooler\.dense\.\w+ is missing"):
+        scoring.scoring_ranker(world / "bi-encoder", "cross-encoder", queries, documents)
+
+
+def test_fetch_a_local_backbone(world):
+    source = {"source": str(world / "bi-encoder"), "revision": None}
+    output = world / "fetched/manifest.json"
+    fetch_backbone.main(["--spec", json.dumps(source), "--output", str(output)])
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(Artifact(output).manifest["files"])
+    fetched = load_ranker(world / "fetched", "bi-encoder", initialise_seed=0)
+    assert Artifact(output).counts["parameters"] == sum(parameter.numel() for parameter in fetched.parameters())
+    weights = world / "bi-encoder/model.safetensors"
+    weights.rename(weights.with_name("pytorch_model.bin"))
+    for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "is no folder")):
+        with pytest.raises(InputError, match=message):
+            fetch_backbone.fetch_backbone({"source": source}, world / "refused/manifest.json")
+    assert not (world / "refused/manifest.json").exists()
+
+
+def test_unreachable_hub_is_one_line(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def fail(*_, **__):
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
+    with pytest.raises(InputError, match=r"^some/model cannot be fetched .*no route\).*local folder") as caught:
+        fetch_backbone.fetch_backbone({"source": "some/model"}, tmp_path / "backbone/manifest.json")
+    assert "\n" not in str(caught.value)

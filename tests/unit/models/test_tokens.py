@@ -1,0 +1,168 @@
+"""Token stores and ragged batches against the tokenizer's own encoding of the texts."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from workflow_scripts.backbone import tokenise_corpus, tokenise_queries
+from workflow_scripts.models import token_store
+from workflow_scripts.models.token_store import TokenStore, pair_lengths, pair_sequences, single_sequences
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+
+WORDS = ["red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps"]
+DOCUMENTS = {
+    "a": ("", "red cat runs"),
+    "aa": ("dog", "blue bird"),
+    "b é": ("green", ""),  # an id with a blank and two bytes a letter sorts after "aa"
+    "c": ("", ""),
+    "long-identifier": ("", "cat dog bird runs sleeps red"),
+}
+QUERIES = {"q1": "red dog", "q2": "bird"}
+
+
+def write_backbone(folder, words=WORDS, double_separator=False):
+    """A backbone artifact of a word-level tokenizer alone."""
+    vocabulary = {token: row for row, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] [SEP] $B:1 [SEP]:1" if double_separator else "[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+        tokenizer.save(str(writer.path("tokenizer.json")))
+    return tokenizer
+
+
+def write_collection(folder, documents=DOCUMENTS, queries=QUERIES):
+    """A corpus and a collection artifact."""
+    with ArtifactWriter(folder / "corpus" / "manifest.json", spec={}) as writer:
+        rows = [{"doc_id": name, "title": title or None, "text": text} for name, (title, text) in documents.items()]
+        pq.write_table(pa.Table.from_pylist(rows), writer.path("documents.parquet"))
+    with ArtifactWriter(folder / "collection" / "manifest.json", spec={}) as writer:
+        rows = [{"query_id": name, "text": text} for name, text in queries.items()]
+        pq.write_table(pa.Table.from_pylist(rows), writer.path("queries.parquet"))
+
+
+@pytest.fixture
+def stores(tmp_path, monkeypatch):
+    """Tokenise through the scripts in chunks of two texts, documents in three threads; returns a function."""
+    monkeypatch.setattr(token_store, "CHUNK", 2)
+
+    def build(**options):
+        tokenizer = write_backbone(tmp_path / "backbone", **options)
+        write_collection(tmp_path)
+        shared = ["--backbone", str(tmp_path / "backbone/manifest.json")]
+        spec, output = json.dumps({"view": "full", "max_tokens": 4}), tmp_path / "documents/manifest.json"
+        corpus = str(tmp_path / "corpus/manifest.json")
+        threads = ["--output", str(output), "--threads", "3"]
+        tokenise_corpus.main([*shared, "--spec", spec, "--corpus", corpus, *threads])
+        spec, queries = json.dumps({"max_tokens": 3}), tmp_path / "queries/manifest.json"
+        collection = str(tmp_path / "collection/manifest.json")
+        tokenise_queries.main([*shared, "--spec", spec, "--collection", collection, "--output", str(queries)])
+        return tokenizer, TokenStore(queries), TokenStore(output)
+
+    return build
+
+
+def full_text(name):
+    return " ".join(part for part in DOCUMENTS[name] if part)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_pairs_equal_the_tokenizers_own(stores, double):
+    tokenizer, queries, documents = stores(double_separator=double)
+    names = list(DOCUMENTS)
+    query_names = ["q2", "q1", "q1", "q2", "q1"]
+    rows = queries.rows(query_names), documents.rows(names)
+    found = pair_sequences(queries, rows[0], documents, rows[1], 3, 4)
+    limited = {name: " ".join(full_text(name).split()[:4]) for name in names}
+    expected = tokenizer.encode_batch(
+        [(QUERIES[query], limited[name]) for query, name in zip(query_names, names, strict=True)]
+    )
+    assert found.input_ids.tolist() == [token for encoding in expected for token in encoding.ids]
+    assert found.token_type_ids.tolist() == [segment for encoding in expected for segment in encoding.type_ids]
+    assert found.lengths.tolist() == [len(encoding) for encoding in expected]
+    assert pair_lengths(queries, rows[0], documents, rows[1], 3, 4).tolist() == found.lengths.tolist()
+
+
+def test_singles_and_limits(stores):
+    tokenizer, _, documents = stores()
+    names = ["long-identifier", "c", "aa"]
+    found = single_sequences(documents, documents.rows(names), 2)
+    expected = [tokenizer.encode(text).ids for text in ("cat dog", "", "dog blue")]
+    assert found.input_ids.tolist() == [token for ids in expected for token in ids]
+    assert found.lengths.tolist() == [4, 2, 4] and not found.token_type_ids.any()
+
+
+def test_store_on_disk(stores):
+    _, queries, documents = stores()
+    assert documents.ids.tolist() == [name.encode() for name in DOCUMENTS]
+    assert documents.tokens.dtype == np.uint16 and documents.lengths.tolist() == [3, 3, 1, 0, 4]
+    counts = documents.artifact.counts
+    expected = {"texts": 5, "tokens": 11, "longest": 4, "empty": 1, "cut_at": 4, "vocabulary_size": 13}
+    assert expected.items() <= counts.items()
+    assert (queries.cls, queries.sep, queries.pad, queries.mask) == (2, 3, 0, 4)
+    assert documents.names(np.array([4, 0, 4])).to_pylist() == ["long-identifier", "a", "long-identifier"]
+
+
+@pytest.mark.parametrize("kind", [list, pd.Series, pa.array, lambda names: pa.chunked_array([names[:1], names[1:]])])
+def test_rows_of_any_column_of_text(stores, kind):
+    _, _, documents = stores()
+    assert documents.rows(kind(["b é", "a", "b é"])).tolist() == [2, 0, 2]
+    assert documents.rows(kind(["b é", "a"])[:0]).tolist() == []
+
+
+@pytest.mark.parametrize("unknown", ["zz", "", "aaa", "long-identifier-and-more"])
+def test_unknown_id_is_named(stores, unknown):
+    _, _, documents = stores()
+    with pytest.raises(InputError, match=f"'{unknown}' is not in the token store"):
+        documents.rows(["a", unknown])
+    assert documents.find(["a", unknown]).tolist() == [0, -1]
+
+
+def test_other_vocabulary_is_refused(stores, tmp_path):
+    _, queries, _ = stores()
+    write_backbone(tmp_path / "same")
+    text = (tmp_path / "same/tokenizer.json").read_text()
+    (tmp_path / "same/tokenizer.json").write_text(text + "\n")  # other bytes, the same vocabulary
+    queries.check_vocabulary(tmp_path / "same")
+    write_backbone(tmp_path / "other", words=WORDS[::-1])
+    with pytest.raises(InputError, match="another vocabulary"):
+        queries.check_vocabulary(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("documents", "queries", "message"),
+    [
+        ({"b": ("", "x"), "a": ("", "y")}, QUERIES, "sorted and unique: 'a' follows 'b'"),
+        (DOCUMENTS, {"q1": "red", "q2": "  "}, "'q2' has no token"),
+    ],
+)
+def test_bad_text_is_named_and_nothing_is_left(tmp_path, documents, queries, message):
+    write_backbone(tmp_path / "backbone")
+    write_collection(tmp_path, documents, queries)
+    backbone, output = tmp_path / "backbone/manifest.json", tmp_path / "store/manifest.json"
+    with pytest.raises(InputError, match=message):
+        tokenise_queries.tokenise_queries({"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", output)
+        output.unlink()
+        spec = {"view": "body", "max_tokens": 3}
+        tokenise_corpus.tokenise_corpus(spec, backbone, tmp_path / "corpus/manifest.json", output)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "spec", [{"view": "title", "max_tokens": 3}, {"view": "full"}, {"view": "full", "max_tokens": 0}]
+)
+def test_bad_spec_is_refused(tmp_path, spec):
+    write_backbone(tmp_path / "backbone")
+    write_collection(tmp_path)
+    paths = [tmp_path / name / "manifest.json" for name in ("backbone", "corpus", "store")]
+    with pytest.raises(InputError):
+        tokenise_corpus.tokenise_corpus(spec, *paths)

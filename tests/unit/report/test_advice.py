@@ -1,0 +1,182 @@
+"""Advice: cheap where it is as good, dear where that is shown, undecided otherwise; its errors by simulation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_scripts.analysis import measures
+from workflow_scripts.analysis.equivalence import Rule
+from workflow_scripts.report import make_advice_table
+from workflow_scripts.report.advice import USE, advise, choose, compare, pairwise
+from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.tables import write_table
+
+RULE = {
+    "margin": 0.02,
+    "margin_of": "absolute",
+    "alpha": 0.1,
+    "difference_alpha": 0.05,
+    "randomisations": 50,
+    "seed": 0,
+    "confidence": 0.95,
+}
+ONE = {"a": 1.0}
+COST = np.array([1.0, 1.5, 2.0, 4.0])
+
+
+def told(gains: list[float], noise: list[float], budget: float | None = None) -> tuple:
+    """Advice about four cells on 100 queries."""
+    generator = np.random.default_rng(1)
+    draws = generator.normal(0, 1, (4, 100))
+    # The means are exactly the gains, whatever the draws.
+    values = np.array(gains)[:, None] + np.array(noise)[:, None] * (draws - draws.mean(axis=1, keepdims=True))
+    advice = advise(COST, np.array(gains), compare({"a": values}, ONE, margin=0.02, rule=Rule(**RULE)), budget)
+    return advice.kind, advice.recommended, advice.best, advice.least, advice.number
+
+
+def test_each_kind_of_advice() -> None:
+    quiet, loud = [0.01] * 4, [0.5] * 4
+    assert told([0.5, 0.5, 0.4, 0.501], quiet) == ("equivalent", 0, 3, 0, 4)
+    assert told([0.5, 0.6, 0.7, 0.4], quiet) == ("use", 2, 2, 2, 4)
+    assert told([0.5, 0.6, 0.7, 0.4], quiet, 1.5) == ("use", 1, 1, 1, 2)
+    assert told([0.5, 0.6, 0.7, 0.4], quiet, 1) == ("cheapest", 0, 0, 0, 1)
+    assert told([0.8, 0.6, 0.7, 0.4], quiet) == ("cheapest", 0, 0, 0, 4)
+    assert told([0.5, 0.55, 0.6, 0.4], loud) == ("undecided", None, 2, 0, 4)
+    # The best mean is noise, the third is shown to be better than the cheapest; the second is not shown to be worse.
+    assert told([0.5, 0.5, 0.6, 0.65], [0.01, 0.01, 0.01, 0.9]) == ("use", 2, 3, 0, 4)
+
+
+def test_the_dearer_is_advised_without_reason_at_most_as_often_as_alpha() -> None:
+    """2000 experiments of 40 queries, eight cells of equal worth: the best of seven means would often look better."""
+    generator = np.random.default_rng(0)
+    rule, advised, naive, uncovered = Rule(**RULE), 0, 0, 0
+    for _ in range(2000):
+        values = generator.normal(0.4, 0.1, (8, 40))
+        comparisons = compare({"a": values}, ONE, margin=0.02, rule=rule)
+        advised += advise(np.arange(1.0, 9.0), values.mean(axis=1), comparisons, None).kind == USE
+        uncovered += ((comparisons.low[1:] > 0) | (comparisons.high[1:] < 0)).any()
+        naive += choose({"a": values[[0, int(values.mean(axis=1).argmax())]]}, ONE, margin=0, rule=rule)[:2] == (USE, 1)
+    assert advised / 2000 <= 0.05 and uncovered / 2000 <= 0.05
+    assert naive / 2000 > 0.08, "testing the winner by itself would err more often"
+
+
+def exact(gains: list[float]) -> dict[str, np.ndarray]:
+    """Values of 100 queries whose means are the gains, with little noise."""
+    draws = np.random.default_rng(1).normal(0, 0.01, (len(gains), 100))
+    return {"a": np.array(gains)[:, None] + draws - draws.mean(axis=1, keepdims=True)}
+
+
+def test_a_difference_within_the_margin_makes_none_worse_and_no_choice() -> None:
+    # 0.51 is shown to be above 0.5 and within 0.02 of it; 0.4 is worse than both.
+    values, rule = exact([0.5, 0.51, 0.4]), Rule(**RULE)
+    outcomes, worse = pairwise(values, ONE, margin=0.02, rule=rule)
+    assert outcomes.tolist() == [
+        ["equivalent", "equivalent", "different"],
+        ["equivalent", "equivalent", "different"],
+        ["different", "different", "equivalent"],
+    ]
+    assert np.argwhere(worse).tolist() == [[2, 0], [2, 1]]
+    assert choose(values, ONE, margin=0.02, rule=rule) == ("undecided", 1, 0, "equivalent")
+    assert choose(values, ONE, margin=0.001, rule=rule) == ("use", 1, 0, "different")
+    # The rows of the cheapest follow its own outcomes, also where the larger family shows less.
+    comparisons = compare(values, ONE, margin=0.02, rule=rule)
+    assert comparisons.outcome == ["equivalent", "equivalent", "different"] and not comparisons.worse[0].any()
+
+
+def write_inputs(tmp_path: Path) -> list[str]:
+    """Two losses, two samplers, two domains: ranknet.x is shown to be better in near, nothing in far."""
+    generator = np.random.default_rng(0)
+    gains = {("lce", "x"): 0.0, ("lce", "y"): 0.001, ("ranknet", "x"): 0.1, ("ranknet", "y"): 0.02}
+    base = {"a": generator.uniform(0.2, 0.6, 60), "b": generator.uniform(0.2, 0.6, 40)}
+    values, means, costs = [], [], []
+    for place, ((loss, sampler), gain) in enumerate(gains.items()):
+        keys = ("be", loss, sampler, "t")
+        costs.append(("student", "", *keys, 1.5 + place))
+        for domain, name in (("near", "a"), ("far", "b")):
+            x = (
+                base[name]
+                + (gain if name == "a" else 0)
+                + generator.normal(0, 0.01 if name == "a" else 0.3, len(base[name]))
+            )
+            values += [(*keys, 0, name, f"q{i}", "nDCG@10", v) for i, v in enumerate(x)]
+            means.append((*keys, domain, "all", "nDCG@10", x.mean(), ""))
+    frame = pd.DataFrame(values, columns=measures.METRICS_SCHEMA.names)
+    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+    names = ["student", "loss", "sampler", "teacher"]
+    main = pd.DataFrame(means, columns=[*names, "domain", "collection", "measure", "mean", "std_seed"])
+    main.to_csv(tmp_path / "main.csv", index=False)
+    pd.DataFrame(costs, columns=["scope", "stage", *names, "energy_wh"]).to_csv(tmp_path / "cost.csv", index=False)
+    cells = pd.DataFrame(gains, index=["gain"]).T.rename_axis(["loss", "sampler"]).reset_index()
+    cells = cells.assign(student="be", teacher="t", domain="near", measure="nDCG@10")
+    cells["temperature"] = cells["loss"].map({"lce": 1.0, "ranknet": 4.0})
+    cells.to_csv(tmp_path / "cells.csv", index=False)
+    spec = {
+        **{"students": ["be"], "losses": ["lce", "ranknet"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0]},
+        "domains": [{"name": "near", "collections": ["a"]}, {"name": "far", "collections": ["b"]}],
+        **{"measure": "nDCG@10", "rule": RULE, "budgets": [1, 2, None]},
+    }
+    paths = [f"--{name}={tmp_path}/{name}.csv" for name in ("main", "cost")]
+    outputs = [f"--{ending}={tmp_path}/advice.{ending}" for ending in ("csv", "md", "tex")]
+    return ["--spec", json.dumps(spec), *paths, f"--metrics={tmp_path}/metrics.parquet", *outputs]
+
+
+def test_the_table_and_its_evidence(tmp_path: Path) -> None:
+    given = write_inputs(tmp_path)
+    make_advice_table.main([*given, f"--factorial={tmp_path}/cells.csv"])
+    table = (
+        pd.read_csv(tmp_path / "advice.csv", keep_default_na=False)
+        .set_index(["question", "domain", "budget"])
+        .sort_index()
+    )
+    near = table.loc["cell", "near"]
+    assert near["advice"].to_dict() == {"1": "cheapest", "2": "equivalent", "any": "use"}
+    chosen = near.loc["any"]
+    assert (chosen["recommended"], chosen["compared"], chosen["against"]) == ("ranknet.x.t", "ranknet.x.t", "lce.x.t")
+    assert float(chosen["difference"]) == pytest.approx(0.1, abs=0.01) and float(chosen["ci_low"]) > 0.09
+    assert float(chosen["recommended_cost"]) == pytest.approx(3.5 / 1.5, rel=1e-4) and chosen["n_queries"] == 60
+    assert table.loc[("cell", "far", "any"), "advice"] in ("undecided", "cheapest")
+    # Alone in the budget in both domains; used in one of two.
+    assert near["holds_on"].tolist() == [2, 1, 1] and near["n_domains"].tolist() == [2, 2, 2]
+    warm = table.loc["temperature", "near", "any"]
+    assert (warm["advice"], str(warm["recommended"])) == ("use", "4")
+    # Means of two samplers each: (0.1 + 0.02) / 2 - (0 + 0.001) / 2.
+    assert float(warm["difference"]) == pytest.approx(0.0595, abs=0.005)
+    markdown = (tmp_path / "advice.md").read_text()
+    assert "**use ranknet.x, better than lce.x**" in markdown and "use temperature 4" in markdown
+    assert "Of 6 rows:" in markdown and "all 3 comparisons" in markdown
+    assert "by the comparisons above, the others with Holm's correction over all 6 pairs" in markdown
+    # A margin that no temperature is outside of: nothing to advise.
+    spec = json.loads(given[1])
+    spec["rule"] = RULE | {"margin": 0.2}
+    make_advice_table.main(["--spec", json.dumps(spec), *given[2:], f"--factorial={tmp_path}/cells.csv"])
+    wide = pd.read_csv(tmp_path / "advice.csv").set_index("question").loc["temperature"]
+    assert (wide["advice"], wide["outcome"]) == ("undecided", "equivalent")
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "message"),
+    [
+        ("cost", "energy_wh", "no column energy_wh"),
+        ("main", "mean", "no column mean"),
+        ("cells", "loss", "no column loss"),
+    ],
+)
+def test_a_table_without_a_column_is_named(tmp_path: Path, file: str, column: str, message: str) -> None:
+    given = write_inputs(tmp_path)
+    pd.read_csv(tmp_path / f"{file}.csv").drop(columns=column).to_csv(tmp_path / f"{file}.csv", index=False)
+    with pytest.raises(InputError, match=message):
+        make_advice_table.main([*given, f"--factorial={tmp_path}/cells.csv"])
+
+
+def test_a_cell_without_its_cost_or_mean_is_named(tmp_path: Path) -> None:
+    given = write_inputs(tmp_path)
+    for file, message in (("main", "lacks nDCG@10 of be lce x t near"), ("cost", "no energy of be lce.x.t")):
+        whole = pd.read_csv(tmp_path / f"{file}.csv")
+        whole.iloc[1 if file == "cost" else 2 :].to_csv(tmp_path / f"{file}.csv", index=False)
+        with pytest.raises(InputError, match=message):
+            make_advice_table.main(given)

@@ -1,0 +1,182 @@
+"""Costs, configuration and lineage, on manifests whose sums are known by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_scripts.report.configuration import tell_settings
+from workflow_scripts.report.costs import Power, pareto_front, total_cost
+from workflow_scripts.report.lineage import Lineage, stage
+from workflow_scripts.report.make_configuration_table import make_configuration_table
+from workflow_scripts.report.make_cost_table import main, make_cost_table
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+
+POWER = {"watts_per_core": 36.0, "watts_per_gpu": 360.0}  # 0.01 Wh a core-second, 0.1 a GPU second
+
+
+class Results:
+    """Artifacts of a tiny experiment, each with a cost of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def make(self, name: str, file: str, inputs: dict | None = None, spec: dict | None = None, **cost: object) -> Path:
+        manifest = self.folder / name / "manifest.json"
+        with ArtifactWriter(manifest, spec=spec or {}, inputs=inputs) as writer:
+            writer.path(file).write_text("x")
+        content = json.loads(manifest.read_text())
+        content["device"] = cost.pop("device", "cpu")
+        content["cost"] = {"wall_s": 1.0, "cpu_s": 1.0, "peak_rss_mb": 10.0, **cost}
+        manifest.write_text(json.dumps(content))
+        return manifest
+
+    def experiment(self) -> list[Path]:
+        """Metrics of two students: one of random groups without labels, one of a labelled ranking's."""
+        corpus = self.make("corpora/c", "documents.parquet", cpu_s=1)
+        ranking = self.make("rankings/bm25/c", "ranking.parquet", {"corpus": corpus}, cpu_s=2, peak_rss_mb=50)
+        groups = {
+            "random": self.make("groups/random", "groups.parquet", {"corpus": corpus}, cpu_s=4),
+            "bm25": self.make("groups/bm25", "groups.parquet", {"rankings": [ranking]}, cpu_s=8),
+        }
+        teacher = self.make(
+            "teachers/t", "history.parquet", {"groups": groups["bm25"]}, {"name": "teacher/t"}, device="gpu", cpu_s=0
+        )
+        labels = self.make("labels/bm25", "labels.parquet", {"groups": groups["bm25"], "model": teacher}, cpu_s=16)
+        metrics = []
+        for sampler, rate in (("random", 0.1), ("bm25", 0.2)):
+            inputs = {"groups": groups[sampler], **({"labels": labels} if sampler == "bm25" else {})}
+            loss = "kl" if sampler == "bm25" else "lce"
+            spec = {"learning_rate": rate, "steps": 5, "name": f"be/{sampler}"}
+            student = self.make(f"students/{sampler}", "history.parquet", inputs, spec, cpu_s=32)
+            run = self.make(f"runs/{sampler}", "demo.run.gz", {"model": student}, {"depth": 100, "tag": sampler})
+            keys = {"student": "be", "loss": loss, "sampler": sampler, "teacher": "t", "seed": 0}
+            metrics.append(self.make(f"metrics/{sampler}", "metrics.parquet", {"runs": run}, {"keys": keys}))
+        run = self.make("runs/teacher", "demo.run.gz", {"model": teacher}, {"depth": 100})
+        keys = {"student": "teacher", "loss": "", "sampler": "", "teacher": "t", "seed": None}
+        return [*metrics, self.make("metrics/t", "metrics.parquet", {"runs": run}, {"keys": keys})]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path)
+
+
+def outputs(folder: Path) -> dict[str, Path]:
+    return {ending: folder / f"table.{ending}" for ending in ("csv", "md", "tex")}
+
+
+def test_lineage_counts_shared_artifacts_once_and_makes_parents_first(results: Results) -> None:
+    metrics = results.experiment()
+    found = Lineage().behind(metrics)
+    names = [str(artifact.folder.relative_to(results.folder)) for artifact in found.values()]
+    assert len(names) == len(set(names)) == 14
+    order = [names.index(name) for name in ("corpora/c", "rankings/bm25/c", "groups/bm25", "teachers/t", "labels/bm25")]
+    assert order == sorted(order)
+    stages = {name: stage(artifact) for name, artifact in zip(names, found.values(), strict=True)}
+    assert stages["teachers/t"] == "teachers" and stages["students/bm25"] == "students"
+    assert stages["runs/bm25"] == "runs" and stages["metrics/bm25"] == "metrics"
+    (results.folder / "corpora/c/manifest.json").unlink()
+    with pytest.raises(InputError, match=r"corpora/c/manifest\.json is missing"):
+        Lineage().behind(metrics)
+
+
+def test_cost_table_by_hand(results: Results) -> None:
+    table = make_cost_table(spec=POWER, metrics=results.experiment(), **outputs(results.folder))
+    samplers = table[table["scope"] == "sampler"].set_index(["stage", "sampler"])
+    assert samplers["cpu_s"].to_dict() == {
+        ("groups", "random"): 1 + 4,
+        ("groups", "bm25"): 1 + 2 + 8,
+        ("groups and labels", "bm25"): 1 + 2 + 8 + 0 + 16,
+    }
+    # The teacher: one GPU second.
+    assert samplers.loc[("groups and labels", "bm25"), "energy_wh"] == pytest.approx(0.27 + 0.1)
+    students = table[table["scope"] == "student"].set_index("sampler")
+    assert students["cpu_s"].to_dict() == {"random": 5 + 32, "bm25": 27 + 32}
+    stages = table[table["scope"] == "stage"].set_index("stage")
+    assert stages.loc["students", ["jobs", "cpu_s"]].tolist() == [2, 64]
+    assert stages.loc["teachers", ["gpu_s", "cpu_s"]].tolist() == [1, 0]
+    assert stages.loc["rankings", "peak_rss_mb"] == 50
+    assert "estimate, not a measurement" in (results.folder / "table.md").read_text()
+    assert len(pd.read_csv(results.folder / "table.csv")) == len(table)
+
+
+def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Results) -> None:
+    metrics = results.experiment()
+    before = make_cost_table(spec=POWER, metrics=metrics, **outputs(results.folder))
+    vectors = results.make(
+        "embeddings", "vectors.npy", {"groups": results.folder / "groups/bm25/manifest.json"}, cpu_s=64
+    )
+    model = results.folder / "students/bm25/manifest.json"
+    run = results.make("runs/retrieved", "demo.run.gz", {"model": model}, cpu_s=128)
+    keys = {"student": "be", "loss": "kl", "sampler": "bm25", "teacher": "t", "seed": 0}
+    found = results.make("metrics/retrieved", "metrics.parquet", {"runs": run}, {"keys": keys})
+    given = ["--spec", json.dumps(POWER), "--metrics", *metrics, "--also", found, vectors]
+    given += [text for ending, path in outputs(results.folder).items() for text in (f"--{ending}", path)]
+    main([str(text) for text in given])
+    after = pd.read_csv(results.folder / "table.csv", keep_default_na=False)
+    stages = [table[table["scope"] == "stage"].set_index("stage")["cpu_s"] for table in (after, before)]
+    gained = stages[0].sub(stages[1], fill_value=0)
+    assert gained[gained != 0].to_dict() == {"embeddings": 64, "runs": 128, "metrics": 1}
+    others = [table[table["scope"] != "stage"].reset_index(drop=True) for table in (after, before)]
+    pd.testing.assert_frame_equal(*others, check_dtype=False)
+
+
+def test_measured_gpu_energy_takes_the_place_of_the_estimate(results: Results) -> None:
+    measured = results.make("a", "x", device="gpu", cpu_s=100, gpu_energy_wh=7)
+    costs = total_cost([Lineage().artifact(measured)], Power(**POWER))
+    assert costs.energy_wh == pytest.approx(7 + 1)
+
+
+def test_pareto_front_against_brute_force() -> None:
+    rng = np.random.default_rng(3)
+    cost, value = rng.integers(0, 8, 40).astype(float), rng.integers(0, 8, 40).astype(float)
+    front = pareto_front(cost, value)
+    points = set(zip(cost[front], value[front], strict=True))
+    undominated = {
+        (c, v)
+        for c, v in zip(cost, value, strict=True)
+        if not any(((cost <= c) & (value >= v)) & ((cost < c) | (value > v)))
+    }
+    assert points == undominated and len(front) == len(points)
+    assert (np.diff(cost[front]) > 0).all()
+
+
+def test_settings_are_told_once_by_the_axes_that_decide_them() -> None:
+    items = [
+        ({"student": student, "loss": loss}, {"rate": rate, "loss": {"name": loss}, "steps": 10_000, "pair": pair})
+        for student, rate in (("be", 0.1), ("ce", 0.2))
+        for loss, pair in (("kl", f"{student}1"), ("lce", f"{student}2"))
+    ]
+    assert tell_settings(items) == [
+        ("rate", "be", "0.1"),
+        ("rate", "ce", "0.2"),
+        ("loss.name", "kl", "kl"),
+        ("loss.name", "lce", "lce"),
+        ("steps", "all", "10,000"),
+        ("pair", "be kl", "be1"),
+        ("pair", "be lce", "be2"),
+        ("pair", "ce kl", "ce1"),
+        ("pair", "ce lce", "ce2"),
+    ]
+    many = [
+        ({"name": f"c{number}"}, {"depth": 100 if number else 50, **({"k1": 0.9} if number == 3 else {})})
+        for number in range(7)
+    ]
+    assert tell_settings(many) == [("depth", "c0", "50"), ("depth", "the other 6", "100"), ("k1", "c3", "0.9")]
+    with pytest.raises(InputError, match="differ in depth"):
+        tell_settings([({"name": "a"}, {"depth": 1}), ({"name": "a"}, {"depth": 2})])
+
+
+def test_configuration_table_reads_the_manifests(results: Results) -> None:
+    metrics = results.experiment()
+    table = make_configuration_table(metrics=metrics, **outputs(results.folder))
+    rows = set(table.itertuples(index=False, name=None))
+    assert ("students", "learning_rate", "lce", "0.1") in rows and ("students", "steps", "all", "5") in rows
+    assert ("runs", "depth", "all", "100") in rows
+    assert ("software", "device", "1 of 14 jobs", "gpu") in rows
+    assert not any(setting in ("name", "tag", "keys") for _, setting, _, _ in rows)

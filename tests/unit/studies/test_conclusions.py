@@ -1,0 +1,192 @@
+"""Conclusions under several teachers and training collections, on metrics whose verdicts are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_scripts.analysis import measures
+from workflow_scripts.analysis.paired import EQUIVALENT, UNDECIDED
+from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.tables import write_table
+from workflow_scripts.studies import make_teacher_table, make_training_table
+from workflow_scripts.studies.conclusions import BETTER, CHANGES, HOLDS, SAME, WORSE, conclude, order_agreement
+
+QUERIES = 80
+SPEC = {
+    "students": ["be"],
+    "losses": ["kl"],
+    "seeds": [0, 1],
+    "domains": [{"name": "near", "collections": ["a"]}],
+    "measures": ["nDCG@10"],
+    "bootstrap": {"samples": 100, "seed": 0, "confidence": 0.95},
+    "rule": {
+        "margin": 0.02,
+        "margin_of": "absolute",
+        "alpha": 0.1,
+        "difference_alpha": 0.05,
+        "randomisations": 50,
+        "seed": 0,
+        "confidence": 0.95,
+    },
+}
+
+
+def rows(keys: tuple, values: np.ndarray) -> Iterator[tuple]:
+    return ((*keys, "a", f"q{index:02}", "nDCG@10", value) for index, value in enumerate(values))
+
+
+def write_metrics(path: Path, gains: dict[tuple[str, str], float], noise: dict[str, float] | None = None) -> Path:
+    """Students of (sampler, teacher), two seeds each: a query's difficulty, the cell's gain, noise by sampler."""
+    generator = np.random.default_rng(0)
+    base = generator.uniform(0.3, 0.5, QUERIES)
+    frame = [
+        row
+        for (sampler, teacher), gain in gains.items()
+        for seed in (0, 1)
+        for row in rows(
+            ("be", "kl", sampler, teacher, seed),
+            base + gain + generator.normal(0, (noise or {}).get(sampler, 0.01), QUERIES),
+        )
+    ]
+    references = [("bm25", "", "", "", None), *(("teacher", "", "", name, None) for name in {t for _, t in gains})]
+    frame += [row for keys in references for row in rows(keys, base)]
+    table = pd.DataFrame(frame, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
+    write_table(path, table, measures.METRICS_SCHEMA)
+    return path
+
+
+def arguments(tmp_path: Path, metrics: Path, spec: dict) -> list[str]:
+    outputs = [f"--{ending}={tmp_path}/table.{ending}" for ending in ("csv", "md", "tex")]
+    return ["--spec", json.dumps(spec), "--metrics", str(metrics), *outputs]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "changed", "conclusion"),
+    [
+        ([BETTER, BETTER, BETTER], False, HOLDS),
+        ([EQUIVALENT, EQUIVALENT], True, HOLDS),
+        ([UNDECIDED, UNDECIDED], True, UNDECIDED),
+        ([BETTER, UNDECIDED], True, UNDECIDED),
+        ([BETTER, UNDECIDED, WORSE], False, CHANGES),
+        ([EQUIVALENT, WORSE], True, CHANGES),
+        ([EQUIVALENT, WORSE], False, UNDECIDED),
+    ],
+)
+def test_what_becomes_of_a_comparison(verdicts: list[str], changed: bool, conclusion: str) -> None:
+    places = range(len(verdicts))
+    assert conclude(verdicts, dict.fromkeys(product(places, places), changed)) == conclusion
+
+
+def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
+    gains = {("x", "weak"): 0.0, ("y", "weak"): 0.10, ("z", "weak"): 0.05, ("loud", "weak"): 0.05}
+    gains |= {("x", "strong"): 0.0, ("y", "strong"): 0.10, ("z", "strong"): 0.15, ("loud", "strong"): 0.06}
+    path = write_metrics(tmp_path / "metrics.parquet", gains, {"loud": 0.8})
+    spec = SPEC | {"samplers": ["x", "y", "z", "loud"], "teachers": ["weak", "strong"]}
+    make_teacher_table.main(arguments(tmp_path, path, spec))
+    table = pd.read_csv(tmp_path / "table.csv")
+    concluded = table[table["scope"] == "conclusion"].set_index(["sampler", "sampler_b"])
+    assert concluded["verdict"].to_dict() == {
+        ("x", "y"): HOLDS,
+        ("x", "z"): HOLDS,
+        ("x", "loud"): UNDECIDED,
+        ("y", "z"): CHANGES,
+        ("y", "loud"): UNDECIDED,
+        ("z", "loud"): UNDECIDED,
+    }
+    # y - z: +0.05 under the first teacher, -0.05 under the second.
+    assert concluded.loc[("y", "z"), "value"] == pytest.approx(-0.1, abs=0.01)
+    assert concluded.loc[("y", "z"), "ci_high"] < -0.08 and concluded.loc[("y", "z"), "p"] < 1e-9
+    compared = table[table["scope"] == "comparison"].set_index(["teacher", "sampler", "sampler_b"])["verdict"]
+    assert (compared["weak", "y", "z"], compared["strong", "y", "z"]) == (BETTER, WORSE)
+    markdown = (tmp_path / "table.md").read_text()
+    assert "2 holds, 1 changes, 3 undecided of 6" in markdown and "same under every teacher" not in markdown
+    with pytest.raises(InputError, match="one of the teachers"):
+        make_teacher_table.main(arguments(tmp_path, path, spec | {"teachers": ["weak"]}))
+
+
+def test_students_that_read_no_teacher_are_no_evidence(tmp_path: Path) -> None:
+    path = write_metrics(tmp_path / "metrics.parquet", {("x", "weak"): 0.0, ("y", "weak"): 0.1})
+    frame = pd.read_parquet(path).astype({"teacher": str, "seed": "Int32"})
+    copied = frame[frame["teacher"] == "weak"].assign(teacher="strong")
+    write_table(path, pd.concat([frame, copied]), measures.METRICS_SCHEMA)
+    spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "strong"]}
+    make_teacher_table.main(arguments(tmp_path, path, spec))
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert table.loc[table["scope"] == "conclusion", "verdict"].tolist() == [SAME]
+    assert "0 undecided of 0. 1 more are of students" in (tmp_path / "table.md").read_text()
+
+
+def test_kendalls_tau_by_hand() -> None:
+    grid = Grid(["be"], ["kl"], ["w", "x", "y", "z"], ["one", "other", "flat"], [0])
+    means = {"one": [1, 2, 3, 4], "other": [1, 2, 4, 3], "flat": [5, 5, 5, 5]}
+    keys = ("be", "kl", "near", "nDCG@10")
+    columns = ["student", "loss", "domain", "measure", "sampler", "teacher", "mean"]
+    body = [
+        (*keys, sampler, teacher, values[i]) for teacher, values in means.items() for i, sampler in enumerate("wxyz")
+    ]
+    found = order_agreement(pd.DataFrame(body, columns=columns), grid).set_index(["teacher_a", "teacher_b"])["tau"]
+    # Of six pairs one is the other way round; where all are tied there is no order.
+    assert found["one", "other"] == pytest.approx(4 / 6) and found.drop(("one", "other")).isna().all()
+
+
+def training_spec(collections: list[str]) -> dict:
+    functions = {"x": "near", "x2": "near", "y": "far", "y2": "far", "lone": "own"}
+    trained = {name: {"collection": "two" if "2" in name else "one", "function": f} for name, f in functions.items()}
+    return SPEC | {
+        "samplers": list(functions),
+        "teachers": ["t"],
+        "trained_on": trained,
+        "collections": collections,
+        "shared": {"one": ["b"], "two": ["a"]},
+        "teacher_collections": {"t": "one"},
+    }
+
+
+def test_the_training_table_finds_what_was_put_in(tmp_path: Path) -> None:
+    gains = {("x", "t"): 0.0, ("x2", "t"): 0.06, ("y", "t"): 0.02, ("y2", "t"): 0.021, ("lone", "t"): 0.3}
+    path = write_metrics(tmp_path / "metrics.parquet", gains)
+    manifests = []
+    for name, positives in (("one", 3), ("two", 6)):
+        manifests.append(str(tmp_path / name / "manifest.json"))
+        with ArtifactWriter(manifests[-1], spec={}) as writer:
+            pd.DataFrame({"query_id": list("abc")}).to_parquet(writer.path("queries.parquet"))
+            pd.DataFrame({"query_id": list("abcabc")[:positives]}).to_parquet(writer.path("positives.parquet"))
+    given = arguments(tmp_path, path, training_spec(["one", "two"]))
+    make_training_table.main([*given, "--collections", *manifests])
+    table = pd.read_csv(tmp_path / "table.csv").set_index("scope")
+    found = table.loc[["difference"]].set_index("function")
+    assert found["outcome"].to_dict() == {"near": "different", "far": "equivalent"}
+    assert found.loc["near", "value"] == pytest.approx(0.06, abs=0.005), "the later collection less the earlier"
+    assert table.loc["positives", "value"].tolist() == [1, 2] and table.loc["queries", "value"].tolist() == [3, 3]
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    (lone,) = [line for line in lines if "| own " in line]
+    assert [bool(cell.strip()) for cell in lone.strip("|").split("|")] == [True, True, True, False, False]
+    assert "1 different (≠), 1 equivalent (≈), 0 undecided (?) of 2" in lines[0] and "difference: own." in lines[0]
+    # b is of no domain, so nothing is to be said of it.
+    assert "whatever its domain is called: a (of two)." in lines[0] and "options are not compared" in lines[0]
+    assert "The teacher t was trained on one, so its labels of two are out of its domain" in lines[0]
+    with pytest.raises(InputError, match="list the same"):
+        make_training_table.main(arguments(tmp_path, path, training_spec(["one"])))
+
+
+def test_a_sampler_without_a_collection_is_of_the_training_collection(tmp_path: Path) -> None:
+    path = write_metrics(tmp_path / "metrics.parquet", {(name, "t"): 0.0 for name in ("x", "x2", "y", "y2", "lone")})
+    spec = training_spec(["one", "two"])
+    for name in ("x", "y", "lone"):
+        spec["trained_on"][name]["collection"] = None
+    with pytest.raises(InputError, match="x has no collection"):
+        make_training_table.main(arguments(tmp_path, path, spec))
+    spec |= {"training": "one", "teacher_collections": {}, "shared": {}}
+    make_training_table.main(arguments(tmp_path, path, spec))
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert set(table.loc[table["sampler"] == "x", "training"]) == {"one"}
+    caption = (tmp_path / "table.md").read_text()
+    assert "What the teacher t was trained on is not recorded" in caption and "in-domain for" not in caption

@@ -1,0 +1,134 @@
+"""Losses against hand-computed values, a NumPy second implementation and finite differences."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, log_softmax, softmax
+
+from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.train.losses import load_loss, loss_names, marginmse
+
+CASES = [
+    ("lce", {}),
+    ("ranknet", {"targets": "hard"}),
+    ("ranknet", {"targets": "soft"}),
+    ("marginmse", {}),
+    ("kl", {"temperature": 1.0}),
+    ("kl", {"temperature": 2.5}),
+    ("kl", {"temperature": 2.5, "teacher_temperature": 0.25}),
+]
+
+
+def lce_reference(f, g):
+    return np.mean([-log_softmax(row)[0] for row in f])
+
+
+def ranknet_reference(f, g, targets):
+    terms = []
+    for scores, labels in zip(f, g, strict=True):
+        for i in range(len(scores)):
+            for j in range(i + 1, len(scores)):
+                target = float(labels[i] > labels[j]) if targets == "hard" else expit(labels[i] - labels[j])
+                chance = expit(scores[i] - scores[j])
+                terms.append(-target * np.log(chance) - (1 - target) * np.log(1 - chance))
+    return np.mean(terms)
+
+
+def marginmse_reference(f, g):
+    return np.mean([(f[b, 0] - f[b, j] - g[b, 0] + g[b, j]) ** 2 for b in range(len(f)) for j in range(1, f.shape[1])])
+
+
+def kl_reference(f, g, temperature, teacher_temperature=1.0):
+    p = softmax(g / teacher_temperature / temperature, axis=1)
+    return np.mean(np.sum(p * (np.log(p) - log_softmax(f / temperature, axis=1)), axis=1))
+
+
+REFERENCES = {"lce": lce_reference, "ranknet": ranknet_reference, "marginmse": marginmse_reference, "kl": kl_reference}
+
+
+def scores(groups=3, docs=5):
+    generator = torch.Generator().manual_seed(7)
+    return torch.randn(2, groups, docs, generator=generator, dtype=torch.float64) * 2
+
+
+def test_hand_computed_values():
+    f = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]], dtype=torch.float64)
+    g = torch.tensor([[0.0, math.log(3.0)], [2.0, 0.0]], dtype=torch.float64)
+    # Group 1: the positive's softmax is 1/4, group 2: 1/2.
+    assert load_loss("lce")(f, None).item() == pytest.approx((math.log(4) + math.log(2)) / 2)
+    # Pair 1: g_0 < g_1, so -log(1 - 1/4); pair 2: g_0 > g_1, so -log(1/2).
+    hard = (math.log(4 / 3) + math.log(2)) / 2
+    assert load_loss("ranknet")(f, g).item() == pytest.approx(hard)
+    # Pair 1 has the target 1/4 and the prediction 1/4: their entropy; pair 2 is at 1/2 whatever the target.
+    entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
+    assert load_loss("ranknet", {"targets": "soft"})(f, g).item() == pytest.approx((entropy + math.log(2)) / 2)
+    assert load_loss("marginmse")(f, g).item() == pytest.approx((0 + 2**2) / 2)
+    # Group 1 agrees; at T = 2 group 2 is KL((s, 1 - s) || (1/2, 1/2)), s = sigma(1).
+    s = 1 / (1 + math.exp(-1))
+    divergence = s * math.log(2 * s) + (1 - s) * math.log(2 * (1 - s))
+    assert load_loss("kl", {"temperature": 2})(f, g).item() == pytest.approx(divergence / 2)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_agrees_with_numpy_and_finite_differences_and_ignores_shifts(name, options):
+    f, g = scores()
+    loss = load_loss(name, options)
+    assert loss(f, g).item() == pytest.approx(REFERENCES[name](f.numpy(), g.numpy(), **options), rel=1e-12)
+    assert torch.autograd.gradcheck(lambda student: loss(student, g), f.clone().requires_grad_())
+    shift = torch.tensor([[3.0], [-50.0], [0.5]], dtype=torch.float64)
+    assert torch.allclose(loss(f + shift, g - 2 * shift), loss(f, g), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_zero_gradient_where_the_student_is_the_teacher(name, options):
+    _, g = scores()
+    f = (g / options.get("teacher_temperature", 1.0)).requires_grad_()
+    load_loss(name, options)(f, g).backward()
+    soft = name in ("marginmse", "kl") or options.get("targets") == "soft"
+    assert bool(torch.allclose(f.grad, torch.zeros_like(f))) == soft
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_equal_teacher_scores_and_large_scores_stay_finite(name, options):
+    f = torch.tensor([[300.0, -300.0, 0.0]], requires_grad=True)
+    value = load_loss(name, options)(f, torch.zeros(1, 3))
+    value.backward()
+    assert torch.isfinite(value) and torch.isfinite(f.grad).all()
+
+
+def test_a_tie_is_zero_for_hard_and_one_half_for_soft_ranknet():
+    f, g = torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
+    assert load_loss("ranknet")(f, g).item() == pytest.approx(1 + math.log1p(math.exp(-1)))
+    assert load_loss("ranknet", {"targets": "soft"})(f, g).item() == pytest.approx(0.5 + math.log1p(math.exp(-1)))
+
+
+def test_the_registry_knows_the_folder():
+    assert {"kl", "lce", "marginmse", "ranknet"} <= set(loss_names())
+    assert [name for name in loss_names() if not load_loss(name).needs_teacher] == ["lce"]
+
+
+def test_a_loss_that_is_no_mean_over_groups_is_refused(monkeypatch):
+    monkeypatch.setattr(marginmse, "loss", lambda student, teacher: (student - teacher).square().sum())
+    with pytest.raises(InputError, match="loss marginmse is no mean over its groups"):
+        load_loss("marginmse")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("hinge", {}, "no loss 'hinge': the losses are kl, lce"),
+        ("lce", {"temperature": 1}, "lce has no option 'temperature': it has none"),
+        ("kl", {"targets": "hard"}, "kl has no option 'targets': it has temperature, teacher_temperature"),
+        ("kl", {"temperature": 0}, "temperature 0"),
+        ("kl", {"temperature": "warm"}, "temperature 'warm'"),
+        ("kl", {"teacher_temperature": -1}, "teacher_temperature -1"),
+        ("kl", {"teacher_temperature": True}, "teacher_temperature True"),
+        ("ranknet", {"targets": "fuzzy"}, "targets 'fuzzy': use hard or soft"),
+    ],
+)
+def test_unknown_names_options_and_values_are_one_line(name, options, message):
+    with pytest.raises(InputError, match=message) as raised:
+        load_loss(name, options)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,350 @@
+"""Training: against a plain second implementation, killed and resumed, and refused where it cannot work."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from safetensors import safe_open
+
+from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
+from workflow_scripts.backbone.tokenise_corpus import main as tokenise_corpus
+from workflow_scripts.backbone.tokenise_queries import main as tokenise_queries
+from workflow_scripts.models.optimiser import AdamW, learning_rate_at
+from workflow_scripts.models.rankers import load_ranker
+from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, derive_seed
+from workflow_scripts.storage.resuming import FOLDER
+from workflow_scripts.storage.tables import write_table
+from workflow_scripts.train import training
+from workflow_scripts.train.batches import in_turn
+from workflow_scripts.train.checkpoints import FILE, Checkpoints
+from workflow_scripts.train.groups import group_order, read_groups
+from workflow_scripts.train.history import History
+from workflow_scripts.train.losses import load_loss
+from workflow_scripts.train.settings import Settings
+from workflow_scripts.train.training import train_ranker
+
+SPEC = {
+    "name": "a-student",
+    "architecture": "cross-encoder",
+    "loss": {"function": "marginmse", "options": {}},
+    "documents": 6 * 2 * 3 * 2,
+    "batch_groups": 2,
+    "group_size": 3,
+    "gradient_accumulation": 2,
+    "learning_rate": 0.003,
+    "dropout": 0.0,
+    "seeds": {"initialisation": 1, "order": 2},
+}
+TEXT, WHOLE, SMALL = pa.string(), pa.int16(), pa.float32()
+
+
+def write(folder, name, columns, kinds):
+    manifest = folder / name / "manifest.json"
+    with ArtifactWriter(manifest, spec={}) as artifact:
+        write_table(artifact.path(f"{name}.parquet"), columns, pa.schema(list(zip(columns, kinds, strict=True))))
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A scratch backbone, token stores, 5 groups of 3 and their labels."""
+    folder = tmp_path_factory.mktemp("inputs")
+    generator = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(30)]
+    texts = [" ".join(generator.choice(words, size=generator.integers(4, 12))) for _ in range(20)]
+    doc_ids = [f"d{number:02}" for number in range(20)]
+    columns = {"doc_id": doc_ids, "title": [""] * 20, "text": texts}
+    corpus = write(folder, "documents", columns, [TEXT] * 3)
+    backbone = folder / "backbone" / "manifest.json"
+    spec = {
+        "tokenizer": {"kind": "words", "size": 100},
+        "architecture": {"hidden": 16, "feed_forward": 32, "positions": 28},
+        "pretraining": {"steps": 2, "batch": 8},
+    }
+    pretrain_backbone(corpora=[corpus], spec=spec, output=backbone)
+    query_ids = [f"q{number}" for number in range(5)]
+    pairs = {
+        "query_id": [query for query in query_ids for _ in range(3)],
+        "position": [0, 1, 2] * 5,
+        "doc_id": [doc for _ in query_ids for doc in generator.choice(doc_ids, size=3, replace=False)],
+    }
+    labelled = pairs | {"score": generator.normal(size=15).astype(np.float32)}
+    queries = {"query_id": query_ids, "text": [text.rsplit(" ", 2)[0] for text in texts[:5]]}
+    collection = write(folder, "queries", queries, [TEXT] * 2)
+    stores = {name: folder / "tokens" / name / "manifest.json" for name in ("queries", "documents")}
+    common = ["--backbone", str(backbone), "--spec", '{"view": "full", "max_tokens": 12}']
+    tokenise_corpus([*common, "--corpus", str(corpus), "--output", str(stores["documents"])])
+    tokenise_queries(
+        [
+            *common[:2],
+            "--spec",
+            '{"max_tokens": 12}',
+            "--collection",
+            str(collection),
+            "--output",
+            str(stores["queries"]),
+        ]
+    )
+    return {
+        "backbone": backbone,
+        "groups": write(folder, "groups", pairs, [TEXT, WHOLE, TEXT]),
+        "labels": write(folder, "labels", labelled, [TEXT, WHOLE, TEXT, SMALL]),
+    } | stores
+
+
+def plain_training(inputs, spec):
+    """The same training, a group and a sequence at a time, by torch's own optimiser; returns weights and losses."""
+    queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
+    groups = read_groups(inputs["groups"], queries, documents, group_size=3, labels=inputs["labels"])
+    seed = derive_seed(spec["seeds"]["initialisation"], "head")
+    model = load_ranker(inputs["backbone"].parent, spec["architecture"], initialise_seed=seed, dropout=0.0).train()
+    biases = [parameter for parameter in model.parameters() if parameter.dim() == 1]
+    others = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    optimiser = torch.optim.AdamW([{"params": others, "weight_decay": 0.01}, {"params": biases, "weight_decay": 0.0}])
+    loss = load_loss(spec["loss"]["function"])
+    order = group_order(5, 6 * 4, spec["seeds"]["order"]).reshape(6, 4)
+    # 10% of 6 steps is one step of warm-up, which is at the peak already; then 5 steps down.
+    rates = [0.003 * share for share in (1, 1, 0.8, 0.6, 0.4, 0.2)]
+    seen = []
+    for chosen, rate in zip(order, rates, strict=True):
+        scores = []
+        for number in chosen:
+            query, docs = groups.query_rows[number : number + 1], groups.document_rows[number]
+            if spec["architecture"] == "cross-encoder":
+                each = [model(pair_sequences(queries, query, documents, docs[i : i + 1], 99, 99)) for i in range(3)]
+                scores.append(torch.cat(each))
+            else:
+                embedded = [model(single_sequences(documents, docs[i : i + 1], 99))[0] for i in range(3)]
+                scores.append(torch.stack(embedded) @ model(single_sequences(queries, query, 99))[0])
+        value = loss(torch.stack(scores), torch.from_numpy(groups.teacher[chosen]))
+        optimiser.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.step()
+        seen.append(value.item())
+    return model.state_dict(), seen, rates
+
+
+@pytest.mark.parametrize(("architecture", "function"), [("cross-encoder", "marginmse"), ("bi-encoder", "kl")])
+def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
+    spec = SPEC | {"architecture": architecture, "loss": {"function": function}}
+    output = tmp_path / "manifest.json"
+    train_ranker(**inputs, spec=spec, output=output)
+    expected, losses, rates = plain_training(inputs, spec)
+    trained = load_ranker(tmp_path, architecture, initialise_seed=0).state_dict()
+    before = load_ranker(inputs["backbone"].parent, architecture, initialise_seed=0).state_dict()
+    assert trained.keys() == expected.keys()
+    # AdamW divides by the gradient's size, so rounding grows where a gradient is nearly 0: single weights are not held
+    # to the digit, the movement of all is. A key's bias and the score's bias move a group's scores alike: noise alone.
+    names = [name for name in trained if not name.endswith(("key.bias", "head.out.bias"))]
+    moved, apart = (torch.cat([(trained[n] - other[n]).flatten() for n in names]) for other in (before, expected))
+    assert moved.abs().max() > 0.01 and apart.norm() < 0.01 * moved.norm()
+    history = pd.read_parquet(tmp_path / "history.parquet")
+    assert history["loss"].tolist() == pytest.approx(losses, rel=1e-4)
+    assert history["learning_rate"].tolist() == pytest.approx(rates)
+    assert history["documents"].tolist() == [12 * step for step in range(1, 7)]
+    assert (history["gradient_norm"] > 0).all()
+    manifest = json.loads(output.read_text())
+    assert manifest["counts"] == {"documents": 72, "steps": 6, "groups": 5}
+    card = (tmp_path / "README.md").read_text()
+    assert card.startswith("---\n") and "# a-student" in card and f"`{inputs['labels']}`" in card
+
+
+def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
+    seen = []
+    for name, size in (("whole", 2**23), ("parts", 1)):
+        monkeypatch.setattr(training, "CPU_CACHE_BYTES", size)
+        train_ranker(**inputs, spec=SPEC, output=tmp_path / name / "manifest.json")
+        seen.append(pd.read_parquet(tmp_path / name / "history.parquet"))
+    whole, parts = seen
+    assert parts["loss"].tolist() == pytest.approx(whole["loss"].tolist(), rel=1e-4)
+    assert not parts.equals(whole)  # other batches, so other rounding
+    assert parts["documents"].equals(whole["documents"])
+    # The most groups that divide the batch and fit; one where none does.
+    monkeypatch.setattr(training, "CPU_CACHE_BYTES", 120)
+    assert [training.part_groups(12, size) for size in (12, 30, 31, 121)] == [6, 4, 3, 1]
+
+
+def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs, tmp_path):
+    # With dropout, which the backbone itself does not have: the masks must resume too.
+    spec = SPEC | {"documents": 200 * 12, "dropout": 0.1, "checkpoint_steps": 40}
+    paths = [part for name, path in inputs.items() for part in (f"--{name}", str(path))]
+    command = [
+        sys.executable,
+        "-m",
+        "workflow_scripts.train.train_student",
+        "--spec",
+        json.dumps(spec),
+        *paths,
+        "--output",
+    ]
+    options = {"stderr": subprocess.PIPE, "text": True, "env": os.environ | {"OMP_NUM_THREADS": "1"}}
+    manifest, checkpoint = tmp_path / "broken" / "manifest.json", tmp_path / "broken" / FOLDER / FILE
+    whole = subprocess.Popen([*command, str(tmp_path / "whole" / "manifest.json")], **options)
+    state = spent = None
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 128 + signal.SIGTERM)):
+        broken = subprocess.Popen([*command, str(manifest)], **options)
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == state:
+            assert broken.poll() is None, broken.stderr.read()
+            time.sleep(0.002)
+        broken.send_signal(number)
+        said = broken.communicate()[1]
+        assert broken.returncode == code and not manifest.exists() and checkpoint.exists()
+        assert ("resumed after step" in said) == (state is not None)
+        state = checkpoint.stat().st_mtime_ns
+        with safe_open(checkpoint, framework="pt") as file:
+            before, spent = spent, json.loads(file.metadata()["cost"])
+    assert "told to stop: checkpoint written after step" in said
+    done = subprocess.run([*command, str(manifest)], **options)
+    assert done.returncode == 0 and "resumed after step" in done.stderr
+    assert whole.wait() == 0
+    cost = json.loads(manifest.read_text())["cost"]
+    assert all(cost[name] > spent[name] > before[name] > 0 for name in ("wall_s", "cpu_s"))
+    assert not checkpoint.parent.exists()
+    for name in ("model.safetensors", "history.parquet", "config.json"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_a_checkpoint_of_another_job_or_a_broken_one_is_ignored_with_a_line(tmp_path, capsys):
+    model = torch.nn.Linear(3, 2)
+    optimiser = AdamW(model, weight_decay=0.0)
+    history = History()
+    history.add(torch.tensor(1.5), torch.tensor(0.5), 6, 0.1)
+    history.flush()
+    own, other = Checkpoints(tmp_path, "a"), Checkpoints(tmp_path, "b")
+    assert own.load(model, optimiser) is None and capsys.readouterr().err == ""
+    own.save(model, optimiser, 1, history.tensors(), {"scale": 2.0})
+    weight = model.weight.detach().clone()
+    torch.nn.init.zeros_(model.weight)
+    assert other.load(model, optimiser) is None and not model.weight.any()
+    assert capsys.readouterr().err == "checkpoint ignored: it is of another spec or other inputs\n"
+    restored = own.load(model, optimiser)
+    assert torch.equal(model.weight, weight) and (restored.step, restored.scaler) == (1, {"scale": 2.0})
+    assert History(restored.history).columns == history.columns
+    # What the process that wrote it had cost comes back, and goes on from there.
+    again = Checkpoints(tmp_path, "a")
+    again.load(model, optimiser)
+    assert again.earlier["wall_s"] > 0 and not Checkpoints(tmp_path, "a").earlier
+    again.earlier |= {"wall_s": 1e6, "peak_rss_mb": 1e6}
+    again.save(model, optimiser, 1, history.tensors(), {})
+    own.load(model, optimiser)
+    assert own.earlier["wall_s"] > 1e6 and own.earlier["peak_rss_mb"] == 1e6
+    own.path.write_bytes(own.path.read_bytes()[:-7])
+    assert own.load(model, optimiser) is None and "cannot be read" in capsys.readouterr().err
+    own.remove()
+    assert not own.folder.exists()
+
+
+def test_adamw_is_torch_s_and_skips_a_step_whose_gradient_overflowed():
+    torch.manual_seed(0)
+    mine, theirs = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+    theirs.load_state_dict(mine.state_dict())
+    groups = [{"params": [theirs.weight], "weight_decay": 0.1}, {"params": [theirs.bias], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, lr=0.01, foreach=False)
+    optimiser = AdamW(mine, weight_decay=0.1)
+    optimiser.learning_rate = 0.01
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for step in range(5):
+        x = torch.randn(8, 4)
+        for model, one in ((mine, optimiser), (theirs, reference)):
+            one.zero_grad()
+            value = model(x).square().sum()
+            (scaler.scale(value) if one is optimiser else value).backward()
+        if step == 2:  # the scaled gradient overflows: no step, and a smaller scale for the next
+            mine.weight.grad[0, 0] = torch.inf
+        else:
+            reference.step()
+        scaler.unscale_(optimiser)
+        scaler.step(optimiser)
+        scaler.update()
+    assert scaler.get_scale() == 2.0
+    assert torch.allclose(mine.weight, theirs.weight, atol=1e-6) and torch.allclose(mine.bias, theirs.bias, atol=1e-6)
+
+
+def test_auto_is_bf16_only_where_the_gpu_itself_has_it(monkeypatch):
+    for own in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True, own=own: own)
+        assert training.choose_precision("auto", "cuda") == ("bf16" if own else "fp16")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert training.choose_precision("auto", "cuda") == "fp16" and training.choose_precision("bf16", "cpu") == "fp32"
+
+
+def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypatch):
+    marks = []
+
+    def stop(model, loss, batches, settings, checkpoints, device):
+        marks.append(checkpoints.mark)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "fit", stop)
+    # The same spec, on a GPU with and without bf16.
+    for precision in ("bf16", "bf16", "fp16"):
+        monkeypatch.setattr(training, "choose_precision", lambda wanted, device, found=precision: found)
+        with pytest.raises(KeyboardInterrupt):
+            train_ranker(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
+    assert marks[0] == marks[1] != marks[2]
+
+
+def test_learning_rate_rises_to_its_peak_and_falls_to_nothing():
+    rates = [learning_rate_at(step, steps=8, peak=1.0, warmup=0.5) for step in range(8)]
+    assert rates == [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25]
+    assert learning_rate_at(0, steps=8, peak=1.0, warmup=0.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"documents": 80}, r"80 documents .* steps of 12 \(2 groups x 3 x accumulation 2\): use 72 or 84"),
+        ({"documents": 5}, "use 12$"),
+        ({"group_size": 1}, "group_size is 1"),
+        ({"learning_rate": 0}, "learning_rate is 0"),
+        ({"precision": "fp8"}, "no precision 'fp8': use auto, fp32"),
+        ({"epochs": 3}, "no setting 'epochs'"),
+        ({"seeds": {"order": 1}}, "seeds has order: give initialisation and order"),
+        ({"loss": {"name": "kl"}}, "loss has name"),
+    ],
+)
+def test_settings_that_cannot_work_are_one_line(change, message):
+    with pytest.raises(InputError, match=message):
+        _ = Settings.from_spec(SPEC | change).steps
+    with pytest.raises(InputError, match=r"lacks a setting: .*'learning_rate'"):
+        Settings.from_spec({name: value for name, value in SPEC.items() if name != "learning_rate"})
+
+
+def test_inputs_that_do_not_fit_together_are_one_line_and_leave_nothing(inputs, tmp_path):
+    output = tmp_path / "model" / "manifest.json"
+    with pytest.raises(InputError, match="marginmse reads teacher scores"):
+        train_ranker(**inputs | {"labels": None}, spec=SPEC, output=output)
+    with pytest.raises(InputError, match=r"group of query q0 .* has 3 documents, not 1 \+ 1"):
+        train_ranker(**inputs, spec=SPEC | {"group_size": 2, "documents": 80}, output=output)
+    assert not any(tmp_path.rglob("*.*"))
+
+
+def test_a_loss_that_is_no_number_names_its_step():
+    history = History()
+    for value in (0.5, 0.4, float("nan"), float("inf")):
+        history.add(torch.tensor(value), torch.tensor(1.0), 6, 0.1)
+    with pytest.raises(InputError, match="not a finite number at step 3"):
+        history.flush()
+
+
+def test_batches_made_ahead_come_in_order_and_their_errors_too():
+    assert list(in_turn(lambda number: number**2, 2, 20, ahead=True)) == [number**2 for number in range(2, 20)]
+    stream = in_turn(lambda number: 1 // (3 - number), 0, 9, ahead=True)
+    assert [next(stream) for _ in range(3)] == [0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(stream)
+    early = in_turn(lambda number: number, 0, 10**9, ahead=True)
+    assert next(early) == 0
+    early.close()  # ends the thread, or this test would never end

@@ -1,0 +1,1 @@
+"""Pretrained encoders and tokenised texts."""

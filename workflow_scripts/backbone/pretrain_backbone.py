@@ -1,0 +1,153 @@
+"""Build a small BERT from scratch on corpora's own text: no hub, no download."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, derive_seed, parse_spec, run
+from workflow_scripts.storage.documents import count_documents, read_view
+from workflow_scripts.storage.tables import write_table
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from workflow_scripts.models.rankers import CrossEncoder
+
+# More would cost memory (some 3 kB a text) and teach a model of this size nothing.
+MOST_TEXTS = 100_000
+DEFAULTS = {
+    "tokenizer": {"kind": "wordpiece", "size": 8000},
+    "architecture": {
+        "layers": 2,
+        "hidden": 64,
+        "heads": 2,
+        "feed_forward": 128,
+        "positions": 48,
+        "dropout": 0.0,
+    },
+    "pretraining": {
+        "steps": 700,
+        "batch": 64,
+        "learning_rate": 3e-3,
+        "mlm_weight": 0.3,
+        "removal": 0.8,
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+    },
+    "seed": 0,
+}
+
+
+def complete_spec(spec: Mapping) -> dict:
+    """``spec`` with defaults filled in; :class:`InputError` for a key that is unknown or a size that cannot work."""
+    complete = {}
+    for section, defaults in DEFAULTS.items():
+        given = spec.get(section, defaults)
+        if isinstance(defaults, dict):
+            unknown = sorted(set(given) - set(defaults))
+            if unknown:
+                raise InputError(f"backbone: {section} has no key {unknown[0]!r}: it has {', '.join(defaults)}")
+            given = defaults | dict(given)
+        complete[section] = given
+    unknown = sorted(set(spec) - set(DEFAULTS))
+    if unknown:
+        raise InputError(f"backbone: the spec has no key {unknown[0]!r}: it has {', '.join(DEFAULTS)}")
+    architecture = complete["architecture"]
+    if architecture["hidden"] % architecture["heads"]:
+        raise InputError(
+            f"backbone: hidden {architecture['hidden']} does not divide by {architecture['heads']} heads: change either"
+        )
+    return complete
+
+
+def read_texts(corpora: Sequence[str | Path], *, most: int, seed: int) -> list[str]:
+    """Titles and texts of at most ``most`` documents, drawn without replacement, in the corpora's order."""
+    total = sum(map(count_documents, corpora))
+    kept = np.ones(total, bool)
+    if total > most:
+        kept[:] = False
+        kept[np.random.default_rng(derive_seed(seed, "texts")).choice(total, most, replace=False)] = True
+        print(f"{most:,} of {total:,} texts are pretrained on", file=sys.stderr)
+    texts, first = [], 0
+    for batch in (batch for manifest in corpora for batch in read_view(manifest, "full")):
+        texts += batch["text"].filter(kept[first : first + len(batch)]).to_pylist()
+        first += len(batch)
+    return texts
+
+
+def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: str | Path) -> None:
+    """Write the folder of a BERT (config.json, model.safetensors, tokenizer files) and losses.parquet by step.
+
+    Memory holds the texts, at most :data:`MOST_TEXTS`; bound by the encoder's products.
+    """
+    import torch
+
+    from workflow_scripts.backbone.pretraining import PretrainingBatches, build_backbone, pretrain
+    from workflow_scripts.backbone.vocabulary import build_tokenizer, encode
+
+    complete = complete_spec(spec)
+    architecture, settings = complete["architecture"], complete["pretraining"]
+    seed = derive_seed(complete["seed"], "backbone")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    texts = read_texts(corpora, most=MOST_TEXTS, seed=seed)
+    tokenizer = build_tokenizer(texts, **complete["tokenizer"])
+    vocabulary = tokenizer.get_vocab_size()
+    # [CLS], two [SEP] and up to four words stand beside the text.
+    encoded = [text for text in encode(tokenizer, texts, architecture["positions"] - 7) if len(text)]
+    if not 4 <= settings["batch"] <= 2 * len(encoded):
+        raise InputError(f"backbone: a batch has 4 to {2 * len(encoded)} pairs here, not {settings['batch']}")
+    model = build_backbone(encoded, architecture, vocabulary=vocabulary, seed=seed)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{len(encoded)} texts, {vocabulary} vocabulary entries, {weights} weights", file=sys.stderr)
+    sampling = {name: settings[name] for name in ("batch", "removal", "steps")}
+    batches = PretrainingBatches(encoded, vocabulary=vocabulary, seed=seed, **sampling)
+    optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight", "warmup", "weight_decay")}
+    losses = pretrain(model, batches, device=device, **optimisation)
+    inputs = {"corpus": list(corpora)}
+    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=complete["seed"], device=device) as artifact:
+        _write(artifact, model, tokenizer, losses)
+        artifact.counts |= {"texts": len(encoded), "vocabulary": vocabulary, "weights": weights}
+
+
+def _write(
+    artifact: ArtifactWriter, model: CrossEncoder, tokenizer: Tokenizer, losses: Sequence[tuple[float, float]]
+) -> None:
+    import pyarrow as pa
+
+    from workflow_scripts.backbone.vocabulary import save_tokenizer
+    from workflow_scripts.models.rankers import save_ranker
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_tokenizer(tokenizer, Path(folder), positions=model.longest)
+        save_ranker(model, artifact.path("config.json").parent, folder)
+    schema = pa.schema([("step", pa.int32()), ("masked_token_loss", pa.float32()), ("next_segment_loss", pa.float32())])
+    columns = {
+        "step": range(1, len(losses) + 1),
+        "masked_token_loss": [masked for masked, _ in losses],
+        "next_segment_loss": [belongs for _, belongs in losses],
+    }
+    write_table(artifact.path("losses.parquet"), columns, schema)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and build the backbone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--corpus", nargs="+", required=True, metavar="MANIFEST")
+    parser.add_argument("--output", required=True, metavar="MANIFEST")
+    arguments = parser.parse_args(argv)
+    pretrain_backbone(corpora=arguments.corpus, spec=arguments.spec, output=arguments.output)
+
+
+if __name__ == "__main__":
+    # Learning word pieces in several threads could order ties differently from run to run.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    run(main)

@@ -1,0 +1,84 @@
+"""Tokenise what rankers are evaluated on: each test collection's queries and the documents that are re-ranked.
+
+One artifact of two token stores a collection, ``{collection}.queries`` and ``{collection}.documents`` (the full view).
+Of a corpus only candidates are tokenised: the rest is never re-ranked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import functools
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workflow_scripts.models.token_store import write_store
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.documents import read_queries, read_view
+from workflow_scripts.storage.evaluation import read_evaluation
+
+
+def tokenise_evaluation(
+    *,
+    spec: Mapping,
+    backbone: str | Path,
+    evaluation: str | Path,
+    collections: Sequence[str],
+    tests: Sequence[str | Path],
+    corpora: Sequence[str | Path],
+    output: str | Path,
+    threads: int = 1,
+) -> None:
+    """Write both stores of each of ``collections``; all paths are manifests, lists in the collections' order.
+
+    ``spec``: ``query_tokens`` and ``document_tokens``, where texts are cut. Raises :class:`InputError` for a candidate
+    that its corpus lacks and for a query without a token. Bounded by reading the corpora and by the tokenizer in
+    ``threads`` threads; memory holds the candidates' ids of one collection and a batch of its texts.
+    """
+    if not len(collections) == len(tests) == len(corpora):
+        raise InputError("give one collection's manifest and one corpus for each id, in order")
+    folder = Artifact(backbone).file("tokenizer.json").parent
+    inputs = {"backbone": backbone, "evaluation": evaluation, "collections": list(tests), "corpora": list(corpora)}
+    with ArtifactWriter(output, spec=spec, inputs=inputs) as writer:
+        write = functools.partial(write_store, writer, backbone=folder, threads=threads)
+        for name, test, corpus in zip(collections, tests, corpora, strict=True):
+            queries, documents = f"{name}.queries", f"{name}.documents"
+            write(read_queries(test), max_tokens=spec["query_tokens"], part=queries, allow_empty=False)
+            write(_candidates(name, evaluation, corpus), max_tokens=spec["document_tokens"], part=documents)
+            print(f"{name}: {writer.counts[documents]['texts']:,} documents", file=sys.stderr, flush=True)
+
+
+def _candidates(name: str, evaluation: str | Path, corpus: str | Path) -> Iterator[tuple[str, str]]:
+    """(id, text) of a collection's candidates in the corpus' order; an error at its end for those it lacks."""
+    wanted = sorted(read_evaluation(evaluation, name, "candidates", ["doc_id"])["doc_id"].unique())
+    found = 0
+    for batch in read_view(corpus, "full"):
+        # The corpus is sorted: a batch is looked up among the candidates of its own range, not among all of them.
+        first, last = (batch["doc_id"][place].as_py() for place in (0, -1))
+        near = wanted[bisect.bisect_left(wanted, first) : bisect.bisect_right(wanted, last)]
+        kept = batch.filter(pc.is_in(batch["doc_id"], pa.array(near, pa.string())))
+        found += len(kept)
+        yield from zip(kept["doc_id"].to_pylist(), kept["text"].to_pylist(), strict=True)
+    if found != len(wanted):
+        raise InputError(f"{len(wanted) - found} candidates of {name} are not in {corpus}: search its index again")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--backbone", type=Path, required=True, help="manifest of the model folder with the tokenizer")
+    parser.add_argument("--evaluation", type=Path, required=True, help="manifest of what rankers are evaluated on")
+    parser.add_argument("--collections", nargs="+", required=True, help="ids, which name the stores")
+    parser.add_argument("--tests", type=Path, nargs="+", required=True, help="their manifests, in the same order")
+    parser.add_argument("--corpora", type=Path, nargs="+", required=True, help="their corpora, in the same order")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    tokenise_evaluation(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Raw collections: documents, queries, judgements."""

@@ -1,0 +1,182 @@
+"""Documents on their way into a corpus: cleaned, checked, sorted by id without holding the text.
+
+Sorting by id: the stream is spooled to disk while only ids stay in memory (Arrow, some 20 bytes a document); then each
+document goes to the file of its range of ranks, and one range after another is sorted and written. Memory is bounded by
+the ids and by one range of documents (a quarter of a million), disk by twice the corpus; time by decoding the source.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from workflow_scripts.collect.places import Place
+from workflow_scripts.storage.artifacts import Artifact, InputError
+
+SCHEMA = pa.schema([("doc_id", pa.string()), ("title", pa.string()), ("text", pa.string())])
+SPOOL = pa.schema([("position", pa.int64()), *SCHEMA])
+BATCH = 20_000  # documents that exist as Python objects at a time
+RANGE = 250_000  # documents sorted at a time
+PROGRESS_SECONDS = 10
+
+
+class Document(NamedTuple):
+    """One document of a source; ``position`` is its line or number there, for messages."""
+
+    position: int
+    doc_id: str
+    title: str
+    text: str
+
+
+def clean(text: str | None) -> str:
+    """The text with every run of white space as one space, none at the ends; no text is empty text."""
+    return " ".join(text.split()) if text else ""
+
+
+def check_id(what: str, identifier: object, here: str) -> str:
+    """The id as text; :class:`InputError` where it is missing, empty or holds white space (a run file could not)."""
+    text = str(identifier) if isinstance(identifier, int) and not isinstance(identifier, bool) else identifier
+    if not isinstance(text, str) or not text:
+        raise InputError(f"{here} has no {what} id: every {what} needs one")
+    if text.split() != [text]:
+        raise InputError(f"{here} has the {what} id {text!r}, with white space in it: take it out")
+    return text
+
+
+def split_title(text: str, separator: str) -> tuple[str, str]:
+    """Split raw ``text`` at the first ``separator`` into title and body; without one it is all body."""
+    title, found, body = text.partition(separator)
+    return (title, body) if found else ("", text)
+
+
+def strip_title(title: str, text: str) -> str:
+    """``text`` (cleaned) without the ``title`` that it begins with; unchanged where it does not.
+
+    Letters and digits decide, so that a title's "3 .5 ." is found in the text's "3. 5 .".
+    """
+    wanted = [c for c in title if c.isalnum()]
+    if not wanted:
+        return text
+    end = matched = 0
+    for position, character in enumerate(text):
+        if character.isalnum():
+            if character != wanted[matched]:
+                return text
+            matched += 1
+            if matched == len(wanted):
+                end = position + 1
+                break
+    if not end or text[end : end + 1].isalnum():
+        return text
+    return text[end:].lstrip(" .,;:")
+
+
+def write_documents(documents: Iterable[Document], place: Place, path: Path, scratch: Path) -> dict[str, int]:
+    """Write ``documents`` to ``path`` sorted by the bytes of their id; returns counts.
+
+    ``scratch`` is an existing folder; the files made in it are removed again.
+    Raises :class:`InputError` for a bad or duplicate id, bad text, or no documents.
+    """
+    spool = scratch / "spool.parquet"
+    counts = _spool_documents(documents, place, spool)
+    if not counts["documents"]:
+        raise InputError(f"{place.source} holds no documents: give a source with at least one")
+    ranks = _rank_ids(spool, place)
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for part in _split_ranges(spool, ranks, scratch):
+            table = pq.read_table(part)
+            part.unlink()
+            order = np.argsort(table["rank"].to_numpy(), kind="stable")
+            writer.write_table(table.select(SCHEMA.names).take(order), row_group_size=50_000)
+    return counts
+
+
+def iterate_columns(corpus: Artifact, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The documents of a corpus in batches, in order of their ids; only ``columns`` are read."""
+    with pq.ParquetFile(corpus.file("documents.parquet")) as file:
+        yield from file.iter_batches(batch_size=50_000, columns=columns)
+
+
+def find_documents(corpus: Artifact, doc_ids: Iterable[str]) -> set[str]:
+    """Those of ``doc_ids`` that the corpus has. Memory: the wanted ids, not the corpus'."""
+    wanted = pa.array(sorted(set(doc_ids)), pa.string())
+    found: set[str] = set()
+    for batch in iterate_columns(corpus, ["doc_id"]):
+        ids = batch.column("doc_id")
+        found.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
+    return found
+
+
+def _spool_documents(documents: Iterable[Document], place: Place, spool: Path) -> dict[str, int]:
+    counts = dict.fromkeys(("documents", "empty_titles", "empty_texts", "empty_documents", "characters"), 0)
+    reported = time.monotonic()
+    stream = iter(documents)
+    with pq.ParquetWriter(spool, SPOOL, compression="zstd") as writer:
+        while rows := [_check(document, place) for document in islice(stream, BATCH)]:
+            writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=SPOOL))
+            counts["documents"] += len(rows)
+            counts["empty_titles"] += sum(not row.title for row in rows)
+            counts["empty_texts"] += sum(not row.text for row in rows)
+            counts["empty_documents"] += sum(not row.title and not row.text for row in rows)
+            counts["characters"] += sum(len(row.title) + len(row.text) for row in rows)
+            if time.monotonic() - reported > PROGRESS_SECONDS:
+                reported = time.monotonic()
+                print(f"{counts['documents']:,} documents read", file=sys.stderr, flush=True)
+    return counts
+
+
+def _check(document: Document, place: Place) -> Document:
+    here = place.at(document.position)
+    checked = document._replace(doc_id=check_id("document", document.doc_id, here))
+    try:
+        "".join(checked[1:]).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{here} holds half a character (a lone surrogate): write the file as UTF-8 again") from None
+    return checked
+
+
+def _rank_ids(spool: Path, place: Place) -> np.ndarray:
+    """Rank of each spooled document by the bytes of its id; :class:`InputError` for an id that comes twice."""
+    table = pq.read_table(spool, columns=["position", "doc_id"])
+    ids = table["doc_id"].cast(pa.large_string()).combine_chunks()
+    order = pc.sort_indices(ids).to_numpy()
+    ordered = ids.take(pa.array(order))
+    same = pc.equal(ordered.slice(1), ordered.slice(0, len(ordered) - 1)).to_numpy(zero_copy_only=False)
+    if same.any():
+        at = int(np.argmax(same))
+        first, second = sorted(table["position"].take(pa.array(order[at : at + 2])).to_pylist())
+        raise InputError(
+            f"{place.at(second)} repeats the document id {ordered[at].as_py()!r} of {place.at(first)}: remove one"
+        )
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks
+
+
+def _split_ranges(spool: Path, ranks: np.ndarray, scratch: Path) -> list[Path]:
+    """Deal the spooled documents, with their ranks, to one file for each range of ranks; removes the spool."""
+    schema = SPOOL.append(pa.field("rank", pa.int64()))
+    parts = [scratch / f"range{number}.parquet" for number in range(-(-len(ranks) // RANGE))]
+    writers = [pq.ParquetWriter(part, schema, compression="zstd") for part in parts]
+    start = 0
+    with pq.ParquetFile(spool) as file:
+        for batch in file.iter_batches(batch_size=50_000):
+            here = ranks[start : start + len(batch)]
+            start += len(batch)
+            table = pa.Table.from_batches([batch]).append_column("rank", pa.array(here))
+            for number in np.unique(here // RANGE):
+                writers[number].write_table(table.filter(pa.array(here // RANGE == number)))
+    for writer in writers:
+        writer.close()
+    spool.unlink()
+    return parts

@@ -1,0 +1,116 @@
+"""Judged queries: ids and texts checked, judgements matched with queries and corpus, training queries chosen.
+
+Two manners of meeting a fault in the data. *Strict*, for a user's own files: an unknown query, an unknown document, a
+pair judged twice or a query without a relevant document raises and is named. Otherwise, for public collections, where
+all of these are to be found: what cannot be used is left out, counted and told on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import pandas as pd
+
+from workflow_scripts.collect.documents import check_id, find_documents
+from workflow_scripts.collect.places import Place
+from workflow_scripts.storage.artifacts import Artifact, InputError, derive_seed
+
+JUDGEMENT = ["position", "query_id", "doc_id", "relevance"]
+
+
+def collect_queries(rows: Iterable[tuple[int, str, str]], place: Place) -> dict[str, str]:
+    """Query texts by id from (position, id, text); :class:`InputError` for a bad or duplicate id, or none at all."""
+    queries: dict[str, str] = {}
+    for position, identifier, text in rows:
+        query = check_id("query", identifier, place.at(position))
+        if query in queries:
+            raise InputError(f"{place.at(position)} repeats the query id {query!r}: remove one")
+        queries[query] = text
+    if not queries:
+        raise InputError(f"{place.source} holds no queries: give a source with at least one")
+    return queries
+
+
+def collect_judgements(rows: Iterable[tuple[int, str, str, int]], place: Place) -> pd.DataFrame:
+    """Judgements as a frame (position, query_id, doc_id, relevance); :class:`InputError` where there are none."""
+    frame = pd.DataFrame(list(rows), columns=JUDGEMENT)
+    if frame.empty:
+        raise InputError(f"{place.source} holds no judgements: give qrels with at least one line")
+    return frame
+
+
+def match_judgements(
+    frame: pd.DataFrame, queries: dict[str, str], corpus: Artifact, *, place: Place, strict: bool, keep_unknown: bool
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Judgements of known queries and documents, each pair once, and counts of what was left out.
+
+    ``keep_unknown``: judgements of documents outside the corpus stay (test qrels: the measure's ideal counts them) and
+    are only counted. Of a pair judged twice the higher relevance stays. Strict: see the module.
+    """
+    known_query = frame["query_id"].isin(queries)
+    _refuse(frame[~known_query], "the query {0.query_id!r}, which is not among the queries", place, strict)
+    frame = frame[known_query]
+    found = find_documents(corpus, frame["doc_id"])
+    known_document = frame["doc_id"].isin(found)
+    _refuse(frame[~known_document], "the document {0.doc_id!r}, which is not in the corpus", place, strict)
+    if not known_document.any():
+        raise InputError(f"{place.source}: none of its documents is in {corpus.manifest_path}: name its corpus")
+    if not keep_unknown:
+        frame = frame[known_document]
+    ordered = frame.sort_values(["query_id", "doc_id", "relevance"], ascending=[True, True, False], kind="stable")
+    twice = ordered.duplicated(["query_id", "doc_id"])
+    _refuse(ordered[twice], "the query {0.query_id!r} and the document {0.doc_id!r} a second time", place, strict)
+    counts = {
+        "judgements_of_unknown_queries": int((~known_query).sum()),
+        "judgements_of_unknown_documents": int((~known_document).sum()),
+        "judgements_repeated": int(twice.sum()),
+    }
+    return ordered[~twice].reset_index(drop=True), counts
+
+
+def keep_answered(
+    queries: dict[str, str], relevant: pd.Series, *, place: Place, strict: bool
+) -> tuple[dict[str, str], dict[str, int]]:
+    """The queries that have a relevant document (their ids are in ``relevant``), and how many have none.
+
+    Raises :class:`InputError` where a query has none (strict), where all have none, or where a text is empty.
+    """
+    answered = set(relevant)
+    without = [query for query in queries if query not in answered]
+    if strict and without:
+        raise InputError(
+            f"the query {without[0]!r} has no relevant document in {place.source}: judge one, take the query "
+            'out, or set "strict": false to leave such queries out'
+        )
+    kept = {query: text for query, text in queries.items() if query in answered}
+    if not kept:
+        raise InputError(f"no query of {place.source} has a relevant document: look at the qrels and min_relevance")
+    for query, text in kept.items():
+        if not text:
+            raise InputError(f"the query {query!r} has no text: write one, or choose another query field")
+    return kept, {"queries_without_relevant": len(without)}
+
+
+def choose_queries(queries: dict[str, str], number: int | None, seed: int) -> dict[str, str]:
+    """``number`` of the queries (all for None): those with the smallest seed of their own, whatever their order."""
+    if number is None or number >= len(queries):
+        return queries
+    order = sorted(queries, key=lambda query: (derive_seed(seed, "queries", query), query))
+    return {query: queries[query] for query in order[:number]}
+
+
+def warn(counts: dict[str, int], place: Place) -> None:
+    """Tell on stderr what was left out, in one line; silent where nothing was."""
+    said = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items() if count)
+    if said:
+        print(f"{place.source}: {said}", file=sys.stderr, flush=True)
+
+
+def _refuse(bad: pd.DataFrame, what: str, place: Place, strict: bool) -> None:
+    if strict and len(bad):
+        first = bad.sort_values("position").iloc[0]
+        raise InputError(
+            f"{place.at(first.position)} judges {what.format(first)}: correct the line, or leave such lines out with "
+            'the option "strict": false'
+        )

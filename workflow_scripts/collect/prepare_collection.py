@@ -1,0 +1,194 @@
+"""Prepare a collection: queries with test judgements (qrels) or with training positives, for one corpus.
+
+Spec: ``source``, ``role`` ("test" or "train") and, by source (a key that has no default here is required):
+
+- ``ir_datasets``: ``id``; ``query_field`` ("text"); for training ``pairs``: "qrels", "docpairs" (the first document of
+  each training triple) or "titles" (of the corpus; ``id`` is not needed then);
+- ``files``: ``--queries`` (JSONL, TSV) and ``--qrels`` (TREC); for training ``pairs``: "qrels", or "titles" (no file);
+- ``generated``: ``queries`` (their number; the world's own, or 4000 for training); ``world`` and ``seed`` are the
+  corpus' (given, they must agree with it). A training query has one positive, the document that it was made from. Every
+  pair is judged; test queries and training queries come from different documents.
+
+Options of every source but ``generated``: ``max_queries`` (null: all) and ``seed`` (0) of their choice;
+``min_relevance`` (1) that makes a document relevant; ``strict`` (true for files, else false): an unknown query or
+document, a pair judged twice or a query without a relevant document is an error, not left out, counted and told.
+No query without a relevant document is part of a collection.
+
+Writes queries.parquet (query_id, text); qrels.parquet (query_id, doc_id, relevance) for the role test,
+positives.parquet (query_id, doc_id) for the role train; generated: truth.parquet (query_id, doc_id, relevance, every
+pair above 0) and concepts.parquet (query_id, doc_id of its source, register, concepts).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from workflow_scripts.collect import files, ir_datasets_source, judgements
+from workflow_scripts.collect.options import REQUIRED, check_choice, check_number, read_options
+from workflow_scripts.collect.places import Place
+from workflow_scripts.collect.titles import title_pairs
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.tables import read_table, write_table
+
+PAIRS = {"ir_datasets": ["qrels", "docpairs", "titles"], "files": ["qrels", "titles"]}
+CHOICE = {"pairs": "qrels", "max_queries": None, "seed": 0, "min_relevance": 1}
+OPTIONS = {
+    "ir_datasets": {"id": None, "query_field": "text", **CHOICE, "strict": False},
+    "files": {**CHOICE, "strict": True},
+    "generated": {"world": None, "seed": None, "queries": None},
+}
+TRAINING_QUERIES = 4000
+QUERIES = pa.schema([("query_id", pa.string()), ("text", pa.string())])
+POSITIVES = pa.schema([("query_id", pa.string()), ("doc_id", pa.string())])
+QRELS = pa.schema([*POSITIVES, ("relevance", pa.int32())])
+CONCEPTS = pa.schema([*POSITIVES, ("register", pa.int32()), ("concepts", pa.list_(pa.int32()))])
+
+
+def prepare_collection(
+    *,
+    output: str | Path,
+    spec: Mapping,
+    corpus: str | Path,
+    queries: str | Path | None = None,
+    qrels: str | Path | None = None,
+) -> None:
+    """Write the collection of ``spec`` beside the manifest ``output``; raises :class:`InputError` for bad input.
+
+    Memory: queries, judgements and distinct training pairs; of the corpus only what is asked for (titles, for titles).
+    """
+    check_choice("source", spec.get("source"), list(OPTIONS))
+    source = spec["source"]
+    known = {"source": REQUIRED, "role": REQUIRED, **OPTIONS[source]}
+    options = read_options(spec, known, f"a collection from {source}")
+    check_choice("role", options["role"], ["train", "test"])
+    _check_files(options, queries, qrels)
+    paths = {"corpus": corpus, "queries": queries, "qrels": qrels}
+    inputs = {name: path for name, path in paths.items() if path is not None}
+    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=options["seed"]) as writer:
+        if source == "generated":
+            _write_generated(writer, Artifact(corpus), options)
+        else:
+            texts, frame, counts = _read_collection(options, Artifact(corpus), queries, qrels)
+            writer.counts.update(counts)
+            _write(writer, texts, frame, options["role"])
+
+
+def _check_files(options: dict, queries: str | Path | None, qrels: str | Path | None) -> None:
+    pairs = options.get("pairs")
+    if pairs is not None:
+        check_choice("pairs", pairs, PAIRS[options["source"]])
+        check_number("max_queries", options["max_queries"], 1, optional=True)
+        check_number("min_relevance", options["min_relevance"], 1)
+        check_number("seed", options["seed"], 0)
+        if options["role"] == "test" and pairs != "qrels":
+            raise InputError(f'pairs {pairs!r} are for training: leave "pairs" out for the role test')
+    if options["source"] == "ir_datasets" and options["id"] is None and pairs != "titles":
+        raise InputError('a collection from ir_datasets needs the option "id": add it to the spec')
+    wanted = options["source"] == "files" and pairs != "titles"
+    if wanted and (queries is None or qrels is None):
+        raise InputError("a collection from files needs --queries and --qrels: name both files")
+    if not wanted and (queries is not None or qrels is not None):
+        raise InputError("--queries and --qrels are for a collection from files with qrels: leave them out")
+
+
+def _read_collection(
+    options: dict, corpus: Artifact, queries: str | Path | None, qrels: str | Path | None
+) -> tuple[dict[str, str], pd.DataFrame, dict[str, int]]:
+    """Queries, their judgements or positives, and counts, from ir_datasets or files."""
+    counts: dict[str, int] = {}
+    train, strict = options["role"] == "train", options["strict"]
+    if options["pairs"] == "titles":
+        texts, frame, counts = title_pairs(corpus)
+        relevant = frame
+    else:
+        texts, frame, place = _open(options, queries, qrels)
+        counts["source_queries"], counts["source_judgements"] = len(texts), len(frame)
+        frame, left_out = judgements.match_judgements(
+            frame, texts, corpus, place=place, strict=strict, keep_unknown=not train
+        )
+        relevant = frame[frame["relevance"] >= options["min_relevance"]]
+        texts, without = judgements.keep_answered(texts, relevant["query_id"], place=place, strict=strict)
+        left_out.update(without)
+        judgements.warn(left_out, place)
+        counts.update(left_out)
+    texts = judgements.choose_queries(texts, options["max_queries"], options["seed"])
+    frame = relevant if train else frame
+    return texts, frame[frame["query_id"].isin(texts)], counts
+
+
+def _open(
+    options: dict, queries: str | Path | None, qrels: str | Path | None
+) -> tuple[dict[str, str], pd.DataFrame, Place]:
+    """Queries, judgements and the name of the judgements' place; a positive of a triple has the least relevance."""
+    if options["source"] == "files":
+        place = Place(str(qrels))
+        texts = judgements.collect_queries(files.iterate_queries(Path(queries)), Place(str(queries)))
+        return texts, judgements.collect_judgements(files.iterate_judgements(Path(qrels)), place), place
+    name = options["id"]
+    texts = judgements.collect_queries(
+        ir_datasets_source.iterate_queries(name, options["query_field"]), Place(name, "query")
+    )
+    if options["role"] == "train" and options["pairs"] == "docpairs":
+        place, least = Place(name, "training pair"), options["min_relevance"]
+        rows = ((number, *pair, least) for number, pair in enumerate(ir_datasets_source.iterate_positives(name), 1))
+    else:
+        place, rows = Place(name, "judgement"), ir_datasets_source.iterate_judgements(name)
+    return texts, judgements.collect_judgements(rows, place), place
+
+
+def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) -> None:
+    from workflow_scripts.collect.generated import Meanings, judge, make_queries
+    from workflow_scripts.collect.language import CONCEPTS as NUMBER
+    from workflow_scripts.collect.language import SYNONYMS, WORLDS
+
+    made_with = corpus.spec
+    if made_with.get("source") != "generated":
+        raise InputError(f"{corpus.manifest_path} is no generated corpus: name one")
+    for key in ("world", "seed"):
+        if options[key] not in (None, made_with[key]):
+            raise InputError(f"{key} is {options[key]!r} and the corpus' {made_with[key]!r}: make them agree")
+    check_number("queries", options["queries"], 1, optional=True)
+    world, seed, role = made_with["world"], made_with["seed"], options["role"]
+    number = options["queries"] or (WORLDS[world].queries if role == "test" else TRAINING_QUERIES)
+    documents = Meanings.read(corpus.file("truth.parquet"))
+    words = read_table(corpus.file("concepts.parquet"))["word"].to_numpy(object).reshape(NUMBER, SYNONYMS)
+    made = make_queries(words, documents, world, role, number, seed)
+    truth = judge(made, documents)
+    sources = documents.names(made.sources)
+    concepts = [row[row >= 0] for row in made.concepts]
+    meaning = {"query_id": made.ids, "doc_id": sources, "register": made.registers, "concepts": concepts}
+    write_table(writer.path("truth.parquet"), truth, QRELS)
+    write_table(writer.path("concepts.parquet"), meaning, CONCEPTS)
+    texts = dict(zip(made.ids, made.texts, strict=True))
+    positives = pd.DataFrame({"query_id": made.ids, "doc_id": sources})
+    writer.counts["relevant_pairs"] = len(truth)
+    _write(writer, texts, truth if role == "test" else positives, role)
+
+
+def _write(writer: ArtifactWriter, texts: dict[str, str], frame: pd.DataFrame, role: str) -> None:
+    ids = sorted(texts)
+    write_table(writer.path("queries.parquet"), {"query_id": ids, "text": [texts[query] for query in ids]}, QUERIES)
+    frame = frame.sort_values(["query_id", "doc_id"])
+    name, schema = ("qrels", QRELS) if role == "test" else ("positives", POSITIVES)
+    write_table(writer.path(f"{name}.parquet"), frame[schema.names], schema)
+    writer.counts.update({"queries": len(ids), name: len(frame)})
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--spec", required=True, type=parse_spec, help="JSON object, see the module's docstring")
+    parser.add_argument("--corpus", required=True, help="manifest of the corpus that is judged")
+    parser.add_argument("--queries", help="JSONL or TSV file, for the source files")
+    parser.add_argument("--qrels", help="TREC judgements, for the source files")
+    parser.add_argument("--output", required=True, help="manifest.json to write; the collection lies beside it")
+    arguments = parser.parse_args(argv)
+    prepare_collection(**vars(arguments))
+
+
+if __name__ == "__main__":
+    run(main)

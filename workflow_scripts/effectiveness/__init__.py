@@ -1,0 +1,1 @@
+"""Tables of effectiveness over the grid."""

@@ -1,0 +1,70 @@
+"""Re-rank what a first stage found, for every evaluation collection in one process: ``{collection}.run.gz`` files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workflow_scripts.models import scoring
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.evaluation import read_evaluation
+from workflow_scripts.storage.runs import write_run
+
+
+def rerank_candidates(
+    spec: Mapping,
+    model: str | Path,
+    collections: Sequence[str],
+    evaluation: str | Path,
+    tokens: str | Path,
+    output: str | Path,
+) -> None:
+    """Score every candidate of each query of each collection and write one run a collection.
+
+    ``collections`` are ids, ``evaluation`` holds their candidates, ``tokens`` (of ``tokenise_evaluation``) their texts.
+    ``spec``: ``architecture``, ``tag``; ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in
+    scoring. Counts the pairs of each collection. The model is loaded once; bounded by it.
+    """
+    for key in ("architecture", "tag"):
+        if key not in spec:
+            raise InputError(f"the spec has no {key!r}")
+    stores = [tuple(TokenStore(tokens, f"{name}.{kind}") for kind in ("queries", "documents")) for name in collections]
+    ranker = scoring.scoring_ranker(
+        Artifact(model).folder, spec["architecture"], stores[0][0], precision=spec.get("precision", "auto")
+    )
+    inputs = {"model": model, "evaluation": evaluation, "tokens": tokens}
+    device = scoring.device_name(ranker.device)
+    with ArtifactWriter(output, spec=spec, inputs=inputs, device=device) as writer:
+        for collection, (queries, documents) in zip(collections, stores, strict=True):
+            frame = read_evaluation(evaluation, collection, "candidates", ["query_id", "doc_id"])
+            pairs = queries.rows(frame["query_id"]), documents.rows(frame["doc_id"])
+            limits = {"max_document": spec.get("max_tokens")}
+            progress = scoring.Progress(ranker, queries, documents, *pairs, name=collection, **limits)
+            frame["score"] = scoring.score_pairs(
+                ranker,
+                queries,
+                documents,
+                *pairs,
+                token_budget=spec.get("token_budget"),
+                progress=progress,
+                **limits,
+            )
+            write_run(writer.path(f"{collection}.run.gz"), frame, spec["tag"])
+            writer.counts[collection] = len(frame)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--collections", nargs="+", required=True, help="ids, which name the runs")
+    parser.add_argument("--evaluation", type=Path, required=True, help="manifest that holds their candidates")
+    parser.add_argument("--tokens", type=Path, required=True, help="manifest that holds their token stores")
+    parser.add_argument("--output", type=Path, required=True)
+    rerank_candidates(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,101 @@
+"""Retrieve from whole corpora by a bi-encoder, for every evaluation collection in one process: runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings, listed
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.runs import write_run
+from workflow_scripts.storage.tables import read_table
+
+OWN_KEYS = ("tag", "remove_query")
+
+
+def retrieve_documents(
+    spec: Mapping,
+    model: str | Path,
+    collections: Sequence[str],
+    tests: Sequence[str | Path],
+    queries: Sequence[str | Path],
+    documents: Sequence[str | Path],
+    output: str | Path,
+) -> None:
+    """Write one ``{collection}.run.gz`` a collection: the first ``depth`` of its whole corpus for each of its queries.
+
+    ``collections`` are ids; ``tests`` (the collections), ``queries`` and ``documents`` (token stores) are manifest
+    paths in their order. ``spec``: ``tag``, ``remove_query`` (collection to whether the document whose id is the
+    query's is dropped; left out: nowhere) and :class:`~workflow_scripts.models.dense_retrieval.Settings`. Collections
+    of one corpus are searched together, so that it is embedded once. Counts each collection's listed documents.
+    """
+    settings = Settings.of(spec, OWN_KEYS)
+    remove = spec.get("remove_query") or {}
+    _check(spec, remove, collections, tests, queries, documents)
+    query_ids = [
+        read_table(Artifact(test).file("queries.parquet"), ["query_id"])["query_id"].tolist() for test in tests
+    ]
+    query_stores = [TokenStore(manifest) for manifest in queries]
+    stores = {str(manifest): TokenStore(manifest) for manifest in documents}
+    distinct = {store.vocabulary: store for store in (*query_stores, *stores.values())}
+    retriever = DenseRetriever(model, settings, *distinct.values())
+    inputs = {"model": model, "tests": list(tests), "queries": list(queries), "documents": list(documents)}
+    with ArtifactWriter(output, spec=spec, inputs=inputs, device=retriever.device) as writer:
+        for manifest, store in stores.items():
+            members = [place for place, other in enumerate(documents) if str(other) == manifest]
+            vectors = [retriever.embed_queries(query_stores[place], query_ids[place]) for place in members]
+            removes = [remove.get(collections[place], False) for place in members]
+            scores, rows = retriever.search(np.concatenate(vectors), store, more=any(removes))
+            ends = pairwise(accumulate(map(len, vectors), initial=0))
+            for place, (first, last), remove_query in zip(members, ends, removes, strict=True):
+                found = scores[first:last], rows[first:last]
+                frame = _frame(listed(found, query_ids[place], store, settings.depth, remove_query=remove_query))
+                write_run(writer.path(f"{collections[place]}.run.gz"), frame, spec["tag"])
+                writer.counts[collections[place]] = len(frame)
+
+
+def _check(spec: Mapping, remove: object, collections: Sequence[str], *lists: Sequence) -> None:
+    if not spec.get("tag"):
+        raise InputError("the spec has no 'tag'")
+    if any(len(given) != len(collections) for given in lists):
+        raise InputError("give one test, one query store and one document store for each collection, in order")
+    if not isinstance(remove, Mapping) or any(type(value) is not bool for value in remove.values()):
+        raise InputError(f"remove_query is {remove!r}, not an object of collections, each true or false")
+    unknown = sorted(set(remove) - set(collections))
+    if unknown:
+        raise InputError(f"remove_query names {unknown[0]}, which is none of --collections")
+
+
+def _frame(rows: Iterable[tuple[str, list[str], np.ndarray]]) -> pd.DataFrame:
+    """Columns query_id, doc_id, score of what :func:`listed` yields."""
+    ids, documents, scores = zip(*rows, strict=True)
+    return pd.DataFrame(
+        {
+            "query_id": np.repeat(np.array(ids, dtype=object), [len(part) for part in documents]),
+            "doc_id": [doc_id for part in documents for doc_id in part],
+            "score": np.concatenate(scores),
+        }
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of :func:`retrieve_documents`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="manifest of a bi-encoder")
+    parser.add_argument("--collections", nargs="+", required=True, help="ids, which name the runs")
+    for name, told in (("tests", "collection"), ("queries", "token store of its queries")):
+        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, help=f"each collection's {told}")
+    parser.add_argument("--documents", type=Path, nargs="+", required=True, help="token store of each one's corpus")
+    parser.add_argument("--output", type=Path, required=True)
+    retrieve_documents(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

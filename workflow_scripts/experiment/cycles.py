@@ -1,0 +1,78 @@
+"""Encoders of dense systems: cells that exist, and none whose training needs the rankings that it is to make."""
+
+from __future__ import annotations
+
+import difflib
+import graphlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workflow_scripts.experiment.grid_point import Ranker
+
+
+def circle_problems(config: Mapping, rankers: Mapping[str, Ranker]) -> Iterator[str]:
+    """Encoders that are no cell, and circles, as lines that name the key and the fix.
+
+    ``config``: with every default and the cuts' samplers; ``rankers``: path to ranker of all cells, studies included.
+    """
+    yield from _encoders(config, rankers)
+    try:
+        graphlib.TopologicalSorter(_needs(config, rankers)).prepare()
+    except graphlib.CycleError as error:
+        # Each needs the next; the last is the first again.
+        yield _tell(error.args[1][:0:-1])
+
+
+def _trained(config: Mapping) -> dict[str, str]:
+    """Dense system to its encoder, where that is no backbone."""
+    dense = {name: entry["encoder"] for name, entry in config["systems"].items() if entry["model"] == "dense"}
+    return {name: encoder for name, encoder in dense.items() if encoder not in config["backbones"]}
+
+
+def _encoders(config: Mapping, rankers: Mapping[str, Ranker]) -> Iterator[str]:
+    cells = [path for path, ranker in rankers.items() if _is_encoder(config, ranker)]
+    for name, encoder in _trained(config).items():
+        if encoder not in cells:
+            student = f"{rankers[encoder].student} is no bi-encoder" if encoder in rankers else None
+            what = student or f"{encoder!r} is no backbone and no cell of the grid or a study"
+            nearest = difflib.get_close_matches(encoder, cells, n=1, cutoff=0)
+            fix = f"the nearest cell of a bi-encoder is {nearest[0]}" if nearest else "name a backbone"
+            yield f"systems.{name}.encoder: {what}; {fix}"
+
+
+def _is_encoder(config: Mapping, ranker: Ranker) -> bool:
+    return config["students"][ranker.student]["architecture"] == "bi-encoder"
+
+
+def _needs(config: Mapping, rankers: Mapping[str, Ranker]) -> dict[str, list[str]]:
+    """Whatever a circle could run through, to what its artifacts need: a key of the config, or the path of a cell."""
+    encoders = _trained(config)
+    needs = {f"systems.{name}": [encoders[name]] if name in encoders else [] for name in config["systems"]}
+    for name, pool in config["pools"].items():
+        needs[f"pools.{name}"] = _keys("systems", pool["systems"]) + _keys("pools", pool["known"])
+    for name, sampler in config["samplers"].items():
+        # Pools are a teacher's scores: who reads no teacher does not wait for them.
+        pools = sampler["pools"] if sampler["reads_teacher"] else []
+        needs[f"samplers.{name}"] = _keys("systems", sampler["systems"]) + _keys("pools", pools)
+    for name, teacher in config["teachers"].items():
+        needs[f"teachers.{name}"] = _keys("samplers", [teacher["sampler"]] if teacher["trained"] else [])
+    for path in encoders.values():
+        ranker = rankers[path]
+        sampler, labelled = config["samplers"][ranker.sampler], config["losses"][ranker.loss]["reads_teacher"]
+        needs[path] = _keys("samplers", [ranker.sampler])
+        needs[path] += _keys("teachers", [ranker.teacher] if labelled or sampler["reads_teacher"] else [])
+        needs[path] += _keys("pools", sampler["pools"] if labelled else [])
+    return needs
+
+
+def _keys(axis: str, names: list[str]) -> list[str]:
+    return [f"{axis}.{name}" for name in names]
+
+
+def _tell(circle: list[str]) -> str:
+    """The line of a circle, each of which needs the next and the last the first; told from a dense system, if any."""
+    start = next((place for place, key in enumerate(circle) if key.startswith("systems.")), None)
+    key, fix = ("known", "drop one of them") if start is None else ("encoder", "name another cell, or a backbone")
+    circle = circle[start or 0 :] + circle[: start or 0]
+    return f"{circle[0]}.{key}: {' needs '.join([*circle, circle[0]])}, a circle; {fix}"

@@ -1,0 +1,252 @@
+"""An experiment: its configuration, checked and completed, and the rankers and cells it consists of."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable, Mapping
+
+import jsonschema
+import yaml
+
+from workflow_scripts.experiment.checks import collections_of, problems
+from workflow_scripts.experiment.code import ROOT
+from workflow_scripts.experiment.cycles import circle_problems
+from workflow_scripts.experiment.grid_point import Ranker
+from workflow_scripts.experiment.seeds import seeding
+from workflow_scripts.storage.artifacts import InputError
+
+SCHEMA = ROOT / "config" / "schema.yaml"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C reader takes a tenth of the time
+SCALARS = {"integer", "number", "boolean", "null"}
+Drawn = tuple[str, str, int]
+"""Sampler, teacher, sampling seed."""
+AXES = ("students", "losses", "samplers", "teachers", "seeds")
+
+
+class Experiment:
+    """A validated experiment; ``config`` holds every default filled in.
+
+    Raises :class:`InputError`, one line that names the key, for whatever the schema or a cross-reference refuses.
+    """
+
+    def __init__(self, config: Mapping) -> None:
+        self.config = copy.deepcopy(dict(config))
+        schema = yaml.load(SCHEMA.read_text(), LOADER)
+        self.config = _typed(self.config, schema, schema)
+        check_schema(self.config, schema)
+        _fill_defaults(self.config, schema, schema)
+        _refuse(problems(self.config))
+        self.seeding = dict(map(seeding, self.config["seeds"]))
+        self.config["seeds"] = list(self.seeding)
+        add_cuts(self.config)
+        self.grid = {axis: self._in_grid(axis) for axis in AXES}
+        """The main grid: axis to its ids, in the order of the config."""
+        self.studies = {name: self._axes_of(study) for name, study in self.config["studies"].items()}
+        """Study to its axes, as ``grid``."""
+        self.grid_rankers = _rankers(self.grid)
+        self.rankers = dict(self.grid_rankers)
+        for axes in self.studies.values():
+            self.rankers |= _rankers(axes)
+        self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
+        _refuse(circle_problems(self.config, self.rankers))
+        self.labels = {
+            self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
+            for sampler, options in self.config["samplers"].items()
+            for teacher in self.config["teachers"]
+        }
+        """Folder of a sampler's groups to the sampler and the teacher, None where it reads no teacher's scores."""
+
+    def _in_grid(self, axis: str) -> list:
+        entries = self.config[axis]
+        return [name for name in entries if axis == "seeds" or entries[name].get("in_grid", True)]
+
+    def _axes_of(self, study: Mapping) -> dict[str, list]:
+        axes = {axis: list(study[axis]) for axis in AXES[:-1]}
+        if "cuts" in study:
+            axes["samplers"] = [cut_sampler(sampler, cut) for sampler in axes["samplers"] for cut in study["cuts"]]
+        return {**axes, "seeds": list(study["seeds"] or self.config["seeds"])}
+
+    @property
+    def name(self) -> str:
+        """The slug that names ``results/{experiment}``."""
+        return self.config["experiment"]
+
+    @property
+    def evaluated(self) -> list[str]:
+        """Test collections of all domains, each once, in the order of the config."""
+        return unique(itertools.chain(*map(collections_of, self.config["domains"].values())))
+
+    def entry(self, axis: str, name: str) -> dict:
+        """The entry ``name`` of an axis such as ``samplers``; :class:`InputError` naming the valid ones."""
+        if name not in self.config[axis]:
+            raise InputError(f"no {name!r} among the {axis} of {self.name}: it has {', '.join(self.config[axis])}")
+        return self.config[axis][name]
+
+    def ranker(self, name: str) -> Ranker:
+        """A ranker by its path or its cell; :class:`InputError` naming the values of every axis."""
+        try:
+            return self.rankers.get(name) or self.cells[name]
+        except KeyError:
+            valid = "; ".join(f"{axis} {', '.join(map(str, values))}" for axis, values in self.grid.items())
+            studies = f", and those of the studies {', '.join(self.studies)}" if self.studies else ""
+            raise InputError(f"no cell {name!r} in {self.name}: it has {valid}{studies}") from None
+
+    def study(self, name: str) -> list[Ranker]:
+        """Rankers of a study, in the order of its axes."""
+        return list(_rankers(self.studies[name]).values())
+
+    def label(self, sampler: str, teacher: str) -> str:
+        """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores."""
+        return f"{sampler}.{teacher}" if self.entry("samplers", sampler)["reads_teacher"] else sampler
+
+    def trained_on(self, sampler: str) -> str:
+        """The training collection that a sampler draws for."""
+        return self.entry("samplers", sampler)["collection"] or self.config["training"]["collection"]
+
+    def sampler_of(self, label: str) -> tuple[str, str | None]:
+        """Sampler and teacher of a label; :class:`InputError` naming the labels there are."""
+        if label not in self.labels:
+            raise InputError(f"no sampler {label!r} in {self.name}: it has {', '.join(self.labels)}")
+        return self.labels[label]
+
+    def pool_collection(self, pool: str) -> str:
+        """The training collection whose candidates a pool holds."""
+        return self.entry("pools", pool)["collection"] or self.config["training"]["collection"]
+
+    @property
+    def training_collections(self) -> list[str]:
+        """What some student is trained on."""
+        return unique(self.trained_on(ranker.sampler) for ranker in self.rankers.values())
+
+    def tested_over(self, training: str) -> list[str]:
+        """Test collections over the corpus of a training collection."""
+        corpus = self.entry("collections", training)["corpus"]
+        return [name for name in self.evaluated if self.entry("collections", name)["corpus"] == corpus]
+
+    def groups_of(self, axes: Mapping[str, list]) -> list[Drawn]:
+        """What each of samplers x teachers x seeds is trained on, in that order: twice where two seeds share it."""
+        drawn = itertools.product(axes["samplers"], axes["teachers"], axes["seeds"])
+        return [(sampler, teacher, self.seeding[seed]["sampling"]) for sampler, teacher, seed in drawn]
+
+    def drawn(self, rankers: Iterable[Ranker]) -> list[Drawn]:
+        """Sampler, teacher and sampling seed behind each ranker, each once."""
+        return unique((each.sampler, each.teacher, self.seeding[each.seed]["sampling"]) for each in rankers)
+
+    @property
+    def sampled(self) -> list[Drawn]:
+        """:meth:`drawn` of every whole set of groups (cuts are parts) of the main training collection."""
+        collection, samplers = self.config["training"]["collection"], self.config["samplers"]
+        rankers = (each for each in self.rankers.values() if "cut" not in samplers[each.sampler])
+        return self.drawn(each for each in rankers if self.trained_on(each.sampler) == collection)
+
+    @property
+    def embedding(self) -> str:
+        """Whose vectors locality is measured by; where the config names none, the first student's backbone."""
+        chosen = self.config["analysis"]["locality"]["embedding"]
+        return chosen or next(iter(self.config["students"].values()))["backbone"]
+
+    @property
+    def retrievers(self) -> list[str]:
+        """Paths of the rankers that retrieve from whole collections: the main grid's bi-encoders, or none."""
+        students, wanted = self.config["students"], self.config["evaluation"]["retrieval"]
+        bi_encoders = [name for name in students if students[name]["architecture"] == "bi-encoder"]
+        return [path for path, each in self.grid_rankers.items() if wanted and each.student in bi_encoders]
+
+    def tested(self, ranker: str) -> list[str]:
+        """Test collections of a ranker: all, or below ``retrieved/`` those that the config names."""
+        retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
+        return (retrieval and retrieval["collections"]) or self.evaluated
+
+    @property
+    def has_truth(self) -> bool:
+        """Is every relevant pair of some domain known? Of generated collections it is."""
+        sources = {name: entry["source"] for name, entry in self.config["collections"].items()}
+        domains = map(collections_of, self.config["domains"].values())
+        return any(all(sources[name] == "generated" for name in members) for members in domains)
+
+    def vocabulary_backbone(self, vocabulary: str) -> str:
+        """The first backbone of a vocabulary: its tokenizer makes the token stores that all of them share."""
+        return next(name for name, backbone in self.config["backbones"].items() if backbone["vocabulary"] == vocabulary)
+
+
+def unique(values: Iterable) -> list:
+    """Each value once, in the order of their first."""
+    return list(dict.fromkeys(values))
+
+
+def cut_sampler(sampler: str, cut: str) -> str:
+    """Id of the sampler whose groups are those of ``sampler`` in an entropy cut."""
+    return f"{sampler}-{cut}"
+
+
+def add_cuts(config: dict) -> None:
+    """Enter the samplers that a study of entropy cuts stands for: a cut's groups follow from a teacher's labels."""
+    study = config["studies"].get("cuts")
+    for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
+        entry = {**config["samplers"][sampler], "in_grid": False, "reads_teacher": True}
+        config["samplers"][cut_sampler(sampler, cut)] = {**entry, "cut": {"of": sampler, "cut": cut}}
+
+
+def _refuse(found: Iterable[str]) -> None:
+    """Raise :class:`InputError` for the first problem, if there is any: later checks assume those before them."""
+    for problem in found:
+        raise InputError(f"config: {problem}")
+
+
+def _rankers(axes: Mapping[str, list]) -> dict[str, Ranker]:
+    rankers = itertools.starmap(Ranker, itertools.product(*(axes[axis] for axis in AXES)))
+    return {ranker.path: ranker for ranker in rankers}
+
+
+def check_schema(config: Mapping, schema: Mapping) -> None:
+    """Raise :class:`InputError` for the deepest violation of the schema, naming the key and what it allows."""
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(config), key=lambda error: len(error.absolute_path))
+    if error is None:
+        return
+    where = ".".join(map(str, error.absolute_path)) or "top level"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))
+        raise InputError(f"config: {where}: unknown key {', '.join(map(repr, unknown))}; known are {', '.join(known)}")
+    raise InputError(f"config: {where}: {error.message}")
+
+
+def _fill_defaults(value: dict, schema: Mapping, root: Mapping) -> None:
+    """Fill ``default`` of the schema into ``value``, at every level, in place."""
+    schema = _resolved(schema, root)
+    for key, part in schema.get("properties", {}).items():
+        part = _resolved(part, root)
+        if key not in value and "default" in part:
+            value[key] = copy.deepcopy(part["default"])
+        if isinstance(value.get(key), dict):
+            _fill_defaults(value[key], part, root)
+    if isinstance(schema.get("additionalProperties"), dict):
+        for item in value.values():
+            if isinstance(item, dict):
+                _fill_defaults(item, schema["additionalProperties"], root)
+
+
+def _typed(value: object, schema: Mapping, root: Mapping) -> object:
+    """``value`` with texts read as numbers where the schema wants these: Snakemake's --config gives lists of texts."""
+    schema = _resolved(schema, root)
+    if isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        return {key: _typed(item, known.get(key, others), root) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item, schema.get("items", {}), root) for item in value]
+    kinds = schema.get("type", "string")
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if isinstance(value, str) and "string" not in kinds and kinds & SCALARS:
+        try:
+            return yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):  # a bracket, or a date with a 13th month: the schema names the key
+            return value
+    return value
+
+
+def _resolved(schema: Mapping, root: Mapping) -> Mapping:
+    """A part of the schema with what it refers to."""
+    return {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema

@@ -1,0 +1,1 @@
+"""First stages: indexes and rankings."""

@@ -1,0 +1,96 @@
+"""Index a corpus with Lucene (Anserini's default English analyser): ``lucene/`` beside the manifest.
+
+The indexed text is the full view: title, a space, text. The index stores ids and postings, no text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from workflow_scripts.index.lucene import Searcher, index_folder
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+
+SHARD_DOCUMENTS = 20_000
+# Java's trim(), by which Anserini finds a document empty, takes off these and no others.
+JAVA_BLANKS = "".join(map(chr, range(0x21)))
+PROGRESS_S = 10
+
+
+def build_index(spec: Mapping, corpus: str | Path, output: str | Path, *, threads: int, heap_mb: int) -> None:
+    """Build the index of ``corpus`` (manifest paths). ``spec``: {"docvectors": true} keeps what RM3 needs.
+
+    Counts: ``documents``, ``indexed`` and ``empty`` (without text: Lucene lists none of them). Raises
+    :class:`InputError` where these do not add up.
+    """
+    unknown = set(spec) - {"docvectors"}
+    if unknown:
+        raise InputError(f"unknown key {min(unknown)!r} in the index's spec: it takes docvectors alone")
+    docvectors = spec.get("docvectors", False)
+    if not isinstance(docvectors, bool):
+        raise InputError(f"docvectors is {docvectors!r}, not true or false")
+    documents = Artifact(corpus).file("documents.parquet")
+    with ArtifactWriter(output, spec=spec, inputs={"corpus": corpus}) as writer:
+        shards, index = writer.path("shards"), writer.path("lucene")
+        shards.mkdir()
+        total, empty = _write_shards(documents, shards)
+        if total == empty:
+            raise InputError(f"{documents} holds no text to index: look at the corpus's fields")
+        index_folder(shards, index, threads=threads, heap_mb=heap_mb, docvectors=docvectors)
+        shutil.rmtree(shards)
+        model = {"model": "bm25", "k1": 0.9, "b": 0.4}
+        indexed = Searcher(index, model, threads=threads, heap_mb=heap_mb).documents
+        if indexed != total - empty:
+            raise InputError(
+                f"Lucene indexed {indexed} of the {total - empty} documents of {corpus} with text: see the lines above"
+            )
+        writer.counts |= {"documents": total, "indexed": indexed, "empty": empty}
+
+
+def _write_shards(documents: Path, folder: Path) -> tuple[int, int]:
+    """Write JSONL files (id, contents) for Anserini, which takes a file a thread; returns documents and empty ones."""
+    total = empty = 0
+    told = time.monotonic()
+    for number, rows in enumerate(_full_views(documents)):
+        with open(folder / f"{number:06d}.jsonl", "w", encoding="utf-8") as file:
+            for doc_id, contents in rows:
+                empty += not contents.strip(JAVA_BLANKS)
+                file.write(json.dumps({"id": doc_id, "contents": contents}, ensure_ascii=False) + "\n")
+        total += len(rows)
+        if time.monotonic() - told > PROGRESS_S:
+            told = time.monotonic()
+            print(f"{total:,} documents written for Lucene", file=sys.stderr, flush=True)
+    return total, empty
+
+
+def _full_views(documents: Path) -> Iterator[list[tuple[str, str]]]:
+    """Batches of (document id, title + " " + text, or the text alone where there is no title)."""
+    columns = ["doc_id", "title", "text"]
+    for batch in pq.ParquetFile(documents).iter_batches(SHARD_DOCUMENTS, columns=columns):
+        ids, titles, texts = (batch.column(name).to_pylist() for name in columns)
+        yield [
+            (doc_id, f"{title} {text}" if title else text)
+            for doc_id, title, text in zip(ids, titles, texts, strict=True)
+        ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--corpus", required=True, help="manifest of the corpus")
+    parser.add_argument("--output", required=True, help="manifest to write")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--heap-mb", type=int, default=2048, help="bound of Java's heap, in MB")
+    build_index(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,70 @@
+"""Search a whole corpus by an encoder's vectors with every query of a collection: ``ranking.parquet``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings, listed
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
+from workflow_scripts.storage.tables import read_table
+
+ROW_GROUP_QUERIES = 2_000
+
+
+def search_dense(
+    spec: Mapping,
+    model: str | Path,
+    collection: str | Path,
+    queries: str | Path,
+    documents: str | Path,
+    output: str | Path,
+) -> None:
+    """Rank all texts of the store ``documents`` for each query of ``collection``; arguments are manifest paths.
+
+    ``model`` is a bi-encoder or a backbone; ``spec``: ``system`` (the name its rows bear), ``remove_query`` (drop the
+    document whose id is the query's) and :class:`~workflow_scripts.models.dense_retrieval.Settings`. The artifact is
+    what search_index writes, with its counts ``queries``, ``hits`` and ``queries_without_results``.
+    """
+    settings = Settings.of(spec, ("system", "remove_query"))
+    check_system(spec.get("system"))
+    remove_query = spec.get("remove_query", False)
+    if not isinstance(remove_query, bool):
+        raise InputError(f"remove_query is {remove_query!r}, not true or false")
+    query_ids = read_table(Artifact(collection).file("queries.parquet"), ["query_id"])["query_id"].tolist()
+    stores = TokenStore(queries), TokenStore(documents)
+    retriever = DenseRetriever(model, settings, *stores)
+    inputs = {"model": model, "collection": collection, "queries": queries, "documents": documents}
+    count = {"queries": 0, "hits": 0, "queries_without_results": 0}
+    with ArtifactWriter(output, spec=spec, inputs=inputs, device=retriever.device) as writer:
+        found = retriever.search(retriever.embed_queries(stores[0], query_ids), stores[1], more=remove_query)
+        with RankingWriter(writer.path(RANKING_FILE)) as ranking:
+            for query_id, doc_ids, scores in listed(
+                found, query_ids, stores[1], settings.depth, remove_query=remove_query
+            ):
+                ranking.add(spec["system"], query_id, doc_ids, scores)
+                count["queries"] += 1
+                count["hits"] += len(doc_ids)
+                count["queries_without_results"] += not doc_ids
+                if count["queries"] % ROW_GROUP_QUERIES == 0:
+                    ranking.flush()
+        writer.counts |= count
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of :func:`search_dense`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--model", required=True, help="manifest of a bi-encoder or a backbone")
+    parser.add_argument("--collection", required=True, help="manifest of the collection")
+    parser.add_argument("--queries", required=True, help="token store of its queries")
+    parser.add_argument("--documents", required=True, help="token store of its corpus")
+    parser.add_argument("--output", required=True, help="manifest to write")
+    search_dense(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

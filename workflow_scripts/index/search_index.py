@@ -1,0 +1,100 @@
+"""Search a Lucene index with every query of a collection: ``ranking.parquet`` beside the manifest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from workflow_scripts.index.lucene import Searcher, check_model
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
+
+CHUNK_HITS = 200_000  # of a chunk, two of which are held: some 50 MB each of JSON text and Python objects
+PROGRESS_S = 10
+OWN_KEYS = ("system", "depth", "remove_query")
+
+
+def search_index(
+    spec: Mapping, index: str | Path, collection: str | Path, output: str | Path, *, threads: int, heap_mb: int
+) -> None:
+    """Rank the documents of ``index`` for each query of ``collection`` (manifest paths).
+
+    ``spec``: ``system`` (the name its rows bear), ``depth``, ``remove_query`` (drop the document whose id is the
+    query's), ``model`` with its parameters and ``rm3``: see :class:`~workflow_scripts.index.lucene.Searcher`. Counts
+    ``queries``, ``hits`` and ``queries_without_results``.
+    """
+    model = _check_spec(spec)
+    lucene = _index_folder(index, model)
+    queries = Artifact(collection).file("queries.parquet")
+    searcher = Searcher(lucene, model, threads=threads, heap_mb=heap_mb)
+    depth, remove_query = spec["depth"], spec.get("remove_query", False)
+    total = pq.read_metadata(queries).num_rows
+    count = {"queries": 0, "hits": 0, "queries_without_results": 0}
+    told = time.monotonic()
+    with ArtifactWriter(output, spec=spec, inputs={"index": index, "collection": collection}) as writer:
+        with RankingWriter(writer.path(RANKING_FILE)) as ranking:
+            chunks = _query_chunks(queries, max(1, CHUNK_HITS // depth))
+            for found in searcher.search(chunks, depth + remove_query):
+                for query_id, (documents, scores) in found.items():
+                    if remove_query:
+                        keep = [place for place, document in enumerate(documents) if document != query_id][:depth]
+                        documents, scores = [documents[place] for place in keep], scores[keep]
+                    ranking.add(spec["system"], query_id, documents, scores)
+                    count["hits"] += len(documents)
+                    count["queries_without_results"] += not documents
+                ranking.flush()
+                count["queries"] += len(found)
+                if time.monotonic() - told > PROGRESS_S:
+                    told = time.monotonic()
+                    print(f"{count['queries']:,} of {total:,} queries searched", file=sys.stderr, flush=True)
+        writer.counts |= count
+
+
+def _check_spec(spec: Mapping) -> dict:
+    """Check the step's own keys; returns the ranking model's."""
+    check_system(spec.get("system"))
+    depth = spec.get("depth")
+    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+        raise InputError(f"depth is {depth!r}, not a whole number from 1 up")
+    if not isinstance(spec.get("remove_query", False), bool):
+        raise InputError(f"remove_query is {spec['remove_query']!r}, not true or false")
+    model = {key: value for key, value in spec.items() if key not in OWN_KEYS}
+    check_model(model)
+    return model
+
+
+def _index_folder(index: str | Path, model: Mapping) -> Path:
+    artifact = Artifact(index)
+    files = [artifact.file(name) for name in artifact.manifest["files"] if name.startswith("lucene/")]
+    if not files:
+        raise InputError(f"{index} lists no Lucene index: build it with build_index")
+    if model.get("rm3") and not artifact.spec.get("docvectors"):
+        raise InputError(f'{index} has no term vectors, which rm3 reads: build it with {{"docvectors": true}}')
+    return artifact.folder / "lucene"
+
+
+def _query_chunks(path: Path, size: int) -> Iterator[list[tuple[str, str]]]:
+    for batch in pq.ParquetFile(path).iter_batches(size, columns=["query_id", "text"]):
+        yield list(zip(*(np.asarray(batch.column(name)) for name in ("query_id", "text")), strict=True))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--index", required=True, help="manifest of the index")
+    parser.add_argument("--collection", required=True, help="manifest of the collection")
+    parser.add_argument("--output", required=True, help="manifest to write")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--heap-mb", type=int, default=2048, help="bound of Java's heap, in MB")
+    search_index(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,1 +1,0 @@
-"""Lucene through the Anserini classes that Pyserini ships: the Java machine, indexing, search."""

@@ -1,0 +1,1 @@
+"""Locality, entropy, the bound and risk."""

@@ -1,0 +1,222 @@
+"""Make the locality table: what each sampler's groups span, miss, cover and mistake, as CSV, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
+from workflow_scripts.analysis.sampled_groups import (
+    SampledGroups,
+    count_positives,
+    read_labels,
+    read_sampled_groups,
+    relevant_negatives,
+)
+from workflow_scripts.locality.embedded_groups import EmbeddedGroups
+from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
+from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.storage.artifacts import Artifact, InputError, run
+from workflow_scripts.storage.rankings import read_ranking
+from workflow_scripts.storage.tables import read_table
+
+COLUMNS = ("sampler", "teacher", "quantity", "value", "std_query", "std_seed", "n_seeds", "n_queries")
+HEADERS = [
+    ("locality", {"diameter": "diameter", "concentration": "concentration"}),
+    ("kappa", {"kappa": "on the support", "outside": "mass outside", "bounded": "finite"}),
+    ("teacher entropy", {"entropy": "all pairs", "entropy_positive": "with the positive"}),
+    ("test candidates", {"coverage": "covered", "coverage_relative": "to random's"}),
+    ("false negatives a group", {"false_truth": "by truth", "false_teacher": "by teacher"}),
+    ("false negatives", {"share_truth": "by truth", "share_teacher": "by teacher"}),
+]
+SHARES = ("outside", "bounded", "coverage", "share_truth", "share_teacher")
+
+Values = dict[str, np.ndarray]
+"""Quantity to its values  # (queries,), or (1,) where it is one number for the whole sampler."""
+
+
+class Documents:
+    """What the groups are held against: the corpus, relevance, embeddings, test candidates."""
+
+    def __init__(
+        self, corpus: str | Path, collection: str | Path, embeddings: str | Path, rankings: Sequence, depth: int
+    ) -> None:
+        self.number = pq.read_metadata(Artifact(corpus).file("documents.parquet")).num_rows
+        training = Artifact(collection)
+        self.positives = read_table(training.file("positives.parquet"))
+        self.truth = read_table(training.file("truth.parquet")) if "truth.parquet" in training else None
+        self.embedded = EmbeddedGroups(embeddings)
+        self.candidates = [read_ranking(manifest, depth)["doc_id"].to_numpy(dtype=object) for manifest in rankings]
+
+    def diameters(self, groups: SampledGroups, quantile: float) -> np.ndarray:
+        """Delta_Q of the embedded queries' groups  # (queries,)."""
+        return np.concatenate([diameters(vectors, quantile) for _, vectors in self.embedded.chunks(groups)])
+
+
+def make_locality_table(
+    *,
+    spec: Mapping,
+    groups: Sequence[str | Path],
+    labels: Sequence[str | Path],
+    embeddings: str | Path,
+    corpus: str | Path,
+    collection: str | Path,
+    rankings: Sequence[str | Path],
+    csv: str | Path,
+    md: str | Path,
+    tex: str | Path,
+) -> pd.DataFrame:
+    """Write the table three times and return its rows, one a sampler, teacher and quantity.
+
+    ``spec``: ``rows`` ([sampler, teacher, seed], as many as ``groups`` and ``labels`` and in their order), ``quantile``
+    and ``embedding`` of the diameter, ``margin`` of the teacher's judgement, ``random`` (the random sampler's id, or
+    null), ``depth`` of the test candidates. ``rankings``: first stage of the test collections over the training corpus,
+    may be empty. A quantity is the mean over queries, then over seeds; ``std_query`` its standard deviation over
+    queries (mean over seeds), ``std_seed`` that of the seeds' means. Quantities:
+
+    - diameter, concentration, kappa, outside, bounded: see :mod:`workflow_scripts.locality.locality`;
+    - entropy, entropy_positive: bits, see :func:`pairwise_entropy` and :func:`positive_entropy`;
+    - coverage, and coverage_relative to the random sampler's of the same seed;
+    - false_truth and false_teacher: drawn negatives a group that are relevant by the collection's hidden truth, where
+      it has one, and by the teacher; share_truth and share_teacher: of the drawn negatives.
+
+    Memory: one sampler's groups.
+    """
+    rows = [tuple(row) for row in spec["rows"]]
+    if not len(rows) == len(groups) == len(labels) or not rows:
+        raise InputError("give one groups and one labels manifest for each of the spec's rows, in order")
+    documents = Documents(corpus, collection, embeddings, rankings, spec["depth"])
+    values = {
+        row: _quantities(read_sampled_groups(group), label, documents, spec)
+        for row, group, label in zip(rows, groups, labels, strict=True)
+    }
+    _add_relative_coverage(values, spec["random"])
+    table = _summarise(values)
+    write_tables(table, _text_table(table), _caption(spec, documents, values[rows[0]]), csv=csv, md=md, tex=tex)
+    return table
+
+
+def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents, spec: Mapping) -> Values:
+    negatives = groups.probabilities.shape[1]
+    scores = read_labels(labels, groups)
+    ratios = density_ratios(
+        groups.probabilities, count_positives(documents.positives, groups.query_ids), documents.number
+    )
+    values: Values = {
+        "diameter": documents.diameters(groups, spec["quantile"]),
+        "kappa": ratios.kappa,
+        "outside": ratios.outside,
+        "bounded": ratios.bounded.astype(float),
+        "concentration": ratios.concentration,
+        "entropy": pairwise_entropy(scores),
+        "entropy_positive": positive_entropy(scores),
+        "false_teacher": outscoring_negatives(scores, spec["margin"]),
+    }
+    if documents.truth is not None:
+        values["false_truth"] = relevant_negatives(groups, documents.truth)
+    for judge in ("truth", "teacher"):
+        if f"false_{judge}" in values:
+            values[f"share_{judge}"] = values[f"false_{judge}"] / negatives
+    if documents.candidates:
+        shown = pd.unique(groups.doc_ids.ravel())
+        shares = [coverage(shown, candidates) for candidates in documents.candidates]
+        values["coverage"] = np.array([np.mean(shares)])
+    return values
+
+
+def _add_relative_coverage(values: Mapping[tuple, Values], reference: str | None) -> None:
+    """Coverage over that of the ``reference`` sampler, same seed; it reads no teacher, so any teacher's row will do."""
+    found = {seed: quantities for (sampler, _, seed), quantities in values.items() if sampler == reference}
+    for (_, _, seed), quantities in values.items():
+        if seed in found and "coverage" in quantities:
+            quantities["coverage_relative"] = quantities["coverage"] / found[seed]["coverage"]
+
+
+def _summarise(values: Mapping[tuple, Values]) -> pd.DataFrame:
+    """Rows of COLUMNS: mean and spreads over queries and seeds, samplers and teachers in the order given."""
+    names = [name for _, headers in HEADERS for name in headers]
+    rows = []
+    for sampler, teacher in dict.fromkeys((sampler, teacher) for sampler, teacher, _ in values):
+        seeds = [quantities for key, quantities in values.items() if key[:2] == (sampler, teacher)]
+        for name in names:
+            arrays = [quantities[name] for quantities in seeds if name in quantities]
+            if not arrays:
+                continue
+            means = [array.mean() for array in arrays]
+            spread = np.mean([array.std(ddof=1) if len(array) > 1 else np.nan for array in arrays])
+            over_seeds = np.std(means, ddof=1) if len(means) > 1 else np.nan
+            rows.append((sampler, teacher, name, np.mean(means), spread, over_seeds, len(means), len(arrays[0])))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    # One number for a whole sampler was not taken of queries.
+    return table.assign(n_queries=table["n_queries"].where(table["std_query"].notna()).astype("Int64"))
+
+
+def _text_table(table: pd.DataFrame) -> TextTable:
+    found = table.set_index(["sampler", "teacher", "quantity"])[["value", "std_query"]].T.to_dict("list")
+    present = set(table["quantity"])
+    groups = [(title, {key: text for key, text in headers.items() if key in present}) for title, headers in HEADERS]
+    keys = list(dict.fromkeys(zip(table["sampler"], table["teacher"], strict=True)))
+    section = []
+    for key in keys:
+        names = [name for _, headers in groups for name in headers]
+        section.append((key, [Cell(_format(name, *found.get((*key, name), (np.nan, np.nan)))) for name in names]))
+    return TextTable(
+        ("sampler", "teacher"), [(title, list(headers.values())) for title, headers in groups if headers], [section]
+    )
+
+
+def _format(name: str, value: float, spread: float) -> str:
+    if np.isnan(value):
+        return ""
+    if name in SHARES:
+        return f"{100 * value:.1f}%"
+    if name in ("diameter", "entropy", "entropy_positive"):
+        return format_value(value, spread)
+    return f"{value:.3g}"
+
+
+def _caption(spec: Mapping, documents: Documents, values: Values) -> str:
+    judges = "hidden truth (every relevant pair is known) and " if "false_truth" in values else ""
+    seeds = (
+        " The spread over seeds, in the CSV, is that of the drawing: where the models that a sampler draws by (the "
+        "teacher, a dense miner) were trained once, it leaves their training out."
+        if len({seed for _, _, seed in spec["rows"]}) > 1
+        else ""
+    )
+    return (
+        f"Means over training queries ({len(documents.embedded.queries):,} for the diameter, "
+        f"{len(values['entropy']):,} for the rest), then seeds; ± is the standard deviation over queries."
+        f"{seeds} Diameter: {spec['quantile']} quantile of the distances between the documents of a group, by the "
+        f"CLS vectors of {spec['embedding']}, each of length 1. "
+        "Concentration: how many times more often than at random the sampler draws its likeliest document. "
+        "Kappa: supremum of dmu/dnu, mu uniform over the corpus less the positives, nu the sampler's drawing; it is "
+        "infinite for a query wherever nu leaves mass of mu out, so it stands here on nu's support, beside the "
+        "mass outside and the share of queries with a finite kappa. "
+        "Entropy: mean binary entropy of the teacher's preferences, bits, over all pairs of a group (the study's H) "
+        "and over those with the positive (two irrelevant documents are a coin toss to any teacher). "
+        f"Covered: documents among the test collections' top {spec['depth']} candidates that some group shows. "
+        f"False negatives: drawn negatives that are relevant by the judge: {judges}"
+        f"the teacher, which takes for relevant what it scores above the group's positive less {spec['margin']}; "
+        "samplers that filter by this rule pass it by construction.\n"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of :func:`make_locality_table`."""
+    parser = table_parser(__doc__)
+    parser.add_argument("--groups", nargs="+", required=True, help="manifests of sampled groups, in the spec's order")
+    parser.add_argument("--labels", nargs="+", required=True, help="manifests of their teacher scores, in that order")
+    parser.add_argument("--embeddings", required=True, help="manifest of the documents' vectors")
+    parser.add_argument("--corpus", required=True, help="manifest of the training corpus")
+    parser.add_argument("--collection", required=True, help="manifest of the training collection")
+    parser.add_argument("--rankings", nargs="*", default=[], help="first stage of the test collections over the corpus")
+    make_locality_table(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

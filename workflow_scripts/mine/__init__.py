@@ -1,0 +1,1 @@
+"""Negatives: the groups that samplers draw."""

@@ -1,0 +1,185 @@
+"""Sample every training query's negatives: ``groups.parquet`` beside the manifest, position 0 the positive.
+
+A query's group depends on the seed, the query's id and its own candidates: not on the other queries, nor on the order
+or the sharding of the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative, check_sizes
+from workflow_scripts.mine.query_rows import QueryRows
+from workflow_scripts.mine.samplers import Sampler, load_sampler
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed, parse_spec, run
+from workflow_scripts.storage.rankings import RANKING_FILE, row_groups
+
+GROUPS = pa.schema(
+    [
+        ("query_id", pa.string()),
+        ("position", pa.int16()),
+        ("doc_id", pa.string()),
+        ("source", pa.string()),
+        ("rank", pa.int32()),
+        ("score", pa.float64()),
+        ("probability", pa.float64()),
+    ]
+)
+KEYS = ("sampler", "options", "negatives", "seed")
+CHUNK_QUERIES = 2_000
+PROGRESS_S = 10
+
+
+def mine_negatives(
+    spec: Mapping,
+    corpus: str | Path,
+    collection: str | Path,
+    output: str | Path,
+    *,
+    rankings: Sequence[str | Path] = (),
+    scores: Sequence[str | Path] = (),
+) -> None:
+    """Make one group a query of ``collection``: a positive (uniform among the query's) and its negatives.
+
+    ``spec``: ``sampler``, its ``options``, ``negatives`` a group, ``seed``. ``rankings`` and ``scores`` (the teacher's
+    pools) are manifests, given exactly where the sampler reads them. Counts ``groups``, ``documents``, ``filled``,
+    ``distinct_documents`` and what the sampler counts. Raises :class:`InputError` for a query without positives.
+    The sampler's Python code bounds the loop, some 0.1 to 0.3 ms a query; memory holds one chunk of queries.
+    """
+    sampler = _load(spec, rankings, scores)
+    documents = DocumentIds.read(corpus)
+    candidates = _candidates(sampler, documents, collection, rankings, scores)
+    total = pq.read_metadata(Artifact(collection).file("queries.parquet")).num_rows
+    counts, seen = Counter({"groups": 0, "documents": 0, "filled": 0}), np.zeros(len(documents), bool)
+    inputs = {"corpus": corpus, "collection": collection, "rankings": list(rankings), "scores": list(scores)}
+    told = time.monotonic()
+    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=spec["seed"]) as writer:
+        with pq.ParquetWriter(writer.path("groups.parquet"), GROUPS, compression="zstd") as file:
+            for table in _tables(_groups(sampler, spec, candidates, counts)):
+                seen[documents.places(table.column("doc_id").to_pylist())] = True
+                file.write_table(table)
+                counts["documents"] += len(table)
+                if time.monotonic() - told > PROGRESS_S:
+                    told = time.monotonic()
+                    print(f"{counts['groups']:,} of {total:,} queries", file=sys.stderr, flush=True)
+        if not counts["groups"]:
+            raise InputError(f"{collection} has no queries: look at its source")
+        writer.counts |= {**counts, "distinct_documents": int(seen.sum())}
+
+
+def _load(spec: Mapping, rankings: Sequence[str | Path], scores: Sequence[str | Path]) -> Sampler:
+    """Check the spec and what is read against the sampler's needs."""
+    if set(spec) != set(KEYS):
+        raise InputError(f"the spec of mine_negatives has exactly {', '.join(KEYS)}: got {', '.join(sorted(spec))}")
+    check_sizes(negatives=spec["negatives"])
+    if not isinstance(spec["seed"], int) or isinstance(spec["seed"], bool):
+        raise InputError(f"the seed is {spec['seed']!r}, not a whole number")
+    sampler = load_sampler(spec["sampler"], spec["options"])
+    for what, needed, given in (
+        ("rankings", sampler.needs_rankings, rankings),
+        ("scores", sampler.needs_teacher, scores),
+    ):
+        if needed != bool(given):
+            fix = f"give --{what}" if needed else f"leave out --{what}"
+            raise InputError(f"sampler {sampler.name} reads {'' if needed else 'no '}{what}: {fix}")
+    depth = sampler.options.get("depth")
+    for manifest in rankings:
+        made = Artifact(manifest).spec.get("depth")
+        if depth is not None and made is not None and made < depth:
+            raise InputError(f"{manifest} is {made} deep, sampler {sampler.name} reads {depth}: rank deeper")
+    return sampler
+
+
+def _candidates(
+    sampler: Sampler,
+    documents: DocumentIds,
+    collection: str | Path,
+    rankings: Sequence[str | Path],
+    scores: Sequence[str | Path],
+) -> Iterator[Candidates]:
+    """Each query's candidates: queries, positives, rankings and teacher scores are read side by side."""
+    files = Artifact(collection)
+    positives = QueryRows(files.file("positives.parquet"), ["doc_id"])
+    systems = _open_rankings(rankings, sampler.options.get("depth"))
+    pools = [QueryRows(Artifact(manifest).file("scores.parquet"), ["doc_id", "score"]) for manifest in scores]
+    for batch in pq.ParquetFile(files.file("queries.parquet")).iter_batches(CHUNK_QUERIES, columns=["query_id"]):
+        for query_id in batch.column(0).to_pylist():
+            (relevant,) = positives.take(query_id)
+            if not relevant:
+                raise InputError(f"query {query_id} of {collection} has no positive: leave it out of the collection")
+            teacher = None
+            if pools:
+                teacher = {}
+                for pool in pools:
+                    teacher.update(zip(*pool.take(query_id), strict=True))
+            listed = {system: tuple(rows.take(query_id)) for system, rows in systems.items()}
+            yield Candidates(query_id, frozenset(relevant), listed, teacher, documents)
+
+
+def _open_rankings(manifests: Sequence[str | Path], depth: int | None) -> dict[str, QueryRows]:
+    """One reader a system, in the order of ``manifests``, then of an artifact's own spec."""
+    readers: dict[str, QueryRows] = {}
+    for manifest in manifests:
+        artifact = Artifact(manifest)
+        groups = row_groups(manifest)
+        named = artifact.spec.get("systems") or list(groups)
+        for system in named:
+            if system in readers:
+                raise InputError(f"two rankings are of system {system!r}: give each system one name")
+            if system in groups:
+                path = artifact.file(RANKING_FILE)
+                readers[system] = QueryRows(path, ["doc_id", "score"], row_groups=groups[system], depth=depth)
+    return readers
+
+
+def _groups(
+    sampler: Sampler, spec: Mapping, candidates: Iterator[Candidates], counts: Counter
+) -> Iterator[tuple[str, list[Negative]]]:
+    """Each query's group, the positive first."""
+    count, seed = spec["negatives"], spec["seed"]
+    for query in candidates:
+        rng = np.random.Generator(np.random.PCG64(derive_seed(seed, "sampling", query.query_id)))
+        negatives = sampler(query, count, rng)
+        # 64 random bits: the remainder favours no positive by more than 1 in 10^15.
+        choice = derive_seed(seed, "positive", query.query_id) % len(query.positives)
+        counts["groups"] += 1
+        counts["filled"] += sum(negative.source == "fill" for negative in negatives)
+        counts.update(query.counts)
+        yield query.query_id, [Negative(sorted(query.positives)[choice], "positive"), *negatives]
+
+
+def _tables(groups: Iterator[tuple[str, list[Negative]]]) -> Iterator[pa.Table]:
+    """Tables of up to CHUNK_QUERIES groups."""
+    rows: list[tuple] = []
+    for number, (query_id, group) in enumerate(groups, 1):
+        rows.extend((query_id, position, *document) for position, document in enumerate(group))
+        if number % CHUNK_QUERIES == 0:
+            yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS)
+            rows = []
+    if rows:
+        yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--corpus", required=True, help="manifest of the corpus")
+    parser.add_argument("--collection", required=True, help="manifest of the training collection")
+    parser.add_argument("--rankings", nargs="*", default=[], help="manifests of rankings, in order")
+    parser.add_argument("--scores", nargs="*", default=[], help="manifests of the teacher's scored pools")
+    parser.add_argument("--output", required=True, help="manifest to write")
+    mine_negatives(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Encoders, rankers, token stores and scoring."""

@@ -1,0 +1,232 @@
+"""Dense retrieval: the documents of a whole corpus with the largest inner products E(q) . E(d)."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from workflow_scripts.models import scoring
+from workflow_scripts.models.embedding import embed_texts
+from workflow_scripts.storage.artifacts import Artifact, InputError, derive_seed
+
+if TYPE_CHECKING:
+    from workflow_scripts.models.token_store import TokenStore
+
+FLAT = "Flat"
+CHUNK_BYTES, CHUNK_DOCUMENTS = 2**28, 2**17  # vectors of documents held at once
+QUERY_BLOCK = 2048  # queries searched at once; on a GPU a chunk's scores for them take 1 GB
+SLACK = 16  # fetched beyond the depth, so that ties at the cut seldom need a second search
+TRAINING_SAMPLE = 2**18
+PROGRESS_S = 10
+
+Found = tuple[np.ndarray, np.ndarray]
+"""Scores float32 and places int64 in the documents, both (queries, found), best first; place -1 where there is none."""
+Search = Callable[[np.ndarray, int], Found]
+"""Queries (queries, dims) and how many to find: a chunk's best documents, equal scores in any order."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a dense system retrieves: the spec that search_dense and retrieve_documents share.
+
+    ``depth``: documents a query; ``index``: "Flat" for the exact search, else a factory string of Faiss ("HNSW32",
+    "IVF256,Flat"), with ``index_parameters`` of its search ("nprobe=16", "efSearch=128"; None: Faiss's own);
+    ``precision`` of the encoder; ``max_tokens`` of a ``query`` and a ``document``, None for the token stores' own.
+    """
+
+    depth: int
+    index: str = FLAT
+    index_parameters: str | None = None
+    precision: str = "auto"
+    max_tokens: Mapping[str, int | None] | None = None
+
+    @classmethod
+    def of(cls, spec: Mapping, own: tuple[str, ...]) -> Settings:
+        """Read them from a script's spec, which has the keys ``own`` besides; :class:`InputError` names a bad one."""
+        known = [item.name for item in fields(cls)]
+        for key in spec:
+            if key not in (*own, *known):
+                raise InputError(f"dense retrieval has no setting {key!r}: it has {', '.join((*own, *known))}")
+        settings = cls(**{"depth": None, **{key: value for key, value in spec.items() if key in known}})
+        if not isinstance(settings.depth, int) or isinstance(settings.depth, bool) or settings.depth < 1:
+            raise InputError(f"depth is {settings.depth!r}, not a whole number from 1 up")
+        if settings.max_tokens is not None and set(settings.max_tokens) != {"query", "document"}:
+            raise InputError(f"max_tokens has {', '.join(sorted(settings.max_tokens))}: give query and document")
+        return settings
+
+    def tokens(self, side: str) -> int | None:
+        """Where a ``query`` or a ``document`` is cut; None for where its store is."""
+        return None if self.max_tokens is None else self.max_tokens[side]
+
+
+class DenseRetriever:
+    """A bi-encoder (or a bare backbone) that searches token stores; ``model`` is its manifest.
+
+    Raises :class:`InputError` where a store's vocabulary is not the model's.
+    """
+
+    def __init__(self, model: str | Path, settings: Settings, *stores: TokenStore) -> None:
+        self.settings = settings
+        self.encoder = scoring.scoring_ranker(
+            Artifact(model).folder, "bi-encoder", *stores, precision=settings.precision
+        )
+        self.device = scoring.device_name(self.encoder.device)
+
+    def embed_queries(self, store: TokenStore, ids: object) -> np.ndarray:
+        """Vectors float32 (queries, dims) of a store's queries, in the order of ``ids``."""
+        return embed_texts(self.encoder, store, store.rows(ids), max_tokens=self.settings.tokens("query"))
+
+    def search(self, vectors: np.ndarray, documents: TokenStore, *, more: int = 0) -> Found:
+        """The best ``depth + more`` documents of each query; places are rows of ``documents``.
+
+        "Flat": exact up to float32 rounding. The corpus is embedded and searched chunk by chunk, so memory holds a
+        chunk (256 MB of vectors) and queries x depth results, whatever the corpus. Bound by the encoder on most
+        machines; the products are 2 queries x documents x dims, by Faiss on a CPU, by torch where the encoder is on a
+        GPU. Another index holds all vectors: documents x (4 dims + what its kind adds) bytes, for HNSW32 of 8.8 million
+        texts at 768 dims 27 + 2.4 GB; its results are approximate. Equal scores are ordered by document id.
+        """
+        depth = self.settings.depth + more
+        if self.settings.index != FLAT:
+            return self._search_index(vectors, documents, depth)
+        on_gpu = self.encoder.device.type == "cuda"
+        open_chunk = functools.partial(search_on_device, device=self.encoder.device) if on_gpu else search_by_faiss
+        return nearest(vectors, self._chunks(documents, vectors.shape[1]), depth, open_chunk)
+
+    def _chunks(self, documents: TokenStore, dims: int) -> Iterator[np.ndarray]:
+        """All documents' vectors, in the order of their rows."""
+        size = min(CHUNK_DOCUMENTS, max(1, CHUNK_BYTES // (4 * dims)))
+        start = told = time.monotonic()
+        print(f"{len(documents):,} documents to embed and search on {self.device}", file=sys.stderr, flush=True)
+        for first in range(0, len(documents), size):
+            rows = np.arange(first, min(first + size, len(documents)))
+            yield self._embed(documents, rows)
+            if time.monotonic() - told > PROGRESS_S:
+                told, done = time.monotonic(), rows[-1] + 1
+                left = (told - start) * (len(documents) - done) / done
+                print(f"{done:,} documents searched, {left:,.0f} s to go", file=sys.stderr, flush=True)
+
+    def _embed(self, documents: TokenStore, rows: np.ndarray) -> np.ndarray:
+        return embed_texts(self.encoder, documents, rows, max_tokens=self.settings.tokens("document"))
+
+    def _search_index(self, vectors: np.ndarray, documents: TokenStore, depth: int) -> Found:
+        """An index over all documents, trained on a sample whose draw depends on the index's name alone."""
+        faiss, factory, dims = _faiss(), self.settings.index, vectors.shape[1]
+        try:
+            index = faiss.index_factory(dims, factory, faiss.METRIC_INNER_PRODUCT)
+            if "HNSW" in factory:
+                faiss.omp_set_num_threads(1)  # its graph depends on the order in which threads insert
+            if not index.is_trained:
+                generator = np.random.default_rng(derive_seed(0, "index", factory))
+                size = min(len(documents), TRAINING_SAMPLE)
+                index.train(self._embed(documents, np.sort(generator.choice(len(documents), size, replace=False))))
+            for chunk in self._chunks(documents, dims):
+                index.add(chunk)
+            if self.settings.index_parameters:
+                faiss.ParameterSpace().set_index_parameters(index, self.settings.index_parameters)
+            _faiss()  # all threads again
+            found = index.search(vectors, min(depth, len(documents)))
+        except RuntimeError as error:
+            raise InputError(
+                f"Faiss cannot make or search the index {factory!r} with parameters {self.settings.index_parameters!r} "
+                f"over {len(documents)} documents ({str(error).rsplit(': ', 1)[-1]}): name another, or Flat"
+            ) from None
+        return order_ties(*found)
+
+
+def nearest(
+    queries: np.ndarray, chunks: Iterable[np.ndarray], depth: int, open_chunk: Callable[[np.ndarray], Search]
+) -> Found:
+    """The ``depth`` largest inner products of each query over all chunks, equal scores by place, ascending.
+
+    ``queries``  # (queries, dims); ``chunks``: documents in order, each # (documents, dims); ``open_chunk`` gives the
+    search of one. Found is (queries, min(depth, documents)). Exact as that search is, ties at the cut and across chunks
+    included. Bound by the products; a merge sorts two sorted runs of ``depth`` a query and chunk.
+    """
+    best = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+    first = 0
+    for chunk in chunks:
+        width, search = min(depth, best[0].shape[1] + len(chunk)), open_chunk(chunk)
+        merged = np.empty((len(queries), width), np.float32), np.empty((len(queries), width), np.int64)
+        for start in range(0, len(queries), QUERY_BLOCK):
+            block = slice(start, start + QUERY_BLOCK)
+            scores, places = best_of_chunk(search, queries[block], len(chunk), depth, depth + SLACK)
+            scores = np.concatenate([best[0][block], scores], axis=1)
+            places = np.concatenate([best[1][block], places + first], axis=1)
+            # Stable: what an earlier chunk holds has lower places and stays before its equals.
+            order = np.argsort(-scores, axis=1, kind="stable")[:, :width]
+            merged[0][block] = np.take_along_axis(scores, order, axis=1)
+            merged[1][block] = np.take_along_axis(places, order, axis=1)
+        best = merged
+        first += len(chunk)
+    return best
+
+
+def best_of_chunk(search: Search, queries: np.ndarray, documents: int, depth: int, fetched: int) -> Found:
+    """The ``depth`` best of one chunk's ``documents``, equal scores by place.
+
+    ``search`` cuts ties as it likes, so more are ``fetched`` than kept; a query whose last fetched score still equals
+    the last kept one is searched again, twice as deep.
+    """
+    fetched = min(fetched, documents)
+    scores, places = order_ties(*search(queries, fetched))
+    best = scores[:, :depth].copy(), places[:, :depth].copy()
+    if fetched < documents:
+        undecided = np.flatnonzero(scores[:, -1] == best[0][:, -1])
+        if len(undecided):
+            again = best_of_chunk(search, queries[undecided], documents, depth, 2 * fetched)
+            best[0][undecided], best[1][undecided] = again
+    return best
+
+
+def order_ties(scores: np.ndarray, places: np.ndarray) -> Found:
+    """Put equal neighbours in rows of falling ``scores`` in the order of their places; only rows that have some."""
+    tied = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
+    order = np.lexsort((places[tied], -scores[tied]), axis=1)
+    places[tied] = np.take_along_axis(places[tied], order, axis=1)
+    return scores, places
+
+
+def search_by_faiss(documents: np.ndarray) -> Search:
+    """The exact search of ``documents``  # (documents, dims) on the CPU."""
+    faiss = _faiss()
+    return lambda queries, count: faiss.knn(queries, documents, count, metric=faiss.METRIC_INNER_PRODUCT)
+
+
+def search_on_device(documents: np.ndarray, *, device: torch.device) -> Search:
+    """The exact search of ``documents``  # (documents, dims) on ``device``, which holds queries x documents scores."""
+    right = torch.from_numpy(documents).to(device).T
+
+    def search(queries: np.ndarray, count: int) -> Found:
+        scores, places = (torch.from_numpy(queries).to(device) @ right).topk(count, dim=1)
+        return scores.cpu().numpy(), places.cpu().numpy()
+
+    return search
+
+
+def listed(
+    found: Found, query_ids: list[str], documents: TokenStore, depth: int, *, remove_query: bool = False
+) -> Iterator[tuple[str, list[str], np.ndarray]]:
+    """Each query's id, document ids and scores float64, at most ``depth``; ``remove_query`` drops its own id's."""
+    for query_id, scores, places in zip(query_ids, *found, strict=True):
+        doc_ids = [doc_id.decode() for doc_id in documents.ids[places].tolist()]
+        kept = places >= 0
+        if remove_query:
+            kept &= np.array([doc_id != query_id for doc_id in doc_ids], dtype=bool)
+        chosen = np.flatnonzero(kept)[:depth]
+        yield query_id, [doc_ids[place] for place in chosen], scores[chosen].astype(np.float64)
+
+
+def _faiss():
+    """Faiss with as many threads as torch has."""
+    import faiss
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    return faiss

@@ -1,0 +1,51 @@
+"""Embed texts: the [CLS] vectors of a bi-encoder (or a bare backbone), each text encoded once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from workflow_scripts.models.packed_encoder import pack
+from workflow_scripts.models.scoring import default_budget, token_batches
+from workflow_scripts.models.token_store import TokenStore, single_sequences
+from workflow_scripts.storage.artifacts import InputError
+
+if TYPE_CHECKING:
+    from workflow_scripts.models.padded import PaddedRanker
+    from workflow_scripts.models.rankers import Ranker
+
+
+@torch.inference_mode()
+def embed_texts(
+    model: Ranker | PaddedRanker,
+    store: TokenStore,
+    rows: np.ndarray,
+    *,
+    max_tokens: int | None = None,
+    token_budget: int | None = None,
+) -> np.ndarray:
+    """Vectors float32 (rows, hidden) of a store's rows, in their order; ``model`` from :func:`for_inference`.
+
+    Sorted by length and packed, so bound by the encoder; memory holds the vectors. ``max_tokens`` cuts texts shorter
+    than their store does. Raises :class:`InputError` that names the text for a vector that is not finite.
+    """
+    limit = max_tokens or store.cut_at
+    lengths = np.minimum(store.lengths[rows], limit) + 2
+    order = np.argsort(lengths, kind="stable")
+    vectors: np.ndarray | None = None
+    for batch in token_batches(lengths, order, token_budget or default_budget(model)):
+        encoded = model(pack(single_sequences(store, rows[batch], limit), model.device)).cpu().numpy()
+        if vectors is None:
+            vectors = np.empty((len(rows), encoded.shape[1]), np.float32)
+        vectors[batch] = encoded
+    if vectors is None:
+        raise InputError("there is no text to embed: are there groups?")
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"the embedding of {store.ids[rows[bad[0]]].decode()} is not finite ({len(bad)} of {len(rows)} texts): "
+            "try precision fp32"
+        )
+    return vectors

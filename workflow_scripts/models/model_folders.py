@@ -1,0 +1,235 @@
+"""Hugging Face model folders: configuration, safetensors weights, tokenizer files, sentence-transformers' extra files.
+
+Read and written without ``transformers``: a folder is ``config.json``, ``model.safetensors`` and tokenizer files.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.storage.artifacts import InputError
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """An architecture that the packed encoder computes: its names in checkpoints and what differs from BERT.
+
+    ``dense`` and ``out`` are the two layers of the classification head; ``drop_first`` says whether the head drops
+    before its first layer too (BERT's own starts with the pooler, without).
+    """
+
+    prefix: str
+    dense: str
+    out: str
+    activation: str
+    drop_first: bool
+    classifier: str
+    encoder: str
+    position_offset: int = 0
+
+
+FAMILIES = {
+    "bert": Family(
+        "bert", "bert.pooler.dense", "classifier", "tanh", False, "BertForSequenceClassification", "BertModel"
+    ),
+    "electra": Family(
+        "electra",
+        "classifier.dense",
+        "classifier.out_proj",
+        "gelu",
+        True,
+        "ElectraForSequenceClassification",
+        "ElectraModel",
+    ),
+    "roberta": Family(
+        "roberta",
+        "classifier.dense",
+        "classifier.out_proj",
+        "tanh",
+        True,
+        "RobertaForSequenceClassification",
+        "RobertaModel",
+        1,
+    ),
+}
+
+
+def read_config(folder: str | Path) -> dict:
+    """``config.json`` as a dict; :class:`InputError` where it is missing, broken or asks for code of its own."""
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: {folder} is not a Hugging Face model folder") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON ({error})") from None
+    if "model_type" not in config:
+        raise InputError(f"{path} names no model_type: save the model with Hugging Face transformers")
+    if "auto_map" in config:
+        raise InputError(f"{path} asks to run code that comes with the model: only the library's own models are loaded")
+    return config
+
+
+def packable(config: Mapping) -> Family | None:
+    """The family where the packed encoder can compute this model, else None."""
+    from workflow_scripts.models.packed_encoder import ACTIVATIONS
+
+    plain = (
+        config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder")
+        and config.get("hidden_act", "gelu") in ACTIVATIONS
+    )
+    return FAMILIES.get(config["model_type"]) if plain else None
+
+
+def encoder_shape(config: Mapping, dropout: float | None = None):
+    """A configuration's :class:`~workflow_scripts.models.packed_encoder.EncoderShape`; absent values as the library's.
+
+    ``dropout`` replaces the configuration's dropouts.
+    """
+    from workflow_scripts.models.packed_encoder import EncoderShape
+
+    electra = config["model_type"] == "electra"
+    hidden = config.get("hidden_size", 256 if electra else 768)
+    heads = config.get("num_attention_heads", 4 if electra else 12)
+    if hidden % heads:
+        raise InputError(f"the configuration's hidden_size {hidden} is not a multiple of its {heads} attention heads")
+    offset = FAMILIES[config["model_type"]].position_offset
+    return EncoderShape(
+        vocabulary=config.get("vocab_size", 50265 if config["model_type"] == "roberta" else 30522),
+        hidden=hidden,
+        layers=config.get("num_hidden_layers", 12),
+        heads=heads,
+        feed_forward=config.get("intermediate_size", 1024 if electra else 3072),
+        positions=config.get("max_position_embeddings", 512),
+        token_types=config.get("type_vocab_size", 2),
+        embedding=config.get("embedding_size", 128) if electra else hidden,
+        epsilon=config.get("layer_norm_eps", 1e-12),
+        activation=config.get("hidden_act", "gelu"),
+        dropout=config.get("hidden_dropout_prob", 0.1) if dropout is None else dropout,
+        attention_dropout=config.get("attention_probs_dropout_prob", 0.1) if dropout is None else dropout,
+        # RoBERTa counts positions from its padding id + 1.
+        position_offset=offset and offset + config.get("pad_token_id", 1),
+    )
+
+
+def head_dropout(config: Mapping, dropout: float | None = None) -> float:
+    """Dropout of the classification head: ``classifier_dropout``, or the hidden layers'."""
+    if dropout is not None:
+        return dropout
+    own = config.get("classifier_dropout")
+    return config.get("hidden_dropout_prob", 0.1) if own is None else own
+
+
+def read_weights(folder: str | Path) -> dict:
+    """All tensors of a folder's safetensors file(s), legacy norm names made current.
+
+    Raises :class:`InputError` for a folder with pickled weights only: unpickling runs code.
+    """
+    from safetensors.torch import load_file
+
+    tensors = {}
+    for path in weight_files(folder):
+        tensors.update(load_file(path))
+    return {
+        name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def weight_files(folder: str | Path) -> list[Path]:
+    """The safetensors files of a model folder, one or the shards that its index names.
+
+    Raises :class:`InputError` where there are none, or the index names a file of another kind or folder.
+    """
+    folder = Path(folder)
+    index = folder / f"{WEIGHTS}.index.json"
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if index.is_file():
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        for name in names:
+            if Path(name).name != name or not name.endswith(".safetensors"):
+                raise InputError(
+                    f"{index} names {name!r}: shards are .safetensors files of the same folder, fetch it anew"
+                )
+        return [folder / name for name in names]
+    found = sorted(path.name for path in folder.glob("*.bin")) + sorted(path.name for path in folder.glob("*.pt"))
+    if found:
+        raise InputError(
+            f"{folder} holds pickled weights ({found[0]}) and no {WEIGHTS}: loading a pickle can run code; "
+            "save the model as safetensors first (save_pretrained does)"
+        )
+    raise InputError(f"{folder} holds no {WEIGHTS}: it is not a model saved as safetensors")
+
+
+def write_weights(path: str | Path, tensors: Mapping) -> None:
+    """Write tensors as one safetensors file."""
+    from safetensors.torch import save_file
+
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"}
+    )
+
+
+def write_json(path: Path, value: object) -> None:
+    """Indented JSON with sorted keys."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def copy_tokenizer(source: str | Path, folder: str | Path) -> None:
+    """Copy the tokenizer's files from one model folder to another."""
+    for name in TOKENIZER_FILES:
+        if (Path(source) / name).is_file():
+            shutil.copyfile(Path(source) / name, Path(folder) / name)
+
+
+def saved_config(config: Mapping, architecture: str, *, one_label: bool) -> dict:
+    """The configuration to save: what came, with the class that loads it and, for a cross-encoder, its one label."""
+    saved = {name: value for name, value in config.items() if name not in ("_name_or_path", "problem_type")}
+    saved |= {"architectures": [architecture], "dtype": "float32"}
+    if one_label:
+        saved |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+        # sentence-transformers puts a sigmoid on one label unless told otherwise.
+        saved["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity"}
+    return saved
+
+
+def write_sentence_transformers(folder: Path, architecture: str, *, hidden_size: int, max_tokens: int) -> None:
+    """The files by which sentence-transformers knows a model: its modules, pooling, similarity, longest input."""
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
+    if architecture == "cross-encoder":
+        return
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    write_json(
+        folder / "modules.json",
+        [
+            {"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for place, (path, kind) in enumerate(modules)
+        ],
+    )
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    pooling = {f"pooling_mode_{mode}": mode == "cls_token" for mode in ("cls_token", "mean_tokens", "max_tokens")}
+    write_json(folder / "1_Pooling" / CONFIG, pooling | {"word_embedding_dimension": hidden_size})
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "dot"})
+
+
+def headless(folder: str | Path, name: str, problem: str) -> str:
+    """What is said of a model that shall score and has no head for it."""
+    return f"{folder}: weight {name} {problem}: scoring needs a trained cross-encoder with one label"

@@ -1,0 +1,189 @@
+"""Rankers of any other architecture: the library's own forward over padded, length-sorted batches.
+
+Slower than the packed encoder (padding is computed, and every position of the last layer), but right for every encoder
+of Hugging Face transformers, which is imported here only.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.models.model_folders import headless
+from workflow_scripts.models.packed_encoder import PackedBatch, pack
+from workflow_scripts.models.token_store import Sequences
+from workflow_scripts.storage.artifacts import InputError, derive_seed
+
+PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
+
+
+class PaddedRanker(nn.Module):
+    """A cross-encoder or bi-encoder around a library model; the interface of :class:`~.models.Ranker`."""
+
+    def __init__(self, library: nn.Module, architecture: str) -> None:
+        super().__init__()
+        self.library, self.architecture = library, architecture
+        accepted = inspect.signature(library.forward).parameters
+        # The library builds a model of one token type with a table of one row.
+        self.segments = "token_type_ids" in accepted and getattr(library.config, "type_vocab_size", 0) > 1
+        for module in self._heads():
+            module.forward = functools.partial(_in_float32, module)
+
+    @property
+    def config(self) -> dict:
+        return self.library.config.to_dict()
+
+    @property
+    def device(self) -> torch.device:
+        return self.library.device
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of an embedding."""
+        return self.library.config.hidden_size
+
+    @property
+    def widest(self) -> int:
+        """Features of the widest layer; four times an embedding's where the configuration does not tell."""
+        return getattr(self.library.config, "intermediate_size", None) or 4 * self.hidden_size
+
+    def collect_word_gradients(self, collect: bool) -> None:
+        """The library's model has gradients of its own kind."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence that fits, special tokens included."""
+        return getattr(self.library.config, "max_position_embeddings", None) or sys.maxsize
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Cast the encoder; a cross-encoder's head stays float32."""
+        self.library.base_model.to(dtype)
+        for module in self._heads():
+            module.float()
+
+    def _heads(self) -> list[nn.Module]:
+        """What a cross-encoder has beside and on top of its encoder: classifiers, poolers, dropouts."""
+        encoder = self.library.base_model
+        if self.architecture != "cross-encoder" or encoder is self.library:
+            return []
+        pooler = getattr(encoder, "pooler", None)
+        beside = [module for module in self.library.children() if module is not encoder]
+        return beside if pooler is None else [*beside, pooler]
+
+    def forward(self, sequences: Sequences | PackedBatch) -> Tensor:
+        """Scores (sequences,) or [CLS] embeddings (sequences, hidden), float32, in the input's order."""
+        batch = sequences if isinstance(sequences, PackedBatch) else pack(sequences, self.device)
+        results = torch.cat([self._padded(batch, *chunk) for chunk in _chunks(batch, PADDED_TOKENS[self.device.type])])
+        return results if batch.inverse is None else results.index_select(0, batch.inverse)
+
+    def _padded(self, batch: PackedBatch, first: int, last: int, longest: int) -> Tensor:
+        if longest > self.longest:
+            raise InputError(
+                f"a sequence of {longest} tokens does not fit the model's {self.longest} positions: "
+                "lower the query's or the document's max_tokens"
+            )
+        offsets = batch.offsets[first : last + 1].long()
+        place = torch.arange(longest, device=offsets.device)
+        mask = place < offsets.diff()[:, None]  # (sequences, longest)
+        index = torch.where(mask, offsets[:-1, None] + place, offsets[:-1, None])
+        pad = getattr(self.library.config, "pad_token_id", None) or 0
+        inputs = {
+            "input_ids": torch.where(mask, batch.input_ids[index], pad).long(),
+            "attention_mask": mask.long(),
+        }
+        if self.segments:
+            inputs["token_type_ids"] = torch.where(mask, batch.token_type_ids[index], 0).long()
+        output = self.library(**inputs)
+        if self.architecture == "cross-encoder":
+            return output.logits.float().squeeze(-1)
+        return output.last_hidden_state[:, 0].float()
+
+
+def _in_float32(module: nn.Module, *inputs: object, **options: object) -> object:
+    """A module's own forward in float32, under autocast too: half-precision scores tie far too often to rank by."""
+
+    def wide(value: object) -> object:
+        return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+    with torch.autocast(next((x.device.type for x in inputs if isinstance(x, Tensor)), "cpu"), enabled=False):
+        return type(module).forward(
+            module, *map(wide, inputs), **{name: wide(value) for name, value in options.items()}
+        )
+
+
+def _chunks(batch: PackedBatch, budget: int) -> Iterator[tuple[int, int, int]]:
+    """(first sequence, end, longest) of stretches of at most ``budget`` padded tokens, shortest first."""
+    lengths = [length for length, count in batch.runs for _ in range(count)]
+    first = 0
+    for place, length in enumerate(lengths):
+        if place > first and length * (place + 1 - first) > budget:
+            yield first, place, lengths[place - 1]
+            first = place
+    yield first, len(lengths), lengths[-1]
+
+
+def load_padded(
+    folder: str | Path,
+    config: Mapping,
+    architecture: str,
+    *,
+    initialise_seed: int,
+    dropout: float | None,
+    new_head: bool,
+) -> PaddedRanker:
+    """A ranker of an architecture that the packed encoder does not know; says so on stderr.
+
+    As :func:`~.models.load_ranker`: only a head may be missing, and only where ``new_head`` allows it.
+    """
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    print(
+        f"{folder}: {config['model_type']} models have no packed path; using padded, length-sorted batches",
+        file=sys.stderr,
+    )
+    options = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False, "dtype": torch.float32}
+    # Both are judged below, by which weights they are.
+    options |= {"ignore_mismatched_sizes": True, "output_loading_info": True}
+    kind = AutoModel
+    if architecture == "cross-encoder":
+        kind = AutoModelForSequenceClassification
+        options |= {"num_labels": 1}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(initialise_seed, "initialise", architecture) % 2**63)
+        try:
+            library, report = kind.from_pretrained(folder, **options)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{folder} cannot be loaded as a {architecture}: {str(error).splitlines()[0]}") from None
+    _check_weights(folder, library, architecture, report, new_head)
+    if dropout is not None:
+        for module in library.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
+    return PaddedRanker(library, architecture).eval()
+
+
+def _check_weights(folder: str | Path, library: nn.Module, architecture: str, report: Mapping, new_head: bool) -> None:
+    """Judge what the library drew at random: an encoder's weights never, a head's where a new one is allowed."""
+    problems = dict.fromkeys(report["missing_keys"], "is missing")
+    problems |= {name: f"has shape {tuple(shape)}" for name, shape, _ in report["mismatched_keys"]}
+    encoder = f"{library.base_model_prefix}."
+    fresh = []
+    for name in sorted(problems):
+        pooler = name.removeprefix(encoder).startswith("pooler.")
+        if architecture == "bi-encoder" and pooler:  # a [CLS] embedding does not pass through it
+            continue
+        if not pooler and (architecture == "bi-encoder" or name.startswith(encoder)):
+            raise InputError(
+                f"{folder}: weight {name} {problems[name]}: it is not the model that config.json describes"
+            )
+        fresh.append(name)
+    if fresh and not new_head:
+        raise InputError(headless(folder, fresh[0], problems[fresh[0]]))
+    if fresh:
+        print(f"{folder} brings no {', '.join(fresh)}: drawn at random", file=sys.stderr)

@@ -1,0 +1,265 @@
+"""Score (query, document) pairs with a ranker, packed and sorted by length."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES, pack
+from workflow_scripts.models.rankers import Ranker, load_ranker
+from workflow_scripts.models.token_store import Sequences, TokenStore, pair_lengths, pair_sequences, single_sequences
+from workflow_scripts.storage.artifacts import InputError
+
+if TYPE_CHECKING:
+    from workflow_scripts.models.padded import PaddedRanker
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+MOST_TOKENS = {"cpu": 4096, "cuda": 131072}  # a GPU wants enough work to fill it
+CHUNK_PAIRS = 2**20
+EMBEDDING_BYTES = 2**31
+PROGRESS_S = 10
+
+
+def scoring_ranker(
+    folder: str | Path, architecture: str, *stores: TokenStore, precision: str = "auto"
+) -> Ranker | PaddedRanker:
+    """A ranker loaded for scoring the stores' texts: vocabulary checked, on the device, in its precision.
+
+    Raises :class:`InputError` for a cross-encoder without a head of its own: a random one would rank at random.
+    """
+    for store in stores:
+        store.check_vocabulary(folder)
+    model = load_ranker(folder, architecture, initialise_seed=0, new_head=False)
+    return for_inference(model, precision)
+
+
+def best_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """What a manifest says of the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """``auto``: bf16 on a GPU that has it, fp16 on an older one, fp32 on a CPU."""
+    if precision == "auto":
+        if device.type == "cpu":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if precision not in PRECISIONS:
+        raise InputError(f"no precision {precision!r}: choose auto, {', '.join(PRECISIONS)}")
+    return PRECISIONS[precision]
+
+
+def for_inference(
+    model: Ranker | PaddedRanker, precision: str = "auto", device: torch.device | None = None
+) -> Ranker | PaddedRanker:
+    """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32."""
+    device = device or best_device()
+    dtype = resolve_precision(precision, device)
+    ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+    if isinstance(ready, Ranker):
+        ready.encoder.to(dtype)
+    else:
+        ready.compute_in(dtype)
+    return ready
+
+
+def default_budget(model: Ranker | PaddedRanker) -> int:
+    """Tokens a batch may hold: on a CPU no more than its cache has room for in the model's widest layer."""
+    most = MOST_TOKENS[model.device.type]
+    if model.device.type == "cpu":
+        return max(1, min(most, CPU_CACHE_BYTES // (4 * model.widest)))
+    return most
+
+
+def score_pairs(
+    model: Ranker | PaddedRanker,
+    queries: TokenStore,
+    documents: TokenStore,
+    query_rows: np.ndarray,
+    document_rows: np.ndarray,
+    *,
+    token_budget: int | None = None,
+    max_document: int | None = None,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Scores float32 (pairs,) of pairs given as rows of the two stores, in the pairs' order.
+
+    ``model`` comes from :func:`for_inference`. ``token_budget`` is the number of tokens a batch may hold (None:
+    :func:`default_budget`); ``max_document`` cuts documents shorter than their store does. Raises :class:`InputError`
+    that names the pair for a score that is not finite.
+    """
+    score = _score_cross if model.architecture == "cross-encoder" else _score_bi
+    budget = token_budget or default_budget(model)
+    limit = max_document or documents.cut_at
+    step = CHUNK_PAIRS if score is _score_cross else max(1, EMBEDDING_BYTES // (4 * model.hidden_size))
+    scores = np.empty(len(query_rows), np.float32)
+    for first in range(0, len(query_rows), step):
+        chunk = slice(first, first + step)
+        scores[chunk] = score(
+            model, queries, documents, query_rows[chunk], document_rows[chunk], budget, limit, progress
+        )
+        _check_finite(scores[chunk], queries, documents, query_rows[chunk], document_rows[chunk])
+    return scores
+
+
+def _score_cross(
+    model: Ranker | PaddedRanker,
+    queries: TokenStore,
+    documents: TokenStore,
+    query_rows: np.ndarray,
+    document_rows: np.ndarray,
+    budget: int,
+    limit: int,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Bounded by the encoder's matrix products; batches are made on the host while a GPU works on the last ones."""
+    lengths = pair_lengths(queries, query_rows, documents, document_rows, queries.cut_at, limit)
+
+    def build(rows: np.ndarray) -> Sequences:
+        return pair_sequences(queries, query_rows[rows], documents, document_rows[rows], queries.cut_at, limit)
+
+    return _encode(model, lengths, build, budget, progress)
+
+
+def _score_bi(
+    model: Ranker | PaddedRanker,
+    queries: TokenStore,
+    documents: TokenStore,
+    query_rows: np.ndarray,
+    document_rows: np.ndarray,
+    budget: int,
+    limit: int,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Encode each distinct text once; bounded by the encoder, the dot products by reading the embeddings."""
+    sides = []
+    for store, rows, cut in ((queries, query_rows, queries.cut_at), (documents, document_rows, limit)):
+        distinct, places = np.unique(rows, return_inverse=True)
+        lengths = np.minimum(store.lengths[distinct], cut) + 2
+
+        def build(batch: np.ndarray, store=store, distinct=distinct, cut=cut) -> Sequences:
+            return single_sequences(store, distinct[batch], cut)
+
+        sides.append((_encode(model, lengths, build, budget, progress), places))
+    (query_vectors, query_places), (document_vectors, document_places) = sides
+    scores = np.empty(len(query_rows), np.float32)
+    for first in range(0, len(scores), 2**16):
+        pairs = slice(first, first + 2**16)
+        left, right = query_vectors[query_places[pairs]], document_vectors[document_places[pairs]]
+        np.einsum("pd,pd->p", left, right, out=scores[pairs])
+    return scores
+
+
+@torch.inference_mode()
+def _encode(
+    model: Ranker | PaddedRanker,
+    lengths: np.ndarray,
+    build: Callable[[np.ndarray], Sequences],
+    budget: int,
+    progress: Progress | None,
+) -> np.ndarray:
+    """The model's outputs for all sequences, in order; no host synchronisation between batches."""
+    order = np.argsort(lengths, kind="stable")
+    outputs: list[Tensor] = []
+    for rows in token_batches(lengths, order, budget):
+        outputs.append(model(pack(build(rows), model.device)))
+        if progress is not None:
+            progress.add(int(lengths[rows].sum()))
+    results = torch.cat(outputs).cpu().numpy()
+    restored = np.empty_like(results)
+    restored[order] = results
+    return restored
+
+
+def token_batches(lengths: np.ndarray, order: np.ndarray, budget: int) -> Iterator[np.ndarray]:
+    """Split ``order`` into stretches of at most ``budget`` tokens (one sequence at least)."""
+    ends = np.cumsum(lengths[order])
+    first = 0
+    while first < len(order):
+        used = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, used + budget, side="right")))
+        yield order[first:last]
+        first = last
+
+
+def _check_finite(
+    scores: np.ndarray, queries: TokenStore, documents: TokenStore, query_rows: np.ndarray, document_rows: np.ndarray
+) -> None:
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        query, document = queries.ids[query_rows[bad[0]]].decode(), documents.ids[document_rows[bad[0]]].decode()
+        raise InputError(
+            f"the model scores query {query}, document {document} as {scores[bad[0]]} "
+            f"({len(bad)} pairs of {len(scores)}): its training diverged, or try precision fp32"
+        )
+
+
+class Progress:
+    """Lines on stderr: what is to be scored before it starts, then every ten seconds how far it is and how long yet.
+
+    Time left is judged by tokens, since batches run from short sequences to long ones.
+    """
+
+    def __init__(
+        self,
+        model: Ranker | PaddedRanker,
+        queries: TokenStore,
+        documents: TokenStore,
+        query_rows: np.ndarray,
+        document_rows: np.ndarray,
+        *,
+        name: str,
+        max_document: int | None = None,
+    ) -> None:
+        limit = max_document or documents.cut_at
+        if model.architecture == "cross-encoder":
+            self.total = _sum_lengths(queries, query_rows, documents, document_rows, limit)
+        else:
+            self.total = sum(
+                int((np.minimum(store.lengths[np.unique(rows)], cut) + 2).sum())
+                for store, rows, cut in ((queries, query_rows, queries.cut_at), (documents, document_rows, limit))
+            )
+        self.name, self.done, self.start, self.told = name, 0, time.monotonic(), time.monotonic()
+        self._say(
+            f"{len(query_rows):,} pairs to score with a {model.architecture}: {self.total:,} tokens, "
+            f"{next(model.parameters()).dtype} on {device_name(model.device)}"
+        )
+
+    def add(self, tokens: int) -> None:
+        """Count tokens as done."""
+        self.done += tokens
+        now = time.monotonic()
+        if now - self.told > PROGRESS_S:
+            self.told, spent = now, now - self.start
+            # Texts that two parts of a large bi-encoder job share are encoded again: never more than all is said.
+            share = min(1.0, self.done / self.total)
+            left = spent * (1 - share) / share
+            self._say(f"{share:.0%} done, {self.done / spent:,.0f} tokens/s, {left:,.0f} s to go")
+
+    def _say(self, text: str) -> None:
+        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+
+
+def _sum_lengths(
+    queries: TokenStore, query_rows: np.ndarray, documents: TokenStore, document_rows: np.ndarray, limit: int
+) -> int:
+    total = 0
+    for first in range(0, len(query_rows), CHUNK_PAIRS):
+        chunk = slice(first, first + CHUNK_PAIRS)
+        total += int(
+            pair_lengths(queries, query_rows[chunk], documents, document_rows[chunk], queries.cut_at, limit).sum()
+        )
+    return total

@@ -1,0 +1,1 @@
+"""The bill before anything runs."""

@@ -1,0 +1,61 @@
+"""Profile the scores of all rankers: mean normalised score by rank ratio, one table for the figures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.analysis.measures import KEYS
+from workflow_scripts.report.profiles import PROFILES, mean_profile
+from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.runs import read_run
+
+PROGRESS_S = 10
+
+
+def profile_scores(*, spec: Mapping, runs: Sequence[str | Path], output: str | Path) -> None:
+    """Write one row per ranker, collection and rank ratio, see :func:`mean_profile`.
+
+    ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed], as many as the manifests ``runs`` and in their
+    order), ``collections`` (ids), ``points`` of the grid. One run is in memory at a time; bound by reading them.
+    """
+    if len(spec["rankers"]) != len(runs):
+        raise InputError(f"the spec names {len(spec['rankers'])} rankers and {len(runs)} runs are given: one each")
+    told = time.monotonic()
+    with atomic_path(output) as path, pq.ParquetWriter(path, PROFILES, compression="zstd") as writer:
+        for number, (ranker, manifest) in enumerate(zip(spec["rankers"], runs, strict=True), 1):
+            keys = dict(zip(KEYS, ranker, strict=True))
+            for collection in spec["collections"]:
+                writer.write_table(_profile(keys, manifest, collection, spec["points"]))
+            if time.monotonic() - told > PROGRESS_S:
+                told = time.monotonic()
+                print(f"{number} of {len(runs)} rankers", file=sys.stderr, flush=True)
+
+
+def _profile(keys: Mapping[str, object], manifest: str | Path, collection: str, points: int) -> pa.Table:
+    try:
+        ratios, scores, queries = mean_profile(read_run(Artifact(manifest).file(f"{collection}.run.gz")), points)
+    except InputError as error:
+        raise InputError(f"{manifest}, {collection}: {error}") from None
+    columns = {**keys, "collection": collection, "n_queries": queries}
+    arrays = {name: pa.array([value] * points, PROFILES.field(name).type) for name, value in columns.items()}
+    return pa.table({**arrays, "rank_ratio": ratios, "score": scores}).select(PROFILES.names).cast(PROFILES)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of :func:`profile_scores`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--runs", nargs="+", required=True, help="manifests of the runs, in the spec's order")
+    parser.add_argument("--output", required=True)
+    profile_scores(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Teacher scores of pools and groups."""

@@ -1,0 +1,105 @@
+"""Label training groups with a teacher's scores: looked up in the pools it has scored, computed for the rest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.tables import write_table
+from workflow_scripts.teach.pools import LABELS_FILE, PairCodes, check_teacher, look_up
+
+LABELS_SCHEMA = pa.schema(
+    [("query_id", pa.string()), ("position", pa.int16()), ("doc_id", pa.string()), ("score", pa.float32())]
+)
+
+
+def label_groups(
+    spec: Mapping,
+    groups: str | Path,
+    model: str | Path,
+    queries: str | Path,
+    documents: str | Path,
+    output: str | Path,
+    known: Sequence[str | Path] = (),
+) -> None:
+    """Write ``labels.parquet`` (query_id, position, doc_id, score): a finite score for every row of the groups.
+
+    All arguments are manifest paths. ``spec``: ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in
+    scoring. Counts ``pairs`` (rows), ``looked_up`` and ``scored`` (distinct pairs). Where the pools hold every pair, no
+    model is loaded.
+    """
+    import pyarrow.parquet as pq
+
+    check_teacher(model, known)
+    codes = PairCodes(TokenStore(queries), TokenStore(documents))
+    table = pq.read_table(Artifact(groups).file("groups.parquet"), columns=["query_id", "position", "doc_id"])
+    rows = codes.encode(table["query_id"], table["doc_id"])  # (rows,)
+    wanted, places = np.unique(rows, return_inverse=True)
+    scores = look_up(wanted, known, codes)
+    missing = np.isnan(scores)
+    print(f"{len(wanted):,} pairs in the groups, {int((~missing).sum()):,} of them known", file=sys.stderr)
+    device = "cpu"
+    if missing.any():
+        scores[missing], device = _score(spec, model, codes, wanted[missing])
+    _check(scores, wanted, codes)
+    inputs = {
+        "groups": groups,
+        "model": model,
+        "queries": queries,
+        "documents": documents,
+        "known": list(known),
+    }
+    with ArtifactWriter(output, spec=spec, inputs=inputs, device=device) as writer:
+        labelled = table.append_column("score", pa.array(scores[places], pa.float32()))
+        write_table(writer.path(LABELS_FILE), labelled, LABELS_SCHEMA)
+        scored = int(missing.sum())
+        writer.counts |= {"pairs": len(rows), "looked_up": len(wanted) - scored, "scored": scored}
+
+
+def _score(spec: Mapping, model: str | Path, codes: PairCodes, wanted: np.ndarray) -> tuple[np.ndarray, str]:
+    from workflow_scripts.models import scoring
+
+    stores = codes.queries, codes.documents
+    pairs = codes.rows(wanted)
+    ranker = scoring.scoring_ranker(
+        Artifact(model).folder, "cross-encoder", *stores, precision=spec.get("precision", "auto")
+    )
+    limits = {"max_document": spec.get("max_tokens")}
+    progress = scoring.Progress(ranker, *stores, *pairs, name="label_groups", **limits)
+    scores = scoring.score_pairs(
+        ranker, *stores, *pairs, token_budget=spec.get("token_budget"), progress=progress, **limits
+    )
+    return scores, scoring.device_name(ranker.device)
+
+
+def _check(scores: np.ndarray, wanted: np.ndarray, codes: PairCodes) -> None:
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        query, document = codes.rows(wanted[bad[0]])
+        raise InputError(
+            f"query {codes.queries.ids[query].decode()}, document {codes.documents.ids[document].decode()} has the "
+            f"label {scores[bad[0]]}: score the pool again"
+        )
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--groups", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="the teacher")
+    parser.add_argument("--queries", type=Path, required=True, help="token store")
+    parser.add_argument("--documents", type=Path, required=True, help="token store")
+    parser.add_argument("--known", type=Path, nargs="*", default=[], help="pools and labels of this teacher")
+    parser.add_argument("--output", type=Path, required=True)
+    label_groups(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

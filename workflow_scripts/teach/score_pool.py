@@ -1,0 +1,129 @@
+"""Score a candidate pool with a teacher: what rankings list for each query, and the positives, each pair once.
+
+Pairs that ``--known`` pools hold are left out: a pair is scored by a teacher once, whatever draws it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, check_teacher, look_up
+
+if TYPE_CHECKING:
+    from workflow_scripts.models.rankers import Ranker
+    from workflow_scripts.teach.scored_parts import ScoredParts
+
+PART = 2**20  # pairs scored and kept at a time: under a minute of a current GPU
+
+
+def score_pool(
+    spec: Mapping,
+    model: str | Path,
+    queries: str | Path,
+    documents: str | Path,
+    rankings: Sequence[str | Path],
+    output: str | Path,
+    collection: str | Path | None = None,
+    known: Sequence[str | Path] = (),
+) -> None:
+    """Write ``scores.parquet`` (query_id, doc_id, score) for the pairs of ``rankings`` that no ``known`` pool holds.
+
+    All arguments are manifest paths. ``spec``: ``depth`` of the rankings; ``positives`` (with ``collection``);
+    ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in scoring. Counts ``pairs`` and ``known``.
+    Memory: about 30 bytes a pair. Bounded by the model. A killed job goes on after the parts it had finished.
+    """
+    depth, positives = spec.get("depth"), bool(spec.get("positives"))
+    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 0:
+        raise InputError(f"depth is {depth!r}, not a whole number from 0 up")
+    if positives and collection is None:
+        raise InputError("the spec asks for the positives' scores: name the collection with --collection")
+    check_teacher(model, known)
+    codes = PairCodes(TokenStore(queries), TokenStore(documents))
+    wanted = _wanted(codes, rankings, depth, Artifact(collection).file("positives.parquet") if positives else None)
+    missing = wanted[np.isnan(look_up(wanted, known, codes))]
+    print(f"{len(wanted):,} pairs in the pool, {len(wanted) - len(missing):,} of them known", file=sys.stderr)
+
+    from workflow_scripts.models import scoring
+    from workflow_scripts.storage.resuming import fingerprint
+    from workflow_scripts.teach.scored_parts import ScoredParts
+
+    device = scoring.best_device()
+    inputs = {"model": model, "queries": queries, "documents": documents, "rankings": list(rankings)}
+    inputs |= {"known": list(known)} | ({"collection": collection} if positives else {})
+    with (
+        ArtifactWriter(output, spec=spec, inputs=inputs, device=scoring.device_name(device)) as writer,
+        PoolWriter(writer.path(SCORES_FILE), codes) as pool,
+    ):
+        stores, precision = (codes.queries, codes.documents), spec.get("precision", "auto")
+        ranker = scoring.scoring_ranker(Artifact(model).folder, "cross-encoder", *stores, precision=precision)
+        # The pairs stand for what they were taken from.
+        decisive = {
+            **spec,
+            "precision": str(next(ranker.parameters()).dtype),
+            "pairs": hashlib.sha256(missing).hexdigest(),
+        }
+        read = {"model": model, "queries": queries, "documents": documents}
+        parts = ScoredParts(writer.folder, fingerprint(decisive, read, device.type))
+        writer.earlier = parts.earlier
+        _score(spec, ranker, missing, codes, parts, pool)
+        writer.counts |= {"pairs": len(missing), "known": len(wanted) - len(missing)}
+    parts.remove()
+
+
+def _score(
+    spec: Mapping, ranker: Ranker, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter
+) -> None:
+    """Score ``pairs`` part by part into ``pool``; a part that an earlier process finished is taken from ``parts``."""
+    from workflow_scripts.models import scoring
+
+    cut = [pairs[first : first + PART] for first in range(0, len(pairs), PART)]
+    stores, limits, progress = (codes.queries, codes.documents), {"max_document": spec.get("max_tokens")}, None
+    for number, part in enumerate(cut):
+        scores = parts.load(number, len(part))
+        if scores is None:
+            # What is left is told once it is known: finished parts come first.
+            progress = progress or scoring.Progress(
+                ranker, *stores, *codes.rows(pairs[number * PART :]), name="score_pool", **limits
+            )
+            budget = spec.get("token_budget")
+            scores = scoring.score_pairs(
+                ranker, *stores, *codes.rows(part), token_budget=budget, progress=progress, **limits
+            )
+            if number + 1 < len(cut):
+                parts.save(number, scores)
+        pool.add(part, scores)
+
+
+def _wanted(
+    codes: PairCodes, rankings: Sequence[str | Path], depth: int, positives: Path | None
+) -> np.ndarray:  # (pairs,) sorted, distinct
+    wanted = np.empty(0, np.int64)
+    for ranking in rankings:
+        wanted = np.union1d(wanted, codes.of_ranking(ranking, depth))
+    return wanted if positives is None else np.union1d(wanted, codes.of_table(positives))
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--spec", type=parse_spec, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="the teacher")
+    parser.add_argument("--queries", type=Path, required=True, help="token store")
+    parser.add_argument("--documents", type=Path, required=True, help="token store")
+    parser.add_argument("--rankings", type=Path, nargs="*", default=[], help="manifests; none for a pool of positives")
+    parser.add_argument("--collection", type=Path, help="training collection, for its positives")
+    parser.add_argument("--known", type=Path, nargs="*", default=[], help="pools that this teacher has scored")
+    parser.add_argument("--output", type=Path, required=True)
+    score_pool(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,59 @@
+"""The finished parts of a long scoring job, so that a killed one goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.storage.artifacts import atomic_path, cost_so_far
+from workflow_scripts.storage.resuming import FOLDER
+
+
+class ScoredParts:
+    """One file of scores a part, in ``.checkpoint`` beside the artifact's manifest.
+
+    ``mark`` tells what is scored, with what and how (see :func:`~workflow_scripts.storage.resuming.fingerprint`):
+    parts under another mark are not read. ``earlier`` is what the processes that made the parts had cost.
+    """
+
+    def __init__(self, folder: str | Path, mark: str) -> None:
+        self.folder = Path(folder) / FOLDER
+        self.parts = self.folder / mark
+        self.earlier: dict[str, float] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self.earlier = json.loads((self.parts / "cost.json").read_text())
+
+    def load(self, number: int, pairs: int) -> np.ndarray | None:
+        """Scores float32 (pairs,) of a finished part; None, with a line where its file cannot be read, for others."""
+        try:
+            scores = np.load(self._path(number))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError) as error:
+            scores, reason = np.empty(0), str(error)
+        else:
+            reason = f"{len(scores)} scores of {pairs} pairs"
+        if scores.shape == (pairs,):
+            return scores
+        print(f"part {number} is scored again: its file cannot be used ({reason})", file=sys.stderr, flush=True)
+        return None
+
+    def save(self, number: int, scores: np.ndarray) -> None:
+        """Keep a finished part, and what the job has cost so far."""
+        with atomic_path(self._path(number)) as path:
+            np.save(path, scores)
+        with atomic_path(self.parts / "cost.json") as path:
+            path.write_text(json.dumps(cost_so_far(self.earlier)))
+
+    def remove(self) -> None:
+        """Delete the parts: the artifact is final."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+
+    def _path(self, number: int) -> Path:
+        return self.parts / f"{number:06d}.npy"

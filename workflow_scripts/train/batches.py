@@ -1,0 +1,146 @@
+"""Training batches: groups as packed sequences on the device, made ahead of it where that pays."""
+
+from __future__ import annotations
+
+import copy
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workflow_scripts.models.packed_encoder import PackedBatch, pack
+from workflow_scripts.models.token_store import Sequences, TokenStore, pair_sequences, single_sequences
+from workflow_scripts.train.groups import Groups
+
+AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some groups, ready to be scored.
+
+    sequences  # cross-encoder: (groups * docs) pairs; bi-encoder: (groups) queries, then (groups * docs) documents
+    teacher    # (groups, docs) float32, or None
+    """
+
+    sequences: PackedBatch
+    teacher: Tensor | None
+    groups: int
+    docs: int
+
+    def scores(self, output: Tensor) -> Tensor:
+        """Scores (groups, docs) from the model's output: as it is, or products of query and document embeddings."""
+        if output.dim() == 1:
+            return output.view(self.groups, self.docs)
+        query, documents = output.split([self.groups, self.groups * self.docs])
+        return torch.bmm(documents.view(self.groups, self.docs, -1), query.unsqueeze(2)).squeeze(2)
+
+
+class GroupBatches:
+    """Batch number n of a training, from the groups in their order; nothing else decides it."""
+
+    def __init__(
+        self,
+        architecture: str,
+        groups: Groups,
+        queries: TokenStore,
+        documents: TokenStore,
+        *,
+        order: np.ndarray,
+        batch_groups: int,
+        max_tokens: Mapping[str, int],
+        device: str,
+    ) -> None:
+        self.pairs = architecture == "cross-encoder"
+        self.groups, self.queries, self.documents = groups, queries, documents
+        self.order, self.batch_groups, self.device = order, batch_groups, device
+        self.max_query, self.max_document = max_tokens["query"], max_tokens["document"]
+
+    def __len__(self) -> int:
+        return len(self.order) // self.batch_groups
+
+    def __call__(self, number: int) -> Batch:
+        chosen = self.order[number * self.batch_groups : (number + 1) * self.batch_groups]
+        query_rows, document_rows = self.groups.query_rows[chosen], self.groups.document_rows[chosen]
+        count, docs = document_rows.shape
+        sequences = self._sequences(query_rows, document_rows)
+        teacher = None
+        if self.groups.teacher is not None:
+            teacher = torch.from_numpy(self.groups.teacher[chosen])
+            if self.device != "cpu":
+                teacher = teacher.pin_memory().to(self.device, non_blocking=True)
+        return Batch(pack(sequences, self.device), teacher, count, docs)
+
+    def regrouped(self, groups: int) -> GroupBatches:
+        """The same groups in the same order, ``groups`` of them a batch."""
+        other = copy.copy(self)
+        other.batch_groups = groups
+        return other
+
+    def _sequences(self, query_rows: np.ndarray, document_rows: np.ndarray) -> Sequences:
+        if self.pairs:
+            repeated = np.repeat(query_rows, document_rows.shape[1])
+            return pair_sequences(
+                self.queries, repeated, self.documents, document_rows.ravel(), self.max_query, self.max_document
+            )
+        queries = single_sequences(self.queries, query_rows, self.max_query)
+        documents = single_sequences(self.documents, document_rows.ravel(), self.max_document)
+        # One forward for both: half the calls.
+        return Sequences(
+            *(
+                np.concatenate([getattr(part, name) for part in (queries, documents)])
+                for name in ("input_ids", "token_type_ids", "lengths")
+            )
+        )
+
+    def group_tokens(self) -> int:
+        """Tokens of the largest group that the stores can give, special tokens included."""
+        return self.longest() * (self.groups.document_rows.shape[1] + (not self.pairs))
+
+    def longest(self) -> int:
+        """Tokens of the longest sequence that the stores can give, special tokens included."""
+        query = min(self.max_query, self.queries.artifact.counts["longest"])
+        document = min(self.max_document, self.documents.artifact.counts["longest"])
+        if self.pairs:
+            return query + document + 2 + self.queries.separators
+        return max(query, document) + 2
+
+
+def in_turn(make: Callable[[int], Batch], start: int, stop: int, *, ahead: bool) -> Iterator[Batch]:
+    """``make(start), ..., make(stop - 1)``; with ``ahead`` a thread makes them while the device computes.
+
+    On a GPU the host would else sit between two steps; on a CPU the thread would only take the computation's core.
+    """
+    if not ahead:
+        yield from map(make, range(start, stop))
+        return
+    made: queue.Queue = queue.Queue(AHEAD)
+    over = threading.Event()
+
+    def work() -> None:
+        try:
+            for number in range(start, stop):
+                if over.is_set():
+                    return
+                made.put(make(number))
+        except BaseException as error:
+            made.put(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        for _ in range(start, stop):
+            item = made.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        over.set()
+        while thread.is_alive():
+            while not made.empty():
+                made.get_nowait()
+            thread.join(0.01)

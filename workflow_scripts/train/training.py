@@ -1,0 +1,269 @@
+"""Training a ranker on groups: students of a teacher and, with a loss that needs none, teachers.
+
+Every draw depends on (seed, what it is for, step or epoch), so a run that was killed and resumed ends with the weights
+of one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workflow_scripts.models.optimiser import AdamW, learning_rate_at
+from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
+from workflow_scripts.models.rankers import Ranker, load_ranker, save_ranker
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed
+from workflow_scripts.storage.resuming import fingerprint
+from workflow_scripts.train.batches import Batch, GroupBatches, in_turn
+from workflow_scripts.train.checkpoints import Checkpoints
+from workflow_scripts.train.groups import group_order, read_groups
+from workflow_scripts.train.history import History
+from workflow_scripts.train.losses import Loss, load_loss
+from workflow_scripts.train.model_card import write_model_card
+from workflow_scripts.train.settings import Settings
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+FLUSH_STEPS = 50
+PROGRESS_SECONDS = 10
+TERMINATED = 128 + signal.SIGTERM
+# These say when state is saved and how the result is called, not what the weights are.
+NO_MATTER = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
+
+
+def choose_precision(wanted: str, device: str) -> str:
+    """What is computed in: on a GPU ``auto`` is bf16 where it has it, else fp16; a CPU trains in fp32 always."""
+    if device == "cpu":
+        return "fp32"
+    if wanted == "auto":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return wanted
+
+
+def fit(
+    model: Ranker, loss: Loss, batches: GroupBatches, settings: Settings, checkpoints: Checkpoints, device: str
+) -> History:
+    """Train ``model`` in place through its whole budget; goes on from a checkpoint of this very job.
+
+    Bound by the encoder; on a GPU the host only fills the queue: batches come ready, losses are fetched every 50 steps.
+    A CPU computes a batch in parts that its cache holds.
+    """
+    steps, groups = settings.steps, settings.batch_groups
+    if device == "cpu":
+        groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
+        model.collect_word_gradients(groups < settings.batch_groups)
+    batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
+    precision = choose_precision(settings.precision, device)
+    model.to(device).train()
+    optimiser = AdamW(model, weight_decay=settings.weight_decay)
+    scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+    start, history = _resume(model, optimiser, scaler, checkpoints)
+    clock = _Clock(settings, start)
+    stream = in_turn(batches, start * accumulation, steps * accumulation, ahead=device != "cpu")
+    with _termination() as terminated, contextlib.closing(stream):
+        for step in range(start, steps):
+            optimiser.learning_rate = learning_rate_at(
+                step, steps=steps, peak=settings.learning_rate, warmup=settings.warmup
+            )
+            torch.manual_seed(derive_seed(settings.seeds["order"], "dropout", step))
+            some = itertools.islice(stream, accumulation)
+            history.add(
+                *_step(model, loss, some, optimiser, scaler, accumulation, DTYPES[precision]), optimiser.learning_rate
+            )
+            clock.tell(history)
+            if terminated or clock.checkpoint_is_due(step + 1):
+                history.flush()
+                checkpoints.save(model, optimiser, step + 1, history.tensors(), scaler.state_dict())
+            if terminated:
+                print(f"told to stop: checkpoint written after step {step + 1}", file=sys.stderr, flush=True)
+                sys.exit(TERMINATED)
+    history.flush()
+    if history.documents != settings.documents:
+        raise AssertionError(f"{history.documents} documents were seen, the budget is {settings.documents}")
+    return history
+
+
+def part_groups(batch_groups: int, group_bytes: int) -> int:
+    """How many groups of a batch a CPU computes at once: the most that divide it and fit the cache, at least one.
+
+    ``group_bytes``: of a group's widest activations. What is larger than the cache waits for memory between the
+    products, and is taken from the system anew each time, a page fault every 4 kB.
+    """
+    fitting = [n for n in range(1, batch_groups + 1) if batch_groups % n == 0 and n * group_bytes <= CPU_CACHE_BYTES]
+    return max(fitting, default=1)
+
+
+def _resume(
+    model: Ranker, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
+) -> tuple[int, History]:
+    """Steps that a checkpoint has behind it, and their history; 0 and none without one."""
+    restored = checkpoints.load(model, optimiser)
+    if restored is None:
+        return 0, History()
+    scaler.load_state_dict(restored.scaler)
+    print(f"resumed after step {restored.step}", file=sys.stderr, flush=True)
+    return restored.step, History(restored.history)
+
+
+def _step(
+    model: Ranker,
+    loss: Loss,
+    batches: Iterable[Batch],
+    optimiser: AdamW,
+    scaler: torch.amp.GradScaler,
+    accumulation: int,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, int]:
+    """One optimiser step; returns the mean loss, the gradient's norm before clipping and the documents seen.
+
+    The losses average over groups, so equally large batches accumulate to the gradient of one large batch.
+    """
+    optimiser.zero_grad()
+    total, documents = torch.zeros((), device=model.device), 0
+    for batch in batches:
+        with torch.autocast(model.device.type, dtype=dtype, enabled=dtype != torch.float32):
+            output = model(batch.sequences)
+        scores = batch.scores(output)
+        value = loss(scores, batch.teacher) / accumulation
+        scaler.scale(value).backward()
+        total += value.detach()
+        documents += scores.numel()
+    optimiser.densify()
+    scaler.unscale_(optimiser)
+    norm = optimiser.clip()
+    scaler.step(optimiser)
+    scaler.update()
+    return total, norm.detach(), documents
+
+
+class _Clock:
+    """When to fetch the history, print a line, write a checkpoint."""
+
+    def __init__(self, settings: Settings, start: int) -> None:
+        self.settings, self.steps, self.start = settings, settings.steps, start
+        self.began = self.said = self.saved = time.monotonic()
+
+    def tell(self, history: History) -> None:
+        """Fetch the history every 50 steps or 10 seconds; a line every 10 seconds and at the end."""
+        now, done = time.monotonic(), len(history.columns["step"])
+        due = now - self.said > PROGRESS_SECONDS
+        if history.pending >= FLUSH_STEPS or due or done == self.steps:
+            history.flush()
+        if due or done == self.steps:
+            self.said = now
+            loss = np.mean(history.columns["loss"][-FLUSH_STEPS:])
+            rate = (done - self.start) * self.settings.documents_a_step / (now - self.began)
+            print(f"step {done}/{self.steps}: loss {loss:.4f}, {rate:.0f} documents/s", file=sys.stderr, flush=True)
+
+    def checkpoint_is_due(self, done: int) -> bool:
+        """After the last step there is nothing to come back to."""
+        now, every = time.monotonic(), self.settings.checkpoint_steps
+        due = now - self.saved > 60 * self.settings.checkpoint_minutes or (every and done % every == 0)
+        if due and done < self.steps:
+            self.saved = now
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def _termination() -> Iterator[list]:
+    """A list that is filled when SIGTERM (a time limit, a pre-emption) comes: the loop ends after the step at hand."""
+    told: list = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def train_ranker(
+    *,
+    backbone: str | Path,
+    groups: str | Path,
+    labels: str | Path | None,
+    queries: str | Path,
+    documents: str | Path,
+    spec: Mapping,
+    output: str | Path,
+) -> None:
+    """Train a cross-encoder or bi-encoder from ``backbone`` and write its folder: model, history, card.
+
+    ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries`` and
+    ``documents`` (token stores) are manifests. Raises :class:`InputError` for whatever does not fit together.
+    """
+    settings = Settings.from_spec(spec)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    loss = load_loss(settings.loss["function"], settings.loss.get("options"))
+    if loss.needs_teacher and labels is None:
+        raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
+    labels = labels if loss.needs_teacher else None
+    inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
+    inputs = {name: path for name, path in inputs.items() if path is not None}
+    with ArtifactWriter(
+        output, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=_device_name(device)
+    ) as artifact:
+        model, batches = _open(settings, inputs, device)
+        decisive = {name: value for name, value in asdict(settings).items() if name not in NO_MATTER}
+        # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
+        decisive["precision"] = precision = choose_precision(settings.precision, device)
+        checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))
+        print(
+            f"{settings.steps} steps of {settings.documents_a_step} documents from {len(batches.groups)} groups",
+            file=sys.stderr,
+            flush=True,
+        )
+        history = fit(model, loss, batches, settings, checkpoints, device)
+        folder = artifact.path("config.json").parent
+        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
+        history.write(artifact.path("history.parquet"))
+        write_model_card(artifact.path("README.md"), settings, inputs, history, precision)
+        artifact.earlier = checkpoints.earlier
+        artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
+    checkpoints.remove()
+
+
+def _open(settings: Settings, inputs: Mapping[str, str | Path], device: str) -> tuple[Ranker, GroupBatches]:
+    backbone = Artifact(inputs["backbone"]).folder
+    queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
+    for store in (queries, documents):
+        store.check_vocabulary(backbone)
+    groups = read_groups(
+        inputs["groups"], queries, documents, group_size=settings.group_size, labels=inputs.get("labels")
+    )
+    needed = settings.steps * settings.gradient_accumulation * settings.batch_groups
+    model = load_ranker(
+        backbone,
+        settings.architecture,
+        initialise_seed=derive_seed(settings.seeds["initialisation"], "head"),
+        dropout=settings.dropout,
+    )
+    batches = GroupBatches(
+        settings.architecture,
+        groups,
+        queries,
+        documents,
+        order=group_order(len(groups), needed, settings.seeds["order"]),
+        batch_groups=settings.batch_groups,
+        max_tokens=settings.max_tokens or {"query": queries.cut_at, "document": documents.cut_at},
+        device=device,
+    )
+    if batches.longest() > model.longest:
+        raise InputError(
+            f"queries and documents make sequences of up to {batches.longest()} tokens, the model has {model.longest} "
+            "positions: lower max_tokens"
+        )
+    return model, batches
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else device
