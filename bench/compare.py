@@ -28,7 +28,9 @@ import pandas as pd
 from bench.inputs import SHAPES, Shape, choose_shapes, make_inputs
 from bench.report import write_report
 from bench.workers import Worker
-from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("name", "shape", "ours", "peer", "ratio", "floor", "aim", "pad_share", "equal")

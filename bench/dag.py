@@ -19,8 +19,10 @@ import pandas as pd
 
 from bench.compare import processor
 from bench.stages import ROOT, run_stage
-from workflow_scripts.experiment.code import closure, module_of
-from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.code import closure, script_of
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 CELL = ("mine_negatives", "train_student", "rerank_candidates", "measure_runs", "write_cell", "make_main_table")
 CAPTION = """# The DAG
@@ -56,7 +58,7 @@ def measure_dag(
             raise AssertionError("everything is made and yet there is something to do")
         rows.append(_time("dry run, everything made", [*snakemake, "-n"], rounds, say))
     for script in CELL:
-        modules = [".".join(path.with_suffix("").parts) for path in closure([module_of(script)])]
+        modules = [".".join(path.with_suffix("").parts) for path in closure([script_of(script)])]
         rows.append(_time(f"start of {script}", [sys.executable, "-c", f"import {', '.join(modules)}"], rounds, say))
     table = pd.DataFrame(rows)
     output = Path(output)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.collect.generated import make_documents
 from workflow_scripts.collect.language import generator, make_language
-from workflow_scripts.storage.artifacts import run
+from workflow_scripts.storage.command import run
 
 PART = 20_000
 QUERY_WORDS = 3

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from bench.inputs import Shape, make_inputs
-from workflow_scripts.storage.artifacts import atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import run
 
 try:
     import workflow_scripts.storage.tables  # noqa: F401

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import InputError, derive_seed
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 VOCABULARY = 30522
 TOKENIZER = 8000  # entries that are learnt; the embedding table has BERT's size all the same

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.stages import ROOT, list_stages, run_stage
-from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 COLUMNS = ("stage", "documents", "peak_rss_mb", "bytes_per_document")
 CAPTION = """# Memory of every stage as the collection grows

@@ -14,7 +14,9 @@ import pandas as pd
 
 from bench.compare import processor
 from bench.stages import BM25, ROOT, list_stages, run_stage
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 PREPARED = ("corpus", "train", "index")
 CAPTION = """# Batch search by threads
@@ -73,7 +75,7 @@ def _search(folder: Path, depth: int, threads: int) -> dict[str, float]:
     """One job's cost."""
     output, spec = folder / "ranking" / "manifest.json", json.dumps(BM25 | {"depth": depth})
     inputs = ("--index", str(folder / "index/manifest.json"), "--collection", str(folder / "train/manifest.json"))
-    options = ("--threads", str(threads), "--heap-mb", "1024", "--output", str(output))
+    options = ("--threads", str(threads), "--memory-mb", "1536", "--output", str(output))
     run_stage([sys.executable, "-m", "workflow_scripts.index.search_index", "--spec", spec, *inputs, *options])
     return {name: Artifact(output).manifest["cost"][name] for name in ("wall_s", "cpu_s")}
 

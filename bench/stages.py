@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.experiment.code import module_of
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.code import script_of
+from workflow_scripts.storage.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 WORLD = {"source": "generated", "world": "in-domain", "seed": 7}
@@ -30,7 +30,7 @@ TRAINING = {
     "seeds": {"initialisation": 0, "order": 0},
 }
 COLLECTION = "test"
-THREADS = ("--threads", "1", "--heap-mb", "1024")
+THREADS = ("--threads", "1", "--memory-mb", "1536")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Stage:
 
     def command(self, python: str) -> list[str]:
         """The command line."""
-        return [python, "-m", module_of(self.script), *self.options, "--output", str(self.output)]
+        return [python, "-m", script_of(self.script), *self.options, "--output", str(self.output)]
 
 
 def run_stage(command: list[str], **environment: str) -> str:

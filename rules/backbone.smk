@@ -3,126 +3,89 @@
 SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["source"] == "scratch"]
 
 
-rule fetch_backbone:
+use rule prepare_job as fetch_backbone with:
     input:
-        files=lambda w: local_model(entry("backbones", w.backbone)["source"]),
+        unpack(reads(files=lambda w: local_model(entry("backbones", w.backbone)["source"]))),
     output:
-        manifest("backbones", "{backbone}"),
+        artifact("backbones", "{backbone}"),
     log:
-        f"{RESULTS}/logs/fetch_backbone/{{backbone}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/fetch_backbone/{{backbone}}.tsv"
+        log("fetch_backbone/{backbone}"),
     wildcard_constraints:
         backbone=other_than(SCRATCH),
-    conda:
-        "../environment.yml"
-    threads: needs("prepare", "threads")
-    resources:
-        mem_mb=needs("prepare", "mem_mb"),
-        runtime=needs("prepare", "runtime"),
     params:
-        code=code("backbone.fetch_backbone"),
-        spec=lambda w: spec(**picked("backbones", w.backbone, "source", "revision")),
-    shell:
-        "python -m workflow_scripts.backbone.fetch_backbone --log {log:q} --spec {params.spec:q} --output {output:q}"
+        **job("backbone.fetch_backbone", lambda w: picked("backbones", w.backbone, "source", "revision")),
 
 
-rule pretrain_backbone:
+use rule pretrain_job as pretrain_backbone with:
     input:
-        corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]],
+        unpack(
+            reads(
+                corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]]
+            )
+        ),
     output:
-        manifest("backbones", "{backbone}"),
+        artifact("backbones", "{backbone}"),
     log:
-        f"{RESULTS}/logs/pretrain_backbone/{{backbone}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/pretrain_backbone/{{backbone}}.tsv"
+        log("pretrain_backbone/{backbone}"),
     wildcard_constraints:
         backbone=one_of(SCRATCH),
-    conda:
-        "../environment.yml"
-    threads: needs("pretrain", "threads")
-    resources:
-        mem_mb=needs("pretrain", "mem_mb"),
-        runtime=needs("pretrain", "runtime"),
     params:
-        code=code("backbone.pretrain_backbone"),
-        spec=lambda w: spec(**picked("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed")),
-    shell:
-        "python -m workflow_scripts.backbone.pretrain_backbone --log {log:q} --spec {params.spec:q} --corpus {input.corpora:q} "
-        "--output {output:q}"
+        **job(
+            "backbone.pretrain_backbone",
+            lambda w: picked("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed"),
+        ),
 
 
-rule tokenise_corpus:
+use rule tokenise_job as tokenise_corpus with:
     input:
-        backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-        corpus=manifest("corpora", "{corpus}"),
+        unpack(
+            reads(
+                backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+                corpus=manifest("corpora", "{corpus}"),
+            )
+        ),
     output:
-        manifest("tokens", "{vocabulary}", "{corpus}.{view}"),
+        artifact("tokens", "{vocabulary}", "{corpus}.{view}"),
     log:
-        f"{RESULTS}/logs/tokenise_corpus/{{vocabulary}}.{{corpus}}.{{view}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/tokenise_corpus/{{vocabulary}}.{{corpus}}.{{view}}.tsv"
-    conda:
-        "../environment.yml"
-    threads: needs("tokenise", "threads")
-    resources:
-        mem_mb=needs("tokenise", "mem_mb"),
-        runtime=needs("tokenise", "runtime"),
+        log("tokenise_corpus/{vocabulary}.{corpus}.{view}"),
     params:
-        code=code("backbone.tokenise_corpus"),
-        spec=lambda w: spec(view=w.view, max_tokens=CONFIG["lengths"]["document"]),
-    shell:
-        "python -m workflow_scripts.backbone.tokenise_corpus --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
-        "--corpus {input.corpus:q} --output {output:q} --threads {threads}"
+        **job("backbone.tokenise_corpus", lambda w: dict(view=w.view, max_tokens=CONFIG["lengths"]["document"])),
 
 
-rule tokenise_queries:
+use rule tokenise_job as tokenise_queries with:
     input:
-        backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-        collection=manifest("collections", "{collection}"),
+        unpack(
+            reads(
+                backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+                collection=manifest("collections", "{collection}"),
+            )
+        ),
     output:
-        manifest("tokens", "{vocabulary}", "{collection}.queries"),
+        artifact("tokens", "{vocabulary}", "{collection}.queries"),
     log:
-        f"{RESULTS}/logs/tokenise_queries/{{vocabulary}}.{{collection}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/tokenise_queries/{{vocabulary}}.{{collection}}.tsv"
-    conda:
-        "../environment.yml"
-    threads: needs("tokenise", "threads")
-    resources:
-        mem_mb=needs("tokenise", "mem_mb"),
-        runtime=needs("tokenise", "runtime"),
+        log("tokenise_queries/{vocabulary}.{collection}"),
     params:
-        code=code("backbone.tokenise_queries"),
-        spec=spec(max_tokens=CONFIG["lengths"]["query"]),
-    shell:
-        "python -m workflow_scripts.backbone.tokenise_queries --log {log:q} --spec {params.spec:q} --backbone {input.backbone:q} "
-        "--collection {input.collection:q} --output {output:q} --threads {threads}"
+        **job("backbone.tokenise_queries", max_tokens=CONFIG["lengths"]["query"]),
 
 
-rule tokenise_evaluation:
+use rule tokenise_job as tokenise_evaluation with:
     input:
-        backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-        evaluation=EVALUATION,
-        tests=TESTS,
-        corpora=[manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.evaluated],
+        unpack(
+            reads(
+                backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+                evaluation=EVALUATION,
+                tests=TESTS,
+                corpora=[manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.evaluated],
+            )
+        ),
     output:
-        manifest("tokens", "{vocabulary}", "evaluation"),
+        artifact("tokens", "{vocabulary}", "evaluation"),
     log:
-        f"{RESULTS}/logs/tokenise_evaluation/{{vocabulary}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/tokenise_evaluation/{{vocabulary}}.tsv"
-    conda:
-        "../environment.yml"
-    threads: needs("tokenise", "threads")
-    resources:
-        mem_mb=needs("tokenise", "mem_mb"),
-        runtime=needs("tokenise", "runtime"),
+        log("tokenise_evaluation/{vocabulary}"),
     params:
-        code=code("backbone.tokenise_evaluation"),
-        spec=spec(query_tokens=CONFIG["lengths"]["query"], document_tokens=CONFIG["lengths"]["document"]),
-        collections=EXPERIMENT.evaluated,
-    shell:
-        "python -m workflow_scripts.backbone.tokenise_evaluation --log {log:q} --spec {params.spec:q} "
-        "--backbone {input.backbone:q} --evaluation {input.evaluation:q} --collections {params.collections} "
-        "--tests {input.tests:q} --corpora {input.corpora:q} --output {output:q} --threads {threads}"
+        **job(
+            "backbone.tokenise_evaluation",
+            query_tokens=CONFIG["lengths"]["query"],
+            document_tokens=CONFIG["lengths"]["document"],
+            ids={"collections": EXPERIMENT.evaluated},
+        ),

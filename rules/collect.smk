@@ -1,69 +1,45 @@
-"""Raw collections: documents, queries, qrels, training pairs."""
+"""Raw collections: documents, queries, judgements, training pairs."""
 
 
-rule prepare_corpus:
+def own_files(axis, name, key):
+    """The user's file that an entry names under ``key``: one or none. Where texts are generated, it is a number."""
+    value = entry(axis, name).get(key)
+    return [value] if isinstance(value, str) else []
+
+
+def without_files(axis, name, *others):
+    """An entry without the user's files and without the keys ``others``."""
+    values = entry(axis, name)
+    files = [key for key in ("documents", "queries", "qrels") if own_files(axis, name, key)]
+    return {key: value for key, value in values.items() if key not in (*files, *others)}
+
+
+use rule prepare_job as prepare_corpus with:
     input:
-        documents=lambda w: [path for path in [entry("corpora", w.corpus).get("documents")] if isinstance(path, str)],
+        unpack(reads(documents=lambda w: own_files("corpora", w.corpus, "documents"))),
     output:
-        manifest("corpora", "{corpus}"),
+        artifact("corpora", "{corpus}"),
     log:
-        f"{RESULTS}/logs/prepare_corpus/{{corpus}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/prepare_corpus/{{corpus}}.tsv"
-    conda:
-        "../environment.yml"
-    threads: needs("prepare", "threads")
-    resources:
-        mem_mb=needs("prepare", "mem_mb"),
-        runtime=needs("prepare", "runtime"),
+        log("prepare_corpus/{corpus}"),
     params:
-        code=code("collect.prepare_corpus"),
-        spec=lambda w: spec(
-            **{
-                key: value
-                for key, value in entry("corpora", w.corpus).items()
-                if key != "docvectors" and not (key == "documents" and isinstance(value, str))
-            }
-        ),
-        documents=lambda w, input: f"--documents {shlex.quote(input.documents[0])}" if input.documents else "",
-    shell:
-        "python -m workflow_scripts.collect.prepare_corpus --log {log:q} --spec {params.spec:q} {params.documents} --output {output:q}"
+        **job("collect.prepare_corpus", lambda w: without_files("corpora", w.corpus, "docvectors")),
 
 
-rule prepare_collection:
+use rule prepare_job as prepare_collection with:
     input:
-        corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
-        files=lambda w: [
-            path
-            for key in ("queries", "qrels")
-            if isinstance(path := entry("collections", w.collection).get(key), str)
-        ],
+        unpack(
+            reads(
+                corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
+                queries=lambda w: own_files("collections", w.collection, "queries"),
+                qrels=lambda w: own_files("collections", w.collection, "qrels"),
+            )
+        ),
     output:
-        manifest("collections", "{collection}"),
+        artifact("collections", "{collection}"),
     log:
-        f"{RESULTS}/logs/prepare_collection/{{collection}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/prepare_collection/{{collection}}.tsv"
-    conda:
-        "../environment.yml"
-    threads: needs("prepare", "threads")
-    resources:
-        mem_mb=needs("prepare", "mem_mb"),
-        runtime=needs("prepare", "runtime"),
+        log("prepare_collection/{collection}"),
     params:
-        code=code("collect.prepare_collection"),
-        spec=lambda w: spec(
-            **{
-                key: value
-                for key, value in entry("collections", w.collection).items()
-                if key not in ("corpus", "remove_query", "qrels") and not (key == "queries" and isinstance(value, str))
-            }
+        **job(
+            "collect.prepare_collection",
+            lambda w: without_files("collections", w.collection, "corpus", "remove_query"),
         ),
-        files=lambda w: " ".join(
-            f"--{key} {shlex.quote(path)}"
-            for key in ("queries", "qrels")
-            if isinstance(path := entry("collections", w.collection).get(key), str)
-        ),
-    shell:
-        "python -m workflow_scripts.collect.prepare_collection --log {log:q} --spec {params.spec:q} --corpus {input.corpus:q} {params.files} "
-        "--output {output:q}"

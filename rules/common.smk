@@ -1,4 +1,4 @@
-"""The only functions: the experiment, paths, spec(), code(), remake(), what a job needs."""
+"""What all rules share: the experiment, paths, the base rule, and what a job of each stage needs."""
 
 import functools
 import gc
@@ -16,11 +16,12 @@ from snakemake.exceptions import WorkflowError
 gc.set_threshold(200_000)
 sys.path.insert(0, workflow.basedir)
 from workflow_scripts.experiment.checks import collections_of
-from workflow_scripts.experiment.code import digest
+from workflow_scripts.storage.code import job_digest
 from workflow_scripts.experiment.environment import prepare_environment
 from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
 from workflow_scripts.experiment.studies import dial
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.provenance import STARTED
 
 prepare_environment(Path(workflow.basedir))
 if not config:
@@ -95,14 +96,22 @@ NEEDS = {
     "rerank": (1, 2000, 60),
     "analyse": (1, 1000, 30),
 }
+ON_GPU = ("score", "train", "rerank")
 
 
-def needs(stage, what):
-    """Threads, mem_mb or runtime (minutes) of a stage; memory and time double with each retry."""
-    value = CONFIG["resources"].get(stage, {}).get(what)
-    if value is None:
-        value = NEEDS[stage][("threads", "mem_mb", "runtime").index(what)]
-    return value if what == "threads" else lambda wildcards, attempt: value * 2 ** (attempt - 1)
+def threads_of(stage):
+    """Threads of a stage's jobs."""
+    return CONFIG["resources"].get(stage, {}).get("threads", NEEDS[stage][0])
+
+
+def resources_of(stage):
+    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, and a GPU where it needs one."""
+    configured = CONFIG["resources"].get(stage, {})
+    first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
+    doubled = {
+        what: lambda wildcards, attempt, value=value: value * 2 ** (attempt - 1) for what, value in first.items()
+    }
+    return {**doubled, **({"gpu": 1} if stage in ON_GPU else {})}
 
 
 def manifest(*parts):
@@ -110,25 +119,193 @@ def manifest(*parts):
     return str(PurePosixPath(RESULTS, *map(str, parts), "manifest.json"))
 
 
+def artifact(*parts):
+    """:func:`manifest` as the output of a rule: it is there when the job starts, which may find it as it would make it."""
+    return update(manifest(*parts))
+
+
 # The test collections, and what every ranker is evaluated on: them with what the first stage found.
 TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
 EVALUATION = manifest("evaluation")
 
 
-def spec(**values):
-    """The canonical JSON of what a step depends on: equal values give equal text."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+def log(name):
+    """Path of a job's log."""
+    return f"{RESULTS}/logs/{name}.log"
+
+
+def table(name):
+    """The three files of a table, as a rule's output."""
+    return {ending: f"{RESULTS}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")}
+
+
+def numbers(name):
+    """The numbers of a table, in full precision."""
+    return f"{RESULTS}/analysis/{name}.parquet"
+
+
+def figure(name):
+    """The two files of a figure, as a rule's output."""
+    return {ending: f"{RESULTS}/figures/{name}.{ending}" for ending in ("png", "pdf")}
+
+
+def layout_of(name):
+    """Layout of a table: tables of one kind, such as ``per_collection.be`` and ``per_collection.ce``, share theirs."""
+    return name.split(".")[0]
+
+
+def in_project(path):
+    """A file of the project, relative to the working directory as other inputs are."""
+    return os.path.relpath(os.path.join(workflow.basedir, path))
+
+
+def remake(path):
+    """``path`` as an input that is made again where it is missing or its last job did not end well.
+
+    Snakemake leaves a missing intermediate alone while the files made from it stand. Here a path is a promise: a
+    student or a run that was deleted is made again by whatever asks for its cell.
+    """
+    if not _is_whole(path):
+        workflow.dag.forcefiles.add(path)
+    return path
 
 
 @functools.cache
-def code(rule, *chosen):
-    """Digest of what a rule's script runs, with the chosen losses or samplers (``"train.losses.kl"``) that it finds by name.
+def _is_whole(path):
+    return os.path.exists(path) and not os.path.exists(os.path.join(os.path.dirname(path), STARTED))
 
-    A parameter, not a list of inputs: Snakemake takes an input's checksum when the job ends, so a file edited while a
-    student trains would pass for the one that it was trained with. And thousands of jobs need not look up tens of
-    thousands of files.
+
+def reads(*functions, **named):
+    """A rule's inputs as a function of its wildcards: each path is made again where :func:`remake` says so.
+
+    A value is a path with wildcards, a list of these, or a function of the wildcards that gives paths; ``functions``
+    give dicts of such values.
     """
-    return digest(f"workflow_scripts.{name}" for name in (rule, *chosen))
+
+    def resolved(wildcards, value):
+        if callable(value):
+            value = value(wildcards)
+        if isinstance(value, str):
+            return remake(value.format(**wildcards))
+        return [resolved(wildcards, each) for each in value]
+
+    def inputs(wildcards):
+        values = dict(named)
+        for function in functions:
+            values |= function(wildcards)
+        return {name: resolved(wildcards, value) for name, value in values.items()}
+
+    return inputs
+
+
+def job(script, spec=None, ids=None, **values):
+    """Parameters of a rule: its script, the digest of the script's code, its spec as JSON, its options.
+
+    ``spec`` is a dict or a function of the wildcards that gives one; ``values`` are added to it. JSON is canonical:
+    equal values give equal text. ``ids`` are options that name what the paths of another option hold, in its order: a
+    dict of lists, or a function of the wildcards that gives one.
+    """
+    script = f"workflow_scripts.{script}"
+
+    def filled(wildcards):
+        return values | ((spec(wildcards) if callable(spec) else spec) or {})
+
+    def canonical(wildcards):
+        return json.dumps(filled(wildcards), sort_keys=True, separators=(",", ":"))
+
+    def code(wildcards):
+        return digest_of(script, canonical(wildcards))
+
+    def options(wildcards, input, output):
+        return arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
+
+    return {"module": script, "code": code, "spec": canonical, "options": options}
+
+
+@functools.cache
+def digest_of(script, spec):
+    return job_digest(script, json.loads(spec))
+
+
+def arguments(input, output, ids):
+    """Named inputs and outputs and ``ids`` as options, quoted for the shell; what is empty is left out."""
+    outputs = output.items() if list(output.keys()) else [("output", output[0])]
+    options = []
+    for name, values in [*ids.items(), *input.items(), *outputs]:
+        values = [values] if isinstance(values, str) else list(values)
+        options += [f"--{name.replace('_', '-')}", *map(shlex.quote, values)] if values else []
+    return " ".join(options)
+
+
+rule python_job:
+    """What every rule has: one script, its log, its environment."""
+    log:
+        log("python_job"),
+    conda:
+        "../environment.yml"
+    shell:
+        "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
+        "--spec {params.spec:q} {params.options}"
+
+
+use rule python_job as prepare_job with:
+    threads: threads_of("prepare")
+    resources:
+        **resources_of("prepare"),
+
+
+use rule python_job as index_job with:
+    threads: threads_of("index")
+    resources:
+        **resources_of("index"),
+
+
+use rule python_job as tokenise_job with:
+    threads: threads_of("tokenise")
+    resources:
+        **resources_of("tokenise"),
+
+
+use rule python_job as search_job with:
+    threads: threads_of("search")
+    resources:
+        **resources_of("search"),
+
+
+use rule python_job as pretrain_job with:
+    threads: threads_of("pretrain")
+    resources:
+        **resources_of("pretrain"),
+
+
+use rule python_job as mine_job with:
+    threads: threads_of("mine")
+    resources:
+        **resources_of("mine"),
+
+
+use rule python_job as score_job with:
+    threads: threads_of("score")
+    resources:
+        **resources_of("score"),
+
+
+use rule python_job as train_job with:
+    threads: threads_of("train")
+    resources:
+        **resources_of("train"),
+
+
+use rule python_job as rerank_job with:
+    threads: threads_of("rerank")
+    resources:
+        **resources_of("rerank"),
+
+
+use rule python_job as analyse_job with:
+    threads: threads_of("analyse")
+    resources:
+        **resources_of("analyse"),
 
 
 def known(look_up, *arguments):
@@ -288,7 +465,7 @@ def student_inputs(wildcards):
 def student_spec(wildcards):
     """Spec of one student's training."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
-    return spec(
+    return dict(
         architecture=entry("students", ranker.student)["architecture"],
         **optimisation(
             ranker.path,
@@ -345,12 +522,12 @@ RANKERS = [*references(), *EXPERIMENT.rankers]
 
 def every_metrics():
     """Metrics of every ranker; made again where they are missing."""
-    return [remake(manifest("metrics", ranker)) for ranker in RANKERS]
+    return [manifest("metrics", ranker) for ranker in RANKERS]
 
 
 def retrieval_metrics():
     """Metrics of the students that retrieve from whole collections."""
-    return [remake(manifest("metrics", f"retrieved/{ranker}")) for ranker in RETRIEVERS]
+    return [manifest("metrics", f"retrieved/{ranker}") for ranker in RETRIEVERS]
 
 
 def axes(*names):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from project import ROOT, Project
 
-from workflow_scripts.experiment.code import module_of
+from workflow_scripts.storage.code import script_of
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_every_rule_has_a_script_of_its_name_and_a_log(fresh: Project) -> None:
     rules = re.findall(r"^rule (\w+):", text, re.MULTILINE)
     assert rules and len(set(rules)) == len(rules)
     for rule in rules:
-        assert f'"python -m {module_of(rule)} --log ' in text
+        assert f'"python -m {script_of(rule)} --log ' in text
     # A script is what can be run; everything else is a noun.
     runnable = (path for path in (ROOT / "workflow_scripts").rglob("*.py") if "__main__" in path.read_text())
     assert {path.stem for path in runnable} == {*rules, "bill"}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import InputError, derive_seed
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 _BLOCK = 2_000_000
 """Draws held at a time: 16 MB of indices."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 CUTS = ("lower-quartile", "inner-quartiles", "upper-quartile", "below-median", "above-median", "outliers")
 """The cuts, in the order of tables. The three of quartiles part the queries, and so do the two of the median."""

@@ -15,7 +15,7 @@ from workflow_scripts.analysis.letters import compact_letters
 from workflow_scripts.analysis.paired import DIFFERENT, holm, mean_difference, outcome, randomisation_p
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, Grid
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 BLOCK = ("student", "loss", "teacher", "domain", "measure")
 """What the samplers of one family of comparisons share."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from string import ascii_letters
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 
 def compact_letters(items: Sequence[str], different: Collection[tuple[str, str]]) -> dict[str, str]:

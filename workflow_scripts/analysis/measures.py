@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
     from ir_measures import Measure

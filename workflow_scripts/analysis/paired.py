@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from workflow_scripts.storage.artifacts import InputError, derive_seed
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 DIFFERENT, EQUIVALENT, UNDECIDED = "different", "equivalent", "undecided"
 MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}

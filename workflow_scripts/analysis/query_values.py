@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 Ranker = tuple[str, str, str, str]
 """Student, loss, sampler, teacher; a reference has empty texts."""

@@ -12,7 +12,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL, Domain
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.analysis.query_values import Ranker
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 COLUMNS = (
     "student",

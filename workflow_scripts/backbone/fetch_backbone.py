@@ -5,14 +5,15 @@ The one script of the ranking side that may use the network. No code that comes 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.models import model_folders
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 PATTERNS = (
     model_folders.CONFIG,
@@ -22,7 +23,7 @@ PATTERNS = (
 )
 
 
-def fetch_backbone(spec: Mapping, output: str | Path) -> None:
+def fetch_backbone(spec: Mapping, output: Path) -> None:
     """Write a model folder: ``config.json``, one ``model.safetensors``, ``tokenizer.json`` and its settings.
 
     ``spec``: ``source`` (a local folder or a hub id), ``revision`` (a hub branch, tag or commit; None for the main
@@ -35,7 +36,7 @@ def fetch_backbone(spec: Mapping, output: str | Path) -> None:
     local = Path(source).expanduser()
     if not local.is_dir() and str(source).startswith(("/", ".", "~")):
         raise InputError(f"{source} is no folder: name a folder with config.json, model.safetensors and tokenizer.json")
-    with ArtifactWriter(output, spec=spec) as writer, tempfile.TemporaryDirectory() as scratch:
+    with ArtifactWriter(output, kind="backbones", spec=spec) as writer, tempfile.TemporaryDirectory() as scratch:
         if not local.is_dir():
             local = Path(scratch)
             writer.counts["revision"] = _download(source, revision, local)
@@ -107,12 +108,5 @@ def _check(folder: Path, name: str) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    fetch_backbone(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(fetch_backbone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -12,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, derive_seed, parse_spec, run
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import count_documents, read_view
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.storage.tables import write_table
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def read_texts(corpora: Sequence[str | Path], *, most: int, seed: int) -> list[s
     return texts
 
 
-def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: str | Path) -> None:
+def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -> None:
     """Write the folder of a BERT (config.json, model.safetensors, tokenizer files) and losses.parquet by step.
 
     Memory holds the texts, at most :data:`MOST_TEXTS`; bound by the encoder's products.
@@ -111,8 +113,10 @@ def pretrain_backbone(*, corpora: Sequence[str | Path], spec: Mapping, output: s
     batches = PretrainingBatches(encoded, vocabulary=vocabulary, seed=seed, **sampling)
     optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight", "warmup", "weight_decay")}
     losses = pretrain(model, batches, device=device, **optimisation)
-    inputs = {"corpus": list(corpora)}
-    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=complete["seed"], device=device) as artifact:
+    inputs = {"corpora": list(corpora)}
+    with ArtifactWriter(
+        output, kind="backbones", spec=spec, inputs=inputs, seed=complete["seed"], device=device
+    ) as artifact:
         _write(artifact, model, tokenizer, losses)
         artifact.counts |= {"texts": len(encoded), "vocabulary": vocabulary, "weights": weights}
 
@@ -137,17 +141,7 @@ def _write(
     write_table(artifact.path("losses.parquet"), columns, schema)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the command line and build the backbone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--corpus", nargs="+", required=True, metavar="MANIFEST")
-    parser.add_argument("--output", required=True, metavar="MANIFEST")
-    arguments = parser.parse_args(argv)
-    pretrain_backbone(corpora=arguments.corpus, spec=arguments.spec, output=arguments.output)
-
-
 if __name__ == "__main__":
     # Learning word pieces in several threads could order ties differently from run to run.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    run(main)
+    run(pretrain_backbone)

@@ -24,7 +24,8 @@ from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import pack
 from workflow_scripts.models.rankers import CrossEncoder, new_ranker
 from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.artifacts import InputError, derive_seed
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

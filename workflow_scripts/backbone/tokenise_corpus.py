@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workflow_scripts.models.token_store import write_store
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import count_documents, read_view
 
 PROGRESS_S = 10
 
 
-def tokenise_corpus(
-    spec: Mapping, backbone: str | Path, corpus: str | Path, output: str | Path, *, threads: int = 1
-) -> None:
+def tokenise_corpus(spec: Mapping, backbone: Path, corpus: Path, output: Path, *, threads: int = 1) -> None:
     """Write the token store of ``corpus`` (manifest paths). ``spec``: ``view`` (full, body), ``max_tokens``.
 
     Documents stream through in chunks; bounded by the tokenizer in ``threads`` threads.
     """
     folder = Artifact(backbone).file("tokenizer.json").parent
-    with ArtifactWriter(output, spec=spec, inputs={"backbone": backbone, "corpus": corpus}) as writer:
+    with ArtifactWriter(output, kind="tokens", spec=spec, inputs={"backbone": backbone, "corpus": corpus}) as writer:
         write_store(writer, _read(corpus, spec.get("view")), folder, spec.get("max_tokens"), threads=threads)
 
 
@@ -37,15 +35,5 @@ def _read(corpus: str | Path, view: str) -> Iterator[tuple[str, str]]:
             print(f"{done:,} of {total:,} documents tokenised", file=sys.stderr, flush=True)
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--backbone", type=Path, required=True, help="manifest of the model folder with the tokenizer")
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    tokenise_corpus(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(tokenise_corpus)

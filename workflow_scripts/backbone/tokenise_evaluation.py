@@ -6,7 +6,6 @@ Of a corpus only candidates are tokenised: the rest is never re-ranked.
 
 from __future__ import annotations
 
-import argparse
 import bisect
 import functools
 import sys
@@ -17,20 +16,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workflow_scripts.models.token_store import write_store
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import read_queries, read_view
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_evaluation
 
 
 def tokenise_evaluation(
     *,
     spec: Mapping,
-    backbone: str | Path,
-    evaluation: str | Path,
+    backbone: Path,
+    evaluation: Path,
     collections: Sequence[str],
-    tests: Sequence[str | Path],
-    corpora: Sequence[str | Path],
-    output: str | Path,
+    tests: Sequence[Path],
+    corpora: Sequence[Path],
+    output: Path,
     threads: int = 1,
 ) -> None:
     """Write both stores of each of ``collections``; all paths are manifests, lists in the collections' order.
@@ -43,7 +44,7 @@ def tokenise_evaluation(
         raise InputError("give one collection's manifest and one corpus for each id, in order")
     folder = Artifact(backbone).file("tokenizer.json").parent
     inputs = {"backbone": backbone, "evaluation": evaluation, "collections": list(tests), "corpora": list(corpora)}
-    with ArtifactWriter(output, spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="tokens", spec=spec, inputs=inputs) as writer:
         write = functools.partial(write_store, writer, backbone=folder, threads=threads)
         for name, test, corpus in zip(collections, tests, corpora, strict=True):
             queries, documents = f"{name}.queries", f"{name}.documents"
@@ -67,18 +68,5 @@ def _candidates(name: str, evaluation: str | Path, corpus: str | Path) -> Iterat
         raise InputError(f"{len(wanted) - found} candidates of {name} are not in {corpus}: search its index again")
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--backbone", type=Path, required=True, help="manifest of the model folder with the tokenizer")
-    parser.add_argument("--evaluation", type=Path, required=True, help="manifest of what rankers are evaluated on")
-    parser.add_argument("--collections", nargs="+", required=True, help="ids, which name the stores")
-    parser.add_argument("--tests", type=Path, nargs="+", required=True, help="their manifests, in the same order")
-    parser.add_argument("--corpora", type=Path, nargs="+", required=True, help="their corpora, in the same order")
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    tokenise_evaluation(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(tokenise_evaluation)

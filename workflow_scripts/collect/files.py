@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workflow_scripts.collect.documents import Document, clean
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 DOCUMENT_IDS = ("doc_id", "id", "_id")
 QUERY_IDS = ("query_id", "id", "_id")

@@ -28,7 +28,7 @@ from workflow_scripts.collect.language import (
     generator,
     topic_weights,
 )
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_arrow
 
 FOCAL = (3, 5)  # fewest and most focal concepts of a document

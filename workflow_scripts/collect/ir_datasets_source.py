@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 
 from workflow_scripts.collect.documents import Document, clean, split_title, strip_title
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 
 def iterate_documents(

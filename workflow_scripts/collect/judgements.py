@@ -14,7 +14,9 @@ import pandas as pd
 
 from workflow_scripts.collect.documents import check_id, find_documents
 from workflow_scripts.collect.places import Place
-from workflow_scripts.storage.artifacts import Artifact, InputError, derive_seed
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 JUDGEMENT = ["position", "query_id", "doc_id", "relevance"]
 

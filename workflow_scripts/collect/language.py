@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import derive_seed
+from workflow_scripts.storage.seeds import derive_seed
 
 CONCEPTS = 480
 SYNONYMS = 3

@@ -21,7 +21,6 @@ pair above 0) and concepts.parquet (query_id, doc_id of its source, register, co
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,7 +31,9 @@ from workflow_scripts.collect import files, ir_datasets_source, judgements
 from workflow_scripts.collect.options import REQUIRED, check_choice, check_number, read_options
 from workflow_scripts.collect.places import Place
 from workflow_scripts.collect.titles import title_pairs
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table, write_table
 
 PAIRS = {"ir_datasets": ["qrels", "docpairs", "titles"], "files": ["qrels", "titles"]}
@@ -51,11 +52,11 @@ CONCEPTS = pa.schema([*POSITIVES, ("register", pa.int32()), ("concepts", pa.list
 
 def prepare_collection(
     *,
-    output: str | Path,
+    output: Path,
     spec: Mapping,
-    corpus: str | Path,
-    queries: str | Path | None = None,
-    qrels: str | Path | None = None,
+    corpus: Path,
+    queries: Path | None = None,
+    qrels: Path | None = None,
 ) -> None:
     """Write the collection of ``spec`` beside the manifest ``output``; raises :class:`InputError` for bad input.
 
@@ -69,7 +70,7 @@ def prepare_collection(
     _check_files(options, queries, qrels)
     paths = {"corpus": corpus, "queries": queries, "qrels": qrels}
     inputs = {name: path for name, path in paths.items() if path is not None}
-    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=options["seed"]) as writer:
+    with ArtifactWriter(output, kind="collections", spec=spec, inputs=inputs, seed=options["seed"]) as writer:
         if source == "generated":
             _write_generated(writer, Artifact(corpus), options)
         else:
@@ -179,16 +180,5 @@ def _write(writer: ArtifactWriter, texts: dict[str, str], frame: pd.DataFrame, r
     writer.counts.update({"queries": len(ids), name: len(frame)})
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--spec", required=True, type=parse_spec, help="JSON object, see the module's docstring")
-    parser.add_argument("--corpus", required=True, help="manifest of the corpus that is judged")
-    parser.add_argument("--queries", help="JSONL or TSV file, for the source files")
-    parser.add_argument("--qrels", help="TREC judgements, for the source files")
-    parser.add_argument("--output", required=True, help="manifest.json to write; the collection lies beside it")
-    arguments = parser.parse_args(argv)
-    prepare_collection(**vars(arguments))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(prepare_collection)

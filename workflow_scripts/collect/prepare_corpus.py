@@ -14,7 +14,6 @@ Writes documents.parquet (doc_id, title, text: the body without the title). A ge
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,7 +24,9 @@ from workflow_scripts.collect import files, ir_datasets_source
 from workflow_scripts.collect.documents import Document, write_documents
 from workflow_scripts.collect.options import REQUIRED, check_choice, check_number, read_options
 from workflow_scripts.collect.places import Place
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
 OPTIONS = {
@@ -47,7 +48,7 @@ CONCEPTS = pa.schema(
 )
 
 
-def prepare_corpus(*, output: str | Path, spec: Mapping, documents: str | Path | None = None) -> None:
+def prepare_corpus(*, output: Path, spec: Mapping, documents: Path | None = None) -> None:
     """Write the corpus of ``spec`` beside the manifest ``output``; raises :class:`InputError` for bad input.
 
     Memory: see :mod:`workflow_scripts.collect.documents`; of a generated corpus, what it is drawn from too.
@@ -59,7 +60,7 @@ def prepare_corpus(*, output: str | Path, spec: Mapping, documents: str | Path |
     if (source == "files") != (documents is not None):
         raise InputError("--documents names the file of a corpus from files: give both or neither")
     inputs = {} if documents is None else {"documents": documents}
-    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=options.get("seed")) as writer:
+    with ArtifactWriter(output, kind="corpora", spec=spec, inputs=inputs, seed=options.get("seed")) as writer:
         if source == "generated":
             stream, place = _generate(writer, **options), Place(options["world"], "document")
         elif source == "files":
@@ -97,14 +98,5 @@ def _generate(writer: ArtifactWriter, world: str, seed: int, documents: int | No
     return (Document(row, doc_id, "", text) for row, (doc_id, text) in enumerate(named, 1))
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--spec", required=True, type=parse_spec, help="JSON object, see the module's docstring")
-    parser.add_argument("--documents", help="JSONL or TSV file, for the source files")
-    parser.add_argument("--output", required=True, help="manifest.json to write; the corpus lies beside it")
-    arguments = parser.parse_args(argv)
-    prepare_corpus(output=arguments.output, spec=arguments.spec, documents=arguments.documents)
-
-
 if __name__ == "__main__":
-    run(main)
+    run(prepare_corpus)

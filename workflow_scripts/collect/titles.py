@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from workflow_scripts.collect.documents import iterate_columns
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 
 
 def title_pairs(corpus: Artifact) -> tuple[dict[str, str], pd.DataFrame, dict[str, int]]:

@@ -11,16 +11,15 @@ import pandas as pd
 from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.query_values import Ranker
 from workflow_scripts.analysis.summaries import Grid, reference_label
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, best_per_column, format_value
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 KEYS = ("student", "loss", "sampler", "teacher")
 
 
-def make_collection_table(
-    *, spec: Mapping, main: str | Path, csv: str | Path, md: str | Path, tex: str | Path
-) -> pd.DataFrame:
+def make_collection_table(*, spec: Mapping, main: Path, csv: Path, md: Path, tex: Path) -> pd.DataFrame:
     """Write the table three times; a column a collection, a set of collections (CQADupStack) having one, its mean.
 
     ``spec``: the lists of the grid with one student, ``domains``, ``measure``. ``main``: the CSV of make_main_table,
@@ -70,12 +69,5 @@ def _caption(grid: Grid, measure: str) -> str:
     return f"{measure} of the student {grid.students[0]} on every collection{seeds}. {best}\n"
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_collection_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--main", required=True, help="CSV of make_main_table")
-    make_collection_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_collection_table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -14,14 +14,12 @@ from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import run
+from workflow_scripts.storage.command import run
 
 
-def make_equivalence_table(
-    *, spec: Mapping, metrics: str | Path, csv: str | Path, md: str | Path, tex: str | Path
-) -> pd.DataFrame:
+def make_equivalence_table(*, spec: Mapping, metrics: Path, csv: Path, md: Path, tex: Path) -> pd.DataFrame:
     """Write the table three times; its rows are :func:`~workflow_scripts.analysis.equivalence.compare_samplers`'s.
 
     ``spec``: the lists of the grid (students, losses, samplers, teachers, seeds), ``domains``, ``measures`` and
@@ -78,12 +76,5 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_equivalence_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    make_equivalence_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_equivalence_table)

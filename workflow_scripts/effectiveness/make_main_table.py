@@ -14,7 +14,6 @@ from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.measures import collection_means, parse_measures
 from workflow_scripts.analysis.query_values import QueryValues, Ranker
 from workflow_scripts.analysis.summaries import Grid, Means, reference_label, summarise
-from workflow_scripts.presentation.table_files import table_parser
 from workflow_scripts.presentation.table_formats import (
     Cell,
     TextTable,
@@ -23,17 +22,19 @@ from workflow_scripts.presentation.table_formats import (
     latex_table,
     markdown_table,
 )
-from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 
 def make_main_table(
     *,
     spec: Mapping,
-    metrics: str | Path,
-    equivalence: str | Path,
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    metrics: Path,
+    equivalence: Path,
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows (:func:`~workflow_scripts.analysis.summaries.summarise` and
     :func:`~workflow_scripts.analysis.intervals.with_intervals`).
@@ -136,13 +137,5 @@ def _caption(grid: Grid) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_main_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--equivalence", required=True, help="CSV of make_equivalence_table")
-    make_main_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_main_table)

@@ -12,15 +12,15 @@ from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.effectiveness.retrieval import compare_stages
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import run
+from workflow_scripts.storage.command import run
 
 RECALL = "R@100"
 
 
 def make_retrieval_table(
-    *, spec: Mapping, reranked: str | Path, retrieved: str | Path, csv: str | Path, md: str | Path, tex: str | Path
+    *, spec: Mapping, reranked: Path, retrieved: Path, csv: Path, md: Path, tex: Path
 ) -> pd.DataFrame:
     """Write the table three times; its rows are :func:`~workflow_scripts.effectiveness.retrieval.compare_stages`'s.
 
@@ -97,13 +97,5 @@ def _caption(table: pd.DataFrame, grid: Grid, shown: Sequence[str], spec: Mappin
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_retrieval_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--reranked", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--retrieved", required=True, help="metrics of the bi-encoders' retrieval, Parquet")
-    make_retrieval_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_retrieval_table)

@@ -11,7 +11,7 @@ from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.query_values import QueryValues, Ranker
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 COLUMNS = (
     "student",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.analysis.measures import check_ranks, evaluate, parse_measures
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.tables import read_table
 
@@ -21,10 +22,10 @@ _PARAMETERS = ("model", "k1", "b")
 def check_first_stage(
     *,
     spec: Mapping,
-    rankings: Sequence[str | Path],
-    collections: Sequence[str | Path],
-    expected: str | Path | None,
-    output: str | Path,
+    rankings: Sequence[Path],
+    collections: Sequence[Path],
+    expected: Path | None,
+    output: Path,
 ) -> pd.DataFrame:
     """Write and return the table (:data:`COLUMNS`).
 
@@ -111,16 +112,5 @@ def _verdict(expected: float | None, measured: float | None, spec: Mapping) -> s
     return "OK" if distance <= spec["tolerance"] else "close" if distance <= spec["close"] else "fail"
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`check_first_stage`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--rankings", nargs="+", required=True, help="manifests of the rankings")
-    parser.add_argument("--collections", nargs="+", required=True, help="each ranking's collection, in the same order")
-    parser.add_argument("--expected", help="YAML file of published figures")
-    parser.add_argument("--output", required=True)
-    check_first_stage(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(check_first_stage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS, METRICS_FILE, METRICS_SCHEMA
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 
-def collect_metrics(*, metrics: Sequence[str | Path], output: str | Path) -> None:
+def collect_metrics(*, metrics: Sequence[Path], output: Path) -> None:
     """Concatenate metrics, ordered by their keys, whatever the order of ``metrics``.
 
     One ranker is one input, so the output is sorted without holding more than one of them. Raises :class:`InputError`
@@ -57,13 +58,5 @@ def _describe(key: tuple) -> str:
     return " ".join(f"{name}={value}" for name, value in zip(KEYS, key, strict=True) if value not in ("", None))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`collect_metrics`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--metrics", nargs="+", required=True, help="manifests, one per ranker")
-    parser.add_argument("--output", required=True)
-    collect_metrics(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(collect_metrics)

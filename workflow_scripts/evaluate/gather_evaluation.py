@@ -6,11 +6,12 @@ Files ``{collection}.candidates.parquet`` (query_id, doc_id, rank, score), ``{co
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import KINDS
 from workflow_scripts.storage.rankings import read_ranking, systems
 from workflow_scripts.storage.tables import read_table, write_table
@@ -20,9 +21,9 @@ def gather_evaluation(
     *,
     spec: Mapping,
     collections: Sequence[str],
-    tests: Sequence[str | Path],
-    rankings: Sequence[str | Path],
-    output: str | Path,
+    tests: Sequence[Path],
+    rankings: Sequence[Path],
+    output: Path,
 ) -> None:
     """Write the three tables of each collection; memory holds one collection at a time.
 
@@ -34,7 +35,7 @@ def gather_evaluation(
     if not len(collections) == len(tests) == len(rankings):
         raise InputError("give one collection's manifest and one ranking for each id, in order")
     inputs = {"collections": list(tests), "rankings": list(rankings)}
-    with ArtifactWriter(output, spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="evaluation", spec=spec, inputs=inputs) as writer:
         for name, test, ranking in zip(collections, tests, rankings, strict=True):
             if len(systems(ranking)) != 1:
                 named = ", ".join(systems(ranking)) or "no system"
@@ -51,16 +52,5 @@ def gather_evaluation(
             writer.counts[name] = len(candidates)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`gather_evaluation`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--collections", nargs="+", required=True, help="ids, which name the files")
-    parser.add_argument("--tests", nargs="+", required=True, help="the collections' manifests, in the same order")
-    parser.add_argument("--rankings", nargs="+", required=True, help="the first stage's manifests, in the same order")
-    parser.add_argument("--output", required=True)
-    gather_evaluation(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(gather_evaluation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from workflow_scripts.analysis.measures import (
     metrics_table,
     parse_measures,
 )
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_evaluation
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import write_table
@@ -25,10 +26,10 @@ from workflow_scripts.storage.tables import write_table
 def measure_runs(
     *,
     spec: Mapping,
-    runs: str | Path,
+    runs: Path,
     collections: Sequence[str],
-    evaluation: str | Path,
-    output: str | Path,
+    evaluation: Path,
+    output: Path,
 ) -> None:
     """Write metrics.parquet for one ranker.
 
@@ -48,7 +49,7 @@ def measure_runs(
         frames[name] = evaluate(measures[name], judged, ranking).assign(collection=name)
     frame = pd.concat([frames[name] for name in sorted(frames)], ignore_index=True)
     inputs = {"runs": runs, "evaluation": evaluation}
-    with ArtifactWriter(output, spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
         write_table(writer.path(METRICS_FILE), metrics_table(spec["keys"], frame), METRICS_SCHEMA)
         writer.counts.update(counts)
 
@@ -88,16 +89,5 @@ def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tup
     }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`measure_runs`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--runs", required=True, help="manifest of the runs")
-    parser.add_argument("--collections", nargs="+", required=True, help="ids; the runs are {id}.run.gz")
-    parser.add_argument("--evaluation", required=True, help="manifest of what rankers are evaluated on")
-    parser.add_argument("--output", required=True)
-    measure_runs(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(measure_runs)

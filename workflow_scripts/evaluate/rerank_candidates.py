@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.models import scoring
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_evaluation
 from workflow_scripts.storage.runs import write_run
 
 
 def rerank_candidates(
     spec: Mapping,
-    model: str | Path,
+    model: Path,
     collections: Sequence[str],
-    evaluation: str | Path,
-    tokens: str | Path,
-    output: str | Path,
+    evaluation: Path,
+    tokens: Path,
+    output: Path,
 ) -> None:
     """Score every candidate of each query of each collection and write one run a collection.
 
@@ -36,7 +37,7 @@ def rerank_candidates(
     )
     inputs = {"model": model, "evaluation": evaluation, "tokens": tokens}
     device = scoring.device_name(ranker.device)
-    with ArtifactWriter(output, spec=spec, inputs=inputs, device=device) as writer:
+    with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs, device=device) as writer:
         for collection, (queries, documents) in zip(collections, stores, strict=True):
             frame = read_evaluation(evaluation, collection, "candidates", ["query_id", "doc_id"])
             pairs = queries.rows(frame["query_id"]), documents.rows(frame["doc_id"])
@@ -55,16 +56,5 @@ def rerank_candidates(
             writer.counts[collection] = len(frame)
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--collections", nargs="+", required=True, help="ids, which name the runs")
-    parser.add_argument("--evaluation", type=Path, required=True, help="manifest that holds their candidates")
-    parser.add_argument("--tokens", type=Path, required=True, help="manifest that holds their token stores")
-    parser.add_argument("--output", type=Path, required=True)
-    rerank_candidates(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(rerank_candidates)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -12,7 +11,9 @@ import pandas as pd
 
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings, listed
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import read_table
 
@@ -21,12 +22,12 @@ OWN_KEYS = ("tag", "remove_query")
 
 def retrieve_documents(
     spec: Mapping,
-    model: str | Path,
+    model: Path,
     collections: Sequence[str],
-    tests: Sequence[str | Path],
-    queries: Sequence[str | Path],
-    documents: Sequence[str | Path],
-    output: str | Path,
+    tests: Sequence[Path],
+    queries: Sequence[Path],
+    documents: Sequence[Path],
+    output: Path,
 ) -> None:
     """Write one ``{collection}.run.gz`` a collection: the first ``depth`` of its whole corpus for each of its queries.
 
@@ -46,7 +47,7 @@ def retrieve_documents(
     distinct = {store.vocabulary: store for store in (*query_stores, *stores.values())}
     retriever = DenseRetriever(model, settings, *distinct.values())
     inputs = {"model": model, "tests": list(tests), "queries": list(queries), "documents": list(documents)}
-    with ArtifactWriter(output, spec=spec, inputs=inputs, device=retriever.device) as writer:
+    with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs, device=retriever.device) as writer:
         for manifest, store in stores.items():
             members = [place for place, other in enumerate(documents) if str(other) == manifest]
             vectors = [retriever.embed_queries(query_stores[place], query_ids[place]) for place in members]
@@ -84,18 +85,5 @@ def _frame(rows: Iterable[tuple[str, list[str], np.ndarray]]) -> pd.DataFrame:
     )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line of :func:`retrieve_documents`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="manifest of a bi-encoder")
-    parser.add_argument("--collections", nargs="+", required=True, help="ids, which name the runs")
-    for name, told in (("tests", "collection"), ("queries", "token store of its queries")):
-        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, help=f"each collection's {told}")
-    parser.add_argument("--documents", type=Path, nargs="+", required=True, help="token store of each one's corpus")
-    parser.add_argument("--output", type=Path, required=True)
-    retrieve_documents(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(retrieve_documents)

@@ -13,7 +13,7 @@ from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.experiment.functions import function_names, read_function
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.studies import study_problems
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 AXES = ("students", "losses", "samplers", "teachers", "domains")
 TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}

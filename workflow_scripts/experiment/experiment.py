@@ -10,11 +10,11 @@ import jsonschema
 import yaml
 
 from workflow_scripts.experiment.checks import collections_of, problems
-from workflow_scripts.experiment.code import ROOT
 from workflow_scripts.experiment.cycles import circle_problems
 from workflow_scripts.experiment.grid_point import Ranker
 from workflow_scripts.experiment.seeds import seeding
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
 
 SCHEMA = ROOT / "config" / "schema.yaml"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C reader takes a tenth of the time

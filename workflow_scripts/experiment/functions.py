@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.experiment.code import ROOT
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
 
 FOLDERS = {
     "samplers": Path("workflow_scripts", "mine", "samplers"),

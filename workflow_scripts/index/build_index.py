@@ -5,7 +5,6 @@ The indexed text is the full view: title, a space, text. The index stores ids an
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -15,8 +14,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from workflow_scripts.index.java import heap_of
 from workflow_scripts.index.lucene import Searcher, index_folder
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 SHARD_DOCUMENTS = 20_000
 # Java's trim(), by which Anserini finds a document empty, takes off these and no others.
@@ -24,7 +26,7 @@ JAVA_BLANKS = "".join(map(chr, range(0x21)))
 PROGRESS_S = 10
 
 
-def build_index(spec: Mapping, corpus: str | Path, output: str | Path, *, threads: int, heap_mb: int) -> None:
+def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memory_mb: int) -> None:
     """Build the index of ``corpus`` (manifest paths). ``spec``: {"docvectors": true} keeps what RM3 needs.
 
     Counts: ``documents``, ``indexed`` and ``empty`` (without text: Lucene lists none of them). Raises
@@ -37,16 +39,16 @@ def build_index(spec: Mapping, corpus: str | Path, output: str | Path, *, thread
     if not isinstance(docvectors, bool):
         raise InputError(f"docvectors is {docvectors!r}, not true or false")
     documents = Artifact(corpus).file("documents.parquet")
-    with ArtifactWriter(output, spec=spec, inputs={"corpus": corpus}) as writer:
+    with ArtifactWriter(output, kind="indexes", spec=spec, inputs={"corpus": corpus}) as writer:
         shards, index = writer.path("shards"), writer.path("lucene")
         shards.mkdir()
         total, empty = _write_shards(documents, shards)
         if total == empty:
             raise InputError(f"{documents} holds no text to index: look at the corpus's fields")
-        index_folder(shards, index, threads=threads, heap_mb=heap_mb, docvectors=docvectors)
+        index_folder(shards, index, threads=threads, heap_mb=heap_of(memory_mb), docvectors=docvectors)
         shutil.rmtree(shards)
         model = {"model": "bm25", "k1": 0.9, "b": 0.4}
-        indexed = Searcher(index, model, threads=threads, heap_mb=heap_mb).documents
+        indexed = Searcher(index, model, threads=threads, heap_mb=heap_of(memory_mb)).documents
         if indexed != total - empty:
             raise InputError(
                 f"Lucene indexed {indexed} of the {total - empty} documents of {corpus} with text: see the lines above"
@@ -81,16 +83,5 @@ def _full_views(documents: Path) -> Iterator[list[tuple[str, str]]]:
         ]
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--corpus", required=True, help="manifest of the corpus")
-    parser.add_argument("--output", required=True, help="manifest to write")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--heap-mb", type=int, default=2048, help="bound of Java's heap, in MB")
-    build_index(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(build_index)

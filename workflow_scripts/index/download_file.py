@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -15,7 +14,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, parse_spec, run, sha256
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.checksums import sha256
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 BLOCK = 2**20
 TIMEOUT_S = 60
@@ -23,7 +25,7 @@ PROGRESS_S = 10
 SCHEMES = ("https", "file")  # file: a copy on a mirror or a shared disk
 
 
-def download_file(spec: Mapping, output: str | Path) -> None:
+def download_file(spec: Mapping, output: Path) -> None:
     """Download ``spec["url"]`` (https) and hold it to ``spec["sha256"]``.
 
     What has come is kept as ``{name}.part``, and a later call goes on from there where the checksum is pinned: only it
@@ -42,7 +44,7 @@ def download_file(spec: Mapping, output: str | Path) -> None:
     if pinned is not None and found != pinned:
         part.unlink()
         raise InputError(f"{url} has the checksum {found}, not the pinned {pinned}: check what was published")
-    with ArtifactWriter(output, spec=spec) as writer:
+    with ArtifactWriter(output, kind="downloads", spec=spec) as writer:
         os.replace(part, writer.path(name))
         writer.counts["sha256"] = found
 
@@ -106,13 +108,5 @@ def _copy(response: BinaryIO, file: BinaryIO, total: int | None) -> None:
             print(f"{file.tell() / 2**20:,.0f}{of} MB downloaded", file=sys.stderr, flush=True)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--output", required=True, help="manifest to write")
-    download_file(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(download_file)

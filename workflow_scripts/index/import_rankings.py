@@ -7,7 +7,6 @@ entry of a passage is its number, or an object with the number as ``pid`` (anoth
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import sys
@@ -19,7 +18,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
 
 CHUNK_QUERIES = 2_000
@@ -27,7 +28,7 @@ PROGRESS_S = 10
 NONE = -1
 
 
-def import_rankings(spec: Mapping, file: str | Path, collection: str | Path, output: str | Path) -> None:
+def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -> None:
     """Write the top ``depth`` of each of ``spec["systems"]`` for the queries of ``collection``; no scores are known.
 
     ``file`` is the manifest of a downloaded file. Queries of the file that the collection lacks are passed over.
@@ -41,7 +42,7 @@ def import_rankings(spec: Mapping, file: str | Path, collection: str | Path, out
         raise InputError(f"{file} has {len(source.manifest['files'])} files: name the manifest of one download")
     path = source.file(next(iter(source.manifest["files"])))
     queries = pq.read_table(Artifact(collection).file("queries.parquet"), columns=["query_id"])["query_id"].to_pylist()
-    with ArtifactWriter(output, spec=spec, inputs={"file": file, "collection": collection}) as writer:
+    with ArtifactWriter(output, kind="rankings", spec=spec, inputs={"file": file, "collection": collection}) as writer:
         scratch = writer.path("lists.scratch")
         lists = np.memmap(scratch, np.int32, "w+", shape=(len(systems), len(queries), depth))
         lists[:] = NONE
@@ -122,15 +123,5 @@ def _write_lists(ranking: RankingWriter, system: str, queries: list[str], lists:
         ranking.flush()
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--file", required=True, help="manifest of the downloaded file")
-    parser.add_argument("--collection", required=True, help="manifest of the training collection")
-    parser.add_argument("--output", required=True, help="manifest to write")
-    import_rankings(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(import_rankings)

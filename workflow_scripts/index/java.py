@@ -16,9 +16,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 MINIMUM_VERSION = 21  # what Pyserini 1.6's class files ask for
+
+
+def heap_of(memory_mb: int) -> int:
+    """Java's heap in MB for a job that has ``memory_mb``: a third is left to Lucene's mapped files and to Python."""
+    return memory_mb * 2 // 3
 
 
 def start(heap_mb: int, processors: int) -> Callable:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.index import java
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 MODELS = {"bm25": ("k1", "b"), "qld": ("mu",)}
 RM3 = {"feedback_terms": 10, "feedback_documents": 10, "original_weight": 0.5}  # Anserini's own settings

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings, listed
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
 from workflow_scripts.storage.tables import read_table
 
@@ -17,11 +18,11 @@ ROW_GROUP_QUERIES = 2_000
 
 def search_dense(
     spec: Mapping,
-    model: str | Path,
-    collection: str | Path,
-    queries: str | Path,
-    documents: str | Path,
-    output: str | Path,
+    model: Path,
+    collection: Path,
+    queries: Path,
+    documents: Path,
+    output: Path,
 ) -> None:
     """Rank all texts of the store ``documents`` for each query of ``collection``; arguments are manifest paths.
 
@@ -39,7 +40,7 @@ def search_dense(
     retriever = DenseRetriever(model, settings, *stores)
     inputs = {"model": model, "collection": collection, "queries": queries, "documents": documents}
     count = {"queries": 0, "hits": 0, "queries_without_results": 0}
-    with ArtifactWriter(output, spec=spec, inputs=inputs, device=retriever.device) as writer:
+    with ArtifactWriter(output, kind="rankings", spec=spec, inputs=inputs, device=retriever.device) as writer:
         found = retriever.search(retriever.embed_queries(stores[0], query_ids), stores[1], more=remove_query)
         with RankingWriter(writer.path(RANKING_FILE)) as ranking:
             for query_id, doc_ids, scores in listed(
@@ -54,17 +55,5 @@ def search_dense(
         writer.counts |= count
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line of :func:`search_dense`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--model", required=True, help="manifest of a bi-encoder or a backbone")
-    parser.add_argument("--collection", required=True, help="manifest of the collection")
-    parser.add_argument("--queries", required=True, help="token store of its queries")
-    parser.add_argument("--documents", required=True, help="token store of its corpus")
-    parser.add_argument("--output", required=True, help="manifest to write")
-    search_dense(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(search_dense)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from workflow_scripts.index.java import heap_of
 from workflow_scripts.index.lucene import Searcher, check_model
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
 
 CHUNK_HITS = 200_000  # of a chunk, two of which are held: some 50 MB each of JSON text and Python objects
@@ -20,9 +22,7 @@ PROGRESS_S = 10
 OWN_KEYS = ("system", "depth", "remove_query")
 
 
-def search_index(
-    spec: Mapping, index: str | Path, collection: str | Path, output: str | Path, *, threads: int, heap_mb: int
-) -> None:
+def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, threads: int, memory_mb: int) -> None:
     """Rank the documents of ``index`` for each query of ``collection`` (manifest paths).
 
     ``spec``: ``system`` (the name its rows bear), ``depth``, ``remove_query`` (drop the document whose id is the
@@ -32,12 +32,14 @@ def search_index(
     model = _check_spec(spec)
     lucene = _index_folder(index, model)
     queries = Artifact(collection).file("queries.parquet")
-    searcher = Searcher(lucene, model, threads=threads, heap_mb=heap_mb)
+    searcher = Searcher(lucene, model, threads=threads, heap_mb=heap_of(memory_mb))
     depth, remove_query = spec["depth"], spec.get("remove_query", False)
     total = pq.read_metadata(queries).num_rows
     count = {"queries": 0, "hits": 0, "queries_without_results": 0}
     told = time.monotonic()
-    with ArtifactWriter(output, spec=spec, inputs={"index": index, "collection": collection}) as writer:
+    with ArtifactWriter(
+        output, kind="rankings", spec=spec, inputs={"index": index, "collection": collection}
+    ) as writer:
         with RankingWriter(writer.path(RANKING_FILE)) as ranking:
             chunks = _query_chunks(queries, max(1, CHUNK_HITS // depth))
             for found in searcher.search(chunks, depth + remove_query):
@@ -84,17 +86,5 @@ def _query_chunks(path: Path, size: int) -> Iterator[list[tuple[str, str]]]:
         yield list(zip(*(np.asarray(batch.column(name)) for name in ("query_id", "text")), strict=True))
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--index", required=True, help="manifest of the index")
-    parser.add_argument("--collection", required=True, help="manifest of the collection")
-    parser.add_argument("--output", required=True, help="manifest to write")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--heap-mb", type=int, default=2048, help="bound of Java's heap, in MB")
-    search_index(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(search_index)

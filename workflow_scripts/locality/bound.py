@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 
 VACUOUS, NOT_VACUOUS, CANNOT_SAY = "vacuous", "not vacuous", "cannot say"
 CONSTANT_RANKER = 0.5

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import log_softmax
 
 from workflow_scripts.analysis.entropy import pairwise_entropy
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import read_run
 
 

@@ -6,7 +6,6 @@ Spec: ``queries`` (how many training queries to embed the groups of, null: all),
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,12 +14,13 @@ import numpy as np
 
 from workflow_scripts.analysis.sampled_groups import read_sampled_groups
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 
-def embed_groups(
-    spec: Mapping, groups: Sequence[str | Path], model: str | Path, documents: str | Path, output: str | Path
-) -> None:
+def embed_groups(spec: Mapping, groups: Sequence[Path], model: Path, documents: Path, output: Path) -> None:
     """Write the [CLS] vectors of the distinct documents of the chosen queries' groups, over all ``groups``.
 
     All arguments are manifest paths; ``model`` is a backbone or a bi-encoder. Files: ``vectors.npy`` float32
@@ -39,7 +39,9 @@ def embed_groups(
     device = scoring.device_name(encoder.device)
     print(f"{len(rows):,} documents of {len(chosen):,} queries to embed on {device}", file=sys.stderr, flush=True)
     inputs = {"groups": list(groups), "model": model, "documents": documents}
-    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=spec["seed"], device=device) as writer:
+    with ArtifactWriter(
+        output, kind="embeddings", spec=spec, inputs=inputs, seed=spec["seed"], device=device
+    ) as writer:
         vectors = embed_texts(encoder, store, rows, max_tokens=spec.get("max_tokens"))
         np.save(writer.path("vectors.npy"), vectors)
         np.save(writer.path("ids.npy"), store.ids[rows])
@@ -63,16 +65,5 @@ def _choose(groups: Sequence[str | Path], number: int | None, seed: int) -> tupl
     return chosen or [], np.array(sorted(documents, key=str.encode), dtype=object)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line of :func:`embed_groups`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--groups", nargs="+", required=True, help="manifests of sampled groups")
-    parser.add_argument("--model", required=True, help="manifest of a backbone or a bi-encoder")
-    parser.add_argument("--documents", required=True, help="token store of the training documents")
-    parser.add_argument("--output", required=True, help="manifest to write")
-    embed_groups(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(embed_groups)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.sampled_groups import SampledGroups
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 
 CHUNK_GROUPS = 500
 

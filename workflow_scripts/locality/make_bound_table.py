@@ -13,9 +13,10 @@ import pandas as pd
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.locality import bound
 from workflow_scripts.locality.embedded_groups import EmbeddedGroups
-from workflow_scripts.presentation.table_files import table_parser
 from workflow_scripts.presentation.table_formats import Cell, TextTable, latex_table, markdown_table
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 COLUMNS = ["sampler", "teacher", "student", "unit", "quantity", "value", "note"]
 UNITS = {"queries": "training queries", "pairs": "pairs, as if independent"}
@@ -35,15 +36,15 @@ class Student:
 def make_bound_table(
     *,
     spec: Mapping,
-    locality: str | Path,
-    groups: Sequence[str | Path],
-    labels: Sequence[str | Path],
-    embeddings: str | Path,
-    models: Sequence[str | Path],
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
-    risk: str | Path | None = None,
+    locality: Path,
+    groups: Sequence[Path],
+    labels: Sequence[Path],
+    embeddings: Path,
+    models: Sequence[Path],
+    csv: Path,
+    md: Path,
+    tex: Path,
+    risk: Path | None = None,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows, columns :data:`COLUMNS`.
 
@@ -277,17 +278,5 @@ def _student_caption(spec: Mapping) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_bound_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--locality", required=True, help="the locality table's CSV")
-    parser.add_argument("--groups", nargs="+", required=True, help="manifests of sampled groups, in the spec's order")
-    parser.add_argument("--labels", nargs="+", required=True, help="manifests of their teacher scores, in that order")
-    parser.add_argument("--embeddings", required=True, help="manifest of the documents' vectors")
-    parser.add_argument("--models", nargs="+", required=True, help="manifest of a trained model of each student")
-    parser.add_argument("--risk", help="the risk table, CSV")
-    make_bound_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_bound_table)

@@ -15,9 +15,10 @@ from workflow_scripts.analysis.query_values import QueryValues, Ranker
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
 from workflow_scripts.locality.correlations import PEARSON, SPEARMAN, pooled_correlation
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 COLUMNS = (
     "student",
@@ -42,12 +43,12 @@ Arrays = Mapping[str, np.ndarray]
 def make_correlation_table(
     *,
     spec: Mapping,
-    metrics: str | Path,
-    teachers: Sequence[str | Path],
-    students: Sequence[str | Path],
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    metrics: Path,
+    teachers: Sequence[Path],
+    students: Sequence[Path],
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows, columns :data:`COLUMNS`.
 
@@ -154,14 +155,5 @@ def _caption(grid: Grid, measure: str, spec: Mapping) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_correlation_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--teachers", nargs="+", required=True, help="manifests of the teachers' runs")
-    parser.add_argument("--students", nargs="+", required=True, help="manifests of the students' runs, in grid order")
-    make_correlation_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_correlation_table)

@@ -19,9 +19,11 @@ from workflow_scripts.analysis.sampled_groups import (
 )
 from workflow_scripts.locality.embedded_groups import EmbeddedGroups
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import Artifact, InputError, run
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.tables import read_table
 
@@ -61,15 +63,15 @@ class Documents:
 def make_locality_table(
     *,
     spec: Mapping,
-    groups: Sequence[str | Path],
-    labels: Sequence[str | Path],
-    embeddings: str | Path,
-    corpus: str | Path,
-    collection: str | Path,
-    rankings: Sequence[str | Path],
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    groups: Sequence[Path],
+    labels: Sequence[Path],
+    embeddings: Path,
+    corpus: Path,
+    collection: Path,
+    rankings: Sequence[Path],
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows, one a sampler, teacher and quantity.
 
@@ -206,17 +208,5 @@ def _caption(spec: Mapping, documents: Documents, values: Values) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_locality_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--groups", nargs="+", required=True, help="manifests of sampled groups, in the spec's order")
-    parser.add_argument("--labels", nargs="+", required=True, help="manifests of their teacher scores, in that order")
-    parser.add_argument("--embeddings", required=True, help="manifest of the documents' vectors")
-    parser.add_argument("--corpus", required=True, help="manifest of the training corpus")
-    parser.add_argument("--collection", required=True, help="manifest of the training collection")
-    parser.add_argument("--rankings", nargs="*", default=[], help="first stage of the test collections over the corpus")
-    make_locality_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_locality_table)

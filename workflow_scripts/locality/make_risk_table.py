@@ -14,9 +14,10 @@ from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.query_values import Ranker
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, reference_label
 from workflow_scripts.locality.risk import EXCESS_RISK, RiskValues
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, best_per_column, format_value
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 COLUMNS = ("student", "loss", "sampler", "teacher", "domain", "risk", "std_seed", "ci_low", "ci_high", "n_seeds")
 
@@ -24,11 +25,11 @@ COLUMNS = ("student", "loss", "sampler", "teacher", "domain", "risk", "std_seed"
 def make_risk_table(
     *,
     spec: Mapping,
-    runs: Sequence[str | Path],
-    tests: Sequence[str | Path],
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    runs: Sequence[Path],
+    tests: Sequence[Path],
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows, one a ranker and domain, columns :data:`COLUMNS`.
 
@@ -106,13 +107,5 @@ def _caption(grid: Grid, risks: RiskValues) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_risk_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--runs", nargs="+", required=True, help="manifests, one for each of the spec's rankers")
-    parser.add_argument("--tests", nargs="+", required=True, help="manifests of the test collections, in order")
-    make_risk_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_risk_table)

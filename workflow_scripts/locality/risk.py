@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.analysis.query_values import Ranker
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import read_table
 

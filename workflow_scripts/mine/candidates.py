@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 
 
 class Negative(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,13 +15,15 @@ import pyarrow.parquet as pq
 from workflow_scripts.analysis.cuts import keep, thresholds, widest_fence
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
 KEYS = ("cut", "fence", "at_least")
 
 
-def cut_groups(spec: Mapping, groups: str | Path, labels: str | Path, output: str | Path) -> None:
+def cut_groups(spec: Mapping, groups: Path, labels: Path, output: Path) -> None:
     """Write the groups of the queries that a cut keeps, rows and columns as in ``groups``.
 
     ``spec``: ``cut`` (:data:`~workflow_scripts.analysis.cuts.CUTS`), ``fence`` of the outliers in interquartile ranges,
@@ -40,7 +41,7 @@ def cut_groups(spec: Mapping, groups: str | Path, labels: str | Path, output: st
     table = pq.read_table(Artifact(groups).file("groups.parquet"))
     table = table.filter(pa.array(np.repeat(kept, sampled.doc_ids.shape[1])))
     print(f"{spec['cut']}: {kept.sum():,} of {len(kept):,} queries", file=sys.stderr)
-    with ArtifactWriter(output, spec=spec, inputs={"groups": groups, "labels": labels}) as writer:
+    with ArtifactWriter(output, kind="groups", spec=spec, inputs={"groups": groups, "labels": labels}) as writer:
         write_table(writer.path("groups.parquet"), table, table.schema)
         writer.counts |= {
             "queries": int(kept.sum()),
@@ -75,15 +76,5 @@ def _too_few(spec: Mapping, entropy: np.ndarray, kept: int, groups: str | Path) 
     )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--groups", required=True, help="manifest of the sampler's groups")
-    parser.add_argument("--labels", required=True, help="manifest of the teacher's scores of these groups")
-    parser.add_argument("--output", required=True, help="manifest to write")
-    cut_groups(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(cut_groups)

@@ -6,7 +6,6 @@ or the sharding of the work.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections import Counter
@@ -20,8 +19,11 @@ import pyarrow.parquet as pq
 from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative, check_sizes
 from workflow_scripts.mine.query_rows import QueryRows
 from workflow_scripts.mine.samplers import Sampler, load_sampler
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, row_groups
+from workflow_scripts.storage.seeds import derive_seed
 
 GROUPS = pa.schema(
     [
@@ -41,12 +43,12 @@ PROGRESS_S = 10
 
 def mine_negatives(
     spec: Mapping,
-    corpus: str | Path,
-    collection: str | Path,
-    output: str | Path,
+    corpus: Path,
+    collection: Path,
+    output: Path,
     *,
-    rankings: Sequence[str | Path] = (),
-    scores: Sequence[str | Path] = (),
+    rankings: Sequence[Path] = (),
+    scores: Sequence[Path] = (),
 ) -> None:
     """Make one group a query of ``collection``: a positive (uniform among the query's) and its negatives.
 
@@ -62,7 +64,7 @@ def mine_negatives(
     counts, seen = Counter({"groups": 0, "documents": 0, "filled": 0}), np.zeros(len(documents), bool)
     inputs = {"corpus": corpus, "collection": collection, "rankings": list(rankings), "scores": list(scores)}
     told = time.monotonic()
-    with ArtifactWriter(output, spec=spec, inputs=inputs, seed=spec["seed"]) as writer:
+    with ArtifactWriter(output, kind="groups", spec=spec, inputs=inputs, seed=spec["seed"]) as writer:
         with pq.ParquetWriter(writer.path("groups.parquet"), GROUPS, compression="zstd") as file:
             for table in _tables(_groups(sampler, spec, candidates, counts)):
                 seen[documents.places(table.column("doc_id").to_pylist())] = True
@@ -169,17 +171,5 @@ def _tables(groups: Iterator[tuple[str, list[Negative]]]) -> Iterator[pa.Table]:
         yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--corpus", required=True, help="manifest of the corpus")
-    parser.add_argument("--collection", required=True, help="manifest of the training collection")
-    parser.add_argument("--rankings", nargs="*", default=[], help="manifests of rankings, in order")
-    parser.add_argument("--scores", nargs="*", default=[], help="manifests of the teacher's scored pools")
-    parser.add_argument("--output", required=True, help="manifest to write")
-    mine_negatives(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(mine_negatives)

@@ -15,7 +15,9 @@ import torch
 
 from workflow_scripts.models import scoring
 from workflow_scripts.models.embedding import embed_texts
-from workflow_scripts.storage.artifacts import Artifact, InputError, derive_seed
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
     from workflow_scripts.models.token_store import TokenStore

@@ -10,7 +10,7 @@ import torch
 from workflow_scripts.models.packed_encoder import pack
 from workflow_scripts.models.scoring import default_budget, token_batches
 from workflow_scripts.models.token_store import TokenStore, single_sequences
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from workflow_scripts.models.dropout import dropout, dropout_add
 from workflow_scripts.models.token_store import Sequences, spans
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 # What a CPU computes at a time should stay in its cache: the bytes of the widest layer's activations.
 CPU_CACHE_BYTES = 2**23

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from workflow_scripts.models.model_folders import headless
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.artifacts import InputError, derive_seed
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
 

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from workflow_scripts.models import model_folders
 from workflow_scripts.models.packed_encoder import ACTIVATIONS, Linear, PackedBatch, PackedEncoder, pack
 from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.artifacts import InputError, derive_seed
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker

@@ -16,7 +16,7 @@ from torch import Tensor
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES, pack
 from workflow_scripts.models.rankers import Ranker, load_ranker
 from workflow_scripts.models.token_store import Sequences, TokenStore, pair_lengths, pair_sequences, single_sequences
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker

@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 
 CHUNK = 8192
 TOKENIZER = "tokenizer.json"

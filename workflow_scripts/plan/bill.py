@@ -15,12 +15,14 @@ from pathlib import Path
 
 import yaml
 
-from workflow_scripts.experiment.code import ROOT
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.plan.dry_run import plan_jobs
 from workflow_scripts.plan.estimate import FEEDING, GIGABYTE, WATTS, Bill, Stage, make_bill, rows
 from workflow_scripts.plan.throughput import BENCH_ROWS, Throughput, read_figures
-from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 FIGURES = ROOT / "config" / "expected" / "throughput.yaml"
 DAY = 24

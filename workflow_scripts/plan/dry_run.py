@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.experiment.code import ROOT
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
 
 RULE = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):")
 WILDCARDS = re.compile(r" +wildcards: (.+)")

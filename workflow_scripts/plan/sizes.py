@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 SIDES = {"corpora": "documents", "collections": "queries"}
 

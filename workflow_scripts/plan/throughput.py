@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 TRAINING_PASSES = 3
 PAIR_SPECIALS, TEXT_SPECIALS = 3, 2  # [CLS] query [SEP] document [SEP]; [CLS] text [SEP]

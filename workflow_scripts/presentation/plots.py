@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflow_scripts.storage.artifacts import atomic_path, parse_spec
+from workflow_scripts.storage.artifacts import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -20,15 +19,6 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 # A second cue beside colour, for greyscale prints.
 DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), "-")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-
-def figure_parser(description: str) -> argparse.ArgumentParser:
-    """The command line that every figure's script has, ``--spec`` and two files; the script adds what it reads."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    for ending in ("png", "pdf"):
-        parser.add_argument(f"--{ending}", required=True)
-    return parser
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: object) -> tuple:

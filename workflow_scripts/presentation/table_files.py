@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.presentation.table_formats import TextTable, latex_table, markdown_table
-from workflow_scripts.storage.artifacts import atomic_path, parse_spec
-
-
-def table_parser(description: str) -> argparse.ArgumentParser:
-    """The command line that every table's script has, ``--spec`` and the three files; the script adds what it reads."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
-    return parser
+from workflow_scripts.storage.artifacts import atomic_path
 
 
 def write_tables(

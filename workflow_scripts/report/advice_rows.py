@@ -15,7 +15,7 @@ from workflow_scripts.analysis.paired import mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.report.advice import USE, Advice, Comparisons, advise, choose, compare
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 CELL, TEMPERATURE = "cell", "temperature"
 ANY = "any"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 
 JOULES_PER_WH = 3600
 

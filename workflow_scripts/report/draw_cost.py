@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,19 +16,19 @@ from workflow_scripts.presentation.plots import (
     PAGE,
     PALETTE,
     TEACHER,
-    figure_parser,
     new_figure,
     plain_log_axis,
     save_figure,
 )
 from workflow_scripts.report.costs import pareto_front
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_cost(*, spec: Mapping, cost: str | Path, effectiveness: str | Path, png: str | Path, pdf: str | Path) -> None:
+def draw_cost(*, spec: Mapping, cost: Path, effectiveness: Path, png: Path, pdf: Path) -> None:
     """Write the figure twice.
 
     ``cost`` and ``effectiveness`` are the cost and the main table's CSV. ``spec``: ``students``, ``losses``,
@@ -108,13 +108,5 @@ def _add_legend(figure: object, spec: Mapping) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.0, handletextpad=0.3)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`draw_cost`."""
-    parser = figure_parser(__doc__)
-    parser.add_argument("--cost", required=True, help="the cost table, CSV")
-    parser.add_argument("--effectiveness", required=True, help="the main table, CSV")
-    draw_cost(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(draw_cost)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from workflow_scripts.presentation.plots import figure_parser, save_figure
+from workflow_scripts.presentation.plots import save_figure
 from workflow_scripts.report.pipeline_diagram import draw_diagram
-from workflow_scripts.storage.artifacts import run
+from workflow_scripts.storage.command import run
 
 LISTED = 3
 
 
-def draw_pipeline(*, spec: Mapping, png: str | Path, pdf: str | Path) -> None:
+def draw_pipeline(*, spec: Mapping, png: Path, pdf: Path) -> None:
     """Write the figure twice.
 
     ``spec``: the lists ``systems``, ``plain`` and ``informed`` (samplers that read no teacher's scores, and those that
@@ -50,11 +50,5 @@ def _pairs(names: Sequence[str]) -> list[str]:
     return lines if len(lines) <= 2 else [lines[0], f"and {len(names) - 2} more"]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`draw_pipeline`."""
-    parser = figure_parser(__doc__)
-    draw_pipeline(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(draw_pipeline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.presentation.plots import COLUMN, PAGE, TEACHER, figure_parser, new_figure, save_figure, style
+from workflow_scripts.presentation.plots import COLUMN, PAGE, TEACHER, new_figure, save_figure, style
 from workflow_scripts.report.profiles import domain_profiles, fit_power_law, positive
-from workflow_scripts.storage.artifacts import atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_table
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = ("domain", "ranker", "exponent", "scale", "r_squared")
 
 
-def draw_score_by_rank(
-    *, spec: Mapping, profiles: str | Path, png: str | Path, pdf: str | Path, fits: str | Path
-) -> pd.DataFrame:
+def draw_score_by_rank(*, spec: Mapping, profiles: Path, png: Path, pdf: Path, fits: Path) -> pd.DataFrame:
     """Write the figure twice and its fits (CSV), which are returned.
 
     ``spec``: ``domains``, ``students``, ``teachers``, ``fit_range`` of the rank ratio. A student's line is the mean
@@ -78,13 +77,5 @@ def _draw_panel(panel: Axes, domain: Domain, frame: pd.DataFrame, spec: Mapping)
     return found
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`draw_score_by_rank`."""
-    parser = figure_parser(__doc__)
-    parser.add_argument("--profiles", required=True, help="profiles of all rankers, Parquet")
-    parser.add_argument("--fits", required=True, help="CSV to write")
-    draw_score_by_rank(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(draw_score_by_rank)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.presentation.plots import PAGE, TEACHER, figure_parser, new_figure, save_figure, style
+from workflow_scripts.presentation.plots import PAGE, TEACHER, new_figure, save_figure, style
 from workflow_scripts.report.profiles import domain_profiles, positive
-from workflow_scripts.storage.artifacts import run
+from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_score_grid(*, spec: Mapping, profiles: str | Path, png: str | Path, pdf: str | Path) -> None:
+def draw_score_grid(*, spec: Mapping, profiles: Path, png: Path, pdf: Path) -> None:
     """Write the figure twice: the first of ``spec["domains"]``, scores as :func:`mean_profile` makes them.
 
     ``spec``: ``domains``, ``students``, ``losses``, ``samplers``, ``teachers``, ``depth`` (candidates of a query, so
@@ -53,12 +53,5 @@ def _draw_panel(panel: Axes, domain: Domain, frame: pd.DataFrame, spec: Mapping,
     panel.grid(True, which="major")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`draw_score_grid`."""
-    parser = figure_parser(__doc__)
-    parser.add_argument("--profiles", required=True, help="profiles of all rankers, Parquet")
-    draw_score_grid(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(draw_score_grid)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from workflow_scripts.presentation.plots import PAGE, figure_parser, new_figure, plain_log_axis, save_figure, style
+from workflow_scripts.presentation.plots import PAGE, new_figure, plain_log_axis, save_figure, style
 from workflow_scripts.report.histories import mean_curve
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 
-def draw_training(*, spec: Mapping, students: Sequence[str | Path], png: str | Path, pdf: str | Path) -> None:
+def draw_training(*, spec: Mapping, students: Sequence[Path], png: Path, pdf: Path) -> None:
     """Write the figure twice.
 
     ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed], as many as the manifests ``students`` and in their
@@ -46,12 +47,5 @@ def draw_training(*, spec: Mapping, students: Sequence[str | Path], png: str | P
     save_figure(figure, png, pdf)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`draw_training`."""
-    parser = figure_parser(__doc__)
-    parser.add_argument("--students", nargs="+", required=True, help="manifests of students, in the spec's order")
-    draw_training(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(draw_training)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table
 
 

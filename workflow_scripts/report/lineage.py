@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from workflow_scripts.storage.artifacts import MANIFEST, Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.provenance import MANIFEST
 
-# What an artifact is, by a file that only its kind holds; the first that fits.
-_KINDS = (
-    ("labels", "labels.parquet"),
-    ("groups", "groups.parquet"),
-    ("teacher scores", "scores.parquet"),
-    ("rankings", "ranking.parquet"),
-    ("corpora", "documents.parquet"),
-    ("collections", "queries.parquet"),
-    ("tokens", "tokens.npy"),
-    ("embeddings", "vectors.npy"),
-    ("metrics", "metrics.parquet"),
-    ("models", "history.parquet"),
-    ("backbones", "model.safetensors"),
-)
 STAGES = (
     "downloads",
     "corpora",
@@ -35,10 +23,11 @@ STAGES = (
     "labels",
     "embeddings",
     "students",
+    "evaluation",
     "runs",
     "metrics",
 )
-"""Stages in the order in which they are made."""
+"""Kinds of artifacts in the order in which they are made."""
 
 
 class Lineage:
@@ -69,7 +58,7 @@ class Lineage:
 
     def _one(self, metrics: str | Path, manifests: Iterable[str | Path], wanted: str) -> str:
         found = [path for manifest in manifests for path in self.parents(manifest)]
-        found = [path for path in found if stage(self.artifact(path)) == wanted]
+        found = [path for path in found if self.artifact(path).kind == wanted]
         if len(found) != 1:
             raise InputError(f"{metrics} measures {len(found)} {wanted}, not one: measure them again")
         return found[0]
@@ -90,24 +79,11 @@ class Lineage:
         return found
 
 
-def stage(artifact: Artifact) -> str:
-    """One of STAGES: by the files the artifact holds and, for a trained model, by what it was trained as."""
-    kind = next((kind for kind, name in _KINDS if name in artifact), None)
-    if kind == "models":
-        return "teachers" if artifact.spec.get("name", "").startswith("teacher/") else "students"
-    if kind is not None:
-        return kind
-    names = list(artifact.manifest["files"])
-    if names and all(name.endswith(".run.gz") for name in names):
-        return "runs"
-    return "indexes" if any(name.startswith("lucene/") for name in names) else "downloads"
-
-
 def stages(artifacts: Mapping[str, Artifact]) -> dict[str, list[Artifact]]:
     """The artifacts of each stage that has any, in the order of STAGES."""
     sorted_out: dict[str, list[Artifact]] = {name: [] for name in STAGES}
     for artifact in artifacts.values():
-        sorted_out[stage(artifact)].append(artifact)
+        sorted_out[artifact.kind].append(artifact)
     return {name: members for name, members in sorted_out.items() if members}
 
 

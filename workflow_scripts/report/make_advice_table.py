@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.paired import EQUIVALENT, MARKS, UNDECIDED
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
 from workflow_scripts.report.advice import CHEAPEST, USE
 from workflow_scripts.report.advice_rows import (
@@ -28,7 +28,8 @@ from workflow_scripts.report.advice_rows import (
     read_columns,
     temperature_rows,
 )
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 COLUMNS = (
     *("question", "student", "teacher", "domain", "measure", "budget", "n_candidates", "advice", "recommended"),
@@ -51,13 +52,13 @@ TEXTS = ("teacher", "recommended", "cheapest", "least_not_worse", "compared", "a
 def make_advice_table(
     *,
     spec: Mapping,
-    main: str | Path,
-    cost: str | Path,
-    metrics: str | Path,
-    factorial: str | Path | None = None,
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    main: Path,
+    cost: Path,
+    metrics: Path,
+    factorial: Path | None = None,
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows, one a student, domain and budget.
 
@@ -189,15 +190,5 @@ def _caption(table: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_advice_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--main", required=True, help="CSV of make_main_table")
-    parser.add_argument("--cost", required=True, help="CSV of make_cost_table")
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--factorial", help="CSV of the factorial study's cells")
-    make_advice_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_advice_table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,8 @@ from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable
 from workflow_scripts.report.configuration import Setting, tell_settings
 from workflow_scripts.report.lineage import Lineage, stages
-from workflow_scripts.storage.artifacts import Artifact, run
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.command import run
 
 COLUMNS = ("part", "setting", "of", "value")
 # What names a model among its siblings, no setting of it; a metrics' keys and a run's tag say the same.
@@ -24,9 +24,7 @@ RANKED = ("students", "runs")  # stages whose artifacts the keys of the metrics 
 SPECIAL_TOKENS = ("cls", "sep", "pad", "mask", "separators")
 
 
-def make_configuration_table(
-    *, metrics: Sequence[str | Path], csv: str | Path, md: str | Path, tex: str | Path
-) -> pd.DataFrame:
+def make_configuration_table(*, metrics: Sequence[Path], csv: Path, md: Path, tex: Path) -> pd.DataFrame:
     """Write the table three times and return its rows: part, setting, of (whom it holds for), value.
 
     ``metrics``: manifests of every ranker's metrics. Their lineage is walked through the manifests' recorded inputs and
@@ -116,14 +114,5 @@ def _caption(number: int) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_configuration_table`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--metrics", nargs="+", required=True, help="manifests of all rankers' metrics")
-    for ending in ("csv", "md", "tex"):
-        parser.add_argument(f"--{ending}", required=True)
-    make_configuration_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_configuration_table)

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable
 from workflow_scripts.report.overlap import closest
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table
 
 COLUMNS = ("training", "collection", "n_queries", "exact", "near", "exact_share", "near_share")
@@ -29,14 +31,14 @@ PAIRS = ("training", "collection", "query_id", "text", "train_query_id", "train_
 def make_contamination_table(
     *,
     spec: Mapping,
-    training: Sequence[str | Path],
+    training: Sequence[Path],
     training_names: Sequence[str],
     collections: Sequence[str],
-    tests: Sequence[str | Path],
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
-    pairs: str | Path,
+    tests: Sequence[Path],
+    csv: Path,
+    md: Path,
+    tex: Path,
+    pairs: Path,
 ) -> pd.DataFrame:
     """Write the table three times, the matching ``pairs`` once (CSV), and return the table's rows.
 
@@ -117,16 +119,5 @@ def _caption(threshold: float, numbers: Mapping[str, int], pairs: str) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_contamination_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--training", nargs="+", required=True, help="manifests of the training collections")
-    parser.add_argument("--training-names", nargs="+", required=True, help="their ids, in that order")
-    parser.add_argument("--collections", nargs="+", required=True, help="ids of the test collections")
-    parser.add_argument("--tests", nargs="+", required=True, help="their manifests, in that order")
-    parser.add_argument("--pairs", required=True, help="CSV to write")
-    make_contamination_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_contamination_table)

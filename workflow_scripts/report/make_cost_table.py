@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.analysis.measures import KEYS
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable
 from workflow_scripts.report.costs import Cost, Power, total_cost
-from workflow_scripts.report.lineage import Lineage, stage, stages
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.report.lineage import Lineage, stages
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 COSTS = [field.name for field in fields(Cost)]
 COLUMNS = ["scope", "stage", *KEYS[:4], *COSTS]
@@ -23,11 +24,11 @@ CONTRASTIVE, DISTILLED = "groups", "groups and labels"
 def make_cost_table(
     *,
     spec: Mapping,
-    metrics: Sequence[str | Path],
-    also: Sequence[str | Path] = (),
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    metrics: Sequence[Path],
+    also: Sequence[Path] = (),
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows (all of them in the CSV, students left out of the others).
 
@@ -68,7 +69,7 @@ def _student_rows(lineage: Lineage, metrics: Sequence[str | Path], power: Power)
             continue  # BM25 and teachers are no students
         student = lineage.model(manifest)
         yield {"scope": "student", "stage": "", **keys, **asdict(_cost(lineage, [student], power))}
-        by_stage = {stage(lineage.artifact(path)): path for path in lineage.parents(student)}
+        by_stage = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
         starts = {CONTRASTIVE: [by_stage["groups"]]}
         if "labels" in by_stage:
             starts[DISTILLED] = [by_stage["groups"], by_stage["labels"]]
@@ -121,13 +122,5 @@ def _caption(spec: Mapping) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_cost_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", nargs="+", required=True, help="manifests of all rankers' metrics")
-    parser.add_argument("--also", nargs="*", default=[], help="manifests that count, with their lineage, in stages")
-    make_cost_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_cost_table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,13 +12,15 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.report.profiles import PROFILES, mean_profile
-from workflow_scripts.storage.artifacts import Artifact, InputError, atomic_path, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import read_run
 
 PROGRESS_S = 10
 
 
-def profile_scores(*, spec: Mapping, runs: Sequence[str | Path], output: str | Path) -> None:
+def profile_scores(*, spec: Mapping, runs: Sequence[Path], output: Path) -> None:
     """Write one row per ranker, collection and rank ratio, see :func:`mean_profile`.
 
     ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed], as many as the manifests ``runs`` and in their
@@ -48,14 +49,5 @@ def _profile(keys: Mapping[str, object], manifest: str | Path, collection: str, 
     return pa.table({**arrays, "rank_ratio": ratios, "score": scores}).select(PROFILES.names).cast(PROFILES)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`profile_scores`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--runs", nargs="+", required=True, help="manifests of the runs, in the spec's order")
-    parser.add_argument("--output", required=True)
-    profile_scores(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(profile_scores)

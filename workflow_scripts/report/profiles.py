@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from workflow_scripts.analysis.domains import Domain
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 PROFILES = pa.schema(

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 
 VIEWS = ("full", "body")
 BATCH = 8192

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 
 def order_run(frame: pd.DataFrame) -> pd.DataFrame:

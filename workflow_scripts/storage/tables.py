@@ -1,7 +1,8 @@
-"""Typed Parquet tables (zstd)."""
+"""Typed Parquet tables (zstd), and the numbers of tables for people with the spec that they were made by."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.errors import InputError
+
+SPEC = b"distillery.spec"
+"""Key of the spec in the metadata of a Parquet file of numbers."""
 
 if TYPE_CHECKING:
     # Arrow imports pandas where a table becomes a frame; training, which needs none, starts half a second sooner.
@@ -41,3 +46,19 @@ def read_arrow(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
         return pq.read_table(path, columns=list(columns) if columns else None)
     except (pa.ArrowInvalid, KeyError) as error:
         raise InputError(f"{path} cannot be read as the table expected here ({error}): make it again") from None
+
+
+def write_numbers(path: str | Path, frame: pd.DataFrame, spec: Mapping) -> None:
+    """Write a table's numbers in full precision, with the ``spec`` that they were made by."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    about = dict(table.schema.metadata or {}) | {SPEC: json.dumps(spec).encode()}
+    with atomic_path(path) as partial:
+        pq.write_table(table.replace_schema_metadata(about), partial, compression="zstd")
+
+
+def read_numbers(path: str | Path) -> tuple[pd.DataFrame, dict]:
+    """A table's numbers and their spec; :class:`InputError` for a file without a spec."""
+    table = read_arrow(path)
+    if SPEC not in (table.schema.metadata or {}):
+        raise InputError(f"{path} does not say what it was made by: make it again")
+    return table.to_pandas(), json.loads(table.schema.metadata[SPEC])

@@ -14,7 +14,7 @@ from workflow_scripts.analysis.equivalence import Rule, compare_samplers
 from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED, holm, mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 HOLDS, CHANGES, SAME = "holds", "changes", "same students"
 BETTER, WORSE = "different (+)", "different (-)"

@@ -17,7 +17,8 @@ from workflow_scripts.analysis.paired import holm, mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 
 UNCUT = "all queries"
 """What the column ``cut`` holds for the cell trained on every query."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.locality.risk import EXCESS_RISK
-from workflow_scripts.presentation.plots import PAGE, figure_parser, new_figure, save_figure
+from workflow_scripts.presentation.plots import PAGE, new_figure, save_figure
 from workflow_scripts.presentation.table_formats import format_value
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ COLOURS = "cividis"
 """Perceptually uniform, and read alike with and without red-green blindness."""
 
 
-def draw_factorial(*, spec: Mapping, cells: str | Path, png: str | Path, pdf: str | Path) -> None:
+def draw_factorial(*, spec: Mapping, cells: Path, png: Path, pdf: Path) -> None:
     """Write the figure twice.
 
     ``cells``: the factorial table's cells, CSV. ``spec``: ``students``, ``teachers``, ``domain``, ``measures`` (a row
@@ -92,12 +93,5 @@ def _label(panel: Axes, spec: Mapping, *, first: bool, last: bool) -> None:
         panel.set_ylabel("entropy:\nteacher's temperature")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`draw_factorial`."""
-    parser = figure_parser(__doc__)
-    parser.add_argument("--cells", required=True, help="the factorial table's cells, CSV")
-    draw_factorial(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(draw_factorial)

@@ -12,7 +12,7 @@ from scipy.special import fdtrc, ncfdtr
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.paired import MeanDifference, mean_difference
 from workflow_scripts.analysis.variance import SEED, decompose
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 LOCALITY, ENTROPY, INTERACTION = "locality", "entropy", "interaction"
 ANOVA = (

@@ -15,9 +15,10 @@ from workflow_scripts.analysis.measures import collection_means, parse_measures
 from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.analysis.query_values import QueryValues, Ranker
 from workflow_scripts.analysis.summaries import Grid, Means, summarise
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import InputError, run
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.studies.cut_cells import CELL, UNCUT, compare_cuts, derived_samplers, kept_queries
 
 COLUMNS = (
@@ -55,13 +56,13 @@ class Cells(Grid):
 def make_cuts_table(
     *,
     spec: Mapping,
-    metrics: str | Path,
-    uncut_groups: Sequence[str | Path],
-    uncut_labels: Sequence[str | Path],
-    cut_groups: Sequence[str | Path],
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    metrics: Path,
+    uncut_groups: Sequence[Path],
+    uncut_labels: Sequence[Path],
+    cut_groups: Sequence[Path],
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows, columns :data:`COLUMNS`.
 
@@ -167,15 +168,5 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, spec: Mapping, measure:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_cuts_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--uncut-groups", nargs="+", required=True, help="manifests, sampler x teacher x seed")
-    parser.add_argument("--uncut-labels", nargs="+", required=True, help="manifests of their teacher scores")
-    parser.add_argument("--cut-groups", nargs="+", required=True, help="manifests, in that order for each cut")
-    make_cuts_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_cuts_table)

@@ -18,9 +18,11 @@ from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.locality.risk import EXCESS_RISK, RiskValues
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable
-from workflow_scripts.storage.artifacts import InputError, atomic_path, run
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.studies.factorial import COLUMNS, ENTROPY, INTERACTION, LOCALITY, analyse, cell_means
 
 BLOCK = ("student", "teacher", "domain", "measure")
@@ -75,16 +77,16 @@ class Study:
 def make_factorial_table(
     *,
     spec: Mapping,
-    metrics: str | Path,
-    runs: Sequence[str | Path],
-    tests: Sequence[str | Path],
-    labels: Sequence[str | Path],
-    groups: Sequence[str | Path],
-    locality: str | Path,
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
-    cells: str | Path,
+    metrics: Path,
+    runs: Sequence[Path],
+    tests: Sequence[Path],
+    labels: Sequence[Path],
+    groups: Sequence[Path],
+    locality: Path,
+    csv: Path,
+    md: Path,
+    tex: Path,
+    cells: Path,
 ) -> pd.DataFrame:
     """Write the table of effects three times and the cells once (CSV); returns the effects.
 
@@ -288,18 +290,5 @@ def _risk(study: Study) -> str:
     return " ".join(lines)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_factorial_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--runs", nargs="*", default=[], help="manifests of the runs, in the spec's order")
-    parser.add_argument("--tests", nargs="+", required=True, help="manifests of the spec's collections, in order")
-    parser.add_argument("--labels", nargs="+", required=True, help="labels of each sampler, teacher and seed")
-    parser.add_argument("--groups", nargs="+", required=True, help="groups of each sampler, teacher and seed")
-    parser.add_argument("--locality", required=True, help="the locality table, CSV")
-    parser.add_argument("--cells", required=True, help="CSV to write: the cells' means")
-    make_factorial_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_factorial_table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from workflow_scripts.analysis.measures import collection_means, parse_measures
 from workflow_scripts.analysis.paired import DIFFERENT, MARKS, UNDECIDED
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import TEACHER, Grid, Means, summarise
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import run
+from workflow_scripts.storage.command import run
 from workflow_scripts.studies.conclusions import (
     BETTER,
     CHANGES,
@@ -39,9 +39,7 @@ COLUMNS = (
 )
 
 
-def make_teacher_table(
-    *, spec: Mapping, metrics: str | Path, csv: str | Path, md: str | Path, tex: str | Path
-) -> pd.DataFrame:
+def make_teacher_table(*, spec: Mapping, metrics: Path, csv: Path, md: Path, tex: Path) -> pd.DataFrame:
     """Write the table three times and return its rows; what ``value`` is depends on ``scope``:
 
     - ``teacher``, ``student``: effectiveness on a domain, mean over seeds, bootstrap interval over queries;
@@ -164,12 +162,5 @@ def _caption(rows: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_teacher_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    make_teacher_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_teacher_table)

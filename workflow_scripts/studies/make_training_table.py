@@ -16,9 +16,11 @@ from workflow_scripts.analysis.measures import collection_means, parse_measures
 from workflow_scripts.analysis.paired import MARKS, holm
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, reference_label, summarise
-from workflow_scripts.presentation.table_files import table_parser, write_tables
+from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.storage.artifacts import Artifact, InputError, run
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.studies.scopes import stack_scopes
 
 COLUMNS = (
@@ -62,11 +64,11 @@ class Training:
 def make_training_table(
     *,
     spec: Mapping,
-    metrics: str | Path,
-    collections: Sequence[str | Path] | None = None,
-    csv: str | Path,
-    md: str | Path,
-    tex: str | Path,
+    metrics: Path,
+    collections: Sequence[Path] | None = None,
+    csv: Path,
+    md: Path,
+    tex: Path,
 ) -> pd.DataFrame:
     """Write the table three times and return its rows; what ``value`` is depends on ``scope``:
 
@@ -266,13 +268,5 @@ def _confounds(spec: Mapping, grid: Grid, domains: Sequence[Domain], training: T
     return " ".join(told)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of :func:`make_training_table`."""
-    parser = table_parser(__doc__)
-    parser.add_argument("--metrics", required=True, help="metrics of all rankers, Parquet")
-    parser.add_argument("--collections", nargs="*", help="training collections' manifests, as the spec's collections")
-    make_training_table(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(make_training_table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.teach.pools import LABELS_FILE, PairCodes, check_teacher, look_up
 
@@ -22,12 +23,12 @@ LABELS_SCHEMA = pa.schema(
 
 def label_groups(
     spec: Mapping,
-    groups: str | Path,
-    model: str | Path,
-    queries: str | Path,
-    documents: str | Path,
-    output: str | Path,
-    known: Sequence[str | Path] = (),
+    groups: Path,
+    model: Path,
+    queries: Path,
+    documents: Path,
+    output: Path,
+    known: Sequence[Path] = (),
 ) -> None:
     """Write ``labels.parquet`` (query_id, position, doc_id, score): a finite score for every row of the groups.
 
@@ -56,7 +57,7 @@ def label_groups(
         "documents": documents,
         "known": list(known),
     }
-    with ArtifactWriter(output, spec=spec, inputs=inputs, device=device) as writer:
+    with ArtifactWriter(output, kind="labels", spec=spec, inputs=inputs, device=device) as writer:
         labelled = table.append_column("score", pa.array(scores[places], pa.float32()))
         write_table(writer.path(LABELS_FILE), labelled, LABELS_SCHEMA)
         scored = int(missing.sum())
@@ -89,17 +90,5 @@ def _check(scores: np.ndarray, wanted: np.ndarray, codes: PairCodes) -> None:
         )
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--groups", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="the teacher")
-    parser.add_argument("--queries", type=Path, required=True, help="token store")
-    parser.add_argument("--documents", type=Path, required=True, help="token store")
-    parser.add_argument("--known", type=Path, nargs="*", default=[], help="pools and labels of this teacher")
-    parser.add_argument("--output", type=Path, required=True)
-    label_groups(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(label_groups)

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, InputError, sha256
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE
 
 SCORES_FILE, LABELS_FILE = "scores.parquet", "labels.parquet"
@@ -83,9 +84,9 @@ def look_up(wanted: np.ndarray, pools: Sequence[str | Path], codes: PairCodes) -
 
 def check_teacher(model: str | Path, pools: Sequence[str | Path]) -> None:
     """Raise :class:`InputError` unless every pool was scored by the model of this manifest."""
-    checksum = sha256(Path(model))
+    identity = Artifact(model).identity
     for pool in pools:
-        if Artifact(pool).manifest["inputs"].get("model", {}).get("sha256") != checksum:
+        if Artifact(pool).manifest["inputs"].get("model", {}).get("identity") != identity:
             raise InputError(f"{pool} was scored by another model than {model}: score the pool again")
 
 

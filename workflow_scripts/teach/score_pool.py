@@ -5,7 +5,6 @@ Pairs that ``--known`` pools hold are left out: a pair is scored by a teacher on
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, parse_spec, run
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.provenance import fingerprint
 from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, check_teacher, look_up
 
 if TYPE_CHECKING:
@@ -27,13 +29,13 @@ PART = 2**20  # pairs scored and kept at a time: under a minute of a current GPU
 
 def score_pool(
     spec: Mapping,
-    model: str | Path,
-    queries: str | Path,
-    documents: str | Path,
-    rankings: Sequence[str | Path],
-    output: str | Path,
-    collection: str | Path | None = None,
-    known: Sequence[str | Path] = (),
+    model: Path,
+    queries: Path,
+    documents: Path,
+    rankings: Sequence[Path],
+    output: Path,
+    collection: Path | None = None,
+    known: Sequence[Path] = (),
 ) -> None:
     """Write ``scores.parquet`` (query_id, doc_id, score) for the pairs of ``rankings`` that no ``known`` pool holds.
 
@@ -53,14 +55,15 @@ def score_pool(
     print(f"{len(wanted):,} pairs in the pool, {len(wanted) - len(missing):,} of them known", file=sys.stderr)
 
     from workflow_scripts.models import scoring
-    from workflow_scripts.storage.resuming import fingerprint
     from workflow_scripts.teach.scored_parts import ScoredParts
 
     device = scoring.best_device()
     inputs = {"model": model, "queries": queries, "documents": documents, "rankings": list(rankings)}
     inputs |= {"known": list(known)} | ({"collection": collection} if positives else {})
     with (
-        ArtifactWriter(output, spec=spec, inputs=inputs, device=scoring.device_name(device)) as writer,
+        ArtifactWriter(
+            output, kind="teacher scores", spec=spec, inputs=inputs, device=scoring.device_name(device)
+        ) as writer,
         PoolWriter(writer.path(SCORES_FILE), codes) as pool,
     ):
         stores, precision = (codes.queries, codes.documents), spec.get("precision", "auto")
@@ -73,7 +76,7 @@ def score_pool(
         }
         read = {"model": model, "queries": queries, "documents": documents}
         parts = ScoredParts(writer.folder, fingerprint(decisive, read, device.type))
-        writer.earlier = parts.earlier
+        writer.cost_before_resume = parts.cost_before_resume
         _score(spec, ranker, missing, codes, parts, pool)
         writer.counts |= {"pairs": len(missing), "known": len(wanted) - len(missing)}
     parts.remove()
@@ -112,18 +115,5 @@ def _wanted(
     return wanted if positives is None else np.union1d(wanted, codes.of_table(positives))
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=parse_spec, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="the teacher")
-    parser.add_argument("--queries", type=Path, required=True, help="token store")
-    parser.add_argument("--documents", type=Path, required=True, help="token store")
-    parser.add_argument("--rankings", type=Path, nargs="*", default=[], help="manifests; none for a pool of positives")
-    parser.add_argument("--collection", type=Path, help="training collection, for its positives")
-    parser.add_argument("--known", type=Path, nargs="*", default=[], help="pools that this teacher has scored")
-    parser.add_argument("--output", type=Path, required=True)
-    score_pool(**vars(parser.parse_args(argv)))
-
-
 if __name__ == "__main__":
-    run(main)
+    run(score_pool)

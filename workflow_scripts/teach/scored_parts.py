@@ -10,23 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import atomic_path, cost_so_far
-from workflow_scripts.storage.resuming import FOLDER
+from workflow_scripts.storage.artifacts import CHECKPOINT, atomic_path
+from workflow_scripts.storage.provenance import cost_so_far
 
 
 class ScoredParts:
     """One file of scores a part, in ``.checkpoint`` beside the artifact's manifest.
 
-    ``mark`` tells what is scored, with what and how (see :func:`~workflow_scripts.storage.resuming.fingerprint`):
-    parts under another mark are not read. ``earlier`` is what the processes that made the parts had cost.
+    ``fingerprint`` is of what is scored, with what and how (:func:`~workflow_scripts.storage.provenance.fingerprint`):
+    parts under another one are not read. ``cost_before_resume`` is what the processes that made the parts had cost.
     """
 
-    def __init__(self, folder: str | Path, mark: str) -> None:
-        self.folder = Path(folder) / FOLDER
-        self.parts = self.folder / mark
-        self.earlier: dict[str, float] = {}
+    def __init__(self, folder: str | Path, fingerprint: str) -> None:
+        self.folder = Path(folder) / CHECKPOINT
+        self.parts = self.folder / fingerprint
+        self.cost_before_resume: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError):
-            self.earlier = json.loads((self.parts / "cost.json").read_text())
+            self.cost_before_resume = json.loads((self.parts / "cost.json").read_text())
 
     def load(self, number: int, pairs: int) -> np.ndarray | None:
         """Scores float32 (pairs,) of a finished part; None, with a line where its file cannot be read, for others."""
@@ -48,7 +48,7 @@ class ScoredParts:
         with atomic_path(self._path(number)) as path:
             np.save(path, scores)
         with atomic_path(self.parts / "cost.json") as path:
-            path.write_text(json.dumps(cost_so_far(self.earlier)))
+            path.write_text(json.dumps(cost_so_far(self.cost_before_resume)))
 
     def remove(self) -> None:
         """Delete the parts: the artifact is final."""

@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from workflow_scripts.models.optimiser import AdamW
-from workflow_scripts.storage.artifacts import atomic_path, cost_so_far
-from workflow_scripts.storage.resuming import FOLDER
+from workflow_scripts.storage.artifacts import CHECKPOINT, atomic_path
+from workflow_scripts.storage.provenance import cost_so_far
 
 FILE = "training.safetensors"
 
@@ -40,24 +40,24 @@ class Restored:
 class Checkpoints:
     """The checkpoint of one training job, in ``.checkpoint`` beside the artifact's manifest.
 
-    ``earlier`` is what the processes behind a loaded checkpoint had cost when it was written; empty without one.
+    ``cost_before_resume``: cost of the interrupted runs behind a loaded checkpoint; empty without one.
     """
 
-    def __init__(self, folder: str | Path, mark: str) -> None:
-        self.folder = Path(folder) / FOLDER
+    def __init__(self, folder: str | Path, fingerprint: str) -> None:
+        self.folder = Path(folder) / CHECKPOINT
         self.path = self.folder / FILE
-        self.mark = mark
-        self.earlier: dict[str, float] = {}
+        self.fingerprint = fingerprint
+        self.cost_before_resume: dict[str, float] = {}
 
     def save(self, model: nn.Module, optimiser: AdamW, step: int, history: Mapping, scaler: Mapping) -> None:
         """Write the state after ``step`` steps; the previous checkpoint stays until the new one is whole on disk."""
         tensors = _live(model, optimiser) | {f"history.{name}": value for name, value in history.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         header = {
-            "fingerprint": self.mark,
+            "fingerprint": self.fingerprint,
             "step": str(step),
             "scaler": json.dumps(dict(scaler)),
-            "cost": json.dumps(cost_so_far(self.earlier)),
+            "cost": json.dumps(cost_so_far(self.cost_before_resume)),
         }
         with atomic_path(self.path) as path:
             save_file(tensors, path, metadata=header)
@@ -71,7 +71,7 @@ class Checkpoints:
         try:
             with safe_open(self.path, framework="pt") as file:
                 header = file.metadata() or {}
-                if header.get("fingerprint") != self.mark:
+                if header.get("fingerprint") != self.fingerprint:
                     print("checkpoint ignored: it is of another spec or other inputs", file=sys.stderr, flush=True)
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -81,7 +81,7 @@ class Checkpoints:
         with torch.no_grad():
             for name, value in _live(model, optimiser).items():
                 value.copy_(tensors[name])
-        self.earlier = json.loads(header["cost"])
+        self.cost_before_resume = json.loads(header["cost"])
         prefix = "history."
         history = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         return Restored(int(header["step"]), history, json.loads(header["scaler"]))

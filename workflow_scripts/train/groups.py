@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import Artifact, InputError, derive_seed
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.storage.tables import read_arrow
 
 if TYPE_CHECKING:

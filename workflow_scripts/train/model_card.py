@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from workflow_scripts.storage.artifacts import sha256
+from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.train.history import History
 from workflow_scripts.train.settings import Settings
 

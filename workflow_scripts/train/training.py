@@ -23,8 +23,10 @@ from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import Ranker, load_ranker, save_ranker
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, derive_seed
-from workflow_scripts.storage.resuming import fingerprint
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.provenance import fingerprint
+from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.train.batches import Batch, GroupBatches, in_turn
 from workflow_scripts.train.checkpoints import Checkpoints
 from workflow_scripts.train.groups import group_order, read_groups
@@ -37,8 +39,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FLUSH_STEPS = 50
 PROGRESS_SECONDS = 10
 TERMINATED = 128 + signal.SIGTERM
-# These say when state is saved and how the result is called, not what the weights are.
-NO_MATTER = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
+# Settings that do not change the weights.
+NOT_IN_FINGERPRINT = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
 
 
 def choose_precision(wanted: str, device: str) -> str:
@@ -186,7 +188,7 @@ def _termination() -> Iterator[list]:
         signal.signal(signal.SIGTERM, before)
 
 
-def train_ranker(
+def train(
     *,
     backbone: str | Path,
     groups: str | Path,
@@ -209,11 +211,12 @@ def train_ranker(
     labels = labels if loss.needs_teacher else None
     inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
     inputs = {name: path for name, path in inputs.items() if path is not None}
+    kind = "teachers" if settings.name.startswith("teacher/") else "students"
     with ArtifactWriter(
-        output, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=_device_name(device)
+        output, kind=kind, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=_device_name(device)
     ) as artifact:
         model, batches = _open(settings, inputs, device)
-        decisive = {name: value for name, value in asdict(settings).items() if name not in NO_MATTER}
+        decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
         # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
         decisive["precision"] = precision = choose_precision(settings.precision, device)
         checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))
@@ -227,7 +230,7 @@ def train_ranker(
         save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
         history.write(artifact.path("history.parquet"))
         write_model_card(artifact.path("README.md"), settings, inputs, history, precision)
-        artifact.earlier = checkpoints.earlier
+        artifact.cost_before_resume = checkpoints.cost_before_resume
         artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
     checkpoints.remove()
 

@@ -16,8 +16,9 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from workflow_scripts.analysis import equivalence, measures, paired
 from workflow_scripts.analysis.letters import compact_letters
-from workflow_scripts.effectiveness import make_equivalence_table
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
 ONE = {"a": 1.0}
@@ -162,7 +163,7 @@ def metrics(tmp_path: Path, samplers: dict[str, float], noise: float = 0.01) -> 
 
 def make(tmp_path: Path, path: Path, spec: dict) -> pd.DataFrame:
     outputs = [f"--{ending}={tmp_path}/equivalence.{ending}" for ending in ("csv", "md", "tex")]
-    make_equivalence_table.main(["--spec", json.dumps(spec), "--metrics", str(path), *outputs])
+    call(make_equivalence_table, ["--spec", json.dumps(spec), "--metrics", str(path), *outputs])
     return equivalence.read_comparisons(tmp_path / "equivalence.csv")
 
 

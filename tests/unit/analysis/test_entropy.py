@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 
 def coin(p: float) -> float:

@@ -17,7 +17,7 @@ from bench.inputs import SHAPES, make_inputs, read_texts
 from bench.ours import Ours
 from bench.stages import list_stages
 from bench.workers import Worker
-from workflow_scripts.experiment.code import module_of
+from workflow_scripts.storage.code import script_of
 
 TINY = replace(SHAPES["2x32"], pairs=640)
 
@@ -101,7 +101,7 @@ def test_every_stage_reads_what_an_earlier_one_wrote(tmp_path: Path) -> None:
         read = {option for option in stage.options if option.endswith("manifest.json")}
         assert read <= written, stage.name
         written.add(str(stage.output))
-        assert module_of(stage.script)
+        assert script_of(stage.script)
 
 
 def test_search_is_timed_by_threads(tmp_path: Path) -> None:

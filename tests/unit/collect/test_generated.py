@@ -12,7 +12,7 @@ from workflow_scripts.collect import generated
 from workflow_scripts.collect.language import WORLDS, make_language
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 SEED = 7
 

@@ -25,7 +25,9 @@ from workflow_scripts.collect.judgements import choose_queries
 from workflow_scripts.collect.places import Place
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
-from workflow_scripts.storage.artifacts import Artifact, InputError
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 TEST = {"source": "files", "role": "test"}
@@ -314,10 +316,11 @@ def real(tmp_path_factory):
         shutil.copytree(home / name, root / "home" / name)
     code = """
 import json, sys
-from workflow_scripts.collect import prepare_collection
-from workflow_scripts.collect import prepare_corpus
+from workflow_scripts.collect.prepare_collection import prepare_collection
+from workflow_scripts.collect.prepare_corpus import prepare_corpus
+from workflow_scripts.storage.command import call
 for module, arguments in json.load(sys.stdin):
-    {"corpus": prepare_corpus, "collection": prepare_collection}[module].main(arguments)
+    call({"corpus": prepare_corpus, "collection": prepare_collection}[module], arguments)
 """
     calls = []
     for name, options in (
@@ -368,8 +371,11 @@ def test_the_scripts_parse_what_they_are_given(tmp_path):
     (tmp_path / "queries.tsv").write_text("q\talpha\n")
     (tmp_path / "qrels.txt").write_text("q 0 a 1\n")
     corpus, output = tmp_path / "c" / "manifest.json", tmp_path / "q" / "manifest.json"
-    corpus_script.main(["--spec", '{"source": "files"}', "--documents", str(source), "--output", str(corpus)])
+    call(
+        corpus_script.prepare_corpus,
+        ["--spec", '{"source": "files"}', "--documents", str(source), "--output", str(corpus)],
+    )
     arguments = ["--spec", json.dumps(TRAIN), "--corpus", str(corpus), "--output", str(output)]
     arguments += ["--queries", str(tmp_path / "queries.tsv"), "--qrels", str(tmp_path / "qrels.txt")]
-    collection_script.main(arguments)
+    call(collection_script.prepare_collection, arguments)
     assert set(json.loads(output.read_text())["inputs"]) == {"corpus", "queries", "qrels"}

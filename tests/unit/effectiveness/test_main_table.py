@@ -14,7 +14,9 @@ from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.effectiveness import make_collection_table, make_equivalence_table, make_main_table
 from workflow_scripts.evaluate import collect_metrics, write_cell
 from workflow_scripts.presentation.table_formats import escape_latex
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table, write_table
 
 VALUES = {"one": [0.2, 0.4], "two": [0.9], "three": [0.1, 0.1, 0.1, 0.5]}
@@ -40,7 +42,7 @@ def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0) -> Path:
     named = dict(zip(measures.KEYS, keys, strict=True))
     table = measures.metrics_table(named, frame)
     manifest = tmp_path / ".".join(map(str, keys)) / "manifest.json"
-    with ArtifactWriter(manifest, spec={}) as writer:
+    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
         write_table(writer.path("metrics.parquet"), table, measures.METRICS_SCHEMA)
     return manifest
 
@@ -215,7 +217,7 @@ def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
     manifest = metrics(tmp_path, ("be", "lce", "random", "t_1", 0))
     spec = {"domains": DOMAINS, "bootstrap": BOOTSTRAP}
     arguments = ["--spec", json.dumps(spec), "--metrics", str(manifest), "--output"]
-    write_cell.main([*arguments, f"near={tmp_path}/near.csv", f"far={tmp_path}/far.csv"])
+    call(write_cell, [*arguments, f"near={tmp_path}/near.csv", f"far={tmp_path}/far.csv"])
     near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
     assert list(near.columns) == ["measure", "value", "ci_low", "ci_high", "n_queries"]
     assert near["measure"].tolist() == ["AP", "nDCG@10"] and far["measure"].tolist() == ["nDCG@10"]
@@ -228,9 +230,9 @@ def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
         "BM25 has these values too"
     )
     with pytest.raises(InputError, match="mild-shift is not a domain: it is one of near, far"):
-        write_cell.main([*arguments, f"mild-shift={tmp_path}/x.csv"])
+        call(write_cell, [*arguments, f"mild-shift={tmp_path}/x.csv"])
     with pytest.raises(InputError, match="DOMAIN=PATH"):
-        write_cell.main([*arguments, "near"])
+        call(write_cell, [*arguments, "near"])
 
 
 def test_weights_of_a_domain_add_up_to_one() -> None:

@@ -11,20 +11,22 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from tests.unit.test_scoring import CONFIG
-from tests.unit.test_tokens import WORDS, write_backbone, write_collection
 
+from tests.unit.models.test_scoring import CONFIG
+from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA, metrics_table
 from workflow_scripts.backbone import tokenise_corpus, tokenise_queries
-from workflow_scripts.effectiveness import make_retrieval_table
-from workflow_scripts.evaluate import retrieve_documents
+from workflow_scripts.effectiveness.make_retrieval_table import make_retrieval_table
+from workflow_scripts.evaluate.retrieve_documents import retrieve_documents
 from workflow_scripts.index import search_dense
 from workflow_scripts.models import dense_retrieval
 from workflow_scripts.models.dense_retrieval import nearest, search_by_faiss, search_on_device
 from workflow_scripts.models.rankers import new_ranker, save_ranker
 from workflow_scripts.models.scoring import score_pairs, scoring_ranker
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import write_table
@@ -56,7 +58,7 @@ def world(tmp_path_factory):
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
     write_backbone(folder / "backbone")
-    with ArtifactWriter(folder / "model/manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "model/manifest.json", kind="test", spec={}) as writer:
         save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=2), writer.path("x").parent, folder / "backbone")
     backbone = folder / "backbone/manifest.json"
     for name, count in (("one", 60), ("two", 9)):
@@ -91,7 +93,10 @@ def search(world, output, **spec):
     arguments = ["--model", f"{world}/model/manifest.json", "--output", str(output)]
     for part in ("collection", "queries", "documents"):
         arguments += [f"--{part}", f"{world}/one/{part}/manifest.json"]
-    search_dense.main(["--spec", json.dumps({"system": "dense", "depth": 12, "index": "Flat", **spec}), *arguments])
+    call(
+        search_dense.search_dense,
+        ["--spec", json.dumps({"system": "dense", "depth": 12, "index": "Flat", **spec}), *arguments],
+    )
     return read_ranking(output)
 
 
@@ -146,7 +151,7 @@ def test_retrieve_documents_writes_a_run_a_collection_and_embeds_a_corpus_once(w
         dense_retrieval, "embed_texts", lambda *values, **more: embedded.append(len(values[2])) or real(*values, **more)
     )
     spec = {"depth": 12, "tag": "student", "index": "Flat", "remove_query": {"again": True}}
-    retrieve_documents.main([*arguments, "--collections", *names, "--spec", json.dumps(spec)])
+    call(retrieve_documents, [*arguments, "--collections", *names, "--spec", json.dumps(spec)])
     assert sorted(embedded) == [5, 5, 5, 9, 60]
     for collection, name in names.items():
         run = read_run(tmp_path / f"{collection}.run.gz")
@@ -156,7 +161,10 @@ def test_retrieve_documents_writes_a_run_a_collection_and_embeds_a_corpus_once(w
     assert Artifact(tmp_path / "manifest.json").counts == {"first": 60, "other": 45, "again": 60}
     for changes, message in [({"remove_query": {"third": True}}, "names third"), ({"tag": ""}, "no 'tag'")]:
         with pytest.raises(InputError, match=message):
-            retrieve_documents.main([*arguments, "--collections", *names, "--spec", json.dumps(spec | changes)])
+            call(
+                retrieve_documents.retrieve_documents,
+                [*arguments, "--collections", *names, "--spec", json.dumps(spec | changes)],
+            )
 
 
 GRID = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0, 1]}
@@ -189,7 +197,7 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     spec["bootstrap"] = {"samples": 100, "seed": 0, "confidence": 0.95}
     paths = [f"--{name}={tmp_path}/{name}.parquet" for name in ("reranked", "retrieved")]
     paths += [f"--{ending}={tmp_path}/table.{ending}" for ending in ("csv", "md", "tex")]
-    make_retrieval_table.main(["--spec", json.dumps(spec), *paths])
+    call(make_retrieval_table, ["--spec", json.dumps(spec), *paths])
     table = pd.read_csv(tmp_path / "table.csv").set_index(["sampler", "domain", "measure"])
     # AP was measured nowhere: the first measure that was stands in its place.
     assert len(table) == 8 and (table["n_seeds"] == 2).all()
@@ -203,16 +211,16 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     assert "0.105 ± 0.007" in text and "+0.300 [+0.300, +0.300]" in text and "R@100 retrieved" in text
     assert "In nDCG@10, of 4 comparisons 2 have an interval above 0, 0 below" in text
     assert "of its 100 candidates finds more" in text and "two depths" not in text
-    make_retrieval_table.main(["--spec", json.dumps(spec | {"retrieved_depth": 1000}), *paths])
+    call(make_retrieval_table, ["--spec", json.dumps(spec | {"retrieved_depth": 1000}), *paths])
     assert "end at rank 100, the retrieved at 1000" in (tmp_path / "table.md").read_text()
-    make_retrieval_table.main(["--spec", json.dumps(spec | {"reranked_depth": 150}), *paths])
+    call(make_retrieval_table, ["--spec", json.dumps(spec | {"reranked_depth": 150}), *paths])
     assert "candidates finds more" not in (tmp_path / "table.md").read_text()
     with pytest.raises(InputError, match="holds none of"):
-        make_retrieval_table.main(["--spec", json.dumps(spec | {"measures": ["AP"]}), *paths])
+        call(make_retrieval_table, ["--spec", json.dumps(spec | {"measures": ["AP"]}), *paths])
     with pytest.raises(InputError, match="lack nDCG@10 of student=be loss=mse"):
-        make_retrieval_table.main(["--spec", json.dumps(spec | {"losses": ["mse"]}), *paths])
+        call(make_retrieval_table, ["--spec", json.dumps(spec | {"losses": ["mse"]}), *paths])
     rows = METRICS_SCHEMA.names
     short = pa.parquet.read_table(tmp_path / "retrieved.parquet").to_pandas()
     write_table(tmp_path / "retrieved.parquet", short[short["query_id"] != "q2"][rows], METRICS_SCHEMA)
     with pytest.raises(InputError, match="query q2 of a was measured for one of"):
-        make_retrieval_table.main(["--spec", json.dumps(spec), *paths])
+        call(make_retrieval_table, ["--spec", json.dumps(spec), *paths])

@@ -12,7 +12,8 @@ import pytest
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.evaluate import check_first_stage, gather_evaluation, measure_runs
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RANKING_SCHEMA
 from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import read_table, write_table
@@ -34,7 +35,7 @@ def ranked(run: pd.DataFrame) -> pd.DataFrame:
 
 def artifact(folder: Path, spec: dict | None = None, **tables: tuple) -> Path:
     manifest = folder / "manifest.json"
-    with ArtifactWriter(manifest, spec=spec or {}) as writer:
+    with ArtifactWriter(manifest, kind="test", spec=spec or {}) as writer:
         for name, (frame, schema) in tables.items():
             write_table(writer.path(f"{name}.parquet"), frame, schema)
     return manifest
@@ -56,7 +57,7 @@ def ranking(folder: Path, run: pd.DataFrame, spec: dict | None = None) -> Path:
 
 
 def runs(folder: Path, **frames: pd.DataFrame) -> Path:
-    with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
         for name, frame in frames.items():
             write_run(writer.path(f"{name}.run.gz"), frame, "test")
     return folder / "manifest.json"

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from workflow_scripts.experiment import functions
-from workflow_scripts.experiment.code import ROOT
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.studies import is_whole
 from workflow_scripts.mine.samplers.mixed import near_negatives
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 

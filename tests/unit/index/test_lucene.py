@@ -17,7 +17,8 @@ from workflow_scripts.evaluate.gather_evaluation import gather_evaluation
 from workflow_scripts.index import java
 from workflow_scripts.index.build_index import build_index
 from workflow_scripts.index.search_index import search_index
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import KINDS
 from workflow_scripts.storage.rankings import RankingWriter, read_ranking, row_groups
 from workflow_scripts.storage.runs import read_run
@@ -46,14 +47,14 @@ def table(path: Path, columns: dict) -> None:
 
 
 def corpus_artifact(folder: Path, rows: list[tuple[str, str, str]]) -> Path:
-    with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
         columns = zip(*sorted(rows), strict=True)
         table(writer.path("documents.parquet"), dict(zip(("doc_id", "title", "text"), columns, strict=True)))
     return folder / "manifest.json"
 
 
 def collection_artifact(folder: Path, queries: dict[str, str]) -> Path:
-    with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
         ids = sorted(queries)
         table(writer.path("queries.parquet"), {"query_id": ids, "text": [queries[query] for query in ids]})
     return folder / "manifest.json"
@@ -67,13 +68,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row if len(row) == 3 else (*row, "") for row in rows]
     corpus = corpus_artifact(folder / "corpus", rows)
     collection_artifact(folder / "collection", QUERIES)
-    build_index({"docvectors": True}, corpus, folder / "index" / "manifest.json", threads=2, heap_mb=256)
+    build_index({"docvectors": True}, corpus, folder / "index" / "manifest.json", threads=2, memory_mb=384)
     return folder
 
 
 def search(folder: Path, spec: dict, output: Path, **changes: object) -> pd.DataFrame:
     paths = {"index": folder / "index" / "manifest.json", "collection": folder / "collection" / "manifest.json"}
-    search_index(spec, **{**paths, "output": output, "threads": 1, "heap_mb": 256, **changes})
+    search_index(spec, **{**paths, "output": output, "threads": 1, "memory_mb": 384, **changes})
     return read_ranking(output)
 
 
@@ -136,7 +137,7 @@ def test_scores_follow_the_formula_and_ties_break_by_document_id(small, tmp_path
 def test_index_counts_documents_and_neither_threads_nor_chunks_change_results(small, tmp_path, monkeypatch):
     assert Artifact(small / "index" / "manifest.json").counts == {"documents": 9, "indexed": 8, "empty": 1}
     output = tmp_path / "index" / "manifest.json"
-    build_index({}, small / "corpus" / "manifest.json", output, threads=1, heap_mb=256)
+    build_index({}, small / "corpus" / "manifest.json", output, threads=1, memory_mb=384)
     one = search(small, BM25, tmp_path / "one" / "manifest.json")
     monkeypatch.setattr("workflow_scripts.index.search_index.CHUNK_HITS", 2 * BM25["depth"])  # 5 queries make 3 chunks
     other = search(small, BM25, tmp_path / "other" / "manifest.json", index=output, threads=3)
@@ -190,7 +191,7 @@ def test_a_wrong_spec_is_one_line(small, tmp_path, change, message):
 def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_path):
     frame = search(small, BM25, tmp_path / "ranking" / "manifest.json")
     evaluation = tmp_path / "evaluation" / "manifest.json"
-    with ArtifactWriter(tmp_path / "test" / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(tmp_path / "test" / "manifest.json", kind="test", spec={}) as writer:
         for kind in ("qrels", "queries"):
             write_table(writer.path(f"{kind}.parquet"), KINDS[kind].empty_table(), KINDS[kind])
 
@@ -207,7 +208,7 @@ def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_pa
         == expected[["query_id", "doc_id", "rank"]].values.tolist()
     )
     assert (exported["score"].astype("float32").to_numpy() == expected["score"].astype("float32").to_numpy()).all()
-    two = ArtifactWriter(tmp_path / "two" / "manifest.json", spec={})
+    two = ArtifactWriter(tmp_path / "two" / "manifest.json", kind="test", spec={})
     with two as writer, RankingWriter(writer.path("ranking.parquet")) as ranking:
         ranking.add("a", "q1", ["x", "y"], np.array([2.0, 1.0]))
         ranking.add("b", "q1", ["y"], None)
@@ -249,7 +250,7 @@ def test_rankings_are_those_of_pyserini_on_real_text(tmp_path, monkeypatch):
     topics = [text.strip().split("\n", 1) for text in (tmp_path / "raw" / "queries.txt").read_text().split("/\n")]
     queries = {topic[0].strip(): topic[1].replace("\n", " ") for topic in topics if len(topic) == 2}
     collection = collection_artifact(tmp_path / "collection", queries)
-    build_index({}, corpus, tmp_path / "index" / "manifest.json", threads=1, heap_mb=256)
+    build_index({}, corpus, tmp_path / "index" / "manifest.json", threads=1, memory_mb=384)
     frame = search(tmp_path, {**BM25, "depth": 100}, tmp_path / "r" / "manifest.json", collection=collection)
     # Importing this part of Pyserini makes an OpenAI client, which asks for some key.
     monkeypatch.setenv("OPENAI_API_KEY", os.environ.get("OPENAI_API_KEY", "unused"))

@@ -15,9 +15,11 @@ from scipy.special import lambertw
 
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.locality import bound
-from workflow_scripts.locality.make_bound_table import main, make_bound_table
+from workflow_scripts.locality.make_bound_table import make_bound_table
 from workflow_scripts.mine.mine_negatives import GROUPS
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
 
@@ -133,10 +135,10 @@ def write_groups(folder: Path, name: str, documents: list[list[str]], scores: li
     columns = {**keys, "source": ["positive", "x", "x"] * number, "rank": [None] * 3 * number}
     columns |= {"score": [None] * 3 * number, "probability": [None, 0.5, 0.5] * number}
     manifests = [folder / kind / name / "manifest.json" for kind in ("groups", "labels")]
-    with ArtifactWriter(manifests[0], spec={}) as writer:
+    with ArtifactWriter(manifests[0], kind="test", spec={}) as writer:
         write_table(writer.path("groups.parquet"), columns, GROUPS)
     schema = pa.schema([GROUPS.field(key) for key in keys] + [("score", pa.float32())])
-    with ArtifactWriter(manifests[1], spec={}) as writer:
+    with ArtifactWriter(manifests[1], kind="test", spec={}) as writer:
         write_table(writer.path("labels.parquet"), {**keys, "score": scores}, schema)
     return manifests[0], manifests[1]
 
@@ -156,7 +158,7 @@ def experiment(tmp_path: Path) -> dict:
     near = write_groups(tmp_path, "near", [["d0", "d1", "d2"], ["d1", "d2", "d3"], ["d9"] * 3], [6, 4, 4] * 3)
     far = write_groups(tmp_path, "far", [["d0", "d4", "d2"], ["d1", "d3", "d2"], ["d9"] * 3], [5, 3, 1] + [4, 2, 2] * 2)
     embeddings = tmp_path / "embeddings" / "manifest.json"
-    with ArtifactWriter(embeddings, spec={}) as writer:
+    with ArtifactWriter(embeddings, kind="test", spec={}) as writer:
         np.save(writer.path("vectors.npy"), np.array([[2, 0], [0, 1], [-1, 0], [0, -3], [1, 0]], np.float32))
         np.save(writer.path("ids.npy"), np.array([f"d{number}" for number in range(5)], dtype="S"))
         np.save(writer.path("queries.npy"), np.array(["q1", "q2"], dtype="S"))
@@ -164,7 +166,7 @@ def experiment(tmp_path: Path) -> dict:
     # be's training ends within its first epoch, after two groups of three documents.
     for name, architecture, documents in (("be", "bi-encoder", 6), ("ce", "cross-encoder", 60)):
         models.append(tmp_path / name / "manifest.json")
-        with ArtifactWriter(models[-1], spec={"architecture": architecture, "group_size": 3}) as writer:
+        with ArtifactWriter(models[-1], kind="test", spec={"architecture": architecture, "group_size": 3}) as writer:
             weights = {
                 "encoder.weight": np.zeros((1, 2), np.float32),
                 "bert.pooler.dense.bias": np.zeros(5, np.float32),
@@ -227,7 +229,7 @@ def test_command_line_and_several_seeds(experiment: dict) -> None:
     for name in ("locality", "groups", "labels", "embeddings", "csv", "md", "tex"):
         values = experiment[name] if isinstance(experiment[name], list) else [experiment[name]]
         arguments += [f"--{name}", *map(str, values)]
-    main([*arguments, "--models", str(experiment["models"][0])])
+    call(make_bound_table, [*arguments, "--models", str(experiment["models"][0])])
     saved = pd.read_csv(experiment["csv"]).set_index("quantity")["value"]
     assert math.isinf(saved["lipschitz_max"]) and saved["lipschitz_infinite"] == pytest.approx(1 / 12)
     assert "Measured" not in experiment["md"].read_text()
@@ -248,12 +250,14 @@ def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:
     risk = tmp_path / "risk.csv"
     risk.write_text("sampler,teacher,student,loss,domain,risk\nnear,base,ce,lce,in,0.1\nnear,base,ce,kl,in,\n")
     refused("lacks the risk of sampler near, teacher base, student ce, loss kl", risk=risk)
-    with ArtifactWriter(tmp_path / "untold" / "manifest.json", spec={"architecture": "bi-encoder"}) as writer:
+    with ArtifactWriter(
+        tmp_path / "untold" / "manifest.json", kind="test", spec={"architecture": "bi-encoder"}
+    ) as writer:
         writer.counts |= {"groups": 9, "documents": 6}
     refused("does not say on how many groups", models=[experiment["models"][0], writer.manifest_path])
     risk.write_text("sampler,teacher,domain,risk\n")
     refused("no column student", risk=risk)
-    with ArtifactWriter(tmp_path / "short" / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(tmp_path / "short" / "manifest.json", kind="test", spec={}) as writer:
         np.save(writer.path("vectors.npy"), np.eye(4, dtype=np.float32))
         np.save(writer.path("ids.npy"), np.array(["d0", "d1", "d3", "d4"], dtype="S"))
         np.save(writer.path("queries.npy"), np.array(["q1", "q2"], dtype="S"))

@@ -15,7 +15,9 @@ from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.locality import make_correlation_table
 from workflow_scripts.locality.candidates import listwise_divergence
 from workflow_scripts.locality.correlations import pooled_correlation
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import write_table
 
@@ -67,7 +69,7 @@ def test_divergence_by_hand() -> None:
 
 
 def runs(folder: Path, frame: pd.DataFrame) -> Path:
-    with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
         write_run(writer.path("c.run.gz"), frame, "test")
     return folder / "manifest.json"
 
@@ -96,7 +98,10 @@ SPEC = {
 def make(tmp_path: Path, teacher: Path, students: list[Path]) -> pd.DataFrame:
     outputs = [f"--{ending}={tmp_path}/correlation.{ending}" for ending in ("csv", "md", "tex")]
     arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--teachers", str(teacher), "--students"]
-    make_correlation_table.main(["--spec", json.dumps(SPEC), *arguments, *map(str, students), *outputs])
+    call(
+        make_correlation_table.make_correlation_table,
+        ["--spec", json.dumps(SPEC), *arguments, *map(str, students), *outputs],
+    )
     return pd.read_csv(tmp_path / "correlation.csv", keep_default_na=False)
 
 

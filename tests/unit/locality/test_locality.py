@@ -14,7 +14,8 @@ from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
 from workflow_scripts.locality.make_locality_table import make_locality_table
 from workflow_scripts.mine.mine_negatives import GROUPS
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RankingWriter
 from workflow_scripts.storage.tables import write_table
 
@@ -68,7 +69,7 @@ def test_outscoring_negatives_by_the_margin() -> None:
 
 def artifact(folder: Path, name: str, schema, columns: dict, file: str) -> Path:
     manifest = folder / name / "manifest.json"
-    with ArtifactWriter(manifest, spec={}) as writer:
+    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
         write_table(writer.path(file), columns, schema)
     return manifest
 
@@ -83,7 +84,7 @@ def experiment(tmp_path: Path) -> dict:
         tmp_path, "corpus", pa.schema([("doc_id", pa.string())]), {"doc_id": DOCUMENTS}, "documents.parquet"
     )
     collection = tmp_path / "collection" / "manifest.json"
-    with ArtifactWriter(collection, spec={}) as writer:
+    with ArtifactWriter(collection, kind="test", spec={}) as writer:
         write_table(writer.path("positives.parquet"), {"query_id": QUERIES, "doc_id": ["d0", "d5"]}, pairs)
         truth = {"query_id": ["q1", "q1", "q2"], "doc_id": ["d0", "d2", "d5"], "relevance": [3, 1, 3]}
         write_table(writer.path("truth.parquet"), truth, pairs.append(pa.field("relevance", pa.int32())))
@@ -109,13 +110,13 @@ def experiment(tmp_path: Path) -> dict:
         )
         labels.append(artifact(tmp_path, f"labels-{name}", schema, scored, "labels.parquet"))
     embeddings = tmp_path / "embeddings" / "manifest.json"
-    with ArtifactWriter(embeddings, spec={}) as writer:
+    with ArtifactWriter(embeddings, kind="test", spec={}) as writer:
         angles = np.arange(10) * np.pi / 10
         np.save(writer.path("vectors.npy"), np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
         np.save(writer.path("ids.npy"), np.array(DOCUMENTS, dtype="S"))
         np.save(writer.path("queries.npy"), np.array(QUERIES, dtype="S"))
     ranking = tmp_path / "ranking" / "manifest.json"
-    with ArtifactWriter(ranking, spec={}) as writer, RankingWriter(writer.path("ranking.parquet")) as file:
+    with ArtifactWriter(ranking, kind="test", spec={}) as writer, RankingWriter(writer.path("ranking.parquet")) as file:
         file.add("bm25", "t1", ["d1", "d2", "d8"], np.array([3.0, 2, 1]))
         file.add("bm25", "t2", ["d6", "d8", "d9"], np.array([3.0, 2, 1]))
     outputs = {ending: tmp_path / f"locality.{ending}" for ending in ("csv", "md", "tex")}
@@ -174,7 +175,7 @@ def test_what_the_spread_over_seeds_leaves_out_is_said(experiment: dict) -> None
 def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(experiment: dict) -> None:
     with pytest.raises(InputError, match="labels other groups"):
         make_locality_table(**{**experiment, "labels": experiment["labels"][::-1]})
-    with ArtifactWriter(experiment["embeddings"], spec={}) as writer:
+    with ArtifactWriter(experiment["embeddings"], kind="test", spec={}) as writer:
         np.save(writer.path("vectors.npy"), np.ones((9, 2), np.float32))
         np.save(writer.path("ids.npy"), np.array(DOCUMENTS[1:], dtype="S"))
         np.save(writer.path("queries.npy"), np.array(QUERIES, dtype="S"))

@@ -12,7 +12,8 @@ from scipy import stats
 
 from workflow_scripts.locality import risk
 from workflow_scripts.locality.make_risk_table import make_risk_table
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
 
 
@@ -46,7 +47,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     grid = {"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["t"], "seeds": [0, 1]}
     tests = []
     for name, has_truth in (("a", True), ("b", False)):
-        with ArtifactWriter(tmp_path / name / "manifest.json", spec={}) as writer:
+        with ArtifactWriter(tmp_path / name / "manifest.json", kind="test", spec={}) as writer:
             pd.DataFrame({"query_id": ["q1", "q2"], "text": "x"}).to_parquet(writer.path("queries.parquet"))
             if has_truth:
                 truth = pd.DataFrame({"query_id": ["q1", "q2"], "doc_id": "x", "relevance": 1})
@@ -61,7 +62,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
             for query, rank in zip(("q1", "q2"), ranks, strict=True)
             for place, document in enumerate(("y", "z", "x"), 1)
         ]
-        with ArtifactWriter(tmp_path / name / "manifest.json", spec={}) as writer:
+        with ArtifactWriter(tmp_path / name / "manifest.json", kind="test", spec={}) as writer:
             frame = pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])
             write_run(writer.path("a.run.gz"), frame, "tag")
         runs.append(writer.manifest_path)

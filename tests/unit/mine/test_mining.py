@@ -20,7 +20,8 @@ from workflow_scripts.index import download_file
 from workflow_scripts.index.import_rankings import import_rankings
 from workflow_scripts.mine import query_rows
 from workflow_scripts.mine.mine_negatives import mine_negatives
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RankingWriter, read_ranking, systems
 from workflow_scripts.storage.tables import read_table, write_table
 
@@ -42,7 +43,7 @@ def strings(path: Path, **columns: list) -> None:
 
 
 def write_collection(folder: Path, positives: dict[str, list[str]]) -> Path:
-    with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
         pairs = [(query, doc) for query in sorted(positives) for doc in sorted(positives[query])]
         strings(writer.path("queries.parquet"), query_id=sorted(positives), text=["text"] * len(positives))
         query_ids, doc_ids = (list(column) for column in zip(*pairs, strict=True))
@@ -52,7 +53,7 @@ def write_collection(folder: Path, positives: dict[str, list[str]]) -> Path:
 
 def write_ranking(folder: Path, rankings: dict[str, dict[str, list[str]]], spec: dict, chunk: int = 7) -> Path:
     with (
-        ArtifactWriter(folder / "manifest.json", spec=spec) as writer,
+        ArtifactWriter(folder / "manifest.json", kind="test", spec=spec) as writer,
         RankingWriter(writer.path("ranking.parquet")) as out,
     ):
         for system in sorted(rankings):
@@ -68,7 +69,7 @@ def write_ranking(folder: Path, rankings: dict[str, dict[str, list[str]]], spec:
 def study(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """Paths of a corpus, a collection, three systems' rankings in two artifacts, and two pools of teacher scores."""
     folder, choose = tmp_path_factory.mktemp("mining"), random.Random(0)
-    with ArtifactWriter(folder / "corpus" / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "corpus" / "manifest.json", kind="test", spec={}) as writer:
         blank = [""] * len(DOCUMENTS)
         strings(writer.path("documents.parquet"), doc_id=DOCUMENTS, title=blank, text=blank)
     positives = {query: choose.sample(DOCUMENTS, choose.choice([1, 1, 3])) for query in QUERIES}
@@ -82,7 +83,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict:
             pools[choose.random() < 0.5].append((query, document, choose.gauss(0, 3)))
     paths = []
     for name, pool in zip("ab", pools, strict=True):
-        with ArtifactWriter(folder / name / "manifest.json", spec={}) as writer:
+        with ArtifactWriter(folder / name / "manifest.json", kind="test", spec={}) as writer:
             write_table(writer.path("scores.parquet"), pd.DataFrame(pool, columns=SCORES.names), SCORES)
         paths.append(folder / name / "manifest.json")
     return {
@@ -163,7 +164,7 @@ def test_mining_refuses_what_does_not_fit(study, tmp_path):
     output = tmp_path / "manifest.json"
     deep = {"options": {**OPTIONS["bm25"], "depth": 21}}
     wrong = write_collection(tmp_path / "wrong", {"query01": ["nowhere"]})
-    with ArtifactWriter(tmp_path / "none" / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(tmp_path / "none" / "manifest.json", kind="test", spec={}) as writer:
         strings(writer.path("queries.parquet"), query_id=["query01", "query02"], text=["", ""])
         strings(writer.path("positives.parquet"), query_id=["query01"], doc_id=["doc01"])
     for sampler, changes, message in [

@@ -11,7 +11,7 @@ from workflow_scripts.locality.locality import density_ratios
 from workflow_scripts.mine.candidates import Candidates, DocumentIds
 from workflow_scripts.mine.samplers import load_sampler, sampler_names
 from workflow_scripts.mine.samplers.mixed import near_negatives
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 
 def generator(seed: int = 0) -> np.random.Generator:

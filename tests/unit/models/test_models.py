@@ -12,7 +12,7 @@ import transformers
 from workflow_scripts.models import packed_encoder, rankers
 from workflow_scripts.models.scoring import for_inference
 from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 SMALL = {
     "vocab_size": 120,

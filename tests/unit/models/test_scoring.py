@@ -9,15 +9,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from tests.unit.test_tokens import WORDS, write_backbone, write_collection
 
+from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.backbone import fetch_backbone, tokenise_corpus, tokenise_evaluation
 from workflow_scripts.backbone import tokenise_queries as tokenise_queries_script
 from workflow_scripts.evaluate import gather_evaluation, rerank_candidates
 from workflow_scripts.models import scoring
 from workflow_scripts.models.rankers import load_ranker, new_ranker, save_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import read_table, write_table
@@ -54,16 +56,16 @@ def world(tmp_path):
         {"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", tmp_path / "queries/manifest.json"
     )
     for architecture in ("cross-encoder", "bi-encoder"):
-        with ArtifactWriter(tmp_path / architecture / "manifest.json", spec={}) as writer:
+        with ArtifactWriter(tmp_path / architecture / "manifest.json", kind="test", spec={}) as writer:
             model = new_ranker(CONFIG, architecture, initialise_seed=2)
             save_ranker(model, writer.path("config.json").parent, tmp_path / "backbone")
     with (
-        ArtifactWriter(tmp_path / "ranking/manifest.json", spec={}) as writer,
+        ArtifactWriter(tmp_path / "ranking/manifest.json", kind="test", spec={}) as writer,
         RankingWriter(writer.path(RANKING_FILE)) as ranking,
     ):
         for query in queries:
             ranking.add("bm25", query, list(generator.permutation(list(documents))[:6]), np.arange(6, 0, -1.0))
-    with ArtifactWriter(tmp_path / "train/manifest.json", spec={}) as writer:
+    with ArtifactWriter(tmp_path / "train/manifest.json", kind="test", spec={}) as writer:
         positives = {"query_id": list(queries), "doc_id": ["d00", "d05", "d11"]}
         write_table(writer.path("positives.parquet"), positives, pa.schema(PAIRS))
     return tmp_path
@@ -129,9 +131,12 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
     shallow, deep = world / "shallow/manifest.json", world / "deep/manifest.json"
     ranking = f"--rankings={manifest['ranking']}"
     spec = "--spec=" + json.dumps({"depth": 2, "positives": True})
-    score_pool.main([*arguments, ranking, spec, f"--collection={world / 'train/manifest.json'}", f"--output={shallow}"])
+    call(
+        score_pool.score_pool,
+        [*arguments, ranking, spec, f"--collection={world / 'train/manifest.json'}", f"--output={shallow}"],
+    )
     spec = "--spec=" + json.dumps({"depth": 4})
-    score_pool.main([*arguments, ranking, spec, f"--known={shallow}", f"--output={deep}"])
+    call(score_pool.score_pool, [*arguments, ranking, spec, f"--known={shallow}", f"--output={deep}"])
     listed = read_table(world / "ranking/ranking.parquet")
     positives = read_table(world / "train/positives.parquet")
     expected = {tuple(row) for row in positives.to_numpy()} | {
@@ -146,7 +151,7 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
     groups = {"query_id": ["q0", "q0", "q1", "q1"], "position": [0, 1, 0, 1]}
     for name, documents in (("known", [*_known(first, second, 2)]), ("new", ["d00", "d09", "d05", "d10"])):
         folder = world / name
-        with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+        with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
             schema = pa.schema([PAIRS[0], ("position", pa.int16()), PAIRS[1]])
             write_table(writer.path("groups.parquet"), groups | {"doc_id": documents}, schema)
         known = [f"--known={shallow}", f"{deep}"]
@@ -155,7 +160,7 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         with monkeypatch.context() as patch:
             if name == "known":  # nothing to score: the model stays on the disk
                 patch.setattr(label_groups, "_score", None)
-            label_groups.main([*command, "--known", *[part.removeprefix("--known=") for part in known]])
+            call(label_groups.label_groups, [*command, "--known", *[part.removeprefix("--known=") for part in known]])
         labels = read_table(world / f"labels-{name}/labels.parquet")
         assert labels[["query_id", "position", "doc_id"]].to_dict("list") == groups | {"doc_id": documents}
         pairs = zip(groups["query_id"], documents, strict=True)
@@ -166,7 +171,7 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(label_groups, "_score", None)
             again = [part for part in command if "--output" not in part] + [f"--output={world / name / 'again.json'}"]
-            label_groups.main([*again, "--known", str(output)])
+            call(label_groups.label_groups, [*again, "--known", str(output)])
         assert Artifact(world / name / "again.json").counts["looked_up"] == 4
 
 
@@ -231,17 +236,20 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
     add_qrels(world)
     listed = ["--tests", *[made["collection"]] * 2]
     spec, rankings = json.dumps({"depth": 4}), [made["ranking"]] * 2
-    gather_evaluation.main(["--spec", spec, *both, *listed, "--rankings", *rankings, "--output", made["evaluation"]])
+    call(
+        gather_evaluation.gather_evaluation,
+        ["--spec", spec, *both, *listed, "--rankings", *rankings, "--output", made["evaluation"]],
+    )
     command = ["--backbone", str(world / "backbone/manifest.json"), "--evaluation", made["evaluation"], *both, *listed]
     spec, corpora = json.dumps({"query_tokens": 3, "document_tokens": 10}), [made["corpus"]] * 2
-    tokenise_evaluation.main([*command, "--spec", spec, "--corpora", *corpora, "--output", stores])
+    call(tokenise_evaluation, [*command, "--spec", spec, "--corpora", *corpora, "--output", stores])
     assert len(TokenStore(stores, "two.documents")) < 12  # what is never re-ranked is not tokenised
     with pytest.raises(InputError, match=r"has no token store 'three\.documents': it has one\.documents, one\.queries"):
         TokenStore(stores, "three.documents")
     spec = json.dumps({"architecture": architecture, "tag": "student"})
     command = ["--spec", spec, "--model", str(world / architecture / "manifest.json"), *both]
     command += ["--evaluation", made["evaluation"], "--tokens", stores]
-    rerank_candidates.main([*command, "--output", str(world / "run/manifest.json")])
+    call(rerank_candidates, [*command, "--output", str(world / "run/manifest.json")])
     listed = read_table(world / "ranking/ranking.parquet")
     listed = listed[listed["rank"] <= 4].sort_values(["query_id", "doc_id"])
     pairs = list(zip(listed["query_id"], listed["doc_id"], strict=True))
@@ -254,7 +262,7 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
 
 def add_qrels(world):
     """Make the world's collection one to evaluate on."""
-    with ArtifactWriter(world / "collection/manifest.json", spec={}) as writer:
+    with ArtifactWriter(world / "collection/manifest.json", kind="test", spec={}) as writer:
         shutil.copy(world / "collection/queries.parquet", writer.path("queries.parquet"))
         judged = {"query_id": ["q0"], "doc_id": ["d00"], "relevance": [1]}
         write_table(writer.path("qrels.parquet"), judged, pa.schema([*PAIRS, ("relevance", pa.int32())]))
@@ -290,7 +298,7 @@ def test_nan_names_the_pair(world):
 def test_fetch_a_local_backbone(world):
     source = {"source": str(world / "bi-encoder"), "revision": None}
     output = world / "fetched/manifest.json"
-    fetch_backbone.main(["--spec", json.dumps(source), "--output", str(output)])
+    call(fetch_backbone, ["--spec", json.dumps(source), "--output", str(output)])
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(Artifact(output).manifest["files"])
     fetched = load_ranker(world / "fetched", "bi-encoder", initialise_seed=0)
     assert Artifact(output).counts["parameters"] == sum(parameter.numel() for parameter in fetched.parameters())

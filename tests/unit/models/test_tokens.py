@@ -12,7 +12,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from workflow_scripts.backbone import tokenise_corpus, tokenise_queries
 from workflow_scripts.models import token_store
 from workflow_scripts.models.token_store import TokenStore, pair_lengths, pair_sequences, single_sequences
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 
 WORDS = ["red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps"]
 DOCUMENTS = {
@@ -35,17 +37,17 @@ def write_backbone(folder, words=WORDS, double_separator=False):
         pair="[CLS] $A [SEP] [SEP] $B:1 [SEP]:1" if double_separator else "[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
-    with ArtifactWriter(folder / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
         tokenizer.save(str(writer.path("tokenizer.json")))
     return tokenizer
 
 
 def write_collection(folder, documents=DOCUMENTS, queries=QUERIES):
     """A corpus and a collection artifact."""
-    with ArtifactWriter(folder / "corpus" / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "corpus" / "manifest.json", kind="test", spec={}) as writer:
         rows = [{"doc_id": name, "title": title or None, "text": text} for name, (title, text) in documents.items()]
         pq.write_table(pa.Table.from_pylist(rows), writer.path("documents.parquet"))
-    with ArtifactWriter(folder / "collection" / "manifest.json", spec={}) as writer:
+    with ArtifactWriter(folder / "collection" / "manifest.json", kind="test", spec={}) as writer:
         rows = [{"query_id": name, "text": text} for name, text in queries.items()]
         pq.write_table(pa.Table.from_pylist(rows), writer.path("queries.parquet"))
 
@@ -62,10 +64,13 @@ def stores(tmp_path, monkeypatch):
         spec, output = json.dumps({"view": "full", "max_tokens": 4}), tmp_path / "documents/manifest.json"
         corpus = str(tmp_path / "corpus/manifest.json")
         threads = ["--output", str(output), "--threads", "3"]
-        tokenise_corpus.main([*shared, "--spec", spec, "--corpus", corpus, *threads])
+        call(tokenise_corpus, [*shared, "--spec", spec, "--corpus", corpus, *threads])
         spec, queries = json.dumps({"max_tokens": 3}), tmp_path / "queries/manifest.json"
         collection = str(tmp_path / "collection/manifest.json")
-        tokenise_queries.main([*shared, "--spec", spec, "--collection", collection, "--output", str(queries)])
+        call(
+            tokenise_queries.tokenise_queries,
+            [*shared, "--spec", spec, "--collection", collection, "--output", str(queries)],
+        )
         return tokenizer, TokenStore(queries), TokenStore(output)
 
     return build

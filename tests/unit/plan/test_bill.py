@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.experiment.code import ROOT
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.plan.bill import FIGURES, main
 from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
@@ -19,7 +18,8 @@ from workflow_scripts.plan.estimate import Bill, make_bill
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import Shape, Throughput, backbone_shape, read_figures
 from workflow_scripts.plan.workload import Workload
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
 
 BERT = Shape(12, 768, 3072, 30522, 512)
 FIGURES_READ = read_figures(FIGURES)

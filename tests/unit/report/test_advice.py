@@ -11,9 +11,10 @@ import pytest
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.report import make_advice_table
 from workflow_scripts.report.advice import USE, advise, choose, compare, pairwise
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.report.make_advice_table import make_advice_table
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
 RULE = {
@@ -127,7 +128,7 @@ def write_inputs(tmp_path: Path) -> list[str]:
 
 def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     given = write_inputs(tmp_path)
-    make_advice_table.main([*given, f"--factorial={tmp_path}/cells.csv"])
+    call(make_advice_table, [*given, f"--factorial={tmp_path}/cells.csv"])
     table = (
         pd.read_csv(tmp_path / "advice.csv", keep_default_na=False)
         .set_index(["question", "domain", "budget"])
@@ -153,7 +154,10 @@ def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     # A margin that no temperature is outside of: nothing to advise.
     spec = json.loads(given[1])
     spec["rule"] = RULE | {"margin": 0.2}
-    make_advice_table.main(["--spec", json.dumps(spec), *given[2:], f"--factorial={tmp_path}/cells.csv"])
+    call(
+        make_advice_table.make_advice_table,
+        ["--spec", json.dumps(spec), *given[2:], f"--factorial={tmp_path}/cells.csv"],
+    )
     wide = pd.read_csv(tmp_path / "advice.csv").set_index("question").loc["temperature"]
     assert (wide["advice"], wide["outcome"]) == ("undecided", "equivalent")
 
@@ -170,7 +174,7 @@ def test_a_table_without_a_column_is_named(tmp_path: Path, file: str, column: st
     given = write_inputs(tmp_path)
     pd.read_csv(tmp_path / f"{file}.csv").drop(columns=column).to_csv(tmp_path / f"{file}.csv", index=False)
     with pytest.raises(InputError, match=message):
-        make_advice_table.main([*given, f"--factorial={tmp_path}/cells.csv"])
+        call(make_advice_table, [*given, f"--factorial={tmp_path}/cells.csv"])
 
 
 def test_a_cell_without_its_cost_or_mean_is_named(tmp_path: Path) -> None:
@@ -179,4 +183,4 @@ def test_a_cell_without_its_cost_or_mean_is_named(tmp_path: Path) -> None:
         whole = pd.read_csv(tmp_path / f"{file}.csv")
         whole.iloc[1 if file == "cost" else 2 :].to_csv(tmp_path / f"{file}.csv", index=False)
         with pytest.raises(InputError, match=message):
-            make_advice_table.main(given)
+            call(make_advice_table, given)

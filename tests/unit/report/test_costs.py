@@ -11,10 +11,12 @@ import pytest
 
 from workflow_scripts.report.configuration import tell_settings
 from workflow_scripts.report.costs import Power, pareto_front, total_cost
-from workflow_scripts.report.lineage import Lineage, stage
+from workflow_scripts.report.lineage import Lineage
 from workflow_scripts.report.make_configuration_table import make_configuration_table
-from workflow_scripts.report.make_cost_table import main, make_cost_table
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.report.make_cost_table import make_cost_table
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 
 POWER = {"watts_per_core": 36.0, "watts_per_gpu": 360.0}  # 0.01 Wh a core-second, 0.1 a GPU second
 
@@ -27,7 +29,7 @@ class Results:
 
     def make(self, name: str, file: str, inputs: dict | None = None, spec: dict | None = None, **cost: object) -> Path:
         manifest = self.folder / name / "manifest.json"
-        with ArtifactWriter(manifest, spec=spec or {}, inputs=inputs) as writer:
+        with ArtifactWriter(manifest, kind="test", spec=spec or {}, inputs=inputs) as writer:
             writer.path(file).write_text("x")
         content = json.loads(manifest.read_text())
         content["device"] = cost.pop("device", "cpu")
@@ -77,7 +79,7 @@ def test_lineage_counts_shared_artifacts_once_and_makes_parents_first(results: R
     assert len(names) == len(set(names)) == 14
     order = [names.index(name) for name in ("corpora/c", "rankings/bm25/c", "groups/bm25", "teachers/t", "labels/bm25")]
     assert order == sorted(order)
-    stages = {name: stage(artifact) for name, artifact in zip(names, found.values(), strict=True)}
+    stages = {name: artifact.kind for name, artifact in zip(names, found.values(), strict=True)}
     assert stages["teachers/t"] == "teachers" and stages["students/bm25"] == "students"
     assert stages["runs/bm25"] == "runs" and stages["metrics/bm25"] == "metrics"
     (results.folder / "corpora/c/manifest.json").unlink()
@@ -117,7 +119,7 @@ def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Resu
     found = results.make("metrics/retrieved", "metrics.parquet", {"runs": run}, {"keys": keys})
     given = ["--spec", json.dumps(POWER), "--metrics", *metrics, "--also", found, vectors]
     given += [text for ending, path in outputs(results.folder).items() for text in (f"--{ending}", path)]
-    main([str(text) for text in given])
+    call(make_cost_table, [str(text) for text in given])
     after = pd.read_csv(results.folder / "table.csv", keep_default_na=False)
     stages = [table[table["scope"] == "stage"].set_index("stage")["cpu_s"] for table in (after, before)]
     gained = stages[0].sub(stages[1], fill_value=0)

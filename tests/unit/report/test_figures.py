@@ -11,7 +11,8 @@ import pytest
 
 from workflow_scripts.report.draw_cost import draw_cost
 from workflow_scripts.report.draw_training import draw_training
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
 HISTORY = pa.schema(
@@ -34,7 +35,7 @@ def test_training_needs_every_cell_and_equal_steps(tmp_path: Path) -> None:
         manifest = tmp_path / name / "manifest.json"
         numbers = np.arange(1, steps + 1)
         columns = {"step": numbers, "loss": 1 / numbers, "gradient_norm": numbers, "learning_rate": numbers * 1.0}
-        with ArtifactWriter(manifest, spec={}) as writer:
+        with ArtifactWriter(manifest, kind="test", spec={}) as writer:
             write_table(writer.path("history.parquet"), {**columns, "documents": numbers * 8}, HISTORY)
         return manifest
 

@@ -12,9 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from workflow_scripts.report.make_contamination_table import PROVENANCE, main, make_contamination_table
+from workflow_scripts.report.make_contamination_table import PROVENANCE, make_contamination_table
 from workflow_scripts.report.overlap import closest, normalise
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
 QUERIES = pa.schema([("query_id", pa.string()), ("text", pa.string())])
@@ -63,7 +65,7 @@ def test_four_words_of_five_are_near_at_the_threshold() -> None:
 
 
 def collection(manifest: Path, texts: list[str]) -> Path:
-    with ArtifactWriter(manifest, spec={}) as writer:
+    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
         ids = [f"{manifest.parent.name}{number}" for number in range(len(texts))]
         write_table(writer.path("queries.parquet"), {"query_id": ids, "text": texts}, QUERIES)
     return manifest
@@ -107,7 +109,7 @@ def test_each_training_collection_has_rows_of_its_own(given: dict, tmp_path: Pat
     arguments = ["--spec", '{"threshold": 0.8}']
     for name in ("training", "training_names", "collections", "tests"):
         arguments += [f"--{name.replace('_', '-')}", *map(str, given[name])]
-    main([*arguments, *(f"--{name}={given[name]}" for name in ("csv", "md", "tex", "pairs"))])
+    call(make_contamination_table, [*arguments, *(f"--{name}={given[name]}" for name in ("csv", "md", "tex", "pairs"))])
     table = pd.read_csv(given["csv"])
     assert table[["training", "collection", "n_queries", "exact", "near"]].to_numpy().tolist() == [
         ["train", "one", 4, 1, 1],

@@ -14,7 +14,8 @@ from workflow_scripts.report.draw_score_grid import draw_score_grid
 from workflow_scripts.report.histories import mean_curve, smooth
 from workflow_scripts.report.profile_scores import profile_scores
 from workflow_scripts.report.profiles import domain_profiles, fit_power_law, mean_profile
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
 
 
@@ -66,7 +67,7 @@ def test_steps_that_overflowed_are_left_out_of_the_means(tmp_path: Path) -> None
     students = []
     for seed, norms in enumerate(([2.0, inf, inf], [4.0, 1, inf])):
         students.append(tmp_path / str(seed) / "manifest.json")
-        with ArtifactWriter(students[-1], spec={}) as writer:
+        with ArtifactWriter(students[-1], kind="test", spec={}) as writer:
             columns = {"documents": [8, 16, 24], "loss": [1.0, 2.0, 3.0], "gradient_norm": norms}
             pd.DataFrame(columns).to_parquet(writer.path("history.parquet"))
     assert mean_curve(students, 0.0).gradient_norm == pytest.approx([3, 1, nan], nan_ok=True)
@@ -79,7 +80,7 @@ def test_figures_from_runs(tmp_path: Path) -> None:
     manifests = []
     for number, _ in enumerate(rankers):
         manifests.append(tmp_path / f"run{number}" / "manifest.json")
-        with ArtifactWriter(manifests[-1], spec={}) as writer:
+        with ArtifactWriter(manifests[-1], kind="test", spec={}) as writer:
             for collection in ("one", "two"):
                 rows = [(f"q{query}", f"d{place}", rng.normal()) for query in range(4) for place in range(20)]
                 frame = pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])

@@ -10,14 +10,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.storage import artifacts
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError, atomic_path, derive_seed
+from workflow_scripts.storage import provenance
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, atomic_path
 from workflow_scripts.storage.energy import EnergyMeter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import read_run, write_run
+from workflow_scripts.storage.seeds import derive_seed
 
 
 def write(manifest: Path, text: str) -> None:
-    with ArtifactWriter(manifest, spec={"a": 1}, inputs={"source": __file__}, seed=3) as writer:
+    with ArtifactWriter(manifest, kind="test", spec={"a": 1}, inputs={"source": __file__}, seed=3) as writer:
         writer.path("deep/file.txt").write_text(text)
         writer.counts["lines"] = 1
 
@@ -40,15 +42,15 @@ def test_an_artifact_is_opened_through_its_manifest(tmp_path: Path) -> None:
 
 
 def test_the_cost_of_earlier_processes_is_added_and_peaks_are_the_highest(tmp_path: Path) -> None:
-    with ArtifactWriter(tmp_path / "manifest.json", spec={}) as writer:
-        writer.earlier = {"wall_s": 1e6, "cpu_s": 2e6, "peak_rss_mb": 0.5, "peak_gpu_mb": 7.0}
+    with ArtifactWriter(tmp_path / "manifest.json", kind="test", spec={}) as writer:
+        writer.cost_before_resume = {"wall_s": 1e6, "cpu_s": 2e6, "peak_rss_mb": 0.5, "peak_gpu_mb": 7.0}
     cost = json.loads((tmp_path / "manifest.json").read_text())["cost"]
     assert 1e6 < cost["wall_s"] < 1.1e6 and 2e6 < cost["cpu_s"] < 2.1e6
     assert cost["peak_rss_mb"] > 0.5 and cost["peak_gpu_mb"] == 7
 
 
 def test_a_job_tells_its_own_memory_not_that_of_what_started_it() -> None:
-    job = "from workflow_scripts.storage.artifacts import cost_so_far; print(cost_so_far({})['peak_rss_mb'])"
+    job = "from workflow_scripts.storage.provenance import cost_so_far; print(cost_so_far({})['peak_rss_mb'])"
     large = "import os, sys; held = bytes(range(256)) * 2**20; os.execv(sys.executable, sys.argv[1:])"
     command = [sys.executable, "-c", large, sys.executable, "-c", job]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -64,17 +66,17 @@ def test_energy_is_what_the_devices_in_use_counted_between_two_readings() -> Non
 
 
 def test_energy_that_only_some_processes_of_a_job_measured_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_cost", lambda: {"wall_s": 1.0, "gpu_energy_wh": 2.0})
-    assert artifacts.cost_so_far({}) == {"wall_s": 1, "gpu_energy_wh": 2}
-    assert artifacts.cost_so_far({"wall_s": 3.0, "gpu_energy_wh": 0.5}) == {"wall_s": 4, "gpu_energy_wh": 2.5}
-    assert artifacts.cost_so_far({"wall_s": 3.0}) == {"wall_s": 4}
-    monkeypatch.setattr(artifacts, "_cost", lambda: {"wall_s": 1.0})
-    assert artifacts.cost_so_far({"wall_s": 3.0, "gpu_energy_wh": 0.5}) == {"wall_s": 4}
+    monkeypatch.setattr(provenance, "_cost", lambda: {"wall_s": 1.0, "gpu_energy_wh": 2.0})
+    assert provenance.cost_so_far({}) == {"wall_s": 1, "gpu_energy_wh": 2}
+    assert provenance.cost_so_far({"wall_s": 3.0, "gpu_energy_wh": 0.5}) == {"wall_s": 4, "gpu_energy_wh": 2.5}
+    assert provenance.cost_so_far({"wall_s": 3.0}) == {"wall_s": 4}
+    monkeypatch.setattr(provenance, "_cost", lambda: {"wall_s": 1.0})
+    assert provenance.cost_so_far({"wall_s": 3.0, "gpu_energy_wh": 0.5}) == {"wall_s": 4}
 
 
 def test_a_failed_job_leaves_no_artifact(tmp_path: Path) -> None:
     manifest = tmp_path / "x" / "manifest.json"
-    with pytest.raises(RuntimeError), ArtifactWriter(manifest, spec={}) as writer:
+    with pytest.raises(RuntimeError), ArtifactWriter(manifest, kind="test", spec={}) as writer:
         writer.path("half").write_text("half")
         raise RuntimeError
     assert list(tmp_path.rglob("*")) == [tmp_path / "x"]
@@ -84,9 +86,12 @@ def test_a_failed_job_leaves_no_artifact(tmp_path: Path) -> None:
 
 def test_two_processes_never_write_one_artifact(tmp_path: Path) -> None:
     manifest = tmp_path / "x" / "manifest.json"
-    with ArtifactWriter(manifest, spec={}) as writer:
+    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
         writer.path("file").write_text("first")
-        with pytest.raises(InputError, match="another process is writing"), ArtifactWriter(manifest, spec={}):
+        with (
+            pytest.raises(InputError, match="another process is writing"),
+            ArtifactWriter(manifest, kind="test", spec={}),
+        ):
             pass
     assert Artifact(manifest).file("file").read_text() == "first"
     write(manifest, "second")

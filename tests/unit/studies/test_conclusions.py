@@ -14,7 +14,9 @@ import pytest
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.paired import EQUIVALENT, UNDECIDED
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies import make_teacher_table, make_training_table
 from workflow_scripts.studies.conclusions import BETTER, CHANGES, HOLDS, SAME, WORSE, conclude, order_agreement
@@ -90,7 +92,7 @@ def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
     gains |= {("x", "strong"): 0.0, ("y", "strong"): 0.10, ("z", "strong"): 0.15, ("loud", "strong"): 0.06}
     path = write_metrics(tmp_path / "metrics.parquet", gains, {"loud": 0.8})
     spec = SPEC | {"samplers": ["x", "y", "z", "loud"], "teachers": ["weak", "strong"]}
-    make_teacher_table.main(arguments(tmp_path, path, spec))
+    call(make_teacher_table, arguments(tmp_path, path, spec))
     table = pd.read_csv(tmp_path / "table.csv")
     concluded = table[table["scope"] == "conclusion"].set_index(["sampler", "sampler_b"])
     assert concluded["verdict"].to_dict() == {
@@ -109,7 +111,7 @@ def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
     markdown = (tmp_path / "table.md").read_text()
     assert "2 holds, 1 changes, 3 undecided of 6" in markdown and "same under every teacher" not in markdown
     with pytest.raises(InputError, match="one of the teachers"):
-        make_teacher_table.main(arguments(tmp_path, path, spec | {"teachers": ["weak"]}))
+        call(make_teacher_table, arguments(tmp_path, path, spec | {"teachers": ["weak"]}))
 
 
 def test_students_that_read_no_teacher_are_no_evidence(tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_students_that_read_no_teacher_are_no_evidence(tmp_path: Path) -> None:
     copied = frame[frame["teacher"] == "weak"].assign(teacher="strong")
     write_table(path, pd.concat([frame, copied]), measures.METRICS_SCHEMA)
     spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "strong"]}
-    make_teacher_table.main(arguments(tmp_path, path, spec))
+    call(make_teacher_table, arguments(tmp_path, path, spec))
     table = pd.read_csv(tmp_path / "table.csv")
     assert table.loc[table["scope"] == "conclusion", "verdict"].tolist() == [SAME]
     assert "0 undecided of 0. 1 more are of students" in (tmp_path / "table.md").read_text()
@@ -156,11 +158,11 @@ def test_the_training_table_finds_what_was_put_in(tmp_path: Path) -> None:
     manifests = []
     for name, positives in (("one", 3), ("two", 6)):
         manifests.append(str(tmp_path / name / "manifest.json"))
-        with ArtifactWriter(manifests[-1], spec={}) as writer:
+        with ArtifactWriter(manifests[-1], kind="test", spec={}) as writer:
             pd.DataFrame({"query_id": list("abc")}).to_parquet(writer.path("queries.parquet"))
             pd.DataFrame({"query_id": list("abcabc")[:positives]}).to_parquet(writer.path("positives.parquet"))
     given = arguments(tmp_path, path, training_spec(["one", "two"]))
-    make_training_table.main([*given, "--collections", *manifests])
+    call(make_training_table, [*given, "--collections", *manifests])
     table = pd.read_csv(tmp_path / "table.csv").set_index("scope")
     found = table.loc[["difference"]].set_index("function")
     assert found["outcome"].to_dict() == {"near": "different", "far": "equivalent"}
@@ -174,7 +176,7 @@ def test_the_training_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert "whatever its domain is called: a (of two)." in lines[0] and "options are not compared" in lines[0]
     assert "The teacher t was trained on one, so its labels of two are out of its domain" in lines[0]
     with pytest.raises(InputError, match="list the same"):
-        make_training_table.main(arguments(tmp_path, path, training_spec(["one"])))
+        call(make_training_table, arguments(tmp_path, path, training_spec(["one"])))
 
 
 def test_a_sampler_without_a_collection_is_of_the_training_collection(tmp_path: Path) -> None:
@@ -183,9 +185,9 @@ def test_a_sampler_without_a_collection_is_of_the_training_collection(tmp_path: 
     for name in ("x", "y", "lone"):
         spec["trained_on"][name]["collection"] = None
     with pytest.raises(InputError, match="x has no collection"):
-        make_training_table.main(arguments(tmp_path, path, spec))
+        call(make_training_table, arguments(tmp_path, path, spec))
     spec |= {"training": "one", "teacher_collections": {}, "shared": {}}
-    make_training_table.main(arguments(tmp_path, path, spec))
+    call(make_training_table, arguments(tmp_path, path, spec))
     table = pd.read_csv(tmp_path / "table.csv")
     assert set(table.loc[table["sampler"] == "x", "training"]) == {"one"}
     caption = (tmp_path / "table.md").read_text()

@@ -15,9 +15,11 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from workflow_scripts.analysis import cuts, measures
-from workflow_scripts.mine import cut_groups
+from workflow_scripts.mine.cut_groups import cut_groups
 from workflow_scripts.mine.mine_negatives import GROUPS
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies import make_cuts_table
 from workflow_scripts.teach.label_groups import LABELS_SCHEMA
@@ -114,9 +116,9 @@ def sampled(folder: Path, scores: np.ndarray) -> tuple[Path, Path]:
         }
     ).astype({"rank": "Int32"})
     paths = folder / "groups/manifest.json", folder / "labels/manifest.json"
-    with ArtifactWriter(paths[0], spec={}) as writer:
+    with ArtifactWriter(paths[0], kind="test", spec={}) as writer:
         write_table(writer.path("groups.parquet"), frame, GROUPS)
-    with ArtifactWriter(paths[1], spec={}) as writer:
+    with ArtifactWriter(paths[1], kind="test", spec={}) as writer:
         write_table(writer.path("labels.parquet"), frame.assign(score=scores.ravel()), LABELS_SCHEMA)
     return paths
 
@@ -130,7 +132,7 @@ def entropies(scores: np.ndarray) -> np.ndarray:
 def cut(paths: tuple[Path, Path], output: Path, name: str, at_least: int = 1, fence: float = 1.5) -> Path:
     spec = json.dumps({"cut": name, "fence": fence, "at_least": at_least})
     arguments = ["--groups", str(paths[0]), "--labels", str(paths[1]), "--output", str(output / "manifest.json")]
-    cut_groups.main(["--spec", spec, *arguments])
+    call(cut_groups, ["--spec", spec, *arguments])
     return output / "manifest.json"
 
 
@@ -204,7 +206,10 @@ def make(tmp_path: Path, spec: dict, artifacts: dict[str, list[Path]]) -> pd.Dat
     arguments = [f"--{ending}={tmp_path}/cuts.{ending}" for ending in ("csv", "md", "tex")]
     for name, manifests in artifacts.items():
         arguments += [f"--{name}", *map(str, manifests)]
-    make_cuts_table.main(["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet", *arguments])
+    call(
+        make_cuts_table.make_cuts_table,
+        ["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet", *arguments],
+    )
     return pd.read_csv(tmp_path / "cuts.csv")
 
 

@@ -16,7 +16,9 @@ from statsmodels.stats.anova import AnovaRM
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies import draw_factorial, factorial, make_factorial_table
@@ -186,7 +188,7 @@ SAMPLERS, LOSSES, QUERIES = {"far": 0.0, "near": 1.0}, {"sharp": 0.25, "soft": 4
 
 
 def artifact(manifest: Path, tables: dict[str, pd.DataFrame]) -> str:
-    with ArtifactWriter(manifest, spec={}) as writer:
+    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
         for name, frame in tables.items():
             if name.endswith(".gz"):
                 write_run(writer.path(name), frame, "tag")
@@ -259,7 +261,7 @@ class Files:
             arguments += [f"--{name}", *values]
         arguments += ["--locality", str(self.locality), "--cells", str(self.folder / "cells.csv")]
         arguments += [f"--{ending}={self.folder}/factorial.{ending}" for ending in ("csv", "md", "tex")]
-        make_factorial_table.main(arguments)
+        call(make_factorial_table.make_factorial_table, arguments)
         tables = [pd.read_csv(self.folder / name) for name in ("factorial.csv", "cells.csv")]
         return (*tables, (self.folder / "factorial.md").read_text())
 
@@ -334,8 +336,8 @@ def test_the_figure_refuses_a_hole(tmp_path: Path) -> None:
     spec = {"students": ["be"], "teachers": ["t"], "domain": "known", "measures": ["nDCG@10", "excess risk"]}
     spec |= {"locality": list(SAMPLERS.items()), "entropy": list(LOSSES.items())}
     arguments = ["--cells", f"{tmp_path}/cells.csv", "--png", f"{tmp_path}/f.png", "--pdf", f"{tmp_path}/f.pdf"]
-    draw_factorial.main(["--spec", json.dumps(spec), *arguments])
+    call(draw_factorial, ["--spec", json.dumps(spec), *arguments])
     assert (tmp_path / "f.png").stat().st_size > 10_000
-    draw_factorial.main(["--spec", json.dumps(spec | {"domain": "unknown"}), *arguments])
+    call(draw_factorial, ["--spec", json.dumps(spec | {"domain": "unknown"}), *arguments])
     with pytest.raises(InputError, match="cells lack nDCG@10 of be under t, warm with far, on known"):
-        draw_factorial.main(["--spec", json.dumps(spec | {"entropy": [["warm", 2]]}), *arguments])
+        call(draw_factorial, ["--spec", json.dumps(spec | {"entropy": [["warm", 2]]}), *arguments])

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.train.groups import group_order, read_groups
 
@@ -32,7 +33,7 @@ def write(folder, name, rows, scores=None):
         columns["score"] = scores
         schema = schema.append(pa.field("score", pa.float32()))
     manifest = folder / name / "manifest.json"
-    with ArtifactWriter(manifest, spec={}) as artifact:
+    with ArtifactWriter(manifest, kind="test", spec={}) as artifact:
         write_table(artifact.path(f"{name}.parquet"), columns, schema)
     return manifest
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, log_softmax, softmax
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.train.losses import load_loss, loss_names, marginmse
 
 CASES = [

@@ -15,13 +15,15 @@ import torch
 from safetensors import safe_open
 
 from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
-from workflow_scripts.backbone.tokenise_corpus import main as tokenise_corpus
-from workflow_scripts.backbone.tokenise_queries import main as tokenise_queries
+from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
+from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
-from workflow_scripts.storage.artifacts import ArtifactWriter, InputError, derive_seed
-from workflow_scripts.storage.resuming import FOLDER
+from workflow_scripts.storage.artifacts import CHECKPOINT, ArtifactWriter
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.train import training
 from workflow_scripts.train.batches import in_turn
@@ -30,7 +32,7 @@ from workflow_scripts.train.groups import group_order, read_groups
 from workflow_scripts.train.history import History
 from workflow_scripts.train.losses import load_loss
 from workflow_scripts.train.settings import Settings
-from workflow_scripts.train.training import train_ranker
+from workflow_scripts.train.training import train
 
 SPEC = {
     "name": "a-student",
@@ -49,7 +51,7 @@ TEXT, WHOLE, SMALL = pa.string(), pa.int16(), pa.float32()
 
 def write(folder, name, columns, kinds):
     manifest = folder / name / "manifest.json"
-    with ArtifactWriter(manifest, spec={}) as artifact:
+    with ArtifactWriter(manifest, kind="test", spec={}) as artifact:
         write_table(artifact.path(f"{name}.parquet"), columns, pa.schema(list(zip(columns, kinds, strict=True))))
     return manifest
 
@@ -82,7 +84,7 @@ def inputs(tmp_path_factory):
     collection = write(folder, "queries", queries, [TEXT] * 2)
     stores = {name: folder / "tokens" / name / "manifest.json" for name in ("queries", "documents")}
     common = ["--backbone", str(backbone), "--spec", '{"view": "full", "max_tokens": 12}']
-    tokenise_corpus([*common, "--corpus", str(corpus), "--output", str(stores["documents"])])
+    call(tokenise_corpus, [*common, "--corpus", str(corpus), "--output", str(stores["documents"])])
     tokenise_queries(
         [
             *common[:2],
@@ -140,7 +142,7 @@ def plain_training(inputs, spec):
 def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
     spec = SPEC | {"architecture": architecture, "loss": {"function": function}}
     output = tmp_path / "manifest.json"
-    train_ranker(**inputs, spec=spec, output=output)
+    train(**inputs, spec=spec, output=output)
     expected, losses, rates = plain_training(inputs, spec)
     trained = load_ranker(tmp_path, architecture, initialise_seed=0).state_dict()
     before = load_ranker(inputs["backbone"].parent, architecture, initialise_seed=0).state_dict()
@@ -165,7 +167,7 @@ def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
     seen = []
     for name, size in (("whole", 2**23), ("parts", 1)):
         monkeypatch.setattr(training, "CPU_CACHE_BYTES", size)
-        train_ranker(**inputs, spec=SPEC, output=tmp_path / name / "manifest.json")
+        train(**inputs, spec=SPEC, output=tmp_path / name / "manifest.json")
         seen.append(pd.read_parquet(tmp_path / name / "history.parquet"))
     whole, parts = seen
     assert parts["loss"].tolist() == pytest.approx(whole["loss"].tolist(), rel=1e-4)
@@ -183,14 +185,14 @@ def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs,
     command = [
         sys.executable,
         "-m",
-        "workflow_scripts.train.train_student",
+        "workflow_scripts.train.train_ranker",
         "--spec",
         json.dumps(spec),
         *paths,
         "--output",
     ]
     options = {"stderr": subprocess.PIPE, "text": True, "env": os.environ | {"OMP_NUM_THREADS": "1"}}
-    manifest, checkpoint = tmp_path / "broken" / "manifest.json", tmp_path / "broken" / FOLDER / FILE
+    manifest, checkpoint = tmp_path / "broken" / "manifest.json", tmp_path / "broken" / CHECKPOINT / FILE
     whole = subprocess.Popen([*command, str(tmp_path / "whole" / "manifest.json")], **options)
     state = spent = None
     for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 128 + signal.SIGTERM)):
@@ -235,11 +237,11 @@ def test_a_checkpoint_of_another_job_or_a_broken_one_is_ignored_with_a_line(tmp_
     # What the process that wrote it had cost comes back, and goes on from there.
     again = Checkpoints(tmp_path, "a")
     again.load(model, optimiser)
-    assert again.earlier["wall_s"] > 0 and not Checkpoints(tmp_path, "a").earlier
-    again.earlier |= {"wall_s": 1e6, "peak_rss_mb": 1e6}
+    assert again.cost_before_resume["wall_s"] > 0 and not Checkpoints(tmp_path, "a").cost_before_resume
+    again.cost_before_resume |= {"wall_s": 1e6, "peak_rss_mb": 1e6}
     again.save(model, optimiser, 1, history.tensors(), {})
     own.load(model, optimiser)
-    assert own.earlier["wall_s"] > 1e6 and own.earlier["peak_rss_mb"] == 1e6
+    assert own.cost_before_resume["wall_s"] > 1e6 and own.cost_before_resume["peak_rss_mb"] == 1e6
     own.path.write_bytes(own.path.read_bytes()[:-7])
     assert own.load(model, optimiser) is None and "cannot be read" in capsys.readouterr().err
     own.remove()
@@ -292,7 +294,7 @@ def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypa
     for precision in ("bf16", "bf16", "fp16"):
         monkeypatch.setattr(training, "choose_precision", lambda wanted, device, found=precision: found)
         with pytest.raises(KeyboardInterrupt):
-            train_ranker(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
+            train(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
     assert marks[0] == marks[1] != marks[2]
 
 
@@ -325,9 +327,9 @@ def test_settings_that_cannot_work_are_one_line(change, message):
 def test_inputs_that_do_not_fit_together_are_one_line_and_leave_nothing(inputs, tmp_path):
     output = tmp_path / "model" / "manifest.json"
     with pytest.raises(InputError, match="marginmse reads teacher scores"):
-        train_ranker(**inputs | {"labels": None}, spec=SPEC, output=output)
+        train(**inputs | {"labels": None}, spec=SPEC, output=output)
     with pytest.raises(InputError, match=r"group of query q0 .* has 3 documents, not 1 \+ 1"):
-        train_ranker(**inputs, spec=SPEC | {"group_size": 2, "documents": 80}, output=output)
+        train(**inputs, spec=SPEC | {"group_size": 2, "documents": 80}, output=output)
     assert not any(tmp_path.rglob("*.*"))
 
 

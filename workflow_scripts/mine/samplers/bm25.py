@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workflow_scripts.mine.candidates import Candidates, Negative, check_sizes, draw, without
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = False

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional
 
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.storage.errors import InputError
 
 NEEDS_TEACHER = True
 

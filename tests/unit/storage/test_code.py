@@ -1,0 +1,225 @@
+"""What the digest of a job's code is of, and what each stage imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.storage.code import (
+    NOT_IN_DIGEST,
+    PACKAGE,
+    ROOT,
+    _statements,
+    closure,
+    script_of,
+    syntax_digest,
+)
+
+TRAIN = f"{PACKAGE}.train.train_ranker"
+STAGES = (
+    [
+        "collect",
+        "index",
+        "backbone",
+        "mine",
+        "teach",
+        "train",
+        "evaluate",
+        "effectiveness",
+        "locality",
+        "studies",
+        "report",
+    ],
+    ["models", "analysis", "presentation", "experiment", "plan"],
+)
+
+
+def names(*modules: str) -> set[str]:
+    return {str(path.relative_to(PACKAGE)) for path in closure(modules)}
+
+
+def test_code_is_what_a_script_really_imports() -> None:
+    """Second implementation: what Python has loaded after importing the script."""
+    for script in ("collect_metrics", "mine_negatives", "train_ranker"):
+        probe = (
+            f"import sys, {script_of(script)}\n"
+            "print(*sorted(m.__file__ for n, m in sys.modules.items() if n.startswith('workflow_scripts')))"
+        )
+        done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+        loaded = {str(Path(path).relative_to(ROOT / PACKAGE)) for path in done.stdout.split()}
+        left_out = {name.removeprefix(f"{PACKAGE}.").replace(".", "/") + ".py" for name in NOT_IN_DIGEST}
+        # The closure also sees imports inside functions.
+        assert loaded - left_out <= names(script_of(script))
+
+
+def test_statements_are_found_in_every_branch() -> None:
+    """Second implementation: the walk through every node, expressions and all."""
+    branches = """
+try:
+    import a
+except Exception:
+    import b
+else:
+    import c
+finally:
+    import d
+match a:
+    case 1:
+        import e
+while a:
+    if b:
+        pass
+    elif c:
+        import f
+else:
+    import g
+with a:
+    async def h():
+        class I:
+            import j
+"""
+    for text in (branches, (ROOT / "workflow_scripts/train/training.py").read_text()):
+        tree = ast.parse(text)
+        statements = {
+            node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case)
+        }
+        assert set(_statements(tree)) == statements
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (("import b", "# why\nimport b"), True),
+        (('"""Old."""', '"""New, longer."""'), True),
+        (('"""Of a constant."""', ""), True),
+        (("x + 1", "(x   + 1)"), True),
+        (("x + 1", "x + 2"), False),
+        (("y=3", "y=4"), False),
+        (("LIMIT = 5", "LIMIT = 6"), False),
+        (('"read by the program"', '"read otherwise"'), False),
+        (("import b", "import c"), False),
+    ],
+)
+def test_the_digest_is_of_what_runs(change: tuple[str, str], same: bool) -> None:
+    text = (
+        '"""Module."""\nimport b\nLIMIT = 5\n"""Of a constant."""\nNAME = "read by the program"\n\n\n'
+        'def f(x, y=3):\n    """Old."""\n    return x + 1\n'
+    )
+    edited = text.replace(*change)
+    assert edited != text
+    assert (syntax_digest(ast.parse(edited)) == syntax_digest(ast.parse(text))) == same
+
+
+def test_a_job_has_the_chosen_loss_in_its_digest_and_no_other(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / PACKAGE, copy / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def of(root: Path, loss: str) -> str:
+        code = f"from workflow_scripts.storage.code import job_digest; print(job_digest({TRAIN!r}, {{'loss': {loss}}}))"
+        return subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+
+    kl, lce = "{'function': 'kl'}", "{'function': 'lce'}"
+    assert of(copy, kl) == of(ROOT, kl) != of(ROOT, lce)
+    file = copy / PACKAGE / "train/losses/kl.py"
+    file.write_text(f"# Edited\n{file.read_text()}")
+    assert of(copy, kl) == of(ROOT, kl)
+    file.write_text(file.read_text().replace("loss", "los", 1) + "\nMORE = 1\n")
+    assert of(copy, kl) != of(ROOT, kl) and of(copy, lce) == of(ROOT, lce)
+
+
+def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> None:
+    """No function of theirs writes a file but those named here."""
+    writers = {
+        "storage.code": {"_save"},
+        "storage.provenance": {"log_to"},
+        "train.model_card": {"write_model_card"},
+    }
+    writing = re.compile(r"\b(write_text|write_bytes|save\w*|dump|to_\w+|replace|rename|unlink|rmtree|mkdir|touch)\(")
+    for name in NOT_IN_DIGEST:
+        path = ROOT / PACKAGE / f"{name.removeprefix(f'{PACKAGE}.').replace('.', '/')}.py"
+        if not path.exists():
+            continue
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                body = ast.get_source_segment(text, node) or ""
+                opens = re.search(r'open\([^)]*"[wax]', body) or (writing.search(body) and ".replace(" not in body)
+                assert not opens or node.name in writers.get(name.removeprefix(f"{PACKAGE}."), set()), (name, node.name)
+
+
+def test_stages_import_only_downwards_and_in_no_circle() -> None:
+    imports: dict[str, set[str]] = {}
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        folder = path.relative_to(ROOT / PACKAGE).parts[0]
+        found = {
+            part.split(".")[1]
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and (part := str(node.module)).startswith(f"{PACKAGE}.")
+        }
+        if path.parent != ROOT / PACKAGE:
+            imports.setdefault(folder, set()).update(found - {folder})
+    making, concluding, shared = STAGES
+    stages = making | concluding
+    for folder, found in imports.items():
+        assert not found & stages or folder in stages, f"{folder} imports upwards: {found}"
+        assert folder != "storage" or not found, f"storage imports {found}"
+    # Which folders are used by none that is left: taken away one after the other until none is left.
+    left = dict(imports)
+    while left:
+        free = [folder for folder, found in left.items() if not found & set(left)]
+        assert free, f"these folders import one another: {left}"
+        for folder in free:
+            del left[folder]
+    assert set(imports) == stages | shared | {"storage"}
+
+
+def rules() -> dict[str, tuple[str, str]]:
+    """Rule to its stage's job and its script."""
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    found = re.findall(r"^use rule (\w+)_job as (\w+) with:(.*?)(?=^use rule|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {
+        name: (stage, re.search(r'\*\*job\(\s*"([\w.]+)"', body)[1]) for stage, name, body in found if "job(" in body
+    }
+
+
+def test_every_rule_has_a_script_and_every_script_a_rule() -> None:
+    scripts = {f"{PACKAGE}.{script}" for _, script in rules().values()}
+    runnable = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / PACKAGE).rglob("*.py")
+        if "__main__" in path.read_text()
+    }
+    assert runnable - scripts == {f"{PACKAGE}.plan.bill"} and scripts <= runnable
+    for rule, (_, script) in rules().items():
+        assert script.endswith(f".{rule}") or script == "train.train_ranker"
+
+
+def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:
+    on_gpu = {script for stage, script in rules().values() if stage in ("score", "train", "rerank")}
+    assert len(on_gpu) == 7
+    for script in on_gpu:
+        assert not any("java" in path or "lucene" in path for path in names(f"{PACKAGE}.{script}"))
+    for script in {script for _, script in rules().values()} - on_gpu:
+        probe = f"import sys; import {PACKAGE}.{script}; assert 'torch' not in sys.modules, 'torch'"
+        subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True)
+
+
+def test_training_starts_without_what_it_does_not_need() -> None:
+    code = "import sys; import workflow_scripts.train.training; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "torch" in loaded.split() and not {"pandas", "transformers", "scipy"} & set(loaded.split())
+
+
+def test_planning_loads_nothing_heavy() -> None:
+    probe = (
+        "import sys, yaml; from workflow_scripts.experiment.experiment import Experiment\n"
+        "Experiment(yaml.safe_load(open('config/demo.yaml')))\n"
+        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True)

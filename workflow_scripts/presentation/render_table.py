@@ -1,0 +1,62 @@
+"""Render a table: its numbers as CSV, and for people as Markdown and LaTeX, each with a caption."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.table_formats import latex_table, markdown_table
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import read_numbers
+
+FINDS = {"layout": "presentation.layouts"}
+_SENTENCE = re.compile(r"^:([^:\n]+): ((?:.|\n(?!\n|:))*)", re.MULTILINE)
+
+
+def render_table(*, spec: Mapping, numbers: Path, captions: Path, csv: Path, md: Path, tex: Path) -> None:
+    """Write the three files of a table from its ``numbers`` (Parquet with the spec that they were made by).
+
+    ``spec``: ``layout``, the name of a file of ``presentation/layouts`` that holds ``layout(numbers, spec) -> Layout``.
+    ``captions``: the text file of the caption's sentences. Nothing is computed here that a reader might want as a
+    number, so a change of wording computes nothing again.
+    """
+    frame, made_by = read_numbers(numbers)
+    name = spec["layout"]
+    layout: Layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
+    caption = read_caption(captions, layout)
+    with atomic_path(csv) as path:
+        layout.csv.to_csv(path, index=False, float_format=layout.float_format, lineterminator="\n")
+    with atomic_path(md) as path:
+        parts = [
+            f"### {heading}\n\n{markdown_table(text)}" if heading else markdown_table(text)
+            for heading, text in layout.texts.items()
+        ]
+        where = f"Definitions and caveats: [docs/tables.md](../../../docs/tables.md#{anchor(name)})."
+        path.write_text("\n".join([f"{caption} {where}\n", *parts]), encoding="utf-8")
+    with atomic_path(tex) as path:
+        heading, text = next(iter(layout.texts.items()))
+        comment = f"% {heading + ': ' if heading else ''}{caption} Definitions: docs/tables.md#{anchor(name)}\n"
+        path.write_text(comment + latex_table(text), encoding="utf-8")
+
+
+def anchor(name: str) -> str:
+    """The heading of a table's section in docs/tables.md, as a link names it."""
+    return name.replace("_", "-")
+
+
+def read_caption(path: Path, layout: Layout) -> str:
+    """The layout's sentences on one line, each a field ``:name: text`` of the file, with its values filled in."""
+    found = {name: " ".join(text.split()) for name, text in _SENTENCE.findall(path.read_text(encoding="utf-8"))}
+    try:
+        return " ".join(found[name] for name in layout.sentences).format(**layout.values)
+    except KeyError as error:
+        raise InputError(f"{path} or its layout lacks {error.args[0]!r}") from None
+
+
+if __name__ == "__main__":
+    run(render_table)

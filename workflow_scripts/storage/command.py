@@ -1,0 +1,156 @@
+"""The command line of a script, derived from its function's signature, and what every job does around its work.
+
+``python -m workflow_scripts.STAGE.RULE --spec JSON --NAME PATH ... --output PATH``: each argument of the function is an
+option; ``spec`` is one JSON object. Three options are no arguments of the work and are taken by the job itself:
+``--log FILE`` (all output goes there; an error's line to stderr too), ``--threads N`` and ``--memory-mb N`` (given to a
+function that asks for them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import json
+import os
+import sys
+import traceback
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import NoReturn, TypeVar
+
+from workflow_scripts.storage import provenance
+from workflow_scripts.storage.errors import InputError
+
+LIMITS = {"threads": 1, "memory_mb": 3000}
+"""What a job may use, by argument, and what a run by hand has."""
+OUTPUTS = ("output", "declared")
+T = TypeVar("T")
+
+
+def run(function: Callable[..., object]) -> None:
+    """Run a script's function with the process's arguments; bad input is one line on stderr and exit status 1."""
+    given = vars(_parser(function).parse_args())
+    log = given.pop("log")
+    terminal = provenance.log_to(log) if log else None
+    try:
+        _run_job(function, given)
+    except InputError as error:
+        _end(f"error: {' '.join(str(error).split())}", terminal)
+    except Exception as error:
+        traceback.print_exc()
+        _end(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", terminal)
+
+
+def call(function: Callable[..., object], arguments: Sequence[str]) -> None:
+    """Run a script's function as its command line with ``arguments`` would; errors are raised."""
+    given = vars(_parser(function).parse_args(arguments))
+    del given["log"]
+    _run_job(function, given)
+
+
+def _run_job(function: Callable[..., object], given: dict) -> None:
+    """A job whose ``--output`` is a manifest keeps what is there if it would make the same again, and ends at once."""
+    declared = given.pop("declared")
+    wanted = inspect.signature(function).parameters
+    work = {name: value for name, value in given.items() if value is not None and name in wanted}
+    output = work.get("output")
+    if not isinstance(output, Path) or output.name != provenance.MANIFEST:
+        function(**work)
+        return
+    started = output.with_name(provenance.STARTED)
+    read = {name: value for name, value in work.items() if name not in (*LIMITS, *OUTPUTS, "spec")}
+    job = provenance.Job(
+        module=sys.modules[function.__module__].__spec__.name,
+        spec=work.get("spec", {}),
+        paths={name: value for name, value in read.items() if _is_path(value)},
+        values={name: value for name, value in read.items() if not _is_path(value)},
+    )
+    reason = provenance.difference(output, job, declared)
+    if reason is None:
+        print(f"kept: {output} is what this job would make", file=sys.stderr, flush=True)
+        started.unlink(missing_ok=True)
+        return
+    if output.exists():
+        print(f"made again: {reason}", file=sys.stderr, flush=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    started.touch()
+    with provenance.doing(job):
+        function(**work)
+    started.unlink(missing_ok=True)
+
+
+def _is_path(value: object) -> bool:
+    """Paths, one or several; an empty list counts, so that an argument that was left empty is told from one given."""
+    return isinstance(value, Path) or (isinstance(value, list) and all(isinstance(item, Path) for item in value))
+
+
+def _end(message: str, terminal: int | None) -> NoReturn:
+    print(message, file=sys.stderr, flush=True)
+    if terminal is not None:
+        os.write(terminal, f"{message}\n".encode())
+    sys.exit(1)
+
+
+def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
+    """A parser with an option for each of the function's arguments, beside ``--log``, ``--declared`` and the limits."""
+    module = sys.modules[function.__module__]
+    parser = argparse.ArgumentParser(description=(module.__doc__ or "").strip().splitlines()[0])
+    parser.add_argument("--log", help="file for all output")
+    parser.add_argument("--declared", nargs="*", type=Path, default=[], help="files promised beside the manifest")
+    for name, default in LIMITS.items():
+        parser.add_argument(f"--{_option(name)}", type=int, default=default)
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        if name not in LIMITS:
+            how = _conversion(parameter.annotation)
+            # A list that is not named has no members.
+            default = {"default": []} if "nargs" in how else {"required": parameter.default is inspect.Parameter.empty}
+            parser.add_argument(f"--{_option(name)}", **how, **default)
+    if "spec" not in inspect.signature(function).parameters:
+        parser.add_argument("--spec", type=_json_object, help="of no use here: the rule has no settings")
+    return parser
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _conversion(annotation: object) -> dict:
+    """How argparse reads a value of this type: a path, paths, text, texts, a number, or a JSON object."""
+    members = [part for part in typing.get_args(annotation) if part is not type(None)]
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, UnionType):
+        return {"type": Path} if Path in members else _conversion(members[0])
+    if annotation is Mapping or origin in (Mapping, dict):
+        return {"type": _json_object, "metavar": "JSON"}
+    if origin in (Sequence, list):
+        return {"nargs": "*", **_conversion(members[0])}
+    return {"type": annotation}
+
+
+def _json_object(text: str) -> dict:
+    """Read a JSON object; raises ``argparse.ArgumentTypeError`` for anything else."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("not a JSON object")
+    return value
+
+
+def read_settings(kind: type[T], spec: Mapping) -> T:
+    """A spec as the dataclass ``kind``; :class:`InputError` for a key that it lacks or has not.
+
+    For runs by hand: the planner has checked types and ranges of what it gives.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(spec) - set(fields)):
+        raise InputError(f"the spec has no key {unknown[0]!r}: its keys are {', '.join(fields)}")
+    missing = dataclasses.MISSING
+    needed = [name for name, field in fields.items() if field.default is missing and field.default_factory is missing]
+    if lacking := [name for name in needed if name not in spec]:
+        raise InputError(f"the spec lacks the key {lacking[0]!r}")
+    return kind(**spec)
