@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from tests.unit.test_tokens import write_collection
 
+from tests.unit.models.test_tokens import write_collection
 from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone, read_texts
 from workflow_scripts.backbone.pretraining import CLS, MASK, SEP, PretrainingBatches, cooccurrence_vectors
 from workflow_scripts.backbone.vocabulary import SPECIAL, build_tokenizer, encode

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from tests.unit.test_scoring import CONFIG
-from tests.unit.test_tokens import WORDS, write_backbone, write_collection
 
+from tests.unit.models.test_scoring import CONFIG
+from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA, metrics_table
 from workflow_scripts.backbone import tokenise_corpus, tokenise_queries
 from workflow_scripts.effectiveness import make_retrieval_table

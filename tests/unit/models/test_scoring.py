@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from tests.unit.test_tokens import WORDS, write_backbone, write_collection
 
+from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.backbone import fetch_backbone, tokenise_corpus, tokenise_evaluation
 from workflow_scripts.backbone import tokenise_queries as tokenise_queries_script
 from workflow_scripts.evaluate import gather_evaluation, rerank_candidates
