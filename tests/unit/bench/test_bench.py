@@ -29,6 +29,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_texts_have_the_lengths_of_ms_marco_and_nothing_is_read_twice(inputs: Path) -> None:
     texts, ours = read_texts(inputs), Ours(inputs, "fp32")
     answer = ours.score()
@@ -39,6 +40,7 @@ def test_texts_have_the_lengths_of_ms_marco_and_nothing_is_read_twice(inputs: Pa
     assert 0 < answer["tokenising_seconds"] < answer["seconds"]
 
 
+@pytest.mark.slow
 def test_gpu_script_runs_on_a_cpu_without_what_a_gpu_machine_may_lack(tmp_path: Path) -> None:
     code = "import sys; sys.modules |= dict.fromkeys(['pandas', 'pyarrow', 'ir_datasets']); from bench import gpu; "
     command = [sys.executable, "-c", code + "gpu.main()", "--smoke", "--rounds", "1", "--output", str(tmp_path)]
@@ -104,6 +106,7 @@ def test_every_stage_reads_what_an_earlier_one_wrote(tmp_path: Path) -> None:
         assert module_of(stage.script)
 
 
+@pytest.mark.slow
 def test_search_is_timed_by_threads(tmp_path: Path) -> None:
     sizes = {"documents": 640, "queries": 40, "depth": 9, "threads": [1, 2], "rounds": 1}
     table = search.measure_search(**sizes, output=tmp_path, say=lambda text: None)
@@ -113,6 +116,7 @@ def test_search_is_timed_by_threads(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "search.csv"), table, check_dtype=False, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_dag_is_timed_with_nothing_and_with_everything_made(tmp_path: Path) -> None:
     config = dag.ROOT / "tests/config/tiny.yaml"
     table = dag.measure_dag(config=config, seeds=1, rounds=1, output=tmp_path, say=lambda text: None)
