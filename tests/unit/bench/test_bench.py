@@ -85,6 +85,7 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
     assert [(cell[0].text, cell[1].bold) for cell in cells] == [("6", row.aim <= 2) for row in compare.ROWS]
 
 
+@pytest.mark.slow
 def test_worker_answers_and_says_what_failed(inputs: Path, tmp_path: Path) -> None:
     with Worker(sys.executable, "bench.ours", inputs, "fp32", 1, tmp_path / "log") as worker:
         assert worker.ask("about")["threads"] == 1
