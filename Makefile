@@ -6,7 +6,11 @@ PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 
-.PHONY: demo study small small-scratch plan bench bench-gpu bench-memory bench-search bench-dag bench-venv test lint format venv
+.PHONY: help demo study small small-scratch plan check test lint format hooks venv \
+  bench bench-gpu bench-memory bench-search bench-dag bench-venv
+
+help:  ## these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -23,6 +27,34 @@ small-scratch: venv  ## real text, students from scratch: needs no model hub
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile config/$(EXPERIMENT).yaml --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH))
+
+check: lint  ## lint and the fast unit tests, about a minute
+	$(BIN)/python -m pytest -q -m "not slow" tests/unit
+
+test: venv  ## every test: unit, workflow and end to end
+	$(BIN)/python -m pytest
+
+lint: venv  ## style, spelling and types; Snakemake's own lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/codespell
+	$(BIN)/snakemake --configfile config/demo.yaml --lint
+	$(BIN)/mypy
+
+format: venv  ## rewrite Python and Snakemake files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+hooks: venv  ## let git run the checks of .pre-commit-config.yaml at every commit
+	$(BIN)/pre-commit install
+
+venv:  ## .venv from the two locks; made again when one of them changes
+	@cmp -s requirements.txt .venv/requirements.txt && cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
+	  rm -rf .venv && $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r requirements-dev.txt && \
+	  cp requirements.txt requirements-dev.txt .venv; }
 
 bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; one to two hours
 	$(BIN)/python -m bench.compare
@@ -44,23 +76,3 @@ bench-venv:  ## the peers' own environment
 	  rm -rf .bench-venv && $(PYTHON) -m venv .bench-venv && \
 	  .bench-venv/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r bench/requirements.txt && \
 	  cp bench/requirements.txt .bench-venv/requirements.txt; }
-
-test: venv  ## unit, workflow and end-to-end tests
-	$(BIN)/python -m pytest
-
-lint: venv  ## ruff, snakefmt, snakemake --lint
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/snakemake --configfile config/demo.yaml --lint
-
-format: venv  ## rewrite Python and Snakemake files in the house style
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile rules
-
-venv:  ## .venv from the exact lock; made again when the lock changes
-	@cmp -s requirements.txt .venv/requirements.txt || { \
-	  rm -rf .venv && $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r requirements.txt && \
-	  cp requirements.txt .venv/requirements.txt; }

@@ -35,6 +35,7 @@ def corpus(tmp_path_factory):
     return manifest
 
 
+@pytest.mark.slow
 def test_the_same_text_gives_the_same_bytes_in_a_folder_that_the_library_loads(corpus, tmp_path):
     for name in ("one", "two"):
         pretrain_backbone(corpora=[corpus], spec=SPEC, output=tmp_path / name / "manifest.json")

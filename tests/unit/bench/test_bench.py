@@ -29,6 +29,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_texts_have_the_lengths_of_ms_marco_and_nothing_is_read_twice(inputs: Path) -> None:
     texts, ours = read_texts(inputs), Ours(inputs, "fp32")
     answer = ours.score()
@@ -39,6 +40,7 @@ def test_texts_have_the_lengths_of_ms_marco_and_nothing_is_read_twice(inputs: Pa
     assert 0 < answer["tokenising_seconds"] < answer["seconds"]
 
 
+@pytest.mark.slow
 def test_gpu_script_runs_on_a_cpu_without_what_a_gpu_machine_may_lack(tmp_path: Path) -> None:
     code = "import sys; sys.modules |= dict.fromkeys(['pandas', 'pyarrow', 'ir_datasets']); from bench import gpu; "
     command = [sys.executable, "-c", code + "gpu.main()", "--smoke", "--rounds", "1", "--output", str(tmp_path)]
@@ -83,6 +85,7 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
     assert [(cell[0].text, cell[1].bold) for cell in cells] == [("6", row.aim <= 2) for row in compare.ROWS]
 
 
+@pytest.mark.slow
 def test_worker_answers_and_says_what_failed(inputs: Path, tmp_path: Path) -> None:
     with Worker(sys.executable, "bench.ours", inputs, "fp32", 1, tmp_path / "log") as worker:
         assert worker.ask("about")["threads"] == 1
@@ -104,6 +107,7 @@ def test_every_stage_reads_what_an_earlier_one_wrote(tmp_path: Path) -> None:
         assert script_of(stage.script)
 
 
+@pytest.mark.slow
 def test_search_is_timed_by_threads(tmp_path: Path) -> None:
     sizes = {"documents": 640, "queries": 40, "depth": 9, "threads": [1, 2], "rounds": 1}
     table = search.measure_search(**sizes, output=tmp_path, say=lambda text: None)
@@ -113,6 +117,7 @@ def test_search_is_timed_by_threads(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "search.csv"), table, check_dtype=False, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_dag_is_timed_with_nothing_and_with_everything_made(tmp_path: Path) -> None:
     config = dag.ROOT / "tests/config/tiny.yaml"
     table = dag.measure_dag(config=config, seeds=1, rounds=1, output=tmp_path, say=lambda text: None)

@@ -43,6 +43,7 @@ def _grade(asked, source_topic, focal, topic):
     return 0
 
 
+@pytest.mark.slow
 def test_truth_holds_exactly_the_relevant_pairs(made):
     documents = pd.read_parquet(made / "in-domain" / "truth.parquet")
     topics = dict(zip(documents.doc_id, documents.topic, strict=True))

@@ -206,6 +206,7 @@ def test_jobs_are_read_from_the_dry_run_and_checked_by_its_table() -> None:
     assert refusal(told) == "config: seeds: no"
 
 
+@pytest.mark.slow
 def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     main(["--configfile", str(ROOT / "config" / "demo.yaml"), "--csv", "bill.csv", "--price", "2"])

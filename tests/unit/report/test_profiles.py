@@ -74,6 +74,7 @@ def test_steps_that_overflowed_are_left_out_of_the_means(tmp_path: Path) -> None
     assert mean_curve(students, 0.0).loss.tolist() == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_figures_from_runs(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     rankers = [["teacher", "", "", "base", None], ["be", "kl", "random", "base", 0], ["be", "kl", "random", "base", 1]]

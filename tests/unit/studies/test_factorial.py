@@ -159,6 +159,7 @@ def simulate(
     return pd.DataFrame(shares, index=EFFECTS, columns=["different", "equivalent", "f", "interval"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("training", "pair", "cell"),
     [(0.05, 0.05, 0.0), (0.02, 0.1, 0.05), (0.002, 0.1, 0.05)],
@@ -175,6 +176,7 @@ def test_errors_and_coverage_by_simulation(training: float, pair: float, cell: f
         assert (found["f"] > found["different"] + 0.02).all()
 
 
+@pytest.mark.slow
 def test_what_is_there_is_found() -> None:
     generator = np.random.default_rng(11)
     assert (simulate(generator, 0.4, studies=100, training=0.02)[["different", "f"]].min() > 0.9).all()

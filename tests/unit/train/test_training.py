@@ -178,6 +178,7 @@ def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
     assert [training.part_groups(12, size) for size in (12, 30, 31, 121)] == [6, 4, 3, 1]
 
 
+@pytest.mark.slow
 def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs, tmp_path):
     # With dropout, which the backbone itself does not have: the masks must resume too.
     spec = SPEC | {"documents": 200 * 12, "dropout": 0.1, "checkpoint_steps": 40}
