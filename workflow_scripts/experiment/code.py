@@ -67,7 +67,7 @@ def _imports(path: Path) -> tuple[str, ...]:
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.level:
+            if node.level or not node.module:
                 raise SyntaxError(f"{path}:{node.lineno}: relative import; write it out from {PACKAGE}")
             names.append(node.module)
             # "from package import name" imports a module where the name is one.

