@@ -1,6 +1,6 @@
-"""Write what describes every setting: config/schema.json and config/overlay.json for editors, docs/configuration.md.
+"""Write what describes every setting: config/schema.json for editors, docs/configuration.md for readers.
 
-``python -m workflow_scripts.experiment.describe`` makes all three from the models of
+``python -m workflow_scripts.experiment.describe`` makes both from the models of
 :mod:`workflow_scripts.experiment.config` and the ``OPTIONS`` of losses and samplers.
 """
 
@@ -35,11 +35,13 @@ def descriptions() -> dict[Path, str]:
         kind: {name: read_function(kind, name) for name in function_names(kind)} for kind in ("losses", "samplers")
     }
     schema = _plain(Config.model_json_schema())
+    lenient = _lenient(schema)
+    parts = lenient.pop("$defs")
     for kind, title in (("losses", "Loss"), ("samplers", "Sampler")):
-        schema["$defs"][title]["allOf"] = [_options_of(name, each) for name, each in functions[kind].items()]
+        parts[title]["allOf"] = [_options_of(name, each) for name, each in functions[kind].items()]
+    lines = [f'"$defs": {{\n{_lines(parts)}\n}}', _lines(lenient)]
     return {
-        ROOT / "config" / "schema.json": json.dumps(schema, indent=1) + "\n",
-        ROOT / "config" / "overlay.json": json.dumps(_overlay(schema), indent=1) + "\n",
+        ROOT / "config" / "schema.json": "{\n" + ",\n".join(lines) + "\n}\n",
         ROOT / "docs" / "configuration.md": "\n".join([HEAD, *_parts(schema), *_functions(functions)]),
     }
 
@@ -65,24 +67,28 @@ def _options_of(name: str, function: Function) -> dict:
         default = function.defaults.get(option, ...)
         types = {"type": [kind, "null"] if default is None else kind} | ({} if default is ... else {"default": default})
         properties[option] = {**types, **limits, **choices, "description": each["description"]}
-    required = [option for option in function.options if option not in function.defaults]
-    options = {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
-    then = {"properties": {"options": options}} | ({"required": ["options"]} if required else {})
-    return {"if": {"properties": {"function": {"const": name}}}, "then": then}
+    options = {"type": "object", "additionalProperties": False, "properties": properties}
+    chosen = {"properties": {"function": {"const": name}}, "required": ["function"]}
+    return {"if": chosen, "then": {"properties": {"options": options}}}
 
 
-def _overlay(schema: Any) -> Any:
-    """The schema of a file that holds only what differs: nothing is required, an entry may be null."""
+def _lines(schema: Mapping) -> str:
+    """A line for each entry, so that a change is a line in a diff."""
+    return ",\n".join(f"{json.dumps(key)}: {json.dumps(part)}" for key, part in schema.items())
+
+
+def _lenient(schema: Any) -> Any:
+    """The schema as it holds of overlays too: nothing is required, an entry may be null."""
     if isinstance(schema, list):
-        return [_overlay(part) for part in schema]
+        return [_lenient(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     changed = {}
     for key, part in schema.items():
         if key == "patternProperties":
             part = {pattern: {"anyOf": [entry, {"type": "null"}]} for pattern, entry in part.items()}
-        if key not in ("required", "discriminator", "if", "then", "allOf"):
-            changed["anyOf" if key == "oneOf" else key] = _overlay(part)
+        if key not in ("required", "discriminator"):
+            changed["anyOf" if key == "oneOf" else key] = _lenient(part)
     return changed
 
 

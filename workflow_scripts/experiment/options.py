@@ -8,9 +8,12 @@ the function's signature.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
 
 from workflow_scripts.storage.artifacts import InputError
 
@@ -43,12 +46,21 @@ def option_problems(options: Mapping, described: Mapping[str, Mapping], defaults
     yield from _too_large({**defaults, **options}, described)
 
 
-def check_options(what: str, function: Callable, described: Mapping[str, Mapping], options: Mapping) -> None:
-    """Raise :class:`InputError` for options that ``function`` cannot have, for jobs that are run by hand."""
-    arguments = inspect.signature(function).parameters.values()
+def load_file(package: str, function: str, name: str, options: Mapping) -> ModuleType:
+    """The module ``name`` of a package of losses or samplers; :class:`InputError` where it cannot have the options.
+
+    The planner has checked a job's options; this is for jobs that are run by hand.
+    """
+    kind = package.rsplit(".", 1)[1]
+    names = sorted(path.stem for path in Path(__file__).parents[2].joinpath(*package.split(".")).glob("[!_]*.py"))
+    if name not in names:
+        raise InputError(f"no {name!r} among the {kind}: there are {', '.join(names)}")
+    module = importlib.import_module(f"{package}.{name}")
+    arguments = inspect.signature(getattr(module, function)).parameters.values()
     defaults = {each.name: each.default for each in arguments if each.default is not inspect.Parameter.empty}
-    for problem in option_problems(options, described, defaults):
-        raise InputError(f"{what}, options{problem}")
+    for problem in option_problems(options, module.OPTIONS, defaults):
+        raise InputError(f"{kind}: {name}, options{problem}")
+    return module
 
 
 def _too_large(values: Mapping, described: Mapping[str, Mapping]) -> Iterator[str]:

@@ -40,7 +40,7 @@ def test_a_faulty_option_is_one_line_in_the_plan_and_by_hand(entry: str, options
     refused({f"{entry}.options": options}, f"{entry}.options{message}")
     kind, name = entry.split(".")
     load = {"losses": load_loss, "samplers": load_sampler}[kind]
-    with pytest.raises(InputError, match=f"{kind[:4]}.* options{message}"):
+    with pytest.raises(InputError, match=f"{kind}: .*, options{message}"):
         load(demo()[kind][name]["function"], options)
 
 

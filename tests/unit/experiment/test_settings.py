@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 
 import pytest
-import yaml
 from changed_demo import DEMO, demo, refused
 from snakemake.utils import update_config
 
@@ -157,6 +156,4 @@ def test_the_descriptions_are_up_to_date() -> None:
 
 def test_each_config_names_the_schema_that_editors_check_it_by() -> None:
     for path in (ROOT / "config").glob("*.yaml"):
-        first, config = path.read_text().split("\n", 1)[0], yaml.safe_load(path.read_text())
-        schema = "schema.json" if "corpora" in config else "overlay.json"
-        assert first == f"# yaml-language-server: $schema={schema}" and (path.parent / schema).is_file()
+        assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n"), path

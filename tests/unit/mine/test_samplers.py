@@ -10,7 +10,7 @@ import pytest
 from workflow_scripts.experiment.shares import near_negatives
 from workflow_scripts.locality.locality import density_ratios
 from workflow_scripts.mine.candidates import Candidates, DocumentIds
-from workflow_scripts.mine.samplers import load_sampler, sampler_names
+from workflow_scripts.mine.samplers import load_sampler
 from workflow_scripts.storage.artifacts import InputError
 
 
@@ -151,7 +151,6 @@ def test_a_share_is_a_whole_number_of_negatives():
 
 
 def test_a_sampler_is_found_by_its_name():
-    assert {"bm25", "crossencoder", "dense", "ensemble", "mixed", "random"} <= set(sampler_names())
     for name in ("bm26", "../bm25"):
-        with pytest.raises(InputError, match=r"no sampler .*bm25, crossencoder"):
+        with pytest.raises(InputError, match=f"no {name!r} among the samplers: there are bm25, crossencoder"):
             load_sampler(name, {})

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.special import expit, log_softmax, softmax
 
+from workflow_scripts.experiment.functions import function_names
 from workflow_scripts.storage.artifacts import InputError
-from workflow_scripts.train.losses import load_loss, loss_names, marginmse
+from workflow_scripts.train.losses import load_loss, marginmse
 
 CASES = [
     ("lce", {}),
@@ -105,8 +106,9 @@ def test_a_tie_is_zero_for_hard_and_one_half_for_soft_ranknet():
 
 
 def test_the_registry_knows_the_folder():
-    assert {"kl", "lce", "marginmse", "ranknet"} <= set(loss_names())
-    assert [name for name in loss_names() if not load_loss(name).needs_teacher] == ["lce"]
+    names = function_names("losses")
+    assert {"kl", "lce", "marginmse", "ranknet"} <= set(names)
+    assert [name for name in names if not load_loss(name).needs_teacher] == ["lce"]
 
 
 def test_a_loss_that_is_no_mean_over_groups_is_refused(monkeypatch):
@@ -116,5 +118,5 @@ def test_a_loss_that_is_no_mean_over_groups_is_refused(monkeypatch):
 
 
 def test_an_unknown_name_is_one_line():
-    with pytest.raises(InputError, match="no loss 'hinge': the losses are kl, lce"):
+    with pytest.raises(InputError, match="no 'hinge' among the losses: there are kl, lce"):
         load_loss("hinge")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, Tag, model_validator
 
 from workflow_scripts.experiment.config.settings import (
     SHA256,
+    VALUE_OR_PART,
     Count,
     Distinct,
     Flag,
@@ -144,13 +145,7 @@ class CollectionSet(Part):
     collections: Some[Slug] = setting("test collections of the set")
 
 
-def _kind(member: Any) -> str:
-    return "set" if isinstance(member, dict | CollectionSet) else "collection"
-
-
-Domain = Some[
-    Annotated[Annotated[Slug, Tag("collection")] | Annotated[CollectionSet, Tag("set")], Discriminator(_kind)]
-]
+Domain = Some[Annotated[Annotated[Slug, Tag("value")] | Annotated[CollectionSet, Tag("part")], VALUE_OR_PART]]
 """Test collections and sets of them; a domain's value is the mean over its members."""
 
 

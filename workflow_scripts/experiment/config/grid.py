@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, Tag, model_validator
 
 from workflow_scripts.experiment.config.settings import (
     FUNCTION,
+    VALUE_OR_PART,
     Count,
     Distinct,
     Flag,
@@ -37,11 +38,7 @@ class SeedParts(Part):
     initialisation: Natural = setting("a model's new weights", left_out)
 
 
-def _kind(seed: Any) -> str:
-    return "parts" if isinstance(seed, dict | SeedParts) else "number"
-
-
-Seed = Annotated[Annotated[Natural, Tag("number")] | Annotated[SeedParts, Tag("parts")], Discriminator(_kind)]
+Seed = Annotated[Annotated[Natural, Tag("value")] | Annotated[SeedParts, Tag("part")], VALUE_OR_PART]
 
 
 class Tokenizer(Part):

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     Strict,
     ValidatorFunctionWrapHandler,
@@ -84,6 +85,10 @@ Distinct = Annotated[list[T], AfterValidator(_distinct)]
 Some = Annotated[Distinct[T], Field(min_length=1)]
 Axis = Annotated[dict[Slug, T], BeforeValidator(without_nulls)]
 """Entries by id."""
+
+
+VALUE_OR_PART = Discriminator(lambda value: "part" if isinstance(value, Mapping) else "value")
+"""Chooses in a union of a plain value, tagged "value", and a :class:`Part`, tagged "part"."""
 
 
 def left_out() -> None:

@@ -13,14 +13,11 @@ sampler is adding its file.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflow_scripts.experiment.options import check_options
-from workflow_scripts.storage.artifacts import InputError
+from workflow_scripts.experiment.options import load_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,16 +39,8 @@ class Sampler:
         return self.function(query, count, rng, **self.options)
 
 
-def sampler_names() -> list[str]:
-    """Names of the samplers in this folder."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
-
-
 def load_sampler(name: str, options: Mapping[str, object] | None = None) -> Sampler:
     """The sampler ``name`` with ``options``; :class:`InputError` for an unknown name, option or value."""
-    if name not in sampler_names():
-        raise InputError(f"there is no sampler {name!r}: the samplers are {', '.join(sampler_names())}")
-    module = importlib.import_module(f"{__name__}.{name}")
     options = dict(options or {})
-    check_options(f"sampler {name}", module.sample, module.OPTIONS, options)
+    module = load_file(__name__, "sample", name, options)
     return Sampler(name, options, module.NEEDS_RANKINGS, module.NEEDS_TEACHER, module.sample)

@@ -12,13 +12,11 @@ Options are keyword-only; their values are checked before the function is called
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflow_scripts.experiment.options import check_options
+from workflow_scripts.experiment.options import load_file
 from workflow_scripts.storage.artifacts import InputError
 
 if TYPE_CHECKING:
@@ -38,20 +36,12 @@ class Loss:
         return self.function(student, teacher, **self.options)
 
 
-def loss_names() -> list[str]:
-    """Names of the losses in this folder."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
-
-
 def load_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
     """The loss ``name`` with ``options``; :class:`InputError` for an unknown name, option or value, or no mean."""
     import torch
 
-    if name not in loss_names():
-        raise InputError(f"there is no loss {name!r}: the losses are {', '.join(loss_names())}")
-    module = importlib.import_module(f"{__name__}.{name}")
     options = dict(options or {})
-    check_options(f"loss {name}", module.loss, module.OPTIONS, options)
+    module = load_file(__name__, "loss", name, options)
     loaded = Loss(name, options, module.NEEDS_TEACHER, module.loss)
     # Made-up groups show now, not after the data has been read, whether it is a mean.
     student, teacher = torch.tensor([[[1.0, 0.2, -0.5], [-0.3, 0.4, 2.0]], [[3.0, -1.0, 0.1], [0.7, 0.8, -2.0]]])
