@@ -6,19 +6,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from workflow_scripts.experiment.code import ROOT
 from workflow_scripts.experiment.config import Config
 from workflow_scripts.experiment.functions import FOLDERS, Function, function_names, read_function
-from workflow_scripts.experiment.options import rule
 
 LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 """pydantic's limits to JSON schema's names."""
-JSON_TYPES = {"whole": "integer", "number": "number", "choice": "string", "text": "string", "texts": "array"}
+TYPES = {"whole": "integer", "number": "number", "text": "string", "texts": "array", "choice": "string"}
 WORDS = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
 HEAD = """# Settings
 
@@ -31,43 +33,53 @@ to `null` is taken out. *required*: has no default; *left out*: stays unset wher
 
 def descriptions() -> dict[Path, str]:
     """Path to text of each file that describes the settings."""
-    functions = {
-        kind: {name: read_function(kind, name) for name in function_names(kind)} for kind in ("losses", "samplers")
-    }
-    schema = _plain(Config.model_json_schema())
+    schema = _standard(Config.model_json_schema(schema_generator=_WithoutTitles))
+    files = {kind: {name: read_function(kind, name) for name in function_names(kind)} for kind in FOLDERS}
+    options = {kind: {name: _options(each) for name, each in files[kind].items()} for kind in files}
+    lines = [HEAD, *_parts(schema)]
+    for kind, folder in FOLDERS.items():
+        lines += [f"# Options of {kind}", "", f"Each function is a file of [{folder}](../{folder}).", ""]
+        lines += itertools.chain(
+            *(_table(name, files[kind][name].summary, each) for name, each in options[kind].items())
+        )
     lenient = _lenient(schema)
     parts = lenient.pop("$defs")
     for kind, title in (("losses", "Loss"), ("samplers", "Sampler")):
-        parts[title]["allOf"] = [_options_of(name, each) for name, each in functions[kind].items()]
-    lines = [f'"$defs": {{\n{_lines(parts)}\n}}', _lines(lenient)]
-    return {
-        ROOT / "config" / "schema.json": "{\n" + ",\n".join(lines) + "\n}\n",
-        ROOT / "docs" / "configuration.md": "\n".join([HEAD, *_parts(schema), *_functions(functions)]),
-    }
+        parts[title]["allOf"] = [_if_function(name, _lenient(each)) for name, each in options[kind].items()]
+    text = f'{{\n"$defs": {{\n{_lines(parts)}\n}},\n{_lines(lenient)}\n}}\n'
+    return {ROOT / "config" / "schema.json": text, ROOT / "docs" / "configuration.md": "\n".join(lines)}
 
 
-def _plain(schema: Any) -> Any:
-    """pydantic's JSON schema with standard names of limits, without titles made of the keys."""
+class _WithoutTitles(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _standard(schema: Any) -> Any:
+    """pydantic's JSON schema, in which limits of lists' items have names of pydantic, with the standard's own."""
     if isinstance(schema, list):
-        return [_plain(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    named = schema.get("type") == "object" and "properties" in schema
-    kept = {key: part for key, part in schema.items() if named or key != "title" or not isinstance(part, str)}
-    return {LIMITS.get(key, key) if not isinstance(part, dict) else key: _plain(part) for key, part in kept.items()}
+        return [_standard(part) for part in schema]
+    return {LIMITS.get(key, key): _standard(schema[key]) for key in schema} if isinstance(schema, dict) else schema
 
 
-def _options_of(name: str, function: Function) -> dict:
-    """If an entry has this function, then its options are these."""
+def _options(function: Function) -> dict:
+    """JSON schema of a loss's or a sampler's options."""
     properties = {}
-    for option, each in function.options.items():
+    for name, each in function.options.items():
+        default = {"default": function.defaults[name]} if name in function.defaults else {}
+        kind: dict[str, Any] = {"type": TYPES[each["type"]]}
+        kind |= {"items": {"type": "string"}} if each["type"] == "texts" else {}
+        kind = {"enum": each["choices"]} if "choices" in each else kind
+        kind = {"anyOf": [kind, {"type": "null"}]} if default.get("default", ...) is None else kind
         limits = {LIMITS[key]: each[key] for key in LIMITS if key in each}
-        kind = JSON_TYPES[each["type"]]
-        choices = {"enum": each["choices"]} if "choices" in each else {}
-        default = function.defaults.get(option, ...)
-        types = {"type": [kind, "null"] if default is None else kind} | ({} if default is ... else {"default": default})
-        properties[option] = {**types, **limits, **choices, "description": each["description"]}
-    options = {"type": "object", "additionalProperties": False, "properties": properties}
+        within = f"; within {each['within']}" if "within" in each else ""
+        unit = {"unit": each["unit"]} if "unit" in each else {}
+        properties[name] = kind | limits | default | unit | {"description": each["description"] + within}
+    required = [name for name in function.options if name not in function.defaults]
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
+
+
+def _if_function(name: str, options: dict) -> dict:
     chosen = {"properties": {"function": {"const": name}}, "required": ["function"]}
     return {"if": chosen, "then": {"properties": {"options": options}}}
 
@@ -113,14 +125,15 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _table(name: str, about: str, schema: Mapping) -> Iterator[str]:
-    yield from (f"## {name}", "", about, "", "| setting | value | default | meaning |", "|--|--|--|--|")
+    yield from (f"## {name}", "", about, "")
+    if schema["properties"]:
+        yield from ("| setting | value | default | meaning |", "|--|--|--|--|")
     for key, part in sorted(schema["properties"].items(), key=lambda item: "const" not in item[1]):
         default = "*required*" if key in schema.get("required", ()) else "*left out*"
-        if "default" in part:
-            default = f"`{json.dumps(part['default'])}`"
+        default = f"`{json.dumps(part['default'])}`" if "default" in part else default
         unit = f", {part['unit']}" if "unit" in part else ""
-        yield f"| `{key}` | {_value(part)}{unit} | {default} | {_escaped(part.get('description', ''))} |"
-    yield ""
+        yield f"| `{key}` | {_value(part)}{unit} | {default} | {part.get('description', '')} |"
+    yield from [""] if schema["properties"] else []
 
 
 def _value(schema: Mapping) -> str:
@@ -142,27 +155,6 @@ def _value(schema: Mapping) -> str:
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     limits = [f"{text} {schema[key]:g}" for key, text in words.items() if key in schema]
     return ", ".join([WORDS[schema["type"]], *limits])
-
-
-def _functions(functions: Mapping[str, Mapping[str, Function]]) -> Iterator[str]:
-    """Each loss and sampler with a table of its options."""
-    for kind, each in functions.items():
-        yield from (f"## Options of {kind}", "", f"A function a file of [{FOLDERS[kind]}](../{FOLDERS[kind]}).", "")
-        for name, function in each.items():
-            yield from (f"### {name}", "", function.summary, "")
-            if function.options:
-                yield from ("| option | value | default | meaning |", "|--|--|--|--|")
-            for option, described in function.options.items():
-                unit = f", {described['unit']}" if "unit" in described else ""
-                within = f"; within {described['within']}" if "within" in described else ""
-                default = f"`{json.dumps(function.defaults[option])}`" if option in function.defaults else "*required*"
-                about = _escaped(described["description"])
-                yield f"| `{option}` | {rule(described)}{unit}{within} | {default} | {about} |"
-            yield from [""] if function.options else []
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def main() -> None:
