@@ -70,7 +70,7 @@ FAULTS = [
     ("seeds", [], "seeds: is empty; name at least one"),
     ("students.BE", {}, r"students.BE: must be lower-case letters and digits, joined by hyphens \(is 'BE'\)"),
     ("corpora", [], r"corpora: must be a mapping of ids to entries \(is \[\]\)"),
-    ("corpora", {False: {}}, "corpora.False: must be text, in quotes where YAML reads something else"),
+    ("corpora", {False: {}}, r"corpora.*: must be text, in quotes where YAML reads something else \(is False\)"),
     ("students.be", 3, r"students.be: must be a mapping of settings \(is 3\)"),
     ("domains.in-domain", "demo", r"domains.in-domain: must be a list \(is 'demo'\)"),
     ("domains.in-domain", ["demo", "demo"], "domains.in-domain: has 'demo' twice; name it once"),
