@@ -30,6 +30,9 @@ plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH))
 
+describe: venv  ## config/schema.json and docs/configuration.md from the settings' descriptions
+	$(BIN)/python -m workflow_scripts.experiment.describe
+
 check: lint  ## lint and the fast unit tests, about a minute
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit
 
