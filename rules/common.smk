@@ -336,17 +336,6 @@ def other_than(names, pattern="[a-z0-9-]+"):
     return f"(?!({one_of(names)})[/.]){pattern}"
 
 
-def remake(path):
-    """``path`` as an input that is made again where it is missing.
-
-    Snakemake leaves a missing intermediate alone while the files made from it stand. Here a path is a promise: a
-    student or a run that was deleted is made again by whatever asks for its cell.
-    """
-    if not os.path.exists(path):
-        workflow.dag.forcefiles.add(path)
-    return path
-
-
 def tokens(backbone, *folder):
     """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""
     return manifest("tokens", entry("backbones", backbone)["vocabulary"], *folder)

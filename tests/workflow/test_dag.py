@@ -10,8 +10,6 @@ import pytest
 import yaml
 from project import ROOT, Project
 
-from workflow_scripts.storage.code import script_of
-
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
@@ -134,16 +132,5 @@ def test_no_rule_names_a_site() -> None:
 def test_the_cluster_profile_sends_every_gpu_rule_to_its_partition() -> None:
     profile = yaml.safe_load(next((ROOT / "config" / "profiles" / "slurm").iterdir()).read_text())
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    rules = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL))
-    assert {name for name, body in rules.items() if "gpu=1," in body} == set(profile["set-resources"])
-
-
-def test_every_rule_has_a_script_of_its_name_and_a_log(fresh: Project) -> None:
-    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    rules = re.findall(r"^rule (\w+):", text, re.MULTILINE)
-    assert rules and len(set(rules)) == len(rules)
-    for rule in rules:
-        assert f'"python -m {script_of(rule)} --log ' in text
-    # A script is what can be run; everything else is a noun.
-    runnable = (path for path in (ROOT / "workflow_scripts").rglob("*.py") if "__main__" in path.read_text())
-    assert {path.stem for path in runnable} == {*rules, "bill", "describe"}
+    rules = re.findall(r"^use rule (score|train|rerank)_job as (\w+) with:", text, re.MULTILINE)
+    assert {name for _, name in rules} == set(profile["set-resources"]) and len(rules) == 8
