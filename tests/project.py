@@ -13,15 +13,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILES = ("Snakefile", "environment.yml", "pyproject.toml")
 PARTS = (*FILES, "rules", "workflow_scripts", "config", "profiles", "tests/config")
-    "Snakefile",
-    "environment.yml",
-    "rules",
-    "workflow_scripts",
-    "config",
-    "tests/config",
-    "profiles",
-    "pyproject.toml",
-)
 
 
 @dataclass
