@@ -561,7 +561,7 @@ def rules_all(wildcards):
     rankers = [*RANKERS, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
     models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
-    return TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]
+    return [remake(path) for path in TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]]
 
 
 IMPORTED, DENSE = (
