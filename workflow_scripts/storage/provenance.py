@@ -54,7 +54,7 @@ class Job:
     paths: Mapping[str, Path | Sequence[Path]]
     values: Mapping[str, object]
     code: str = field(init=False)
-    sources: Mapping[Path, tuple] = field(init=False)
+    sources: Mapping[Path, tuple | None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.code = job_digest(self.module, self.spec)
@@ -182,7 +182,7 @@ def _parts_read(path: Path, job: Job | None) -> dict[str, str | None]:
 def describe_inputs(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> dict:
     """Path and identity of each artifact, path and checksum of each source file."""
     return {
-        name: [_input(Path(path)) for path in given] if _is_many(given) else _input(Path(given))
+        name: [_input(path) for path in _as_list(given)] if _is_many(given) else _input(_as_list(given)[0])
         for name, given in inputs.items()
     }
 
@@ -193,7 +193,7 @@ def _input(path: Path) -> dict[str, str]:
     return {"path": str(path), "identity": part_checksum(json.loads(path.read_text()), "identity")}
 
 
-def _shape(paths: Mapping[str, object]) -> dict[str, int | None]:
+def _shape(paths: Mapping) -> dict[str, int | None]:
     """Argument to the number of its paths, None where it takes one."""
     return {name: len(given) if _is_many(given) else None for name, given in sorted(paths.items())}
 
