@@ -16,7 +16,7 @@ TABLES = {
     "collect_metrics": 1,
     "make_main_table": 1,
     "make_equivalence_table": 1,
-    "make_collection_table": 2,
+    "make_per_collection_table": 2,
     "make_variance_table": 1,
     "make_correlation_table": 1,
     "make_configuration_table": 1,
@@ -25,6 +25,7 @@ TABLES = {
     "make_advice_table": 1,
     "make_risk_table": 1,
     "make_bound_table": 1,
+    "render_table": 8,
     "profile_scores": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
@@ -90,9 +91,9 @@ def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project
 
 
 def test_editing_the_table_trains_nothing(built: Project) -> None:
-    built.edit("workflow_scripts/effectiveness/make_main_table.py", '"""', '"""Edited. ')
+    built.edit("workflow_scripts/effectiveness/make_main_table.py", "list another measure first", "list another")
     # Each student's table of collections is cut out of it, costs are drawn against it, advice is read off it.
-    read = {"make_collection_table": 2, "draw_cost": 1, "make_advice_table": 1}
+    read = {"make_per_collection_table": 2, "render_table": 3, "draw_cost": 1, "make_advice_table": 1}
     assert built.planned() == {"make_main_table": 1, **read}
 
 

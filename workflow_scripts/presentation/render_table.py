@@ -39,9 +39,10 @@ def render_table(*, spec: Mapping, numbers: Path, captions: Path, csv: Path, md:
         where = f"Definitions and caveats: [docs/tables.md](../../../docs/tables.md#{anchor(name)})."
         path.write_text("\n".join([f"{caption} {where}\n", *parts]), encoding="utf-8")
     with atomic_path(tex) as path:
-        heading, text = next(iter(layout.texts.items()))
-        comment = f"% {heading + ': ' if heading else ''}{caption} Definitions: docs/tables.md#{anchor(name)}\n"
-        path.write_text(comment + latex_table(text), encoding="utf-8")
+        comment = f"% {caption} Definitions: docs/tables.md#{anchor(name)}\n"
+        first = list(layout.texts.items())[: layout.in_latex]
+        parts = [f"% {heading}\n{latex_table(text)}" if heading else latex_table(text) for heading, text in first]
+        path.write_text(comment + "\n".join(parts), encoding="utf-8")
 
 
 def anchor(name: str) -> str:
