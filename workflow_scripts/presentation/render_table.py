@@ -50,9 +50,14 @@ def anchor(name: str) -> str:
     return name.replace("_", "-")
 
 
+def read_sentences(path: Path) -> dict[str, str]:
+    """The fields ``:name: text`` of a file of sentences, each text on one line."""
+    return {name: " ".join(text.split()) for name, text in _SENTENCE.findall(path.read_text(encoding="utf-8"))}
+
+
 def read_caption(path: Path, layout: Layout) -> str:
-    """The layout's sentences on one line, each a field ``:name: text`` of the file, with its values filled in."""
-    found = {name: " ".join(text.split()) for name, text in _SENTENCE.findall(path.read_text(encoding="utf-8"))}
+    """The layout's sentences on one line, with its values filled in."""
+    found = read_sentences(path)
     try:
         return " ".join(found[name] for name in layout.sentences).format(**layout.values)
     except KeyError as error:
