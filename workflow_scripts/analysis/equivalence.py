@@ -74,7 +74,7 @@ class Rule:
 def compare_samplers(
     values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], rule: Rule
 ) -> pd.DataFrame:
-    """One row for each two samplers, columns :data:`COLUMNS`; mean_difference is sampler_a less sampler_b.
+    """One row for each two samplers, columns :data:`COLUMNS`; mean_difference is sampler_a minus sampler_b.
 
     A query's value is averaged over the seeds first, so the tests speak of new queries for these trained models, not
     of new training runs. A domain's estimand is the macro mean over its collections (:func:`mean_difference`). Holm's

@@ -23,7 +23,7 @@ def make_equivalence_table(*, spec: Mapping, metrics: Path, output: Path) -> Non
     measures = [str(measure) for measure in parse_measures(spec["measures"])]
     values, domains = QueryValues(metrics, measures), parse_domains(spec["domains"])
     table = compare_samplers(values, Grid.of(spec), domains, measures, Rule(**spec["rule"]))
-    write_numbers(output, table, spec | {"measures": measures})
+    write_numbers(output, table, {**spec, "measures": measures})
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def make_main_table(*, spec: Mapping, metrics: Path, equivalence: Path, output: 
     if measures[0] not in set(table.loc[table["collection"] == ALL, "measure"]):
         raise InputError(f"no domain has {measures[0]} on all its collections: list another measure first")
     comparisons, _ = read_numbers(equivalence)
-    write_numbers(output, table.assign(letters=_letters(table, grid, comparisons)), spec | {"measures": measures})
+    write_numbers(output, table.assign(letters=_letters(table, grid, comparisons)), {**spec, "measures": measures})
 
 
 def _letters(table: pd.DataFrame, grid: Grid, comparisons: pd.DataFrame) -> list[str]:

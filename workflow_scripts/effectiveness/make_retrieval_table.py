@@ -25,7 +25,7 @@ def make_retrieval_table(*, spec: Mapping, reranked: Path, retrieved: Path, outp
     measures = [str(measure) for measure in parse_measures(spec["measures"])]
     both = QueryValues(reranked, measures), QueryValues(retrieved, measures)
     write_numbers(
-        output, compare_stages(*both, grid, domains, measures, spec["bootstrap"]), spec | {"measures": measures}
+        output, compare_stages(*both, grid, domains, measures, spec["bootstrap"]), {**spec, "measures": measures}
     )
 
 

@@ -82,7 +82,7 @@ def make_correlation_table(
             result = _correlate(domain, arrays, effectiveness, method, spec["confidence"])
             queries = sum(len(effectiveness[name]) for name in domain.collections)
             rows.append((*keys, domain.name, measure, predictor, method, *result, queries, len(seeds)))
-    write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec | {"measure": measure})
+    write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), {**spec, "measure": measure})
 
 
 def _rankers(

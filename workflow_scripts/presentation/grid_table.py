@@ -43,16 +43,14 @@ def grid_table(
     texts = np.array([[format_value(*pair) for pair in row] for row in found], dtype=object)
     best = best_per_column(texts, -found[:, :, 0] if least else found[:, :, 0])
     above = [[letters[key] if letters else "" for key in row] for row in keys]
-    references = [
-        (
-            reference_label(ranker, several),
-            [Cell(format_value(*values[(*ranker, *column.key)])) for column in columns],
-        )
-        for ranker in grid.references
-    ]
+    references = []
+    for ranker in grid.references:
+        pairs = (values[(*ranker, *column.key)] for column in columns)
+        cells = [Cell(format_value(mean, spread)) for mean, spread in pairs]
+        references.append((reference_label(ranker, several), cells))
     students = [
-        (row[: len(labels)], [Cell(*parts) for parts in zip(*cells, strict=True)])
-        for row, *cells in zip(rows, texts, best, above, strict=True)
+        (row[: len(labels)], [Cell(*parts) for parts in zip(*of_row, strict=True)])
+        for row, *of_row in zip(rows, texts, best, above, strict=True)
     ]
     sections = [list(section) for _, section in groupby(students, lambda row: row[0][0])]
     groups = [(group, [column.header for column in own]) for group, own in groupby(columns, lambda each: each.group)]
