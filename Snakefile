@@ -24,7 +24,7 @@ rule all:
 rule tables:
     """The tables alone; whatever they need is made."""
     input:
-        TABLES,
+        lambda wildcards: TABLES,
 
 
 rule figures:

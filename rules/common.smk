@@ -59,19 +59,10 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 TABLES = [
     f"{RESULTS}/tables/{name}.{ending}"
     for name in (
-        "main",
-        "equivalence",
-        *(f"collections.{student}" for student in GRID["students"]),
-        "variance",
-        "correlation",
-        "locality",
         "configuration",
         "cost",
         "contamination",
-        "bound",
         "advice",
-        *(["retrieval"] if RETRIEVERS else []),
-        *(["risk"] if EXPERIMENT.has_truth else []),
         *(table for study, table in STUDY_TABLES.items() if study in STUDIES),
     )
     for ending in ("csv", "md", "tex")
@@ -137,6 +128,11 @@ def log(name):
 def table(name):
     """The three files of a table, as a rule's output."""
     return {ending: f"{RESULTS}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")}
+
+
+def table_files(*names):
+    """Paths of all files of the named tables."""
+    return [path for name in names for path in table(name).values()]
 
 
 def numbers(name):

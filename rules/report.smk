@@ -172,8 +172,8 @@ use rule analyse_job as make_advice_table with:
         ),
 
 
-RENDERED = ["variance"]
-"""Tables whose numbers and layout are apart."""
+# A table whose numbers and layout are apart has a file of its name.
+LAYOUTS = sorted(path.stem for path in Path(workflow.basedir, "workflow_scripts/presentation/layouts").glob("[!_]*.py"))
 
 
 use rule analyse_job as render_table with:
@@ -189,6 +189,6 @@ use rule analyse_job as render_table with:
     log:
         log("render_table/{table}"),
     wildcard_constraints:
-        table=one_of(RENDERED),
+        table=rf"({one_of(LAYOUTS)})(\.[a-z0-9-]+)?",
     params:
         **job("presentation.render_table", lambda w: dict(layout=layout_of(w.table))),
