@@ -47,7 +47,6 @@ ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 GRID = EXPERIMENT.grid
 GRID_RANKERS = list(EXPERIMENT.grid_rankers)
 STUDIES = CONFIG["studies"]
-STUDY_TABLES = {"cuts": "cuts", "factorial": "factorial", "teachers": "teachers", "collections": "training"}
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
 # Domains all of whose collections are retrieved from.
@@ -65,21 +64,16 @@ TABLES = [
         "variance",
         "correlation",
         "locality",
-        "configuration",
-        "cost",
-        "contamination",
         "bound",
-        "advice",
         *(["retrieval"] if RETRIEVERS else []),
         *(["risk"] if EXPERIMENT.has_truth else []),
-        *(table for study, table in STUDY_TABLES.items() if study in STUDIES),
     )
     for ending in ("csv", "md", "tex")
 ]
 if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
-DRAWN = ["pipeline", "score_by_rank", "training", "score_grid", "cost"] + ["factorial"] * ("factorial" in STUDIES)
-FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
+# Each stage's file appends its own.
+FIGURES = []
 
 
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
