@@ -133,6 +133,11 @@ def table(name):
     return {ending: f"{RESULTS}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")}
 
 
+def table_files(*names):
+    """Paths of all files of the named tables."""
+    return [path for name in names for path in table(name).values()]
+
+
 def numbers(name):
     """The numbers of a table, in full precision."""
     return f"{RESULTS}/analysis/{name}.parquet"

@@ -18,7 +18,8 @@ STUDY_TABLES = {
     "teachers": ["teachers"],
     "collections": ["training_collections"],
 }
-TABLES += [path for study in STUDIES for name in STUDY_TABLES[study] for path in table(name).values()]
+for study in STUDIES:
+    TABLES += table_files(*STUDY_TABLES[study])
 if "factorial" in STUDIES:
     FIGURES += figure("factorial").values()
 
