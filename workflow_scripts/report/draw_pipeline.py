@@ -43,7 +43,7 @@ BOXES = {
     "labels": Box("Labels", ("label_groups", "cut_groups"), (4.8, 1.6), ORANGE),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),
     "runs": Box("Runs", ("gather_evaluation", "rerank_candidates", "retrieve_documents", "export_run"), (7.2, 1.6)),
-    "measures": Box("Measures", ("measure_runs", "write_cell", "collect_metrics"), (7.2, 0)),
+    "measures": Box("Measures", ("measure_runs", "write_cell", "collect_metrics", "check_first_stage"), (7.2, 0)),
     # And every rule of the rules' files of tables and figures that no other box names.
     "tables": Box("Tables, figures", (), (6.0, 0)),
 }
