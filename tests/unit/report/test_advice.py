@@ -146,7 +146,7 @@ def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     # Means of two samplers each: (0.1 + 0.02) / 2 - (0 + 0.001) / 2.
     assert float(warm["difference"]) == pytest.approx(0.0595, abs=0.005)
     assert "**use ranknet.x, better than lce.x**" in markdown and "use temperature 4" in markdown
-    assert "Of 6 rows:" in markdown and "all 3 comparisons" in markdown and "factorial study's" in markdown
+    assert "Of 6 rows:" in markdown and "all 3 comparisons" in markdown
     # A margin that no temperature is outside of: nothing to advise.
     spec = json.loads(given[1])
     spec["rule"] = RULE | {"margin": 0.2}

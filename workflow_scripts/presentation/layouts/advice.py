@@ -26,8 +26,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values = {name: counts.get(name, 0) for name in ("use", "cheapest", "equivalent", "undecided")}
     values |= {"number": counts.sum(), "measure": spec["measure"]}
     values["comparisons"] = prod(len(spec[axis]) for axis in ("losses", "samplers", "teachers")) - 1
-    sentences = ["shown", "found", *["temperatures"] * bool(counts.sum() < len(numbers))]
-    sentences += ["one seed"] * (len(spec["seeds"]) == 1)
+    sentences = ["shown", "found", *["one seed"] * (len(spec["seeds"]) == 1)]
     table = TextTable(("student", "domain", "budget"), [("", HEADERS)], sections)
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
     return Layout({"": table}, sentences, numbers, values, "%.6g")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, MARKS, UNDECIDED
+from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable
 
@@ -18,13 +18,12 @@ BLOCK = ["student", "teacher", "domain", "measure"]
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold the first measure and the excess risk."""
     rows = numbers[numbers["measure"].isin([spec["measures"][0], "excess risk"])]
-    outcomes = rows.pivot(index=BLOCK, columns="source", values="outcome")
-    counts = outcomes["interaction"].value_counts()
-    idle = (outcomes[["locality", "entropy"]] != DIFFERENT).all(axis="columns").sum()
-    sentences = ["shown", "found", *["idle"] * bool(idle), *["one seed"] * (len(spec["seeds"]) == 1)]
+    outcomes = rows.loc[rows["source"] == "interaction", "outcome"]
+    counts = outcomes.value_counts()
+    sentences = ["shown", "found", *["one seed"] * (len(spec["seeds"]) == 1)]
     values = {
-        **{name: counts.get(name, 0) for name in (DIFFERENT, EQUIVALENT, UNDECIDED)},
-        **{"number": len(outcomes), "idle": idle, "measure": spec["measures"][0]},
+        **{name: counts.get(name, 0) for name in MARKS},
+        **{"number": len(outcomes), "measure": spec["measures"][0]},
         "confidence": f"{100 * spec['rule']['confidence']:g}",
         "margin": " or ".join(dict.fromkeys(f"{margin:.3g}" for margin in rows["margin"].dropna())),
     }

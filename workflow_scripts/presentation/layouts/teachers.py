@@ -22,7 +22,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     counts = rows.loc[rows["scope"] == "conclusion", "verdict"].value_counts()
     values = {name: counts.get(name, 0) for name in ("holds", "changes", "undecided", "same students")}
     values |= {"number": counts.sum() - values["same students"], "measure": spec["measures"][0]}
-    sentences = ["shown", "found", *["same students"] * bool(values["same students"])]
+    sentences = ["shown", "found and same"] if values["same students"] else ["shown", "found"]
     sentences += ["one seed"] * (len(spec["seeds"]) == 1)
     csv = numbers.drop(columns="place")
     # Six digits, not decimals: a p-value of 1e-9 is not 0.

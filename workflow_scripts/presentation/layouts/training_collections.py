@@ -27,22 +27,21 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     sentences = ["shown", "found"] if len(counts) else ["shown", "no pair"]
     sentences += ["one seed"] * (len(spec["seeds"]) == 1)
     values = {name: counts.get(name, 0) for name in MARKS} | {"number": counts.sum(), "measure": measure}
-    within = _shared(spec)
-    values["shared"] = "; ".join(f"{', '.join(tests)} (of {name})" for name, tests in within.items())
-    sentences += ["in domain"] * bool(within)
-    known = spec["teacher_collections"]
-    values["unrecorded"] = ", ".join(name for name in spec["teachers"] if name not in known)
-    values["teachers"] = "; ".join(f"{name} on {known[name]}" for name in spec["teachers"] if name in known)
-    sentences += [name for name in ("teachers", "unrecorded") if values[name]]
+    texts = {"": _text_table(rows, spec), "In-domain for a training collection": _own(spec)}
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": _text_table(rows, spec)}, sentences, numbers, values, "%.6g")
+    return Layout(texts, sentences, numbers, values, "%.6g")
 
 
-def _shared(spec: Mapping) -> dict[str, list[str]]:
-    """Training collection to the test collections of the domains that are over its corpus."""
+def _own(spec: Mapping) -> TextTable:
+    """Test collections over each training collection's corpus, and the teachers that were trained on it."""
     tested = {name for domain in parse_domains(spec["domains"]) for name in domain.collections}
-    own = {name: [test for test in spec["shared"][name] if test in tested] for name in spec["training_collections"]}
-    return {name: tests for name, tests in own.items() if tests}
+    trained_on = {teacher: spec["teacher_collections"].get(teacher) for teacher in spec["teachers"]}
+    section = []
+    for name in dict.fromkeys([*spec["training_collections"], *trained_on.values()]):
+        tests = [test for test in spec["shared"].get(name, []) if test in tested]
+        teachers = [teacher for teacher, collection in trained_on.items() if collection == name]
+        section.append(((name or "not recorded",), [Cell(", ".join(tests)), Cell(", ".join(teachers))]))
+    return TextTable(("training",), [("", ["tests", "teachers"])], [section])
 
 
 def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
