@@ -30,7 +30,7 @@ rule tables:
 rule figures:
     """The figures alone; whatever they need is made."""
     input:
-        FIGURES,
+        lambda wildcards: FIGURES,
 
 
 include: "rules/collect.smk"

@@ -40,14 +40,11 @@ MEASURES = {
     collection: CONFIG["evaluation"]["measures"] + CONFIG["evaluation"]["more_measures"].get(collection, [])
     for collection in EXPERIMENT.evaluated
 }
-# (system, collection) of the rankings that are held against published figures.
-CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
 ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
 GRID_RANKERS = list(EXPERIMENT.grid_rankers)
 STUDIES = CONFIG["studies"]
-STUDY_TABLES = {"cuts": "cuts", "factorial": "factorial", "teachers": "teachers", "collections": "training"}
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
 # Domains all of whose collections are retrieved from.
@@ -56,21 +53,8 @@ RETRIEVED_DOMAINS = [
 ]
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
-TABLES = [
-    f"{RESULTS}/tables/{name}.{ending}"
-    for name in (
-        "configuration",
-        "cost",
-        "contamination",
-        "advice",
-        *(table for study, table in STUDY_TABLES.items() if study in STUDIES),
-    )
-    for ending in ("csv", "md", "tex")
-]
-if CHECKED:
-    TABLES.append(f"{RESULTS}/tables/first_stage.csv")
-DRAWN = ["pipeline", "score_by_rank", "training", "score_grid", "cost"] + ["factorial"] * ("factorial" in STUDIES)
-FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
+# Each stage's file appends its own.
+TABLES, FIGURES = [], []
 
 
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale

@@ -73,12 +73,13 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "make_advice_table": 1,
         "make_retrieval_table": 1,
         "make_cuts_table": 1,
-        "make_training_table": 1,
+        "make_training_collections_table": 1,
         "profile_scores": 1,
+        "fit_profiles": 1,
         "draw_pipeline": 1,
         "draw_score_by_rank": 1,
         "draw_score_grid": 1,
-        "draw_training": 1,
+        "draw_learning_curves": 1,
         "draw_cost": 1,
     }
 

@@ -27,11 +27,12 @@ TABLES = {
     "make_bound_table": 1,
     "render_table": 8,
     "profile_scores": 1,
+    "fit_profiles": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
 }
 # After training too, not after an evaluation alone.
-TRAINED = {**TABLES, "draw_training": 1}
+TRAINED = {**TABLES, "draw_learning_curves": 1}
 # After any change of the groups.
 LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 9}
 
