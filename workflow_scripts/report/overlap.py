@@ -22,7 +22,7 @@ class Match(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    """Lower-case words parted by single blanks: NFKC, case folded, all that is no letter, mark or digit a blank."""
+    """Words in lower case, a blank between two: NFKC, case folded, all but letters, marks and digits made blanks."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join("".join(char if unicodedata.category(char)[0] in "LMN" else " " for char in folded).split())
 
