@@ -336,17 +336,6 @@ def other_than(names, pattern="[a-z0-9-]+"):
     return f"(?!({one_of(names)})[/.]){pattern}"
 
 
-def remake(path):
-    """``path`` as an input that is made again where it is missing.
-
-    Snakemake leaves a missing intermediate alone while the files made from it stand. Here a path is a promise: a
-    student or a run that was deleted is made again by whatever asks for its cell.
-    """
-    if not os.path.exists(path):
-        workflow.dag.forcefiles.add(path)
-    return path
-
-
 def tokens(backbone, *folder):
     """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""
     return manifest("tokens", entry("backbones", backbone)["vocabulary"], *folder)
@@ -425,20 +414,6 @@ def sampler_of(label):
     return entry("samplers", sampler), teacher
 
 
-def cut_of(label):
-    """Of a cut's label: the label that it is cut from, the teacher whose entropy decides, and the cut."""
-    sampler, teacher = EXPERIMENT.labels[label]
-    cut = entry("samplers", sampler)["cut"]
-    return EXPERIMENT.label(cut["of"], teacher), teacher, cut["cut"]
-
-
-def uncut_labels(wildcards):
-    """Labels that hold all of a cut's: those of the groups that it was cut from."""
-    if wildcards.label not in CUTS or cut_of(wildcards.label)[1] != wildcards.teacher:
-        return []
-    return [manifest("labels", wildcards.teacher, cut_of(wildcards.label)[0], f"seed{wildcards.seed}")]
-
-
 def drawn_for(label):
     """The training collection that a label's groups are of."""
     return EXPERIMENT.trained_on(known(EXPERIMENT.sampler_of, label)[0])
@@ -450,22 +425,32 @@ def teacher_tokens(teacher, collection):
 
 
 def student_inputs(wildcards):
-    """Groups, labels where the loss reads a teacher, backbone and token stores of one student."""
+    """Groups, labels where the loss or a cut reads a teacher, backbone and token stores of one student."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
     loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
     label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}"
     return {
         "backbone": manifest("backbones", backbone),
         "groups": manifest("groups", label, seed),
-        "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] else [],
+        "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] or cut_of(ranker) else [],
         **training_tokens(backbone, EXPERIMENT.trained_on(ranker.sampler)),
     }
+
+
+def cut_of(ranker):
+    """The entropy cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
+    cut = entry("samplers", ranker.sampler).get("cut", {}).get("cut")
+    # Another fence is another job of the outliers' students alone.
+    keys = ("at_least", "fence") if cut == "outliers" else ("at_least",)
+    return cut and {"cut": cut, **{key: STUDIES["cuts"][key] for key in keys}}
 
 
 def student_spec(wildcards):
     """Spec of one student's training."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
+    cut = cut_of(ranker)
     return dict(
+        **({"cut": cut} if cut else {}),
         architecture=entry("students", ranker.student)["architecture"],
         **optimisation(
             ranker.path,
@@ -578,7 +563,6 @@ def rules_all(wildcards):
 IMPORTED, DENSE = (
     [name for name, system in CONFIG["systems"].items() if system["model"] == model] for model in ("import", "dense")
 )
-CUTS = [label for label, (sampler, _) in EXPERIMENT.labels.items() if "cut" in CONFIG["samplers"][sampler]]
 
 
 LABEL = r"[a-z0-9-]+(\.[a-z0-9-]+)?"

@@ -172,7 +172,7 @@ use rule analyse_job as make_advice_table with:
         ),
 
 
-RENDERED = ["variance"]
+RENDERED = ["cuts", "variance"]
 """Tables whose numbers and layout are apart."""
 
 

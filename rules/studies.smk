@@ -1,10 +1,9 @@
 """Studies beside the main grid: entropy cuts, the orthogonality test, teachers, training collections."""
 
 # What the studies' tables read; empty where the experiment has no such study.
-UNCUT, CUT_ROWS, FACTORIAL, FACTORIAL_ROWS, TRAINED_ON = [], [], [], [], []
+UNCUT, FACTORIAL, FACTORIAL_ROWS, TRAINED_ON = [], [], [], []
 if "cuts" in STUDIES:
     UNCUT = EXPERIMENT.groups_of(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
-    CUT_ROWS = [(cut_sampler(row[0], cut), *row[1:]) for cut in STUDIES["cuts"]["cuts"] for row in UNCUT]
 if "factorial" in STUDIES:
     FACTORIAL_ROWS = EXPERIMENT.groups_of(EXPERIMENT.studies["factorial"])
     # BM25 too: its risk is the baseline that a margin may be a share of.
@@ -15,16 +14,9 @@ if "collections" in STUDIES:
 
 use rule analyse_job as make_cuts_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                uncut_groups=sampled("groups", UNCUT),
-                uncut_labels=sampled("labels", UNCUT),
-                cut_groups=sampled("groups", CUT_ROWS),
-            )
-        ),
+        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", labels=sampled("labels", UNCUT))),
     output:
-        **table("cuts"),
+        numbers("cuts"),
     log:
         log("make_cuts_table"),
     params:

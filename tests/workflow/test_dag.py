@@ -48,10 +48,9 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "tokenise_evaluation": 1,
         # The teacher's groups are drawn from BM25 with its own seed.
         "mine_negatives": 5 + 2 + 1,
-        "cut_groups": 6,
         "train_teacher": 1,
         "score_pool": 4 + 2,
-        "label_groups": 5 + 6 + 2,
+        "label_groups": 5 + 2,
         "train_student": students,
         "rerank_candidates": students + 1,
         "retrieve_documents": retrievers,

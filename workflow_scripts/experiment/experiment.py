@@ -53,6 +53,7 @@ class Experiment:
         self.labels = {
             self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()
+            if "cut" not in options
             for teacher in self.config["teachers"]
         }
         """Folder of a sampler's groups to the sampler and the teacher, None where it reads no teacher's scores."""
@@ -97,7 +98,11 @@ class Experiment:
         return list(_rankers(self.studies[name]).values())
 
     def label(self, sampler: str, teacher: str) -> str:
-        """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores."""
+        """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores.
+
+        A cut has no groups of its own: its students are trained on some of those that it is of.
+        """
+        sampler = self.entry("samplers", sampler).get("cut", {}).get("of", sampler)
         return f"{sampler}.{teacher}" if self.entry("samplers", sampler)["reads_teacher"] else sampler
 
     def trained_on(self, sampler: str) -> str:

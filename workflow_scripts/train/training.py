@@ -208,14 +208,16 @@ def train(
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
     if loss.needs_teacher and labels is None:
         raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
-    labels = labels if loss.needs_teacher else None
+    if settings.cut and labels is None:
+        raise InputError(f"the cut {settings.cut['cut']} is by the teacher's entropy: give the groups' labels")
+    labels = labels if loss.needs_teacher or settings.cut else None
     inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
     inputs = {name: path for name, path in inputs.items() if path is not None}
     kind = "teachers" if settings.name.startswith("teacher/") else "students"
     with ArtifactWriter(
         output, kind=kind, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=_device_name(device)
     ) as artifact:
-        model, batches = _open(settings, inputs, device)
+        model, batches = _open(settings, loss, inputs, device)
         decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
         # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
         decisive["precision"] = precision = choose_precision(settings.precision, device)
@@ -235,13 +237,19 @@ def train(
     checkpoints.remove()
 
 
-def _open(settings: Settings, inputs: Mapping[str, str | Path], device: str) -> tuple[Ranker, GroupBatches]:
+def _open(settings: Settings, loss: Loss, inputs: Mapping[str, str | Path], device: str) -> tuple[Ranker, GroupBatches]:
     backbone = Artifact(inputs["backbone"]).folder
     queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
     for store in (queries, documents):
         store.check_vocabulary(backbone)
     groups = read_groups(
-        inputs["groups"], queries, documents, group_size=settings.group_size, labels=inputs.get("labels")
+        inputs["groups"],
+        queries,
+        documents,
+        group_size=settings.group_size,
+        labels=inputs.get("labels"),
+        reads_teacher=loss.needs_teacher,
+        cut=settings.cut,
     )
     needed = settings.steps * settings.gradient_accumulation * settings.batch_groups
     model = load_ranker(

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
+from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.backbone import fetch_backbone, tokenise_corpus, tokenise_evaluation
 from workflow_scripts.backbone import tokenise_queries as tokenise_queries_script
 from workflow_scripts.evaluate import gather_evaluation, rerank_candidates
@@ -167,12 +168,9 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         np.testing.assert_allclose(labels["score"], one_by_one(world, "cross-encoder", pairs), atol=1e-5)
         counts = Artifact(output).counts
         assert counts["pairs"] == 4 and counts["looked_up"] + counts["scored"] == 4
-        # Labels are a pool too: those of a cut's groups are found in the labels that they were cut from.
-        with monkeypatch.context() as patch:
-            patch.setattr(label_groups, "_score", None)
-            again = [part for part in command if "--output" not in part] + [f"--output={world / name / 'again.json'}"]
-            call(label_groups.label_groups, [*again, "--known", str(output)])
-        assert Artifact(world / name / "again.json").counts["looked_up"] == 4
+        # The entropy of each group's labels, in each of its rows.
+        entropy = pairwise_entropy(labels["score"].to_numpy().reshape(2, 2))
+        assert labels["entropy"].tolist() == np.repeat(entropy, 2).tolist()
 
 
 def _known(first, second, number):
