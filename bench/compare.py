@@ -29,7 +29,7 @@ from bench.inputs import SHAPES, Shape, choose_shapes, make_inputs
 from bench.report import write_report
 from bench.workers import Worker
 from workflow_scripts.storage.artifacts import atomic_path
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -304,4 +304,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

@@ -21,10 +21,10 @@ from bench.compare import processor
 from bench.stages import ROOT, run_stage
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import closure, script_of
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 
-CELL = ("mine_negatives", "train_student", "rerank_candidates", "measure_runs", "write_cell", "make_main_table")
+CELL = ("mine_negatives", "train_ranker", "rerank_candidates", "measure_runs", "write_cell", "make_main_table")
 CAPTION = """# The DAG
 
 `{config}` with the seeds {seeds}, {files:,} files to make; Snakemake {snakemake}; {processor}.
@@ -99,4 +99,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.collect.generated import make_documents
 from workflow_scripts.collect.language import generator, make_language
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import end_in_one_line
 
 PART = 20_000
 QUERY_WORDS = 3
@@ -52,4 +52,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

@@ -23,7 +23,7 @@ import torch
 
 from bench.inputs import Shape, make_inputs
 from workflow_scripts.storage.artifacts import atomic_path
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import end_in_one_line
 
 try:
     import workflow_scripts.storage.tables  # noqa: F401
@@ -176,4 +176,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.stages import ROOT, list_stages, run_stage
 from workflow_scripts.storage.artifacts import atomic_path
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 
 COLUMNS = ("stage", "documents", "peak_rss_mb", "bytes_per_document")
@@ -108,4 +108,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

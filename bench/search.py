@@ -15,7 +15,7 @@ import pandas as pd
 from bench.compare import processor
 from bench.stages import BM25, ROOT, list_stages, run_stage
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 
 PREPARED = ("corpus", "train", "index")
@@ -93,4 +93,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

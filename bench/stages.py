@@ -107,7 +107,7 @@ def _model_stages(stage, at) -> Iterator[Stage]:
     training = (*backbone, "--groups", at("groups-bm25"), *queries, *documents)
     cross = TRAINING | {"architecture": "cross-encoder"}
     spec = cross | {"name": "teacher", "loss": {"function": "lce"}}
-    yield stage("train_teacher", "train_teacher", spec, "teacher", *training)
+    yield stage("train_teacher", "train_ranker", spec, "teacher", *training)
     scoring = ("--model", at("teacher"), *queries, *documents)
     yield stage("score_pool", "score_pool", {"depth": 20, "positives": False}, "pool", *scoring, *rankings)
     yield stage(
@@ -122,7 +122,7 @@ def _model_stages(stage, at) -> Iterator[Stage]:
     yield stage("tokenise_evaluation", "tokenise_evaluation", spec, "evaluation-tokens", *given)
     for kind in ("cross-encoder", "bi-encoder"):
         spec = TRAINING | {"architecture": kind, "name": kind, "loss": {"function": "kl"}}
-        yield stage(f"train_student, {kind}", "train_student", spec, kind, *training, "--labels", at("labels"))
+        yield stage(f"train_student, {kind}", "train_ranker", spec, kind, *training, "--labels", at("labels"))
         tested = ("--collections", COLLECTION, *evaluation, "--tokens", at("evaluation-tokens"))
         spec = {"architecture": kind, "tag": kind}
         name = f"rerank_candidates, {kind}"

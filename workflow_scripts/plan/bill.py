@@ -21,7 +21,7 @@ from workflow_scripts.plan.estimate import FEEDING, GIGABYTE, WATTS, Bill, Stage
 from workflow_scripts.plan.throughput import BENCH_ROWS, Throughput, read_figures
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import ROOT
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 
 FIGURES = ROOT / "config" / "expected" / "throughput.yaml"
@@ -184,4 +184,4 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    end_in_one_line(main)

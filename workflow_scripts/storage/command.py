@@ -35,8 +35,13 @@ def run(function: Callable[..., object]) -> None:
     given = vars(_parser(function).parse_args())
     log = given.pop("log")
     terminal = provenance.log_to(log) if log else None
+    end_in_one_line(lambda: _run_job(function, given), terminal)
+
+
+def end_in_one_line(main: Callable[[], object], terminal: int | None = None) -> None:
+    """Call ``main``; an error becomes one line on stderr (and ``terminal``) and exit status 1."""
     try:
-        _run_job(function, given)
+        main()
     except InputError as error:
         _end(f"error: {' '.join(str(error).split())}", terminal)
     except Exception as error:
@@ -97,7 +102,7 @@ def _end(message: str, terminal: int | None) -> NoReturn:
 def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
     """A parser with an option for each of the function's arguments, beside ``--log``, ``--declared`` and the limits."""
     module = sys.modules[function.__module__]
-    parser = argparse.ArgumentParser(description=(module.__doc__ or "").strip().splitlines()[0])
+    parser = argparse.ArgumentParser(description=next(iter((module.__doc__ or "").strip().splitlines()), None))
     parser.add_argument("--log", help="file for all output")
     parser.add_argument("--declared", nargs="*", type=Path, default=[], help="files promised beside the manifest")
     for name, default in LIMITS.items():

@@ -18,8 +18,6 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.collect import documents, ir_datasets_source
-from workflow_scripts.collect import prepare_collection as collection_script
-from workflow_scripts.collect import prepare_corpus as corpus_script
 from workflow_scripts.collect.documents import Document, split_title, strip_title, write_documents
 from workflow_scripts.collect.judgements import choose_queries
 from workflow_scripts.collect.places import Place
@@ -372,10 +370,10 @@ def test_the_scripts_parse_what_they_are_given(tmp_path):
     (tmp_path / "qrels.txt").write_text("q 0 a 1\n")
     corpus, output = tmp_path / "c" / "manifest.json", tmp_path / "q" / "manifest.json"
     call(
-        corpus_script.prepare_corpus,
+        prepare_corpus,
         ["--spec", '{"source": "files"}', "--documents", str(source), "--output", str(corpus)],
     )
     arguments = ["--spec", json.dumps(TRAIN), "--corpus", str(corpus), "--output", str(output)]
     arguments += ["--queries", str(tmp_path / "queries.tsv"), "--qrels", str(tmp_path / "qrels.txt")]
-    call(collection_script.prepare_collection, arguments)
+    call(prepare_collection, arguments)
     assert set(json.loads(output.read_text())["inputs"]) == {"corpus", "queries", "qrels"}

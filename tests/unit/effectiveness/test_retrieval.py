@@ -15,10 +15,11 @@ import torch
 from tests.unit.models.test_scoring import CONFIG
 from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA, metrics_table
-from workflow_scripts.backbone import tokenise_corpus, tokenise_queries
+from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
+from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.effectiveness.make_retrieval_table import make_retrieval_table
 from workflow_scripts.evaluate.retrieve_documents import retrieve_documents
-from workflow_scripts.index import search_dense
+from workflow_scripts.index.search_dense import search_dense
 from workflow_scripts.models import dense_retrieval
 from workflow_scripts.models.dense_retrieval import nearest, search_by_faiss, search_on_device
 from workflow_scripts.models.rankers import new_ranker, save_ranker
@@ -68,8 +69,8 @@ def world(tmp_path_factory):
         made = {
             part: folder / name / part / "manifest.json" for part in ("corpus", "documents", "collection", "queries")
         }
-        tokenise_corpus.tokenise_corpus({"view": "full", "max_tokens": 10}, backbone, made["corpus"], made["documents"])
-        tokenise_queries.tokenise_queries({"max_tokens": 3}, backbone, made["collection"], made["queries"])
+        tokenise_corpus({"view": "full", "max_tokens": 10}, backbone, made["corpus"], made["documents"])
+        tokenise_queries({"max_tokens": 3}, backbone, made["collection"], made["queries"])
     return folder
 
 
@@ -94,7 +95,7 @@ def search(world, output, **spec):
     for part in ("collection", "queries", "documents"):
         arguments += [f"--{part}", f"{world}/one/{part}/manifest.json"]
     call(
-        search_dense.search_dense,
+        search_dense,
         ["--spec", json.dumps({"system": "dense", "depth": 12, "index": "Flat", **spec}), *arguments],
     )
     return read_ranking(output)

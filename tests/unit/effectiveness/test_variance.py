@@ -14,7 +14,7 @@ from statsmodels.stats.anova import anova_lm
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.variance import decompose
-from workflow_scripts.effectiveness import make_variance_table
+from workflow_scripts.effectiveness.make_variance_table import make_variance_table
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.tables import write_table
 
@@ -87,7 +87,7 @@ def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> pd.DataFrame:
     }
     outputs = [f"--{ending}={tmp_path}/variance.{ending}" for ending in ("csv", "md", "tex")]
     call(
-        make_variance_table.make_variance_table,
+        make_variance_table,
         ["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet", *outputs],
     )
     return pd.read_csv(tmp_path / "variance.csv")

@@ -11,7 +11,9 @@ import pytest
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.bootstrap import stratified_interval
-from workflow_scripts.evaluate import check_first_stage, gather_evaluation, measure_runs
+from workflow_scripts.evaluate import check_first_stage
+from workflow_scripts.evaluate.gather_evaluation import gather_evaluation
+from workflow_scripts.evaluate.measure_runs import measure_runs
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RANKING_SCHEMA
@@ -108,7 +110,7 @@ def test_names_are_as_ir_measures_prints_them() -> None:
 def evaluation(folder: Path, test: Path, candidates: pd.DataFrame = RUN) -> Path:
     manifests = {"tests": [test], "rankings": [ranking(folder / "ranking", candidates)]}
     output = folder / "evaluation" / "manifest.json"
-    gather_evaluation.gather_evaluation(spec={"depth": 100}, collections=["demo"], **manifests, output=output)
+    gather_evaluation(spec={"depth": 100}, collections=["demo"], **manifests, output=output)
     return output
 
 
@@ -121,7 +123,7 @@ def measure(tmp_path: Path, run: pd.DataFrame, **options) -> Path:
         "collections": ["demo"],
         "evaluation": evaluation(tmp_path, options.pop("test", None) or collection(tmp_path / "collection")),
     }
-    measure_runs.measure_runs(**(arguments | options), output=output)
+    measure_runs(**(arguments | options), output=output)
     return output
 
 

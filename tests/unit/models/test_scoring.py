@@ -12,9 +12,12 @@ import torch
 
 from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.analysis.entropy import pairwise_entropy
-from workflow_scripts.backbone import fetch_backbone, tokenise_corpus, tokenise_evaluation
 from workflow_scripts.backbone import tokenise_queries as tokenise_queries_script
-from workflow_scripts.evaluate import gather_evaluation, rerank_candidates
+from workflow_scripts.backbone.fetch_backbone import fetch_backbone
+from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
+from workflow_scripts.backbone.tokenise_evaluation import tokenise_evaluation
+from workflow_scripts.evaluate.gather_evaluation import gather_evaluation
+from workflow_scripts.evaluate.rerank_candidates import rerank_candidates
 from workflow_scripts.models import scoring
 from workflow_scripts.models.rankers import load_ranker, new_ranker, save_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
@@ -50,9 +53,7 @@ def world(tmp_path):
     write_collection(tmp_path, documents, queries)
     backbone = tmp_path / "backbone/manifest.json"
     spec = {"view": "full", "max_tokens": 10}
-    tokenise_corpus.tokenise_corpus(
-        spec, backbone, tmp_path / "corpus/manifest.json", tmp_path / "documents/manifest.json"
-    )
+    tokenise_corpus(spec, backbone, tmp_path / "corpus/manifest.json", tmp_path / "documents/manifest.json")
     tokenise_queries_script.tokenise_queries(
         {"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", tmp_path / "queries/manifest.json"
     )
@@ -235,7 +236,7 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
     listed = ["--tests", *[made["collection"]] * 2]
     spec, rankings = json.dumps({"depth": 4}), [made["ranking"]] * 2
     call(
-        gather_evaluation.gather_evaluation,
+        gather_evaluation,
         ["--spec", spec, *both, *listed, "--rankings", *rankings, "--output", made["evaluation"]],
     )
     command = ["--backbone", str(world / "backbone/manifest.json"), "--evaluation", made["evaluation"], *both, *listed]
@@ -271,12 +272,12 @@ def test_a_candidate_that_the_corpus_lacks_is_told(world):
     manifest = {name: world / name / "manifest.json" for name in ("collection", "corpus", "ranking", "backbone")}
     tests = {"collections": ["one"], "tests": [manifest["collection"]]}
     evaluation, output = world / "evaluation/manifest.json", world / "tokens/manifest.json"
-    gather_evaluation.gather_evaluation(spec={"depth": 6}, rankings=[manifest["ranking"]], output=evaluation, **tests)
+    gather_evaluation(spec={"depth": 6}, rankings=[manifest["ranking"]], output=evaluation, **tests)
     write_collection(world / "other", {"d00": ("", "red")}, {"q0": "red"})
     arguments = {"backbone": manifest["backbone"], "evaluation": evaluation, "output": output, **tests}
     spec = {"query_tokens": 3, "document_tokens": 10}
     with pytest.raises(InputError, match=r"candidates of one are not in .*other/corpus"):
-        tokenise_evaluation.tokenise_evaluation(spec=spec, corpora=[world / "other/corpus/manifest.json"], **arguments)
+        tokenise_evaluation(spec=spec, corpora=[world / "other/corpus/manifest.json"], **arguments)
     assert not output.exists()
 
 
@@ -304,7 +305,7 @@ def test_fetch_a_local_backbone(world):
     weights.rename(weights.with_name("pytorch_model.bin"))
     for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "is no folder")):
         with pytest.raises(InputError, match=message):
-            fetch_backbone.fetch_backbone({"source": source}, world / "refused/manifest.json")
+            fetch_backbone({"source": source}, world / "refused/manifest.json")
     assert not (world / "refused/manifest.json").exists()
 
 
@@ -316,5 +317,5 @@ def test_unreachable_hub_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
     with pytest.raises(InputError, match=r"^some/model cannot be fetched .*no route\).*local folder") as caught:
-        fetch_backbone.fetch_backbone({"source": "some/model"}, tmp_path / "backbone/manifest.json")
+        fetch_backbone({"source": "some/model"}, tmp_path / "backbone/manifest.json")
     assert "\n" not in str(caught.value)

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from workflow_scripts.backbone import tokenise_corpus, tokenise_queries
+from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
+from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models import token_store
 from workflow_scripts.models.token_store import TokenStore, pair_lengths, pair_sequences, single_sequences
 from workflow_scripts.storage.artifacts import ArtifactWriter
@@ -68,7 +69,7 @@ def stores(tmp_path, monkeypatch):
         spec, queries = json.dumps({"max_tokens": 3}), tmp_path / "queries/manifest.json"
         collection = str(tmp_path / "collection/manifest.json")
         call(
-            tokenise_queries.tokenise_queries,
+            tokenise_queries,
             [*shared, "--spec", spec, "--collection", collection, "--output", str(queries)],
         )
         return tokenizer, TokenStore(queries), TokenStore(output)
@@ -155,10 +156,10 @@ def test_bad_text_is_named_and_nothing_is_left(tmp_path, documents, queries, mes
     write_collection(tmp_path, documents, queries)
     backbone, output = tmp_path / "backbone/manifest.json", tmp_path / "store/manifest.json"
     with pytest.raises(InputError, match=message):
-        tokenise_queries.tokenise_queries({"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", output)
+        tokenise_queries({"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", output)
         output.unlink()
         spec = {"view": "body", "max_tokens": 3}
-        tokenise_corpus.tokenise_corpus(spec, backbone, tmp_path / "corpus/manifest.json", output)
+        tokenise_corpus(spec, backbone, tmp_path / "corpus/manifest.json", output)
     assert not output.exists()
 
 
@@ -170,4 +171,4 @@ def test_bad_spec_is_refused(tmp_path, spec):
     write_collection(tmp_path)
     paths = [tmp_path / name / "manifest.json" for name in ("backbone", "corpus", "store")]
     with pytest.raises(InputError):
-        tokenise_corpus.tokenise_corpus(spec, *paths)
+        tokenise_corpus(spec, *paths)

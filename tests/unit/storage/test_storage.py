@@ -143,15 +143,18 @@ def test_a_run_refuses_missing_scores_and_double_documents(tmp_path: Path, rows:
 
 def test_a_script_ends_bad_input_with_one_line_and_keeps_the_log(tmp_path: Path) -> None:
     script = (
-        "from workflow_scripts.storage.artifacts import InputError, run\n"
+        "from workflow_scripts.storage.command import run\n"
+        "from workflow_scripts.storage.errors import InputError\n"
         "import os\n"
-        "def main():\n"
+        "def main(*, output: str):\n"
         "    os.write(2, b'from the JVM\\n')\n"
         "    raise InputError('queries.tsv:3: no\\n  query id: add one')\n"
         "run(main)\n"
     )
     log = tmp_path / "logs" / "job.log"
-    done = subprocess.run([sys.executable, "-c", script, "--log", str(log)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--output", "x", "--log", str(log)], capture_output=True, text=True
+    )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "error: queries.tsv:3: no query id: add one\n"
     assert log.read_text() == "from the JVM\n" + done.stderr

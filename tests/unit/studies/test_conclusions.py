@@ -18,8 +18,9 @@ from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
-from workflow_scripts.studies import make_teacher_table, make_training_table
 from workflow_scripts.studies.conclusions import BETTER, CHANGES, HOLDS, SAME, WORSE, conclude, order_agreement
+from workflow_scripts.studies.make_teacher_table import make_teacher_table
+from workflow_scripts.studies.make_training_table import make_training_table
 
 QUERIES = 80
 SPEC = {

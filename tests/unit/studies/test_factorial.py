@@ -21,7 +21,8 @@ from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import write_table
-from workflow_scripts.studies import draw_factorial, factorial, make_factorial_table
+from workflow_scripts.studies import factorial, make_factorial_table
+from workflow_scripts.studies.draw_factorial import draw_factorial
 
 ONE = {"a": 1.0}
 RULE = asdict(Rule(0.02, "absolute", 0.1, 0.05, randomisations=10, seed=0, confidence=0.95))

@@ -85,17 +85,8 @@ def inputs(tmp_path_factory):
     stores = {name: folder / "tokens" / name / "manifest.json" for name in ("queries", "documents")}
     common = ["--backbone", str(backbone), "--spec", '{"view": "full", "max_tokens": 12}']
     call(tokenise_corpus, [*common, "--corpus", str(corpus), "--output", str(stores["documents"])])
-    tokenise_queries(
-        [
-            *common[:2],
-            "--spec",
-            '{"max_tokens": 12}',
-            "--collection",
-            str(collection),
-            "--output",
-            str(stores["queries"]),
-        ]
-    )
+    common[-1] = '{"max_tokens": 12}'
+    call(tokenise_queries, [*common, "--collection", str(collection), "--output", str(stores["queries"])])
     return {
         "backbone": backbone,
         "groups": write(folder, "groups", pairs, [TEXT, WHOLE, TEXT]),
@@ -138,7 +129,7 @@ def plain_training(inputs, spec):
     return model.state_dict(), seen, rates
 
 
-@pytest.mark.parametrize(("architecture", "function"), [("cross-encoder", "marginmse"), ("bi-encoder", "kl")])
+@pytest.fingerprint.parametrize(("architecture", "function"), [("cross-encoder", "marginmse"), ("bi-encoder", "kl")])
 def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
     spec = SPEC | {"architecture": architecture, "loss": {"function": function}}
     output = tmp_path / "manifest.json"
@@ -178,7 +169,7 @@ def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
     assert [training.part_groups(12, size) for size in (12, 30, 31, 121)] == [6, 4, 3, 1]
 
 
-@pytest.mark.slow
+@pytest.fingerprint.slow
 def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs, tmp_path):
     # With dropout, which the backbone itself does not have: the masks must resume too.
     spec = SPEC | {"documents": 200 * 12, "dropout": 0.1, "checkpoint_steps": 40}
@@ -287,7 +278,7 @@ def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypa
     marks = []
 
     def stop(model, loss, batches, settings, checkpoints, device):
-        marks.append(checkpoints.mark)
+        marks.append(checkpoints.fingerprint)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "fit", stop)
@@ -305,7 +296,7 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_nothing():
     assert learning_rate_at(0, steps=8, peak=1.0, warmup=0.0) == 1.0
 
 
-@pytest.mark.parametrize(
+@pytest.fingerprint.parametrize(
     ("change", "message"),
     [
         ({"documents": 80}, r"80 documents .* steps of 12 \(2 groups x 3 x accumulation 2\): use 72 or 84"),
