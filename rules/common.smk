@@ -19,6 +19,7 @@ from workflow_scripts.experiment.checks import collections_of
 from workflow_scripts.storage.code import job_digest
 from workflow_scripts.experiment.environment import prepare_environment
 from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
+from workflow_scripts.experiment.grid_point import points
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import STARTED
@@ -45,7 +46,7 @@ CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name 
 ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
-GRID_RANKERS = list(EXPERIMENT.grid_rankers)
+GRID_POINTS = list(points(GRID))
 STUDIES = CONFIG["studies"]
 STUDY_TABLES = {"cuts": "cuts", "factorial": "factorial", "teachers": "teachers", "collections": "training"}
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
@@ -497,12 +498,21 @@ def ranker_keys(ranker):
     return {key: getattr(student, key) for key in ("student", "loss", "sampler", "teacher", "seed")}
 
 
+def standing(points):
+    """Keys as the tables name them, and folder, of the students at some points: one may stand at several."""
+    return [([*vars(point).values()], EXPERIMENT.points[point].path) for point in points]
+
+
 def references():
     """Rankers that are no students: BM25 and every teacher."""
     return ["bm25", *(f"teacher/{teacher}" for teacher in CONFIG["teachers"])]
 
 
 RANKERS = [*references(), *EXPERIMENT.rankers]
+# Keys, as the tables name them, and folder of everything that ranks.
+REFERENCES = [([*ranker_keys(name).values()], name) for name in references()]
+STANDING = [*REFERENCES, *standing(EXPERIMENT.points)]
+GRID_STUDENTS = standing(GRID_POINTS)
 
 
 def every_metrics():

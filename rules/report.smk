@@ -1,7 +1,7 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, scores, training."""
 
 # Everything that scores candidates, BM25 apart.
-PROFILED = [*(f"teacher/{teacher}" for teacher in GRID["teachers"]), *GRID_RANKERS]
+PROFILED = [each for each in REFERENCES if each[0][3] in GRID["teachers"]] + GRID_STUDENTS
 
 
 use rule analyse_job as make_configuration_table with:
@@ -68,7 +68,7 @@ use rule analyse_job as draw_pipeline with:
 
 use rule analyse_job as profile_scores with:
     input:
-        unpack(reads(runs=lambda w: [whole_runs(ranker) for ranker in PROFILED])),
+        unpack(reads(runs=lambda w: [whole_runs(ranker) for _, ranker in PROFILED])),
     output:
         f"{RESULTS}/profiles.parquet",
     log:
@@ -76,7 +76,7 @@ use rule analyse_job as profile_scores with:
     params:
         **job(
             "report.profile_scores",
-            rankers=[list(ranker_keys(ranker).values()) for ranker in PROFILED],
+            rankers=[keys for keys, _ in PROFILED],
             collections=EXPERIMENT.evaluated,
             points=CONFIG["first_stage"]["depth"],
         ),
@@ -117,7 +117,7 @@ use rule analyse_job as draw_score_grid with:
 
 use rule analyse_job as draw_training with:
     input:
-        unpack(reads(students=lambda w: [manifest("students", ranker) for ranker in GRID_RANKERS])),
+        unpack(reads(students=lambda w: [manifest("students", ranker) for _, ranker in GRID_STUDENTS])),
     output:
         **figure("training"),
     log:
@@ -126,7 +126,7 @@ use rule analyse_job as draw_training with:
         **job(
             "report.draw_training",
             **axes("students", "losses", "samplers"),
-            rankers=[list(ranker_keys(ranker).values()) for ranker in GRID_RANKERS],
+            rankers=[keys for keys, _ in GRID_STUDENTS],
             smoothing=CONFIG["analysis"]["figures"]["smoothing"],
         ),
 

@@ -7,7 +7,7 @@ if "cuts" in STUDIES:
 if "factorial" in STUDIES:
     FACTORIAL_ROWS = EXPERIMENT.groups_of(EXPERIMENT.studies["factorial"])
     # BM25 too: its risk is the baseline that a margin may be a share of.
-    FACTORIAL = ["bm25", *(ranker.path for ranker in EXPERIMENT.study("factorial"))]
+    FACTORIAL = [REFERENCES[0], *standing(EXPERIMENT.study("factorial"))]
 if "collections" in STUDIES:
     TRAINED_ON = unique(EXPERIMENT.trained_on(name) for name in EXPERIMENT.studies["collections"]["samplers"])
 
@@ -42,7 +42,7 @@ use rule analyse_job as make_factorial_table with:
         unpack(
             reads(
                 metrics=f"{RESULTS}/metrics.parquet",
-                runs=lambda w: [whole_runs(ranker) for ranker in FACTORIAL],
+                runs=lambda w: [whole_runs(ranker) for _, ranker in FACTORIAL],
                 tests=TESTS,
                 groups=sampled("groups", FACTORIAL_ROWS),
                 labels=sampled("labels", FACTORIAL_ROWS),
@@ -60,7 +60,7 @@ use rule analyse_job as make_factorial_table with:
             lambda w: dict(
                 locality=dial(CONFIG, "samplers"),
                 entropy=dial(CONFIG, "losses"),
-                runs=[list(ranker_keys(ranker).values()) for ranker in FACTORIAL],
+                runs=[keys for keys, _ in FACTORIAL],
                 collections=EXPERIMENT.evaluated,
                 rule=COMPARISON,
                 domains=DOMAINS,

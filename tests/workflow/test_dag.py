@@ -89,7 +89,7 @@ def test_one_cell_plans_one_student(fresh: Project) -> None:
     # No ensemble, no cross-encoder mining, no table.
     assert jobs["score_pool"] == 2 and jobs["mine_negatives"] == 1
     assert "make_main_table" not in jobs
-    contrastive = fresh.planned("results/demo/cells/ce.lce.bm25.base.seed0.in-domain.csv", config="config/demo.yaml")
+    contrastive = fresh.planned("results/demo/cells/ce.lce.bm25.none.seed0.in-domain.csv", config="config/demo.yaml")
     assert "train_teacher" not in contrastive and "label_groups" not in contrastive
 
 

@@ -92,6 +92,6 @@ def test_another_depth_retrieves_again_and_ranks_nothing_again(studied: Project,
 
 def test_deleting_a_retrieved_run_reruns_one_retrieval(studied: Project, tmp_path: Path) -> None:
     project = studied.duplicate(tmp_path / "copy")
-    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.base/seed0/demo.run.gz").unlink()
+    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.none/seed0/demo.run.gz").unlink()
     planned = project.planned()
     assert planned["retrieve_documents"] == planned["measure_runs"] == 1 and "rerank_candidates" not in planned

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.query_values import Ranker
+from workflow_scripts.analysis.query_values import RankerKey
 from workflow_scripts.analysis.summaries import Grid, reference_label
 from workflow_scripts.presentation.table_files import write_tables
 from workflow_scripts.presentation.table_formats import Cell, TextTable, best_per_column, format_value
@@ -59,7 +59,7 @@ def _text_table(values: np.ndarray, grid: Grid, domains: Sequence[Domain]) -> Te
     return TextTable(labels, groups, list(sections.values()))
 
 
-def _label(ranker: Ranker, several: bool) -> tuple[str, ...]:
+def _label(ranker: RankerKey, several: bool) -> tuple[str, ...]:
     return (ranker[1:] if several else ranker[1:3]) if ranker[1] else reference_label(ranker, several)
 
 

@@ -12,7 +12,7 @@ from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import BLOCK, read_comparisons, sampler_letters
 from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.measures import collection_means, parse_measures
-from workflow_scripts.analysis.query_values import QueryValues, Ranker
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid, Means, reference_label, summarise
 from workflow_scripts.presentation.table_formats import (
     Cell,
@@ -78,7 +78,7 @@ def text_table(
     found = rows.set_index(["student", "loss", "sampler", "teacher", "domain"])[["mean", "std_seed"]].T.to_dict("list")
     combinations = list(dict.fromkeys(ranker[1:] for ranker in grid.trained))
 
-    def values(rankers: Sequence[Ranker]) -> list[list[float]]:
+    def values(rankers: Sequence[RankerKey]) -> list[list[float]]:
         return [found[(*ranker, domain)] for domain in domains for ranker in rankers]
 
     body = [values([(student, *keys) for student in grid.students]) for keys in combinations]

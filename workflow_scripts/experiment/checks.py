@@ -14,6 +14,7 @@ from workflow_scripts.experiment.functions import function_names, read_function
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.studies import study_problems
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.ids import NO_TEACHER
 
 AXES = ("students", "losses", "samplers", "teachers", "domains")
 TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}
@@ -45,6 +46,8 @@ def _names(config: Mapping) -> Iterator[str]:
     for name, owner in TAKEN.items():
         if name in config["students"]:
             yield f"students.{name}: this name is taken by the runs of {owner}; choose another"
+    if NO_TEACHER in config["teachers"]:
+        yield f"teachers.{NO_TEACHER}: this name stands for no teacher in a student's id; choose another"
     sets: dict[str, list[str]] = {}
     for domain, members in config["domains"].items():
         for member in (member for member in members if isinstance(member, dict)):

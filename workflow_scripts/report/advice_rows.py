@@ -12,7 +12,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL, Domain
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.paired import mean_difference
-from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.query_values import QueryValues, standing_at
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.report.advice import USE, Advice, Comparisons, advise, choose, compare
 from workflow_scripts.storage.errors import InputError
@@ -32,14 +32,14 @@ class Cells:
         rows = rows[(rows["collection"] == ALL) & (rows["measure"] == measure)]
         self._means = rows.set_index(["student", *NAMES, "domain"])[["mean", "std_seed"]].T.to_dict("list")
         costs = read_columns(cost, ("scope", "student", *NAMES, "energy_wh"))
-        costs = costs[costs["scope"] == "student"]
-        self._costs = costs.set_index(["student", *NAMES])["energy_wh"].to_dict()
+        costs = costs[costs["scope"] == "student"].set_index(["student", *NAMES])["energy_wh"].to_dict()
+        self._costs = {key: costs.get(standing_at(key, costs), 0) for key in grid.trained}
 
     def by_cost(self, student: str) -> tuple[list[tuple[str, str, str]], np.ndarray]:
         """The student's cells (loss, sampler, teacher), cheapest first, and their watt-hours."""
         cells = list(product(self.grid.losses, self.grid.samplers, self.grid.teachers))
         for cell in cells:
-            if not self._costs.get((student, *cell), 0) > 0:
+            if not self._costs[student, *cell] > 0:
                 raise InputError(f"the cost table has no energy of {student} {'.'.join(cell)}: make it again")
         # Of equal costs the grid's first stays first.
         cells.sort(key=lambda cell: self._costs[student, *cell])

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.query_values import standing_at
 from workflow_scripts.analysis.summaries import BM25
 from workflow_scripts.analysis.summaries import TEACHER as TEACHER_ROWS
 from workflow_scripts.presentation.plots import (
@@ -76,7 +78,9 @@ def _points(spec: Mapping, cost: str | Path, effectiveness: str | Path) -> pd.Da
         & values["loss"].isin(spec["losses"])
         & values["sampler"].isin(spec["samplers"])
     ]
-    points = chosen.merge(costs, on=keys, how="left", validate="one_to_one")
+    energy = costs.set_index(keys)["energy_wh"].to_dict()
+    cells = chosen[keys].itertuples(index=False, name=None)
+    points = chosen.assign(energy_wh=[energy.get(standing_at(cell, energy), np.nan) for cell in cells])
     if points.empty or points[["mean", "energy_wh"]].isna().any(axis=None):
         raise InputError(
             f"a student's cost or its {spec['measure']} on {spec['domain']} is missing: make both tables again"

@@ -70,11 +70,13 @@ def _student_rows(lineage: Lineage, metrics: Sequence[str | Path], power: Power)
         student = lineage.model(manifest)
         yield {"scope": "student", "stage": "", **keys, **asdict(_cost(lineage, [student], power))}
         by_stage = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
-        starts = {CONTRASTIVE: [by_stage["groups"]]}
+        needed = [by_stage[kind] for kind in ("groups", "labels") if kind in by_stage]
+        # An entropy cut of groups reads the labels whatever the loss.
+        starts = {CONTRASTIVE: needed if "cut" in lineage.artifact(student).spec else needed[:1]}
         if "labels" in by_stage:
-            starts[DISTILLED] = [by_stage["groups"], by_stage["labels"]]
+            starts[DISTILLED] = needed
         for name, paths in starts.items():
-            key = (name, keys["sampler"], keys["teacher"], keys["seed"])
+            key = (name, keys["sampler"], *paths)
             if key not in told:
                 told.add(key)
                 shared = {"student": "", "loss": "", **{name: keys[name] for name in ("sampler", "teacher", "seed")}}

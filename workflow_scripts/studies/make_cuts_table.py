@@ -11,7 +11,7 @@ from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.measures import collection_means, parse_measures
-from workflow_scripts.analysis.query_values import QueryValues, Ranker
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid, Means, summarise
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -45,7 +45,7 @@ class Cells(Grid):
     """A study's cells alone: BM25 and the teachers have no row here."""
 
     @property
-    def references(self) -> list[Ranker]:
+    def references(self) -> list[RankerKey]:
         return []
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from workflow_scripts.experiment import functions
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.grid_point import GridPoint
 from workflow_scripts.experiment.studies import is_whole
 from workflow_scripts.mine.samplers.mixed import near_negatives
 from workflow_scripts.storage.code import ROOT
@@ -101,17 +102,23 @@ BAD = [
     ),
     (
         "systems.dense.encoder",
-        "be/lce.dense.base/seed0",
-        "systems.dense.encoder: systems.dense needs be/lce.dense.base/seed0 needs samplers.dense needs systems.dense",
+        "be/lce.dense.none/seed0",
+        "systems.dense.encoder: systems.dense needs be/lce.dense.none/seed0 needs samplers.dense needs systems.dense",
     ),
-    ("systems.dense.encoder", "ce/lce.bm25.base/seed0", "systems.dense.encoder: ce is no bi-encoder"),
+    ("systems.dense.encoder", "ce/lce.bm25.none/seed0", "systems.dense.encoder: ce is no bi-encoder"),
     ("systems.dense.encoder", "minilm", "systems.dense.encoder: 'minilm' is no backbone and no cell"),
     (
         "systems.dense.encoder",
-        "be/lce.bm25.base/seed1",
-        "'be/lce.bm25.base/seed1' is no backbone .*; the nearest cell of a bi-encoder is be/lce.bm25.base/seed0",
+        "be/lce.bm25.none/seed1",
+        "'be/lce.bm25.none/seed1' is no backbone .*; the nearest cell of a bi-encoder is be/lce.bm25.none/seed0",
     ),
-    ("systems.dense.encoder", "be/lce.bm25.weak/seed0", "'be/lce.bm25.weak/seed0' is no backbone and no cell"),
+    ("systems.dense.encoder", "be/kl.bm25.weak/seed0", "'be/kl.bm25.weak/seed0' is no backbone and no cell"),
+    (
+        "systems.dense.encoder",
+        "be/lce.bm25.base/seed0",
+        "systems.dense.encoder: be/lce.bm25.base/seed0 reads no teacher: its name is be/lce.bm25.none/seed0",
+    ),
+    ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
     ("students.be.architecture", "cross-encoder", "systems.dense.encoder: be is no bi-encoder; name a backbone"),
     ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("first_stage.check", ["bm25-rm3"], "of demo-mild's corpus; give corpora.demo-mild docvectors: true"),
@@ -229,6 +236,7 @@ def test_entries_that_do_not_go_together_are_one_line(changes: dict, message: st
     refused(OTHER | changes, message)
 
 
+TEACHERLESS = ("random", "bm25", "dense")
 DENSE = {"model": "dense", "encoder": "be/kl.bm25.base/seed0", "depth": 100}
 
 
@@ -269,11 +277,11 @@ DENSE = {"model": "dense", "encoder": "be/kl.bm25.base/seed0", "depth": 100}
         (
             # Two that need each other.
             {
-                "systems.dense.encoder": "be/lce.mutual.base/seed0",
-                "systems.other": DENSE | {"encoder": "be/lce.dense.base/seed0"},
+                "systems.dense.encoder": "be/lce.mutual.none/seed0",
+                "systems.other": DENSE | {"encoder": "be/lce.dense.none/seed0"},
                 "samplers.mutual": {"function": "dense", "systems": ["other"], "options": {"pool": 50, "depth": 100}},
             },
-            "be/lce.mutual.base/seed0 samplers.mutual systems.other be/lce.dense.base/seed0 samplers.dense",
+            "be/lce.mutual.none/seed0 samplers.mutual systems.other be/lce.dense.none/seed0 samplers.dense",
         ),
     ],
 )
@@ -286,7 +294,7 @@ def test_an_encoder_may_have_pools_that_its_training_does_not_read() -> None:
     # Contrastive, and its sampler reads no teacher: the scores of its pools wait for it, not it for them.
     assert Experiment(demo({"samplers.bm25.pools": ["positives", "bm25", "dense"]})).rankers
     # A teacher that is not trained waits for no sampler; a chain of encoders is no circle.
-    chain = DENSE | {"encoder": "be/lce.dense.base/seed0"}
+    chain = DENSE | {"encoder": "be/lce.dense.none/seed0"}
     sampler = {"function": "dense", "systems": ["chain"], "options": {"pool": 50, "depth": 100}}
     assert Experiment(demo({"systems.chain": chain, "samplers.chain": sampler})).rankers
     assert Experiment(demo({"teachers.base": {"backbone": "mini", "trained": False}})).rankers
@@ -322,7 +330,26 @@ def test_studies_add_cells_and_seeds_are_told_apart() -> None:
         "ce.kl.crossencoder.weak.seed4",
     ]
     assert "ce.marginmse.bm25-outliers.base.seed0" in experiment.cells and len(experiment.grid_rankers) == 80
-    assert experiment.label("bm25-outliers", "base") == "bm25-outliers.base"
+    assert experiment.label("bm25-outliers", "base") == "bm25"
+
+
+def test_a_student_that_reads_no_teacher_is_trained_once_and_stands_under_each() -> None:
+    """A second teacher in the demo's grid: every student again, but contrastive ones of samplers that read none."""
+    one, two = Experiment(demo()), Experiment(demo({"teachers.weak.in_grid": True}))
+    new = {path for path in two.grid_rankers if path not in one.grid_rankers}
+    # 2 students, 4 losses, 5 samplers; LCE on random, BM25's and the dense miner's negatives reads no teacher.
+    assert len(new) == 2 * (4 * 5 - 3) and not any("/lce.bm25." in path or ".none/" in path for path in new)
+    kept = [path for path in two.grid_rankers if path.endswith(".none/seed0")]
+    assert sorted(kept) == sorted(
+        f"{name}/lce.{sampler}.none/seed0" for name in ("be", "ce") for sampler in TEACHERLESS
+    )
+    for teacher in ("base", "weak"):
+        assert two.points[GridPoint("ce", "lce", "bm25", teacher, 0)].path == "ce/lce.bm25.none/seed0"
+        with pytest.raises(InputError, match=r"seed0 reads no teacher: its name is ce.lce.bm25.none.seed0$"):
+            two.ranker(f"ce.lce.bm25.{teacher}.seed0")
+    # A cut of such groups is by a teacher's entropy.
+    cuts = Experiment(demo({"studies.cuts.losses": ["lce"]}))
+    assert "ce/lce.bm25-outliers.base/seed0" in cuts.rankers
 
 
 def test_numbers_given_as_texts_are_numbers() -> None:

@@ -172,9 +172,7 @@ def test_a_cut_that_keeps_too_few_is_refused(tmp_path: Path) -> None:
     widest = cuts.widest_fence(entropies(scores), 4)
     with pytest.raises(InputError, match=rf"keeps 0 of 32 .*fences .* 9 inter.*set a fence below {widest:.3g} or leav"):
         read(paths, "outliers", at_least=4, fence=9)
-    with pytest.raises(
-        InputError, match=r"quartile keeps 8 of 32 .* not at least 9 .* bits\): leave this cut out"
-    ):
+    with pytest.raises(InputError, match=r"quartile keeps 8 of 32 .* not at least 9 .* bits\): leave this cut out"):
         read(paths, "upper-quartile", at_least=9)
 
 
