@@ -5,8 +5,10 @@ EXPERIMENT ?= demo
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
+# Files of an experiment: an overlay comes after the experiment that it changes.
+configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch plan check test lint format hooks venv \
+.PHONY: help demo study small small-scratch plan describe check test lint format hooks venv \
   bench bench-gpu bench-memory bench-search bench-dag bench-venv
 
 help:  ## these lines
@@ -16,17 +18,20 @@ demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
 
 study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
-	$(SNAKEMAKE) --configfile config/study.yaml
+	$(SNAKEMAKE) --configfile $(call configs,study)
 
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
-	$(SNAKEMAKE) --configfile config/small-scratch.yaml
+	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
-	$(BIN)/python -m workflow_scripts.plan.bill --configfile config/$(EXPERIMENT).yaml --cores $(CORES) \
+	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH))
+
+describe: venv  ## config/schema.json and docs/configuration.md from the settings' descriptions
+	$(BIN)/python -m workflow_scripts.experiment.describe
 
 check: lint  ## lint and the fast unit tests, about a minute
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit

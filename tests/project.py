@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "environment.yml", "rules", "workflow_scripts", "config", "tests/config")
+FILES = ("Snakefile", "environment.yml", "pyproject.toml")
+PARTS = (*FILES, "rules", "workflow_scripts", "config", "profiles", "tests/config")
 
 
 @dataclass
@@ -36,10 +38,10 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         return cls.copy(ROOT, folder, *PARTS)
 
-    def duplicate(self, folder: Path) -> Project:
-        """A copy with its results and Snakemake's records; every file has a new time."""
+    def duplicate(self, folder: Path, *, records: bool = True) -> Project:
+        """A copy with its results and, with ``records``, what Snakemake notes of them; every file has a new time."""
         folder.mkdir(parents=True, exist_ok=True)
-        return self.copy(self.folder, folder, *PARTS, "results", ".snakemake")
+        return self.copy(self.folder, folder, *PARTS, "results", *([".snakemake"] if records else []))
 
     def run(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> subprocess.CompletedProcess:
         """Run Snakemake with 2 cores; stdout and stderr as text."""
@@ -64,6 +66,18 @@ class Project:
             return {}
         rows = re.findall(r"^(\w+) +(\d+)$", tables[1], re.MULTILINE)
         return {rule: int(count) for rule, count in rows if rule not in ("all", "total")}
+
+    def outcome(self, *targets: str, experiment: str = "tiny") -> tuple[Counter, Counter]:
+        """Build; jobs that were made and that were kept, by rule, as their logs tell."""
+        logs = self.folder / "results" / experiment / "logs"
+        before = {path: path.stat().st_mtime_ns for path in logs.rglob("*.log")}
+        self.build(*targets)
+        made, kept = Counter(), Counter()
+        for path in logs.rglob("*.log"):
+            if before.get(path) != path.stat().st_mtime_ns:
+                rule = path.relative_to(logs).parts[0].removesuffix(".log")
+                (kept if path.read_text().startswith("kept: ") else made)[rule] += 1
+        return made, kept
 
     def refused(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> str:
         """Run Snakemake expecting a refusal; its output."""

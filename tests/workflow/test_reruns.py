@@ -41,6 +41,12 @@ def built(tiny: Project, tmp_path: Path) -> Project:
     return tiny.duplicate(tmp_path / "copy")
 
 
+def append(project: Project, path: str) -> None:
+    """Add a statement to a file, which changes what its jobs' code is."""
+    file = project.folder / path
+    file.write_text(f"{file.read_text()}\nMORE = 1\n")
+
+
 def evaluation(students: int, trained: bool = True) -> dict[str, int]:
     jobs = {"rerank_candidates": students, "measure_runs": students, "write_cell": students}
     return {**({"train_student": students} if trained else {}), **jobs}
@@ -58,22 +64,28 @@ def test_touching_everything_reruns_nothing(built: Project) -> None:
     assert built.planned() == {}
 
 
+def test_editing_words_reruns_nothing(built: Project) -> None:
+    for script in (built.folder / "workflow_scripts").rglob("*.py"):
+        script.write_text(f"# Edited\n{script.read_text()}".replace('    """', '    """Edited. '))
+    assert built.planned() == {}
+
+
 def test_editing_a_loss_reruns_its_students(built: Project) -> None:
-    built.edit("workflow_scripts/train/losses/marginmse.py", '"""', '"""Edited. ')
+    append(built, "workflow_scripts/train/losses/marginmse.py")
     assert built.planned() == {**evaluation(4), **TRAINED}
 
 
 def test_a_loss_edited_while_its_student_trains_retrains_it(built: Project) -> None:
     # The loss appends to its own file where it is imported: what was trained with is not what the file says afterwards.
-    append = 'with open(__file__, "a") as own:\n    own.write("# Edited\\n")\n'
-    built.edit("workflow_scripts/train/losses/marginmse.py", "from __future__ import annotations\n", append)
+    write = 'with open(__file__, "a") as own:\n    own.write("MORE = 1\\n")\n'
+    built.edit("workflow_scripts/train/losses/marginmse.py", "from __future__ import annotations\n", write)
     model = f"{STUDENT}/manifest.json"
     built.build(model)
     assert built.planned(model) == {"train_student": 1}
 
 
 def test_editing_a_sampler_reruns_what_it_mined(built: Project) -> None:
-    built.edit("workflow_scripts/mine/samplers/crossencoder.py", '"""', '"""Edited. ')
+    append(built, "workflow_scripts/mine/samplers/crossencoder.py")
     assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TRAINED, **LOCALITY}
 
 
@@ -90,7 +102,7 @@ def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project
 
 
 def test_editing_the_table_trains_nothing(built: Project) -> None:
-    built.edit("workflow_scripts/effectiveness/make_main_table.py", '"""', '"""Edited. ')
+    append(built, "workflow_scripts/effectiveness/make_main_table.py")
     # Each student's table of collections is cut out of it, costs are drawn against it, advice is read off it.
     read = {"make_collection_table": 2, "draw_cost": 1, "make_advice_table": 1}
     assert built.planned() == {"make_main_table": 1, **read}

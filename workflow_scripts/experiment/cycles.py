@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from workflow_scripts.experiment.grid_point import GridPoint, teacherless_name
 
 
-def circle_problems(
+def cycle_problems(
     config: Mapping, rankers: Mapping[str, GridPoint], points: Mapping[GridPoint, GridPoint]
 ) -> Iterator[str]:
-    """Encoders that are no cell, and circles, as lines that name the key and the fix.
+    """Encoders that are no cell, and dependency cycles, as lines that name the key and the fix.
 
     ``config``: with every default and the cuts' samplers; ``rankers``: path to student of all cells, studies included;
     ``points``: where each student stands.
@@ -22,7 +22,7 @@ def circle_problems(
         graphlib.TopologicalSorter(_needs(config, rankers)).prepare()
     except graphlib.CycleError as error:
         # Each needs the next; the last is the first again.
-        yield _tell(error.args[1][:0:-1])
+        yield _line(error.args[1][:0:-1])
 
 
 def _trained(config: Mapping) -> dict[str, str]:
@@ -51,7 +51,7 @@ def _is_encoder(config: Mapping, ranker: GridPoint) -> bool:
 
 
 def _needs(config: Mapping, rankers: Mapping[str, GridPoint]) -> dict[str, list[str]]:
-    """Whatever a circle could run through, to what its artifacts need: a key of the config, or the path of a cell."""
+    """What each part of the config (its key) and each encoder's cell (its path) needs."""
     encoders = _trained(config)
     needs = {f"systems.{name}": [encoders[name]] if name in encoders else [] for name in config["systems"]}
     for name, pool in config["pools"].items():
@@ -75,9 +75,9 @@ def _keys(axis: str, names: list[str]) -> list[str]:
     return [f"{axis}.{name}" for name in names]
 
 
-def _tell(circle: list[str]) -> str:
-    """The line of a circle, each of which needs the next and the last the first; told from a dense system, if any."""
-    start = next((place for place, key in enumerate(circle) if key.startswith("systems.")), None)
+def _line(cycle: list[str]) -> str:
+    """The line of a cycle, each of which needs the next and the last the first; from a dense system on, if any."""
+    start = next((place for place, key in enumerate(cycle) if key.startswith("systems.")), None)
     key, fix = ("known", "drop one of them") if start is None else ("encoder", "name another cell, or a backbone")
-    circle = circle[start or 0 :] + circle[: start or 0]
-    return f"{circle[0]}.{key}: {' needs '.join([*circle, circle[0]])}, a circle; {fix}"
+    cycle = cycle[start or 0 :] + cycle[: start or 0]
+    return f"{cycle[0]}.{key}: {' needs '.join([*cycle, cycle[0]])}, a dependency cycle; {fix}"

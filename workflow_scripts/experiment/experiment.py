@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Iterable, Mapping
 
-import jsonschema
-import yaml
-
-from workflow_scripts.experiment.checks import collections_of, problems
-from workflow_scripts.experiment.cycles import circle_problems
+from workflow_scripts.experiment.checks import problems
+from workflow_scripts.experiment.config import read_settings
+from workflow_scripts.experiment.cycles import cycle_problems
+from workflow_scripts.experiment.filled import fill_in
 from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, teacherless_name, trained_at
+from workflow_scripts.experiment.references import collections_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
-from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
-SCHEMA = ROOT / "config" / "schema.yaml"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C reader takes a tenth of the time
-SCALARS = {"integer", "number", "boolean", "null"}
 Drawn = tuple[str, str, int]
 """Sampler, teacher, sampling seed."""
 
@@ -26,16 +21,13 @@ Drawn = tuple[str, str, int]
 class Experiment:
     """A validated experiment; ``config`` holds every default filled in.
 
-    Raises :class:`InputError`, one line that names the key, for whatever the schema or a cross-reference refuses.
+    Raises :class:`InputError`, one line that names the key, for whatever a setting's description or a check refuses.
     """
 
     def __init__(self, config: Mapping) -> None:
-        self.config = copy.deepcopy(dict(config))
-        schema = yaml.load(SCHEMA.read_text(), LOADER)
-        self.config = _typed(self.config, schema, schema)
-        check_schema(self.config, schema)
-        _fill_defaults(self.config, schema, schema)
-        _refuse(problems(self.config))
+        self.config = read_settings(config)
+        for check in (reference_problems, fill_in, problems):
+            _refuse(check(self.config))
         self.seeding = dict(map(seeding, self.config["seeds"]))
         self.config["seeds"] = list(self.seeding)
         add_cuts(self.config)
@@ -48,7 +40,7 @@ class Experiment:
         self.rankers = {ranker.path: ranker for ranker in self.points.values()}
         self.grid_rankers = {ranker.path: ranker for ranker in map(self.points.get, points(self.grid))}
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
-        _refuse(circle_problems(self.config, self.rankers, self.points))
+        _refuse(cycle_problems(self.config, self.rankers, self.points))
         self.labels = {
             self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()
@@ -204,56 +196,3 @@ def _refuse(found: Iterable[str]) -> None:
     """Raise :class:`InputError` for the first problem, if there is any: later checks assume those before them."""
     for problem in found:
         raise InputError(f"config: {problem}")
-
-
-def check_schema(config: Mapping, schema: Mapping) -> None:
-    """Raise :class:`InputError` for the deepest violation of the schema, naming the key and what it allows."""
-    validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(config), key=lambda error: len(error.absolute_path))
-    if error is None:
-        return
-    where = ".".join(map(str, error.absolute_path)) or "top level"
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema["properties"])
-        unknown = sorted(set(error.instance) - set(known))
-        raise InputError(f"config: {where}: unknown key {', '.join(map(repr, unknown))}; known are {', '.join(known)}")
-    raise InputError(f"config: {where}: {error.message}")
-
-
-def _fill_defaults(value: dict, schema: Mapping, root: Mapping) -> None:
-    """Fill ``default`` of the schema into ``value``, at every level, in place."""
-    schema = _resolved(schema, root)
-    for key, part in schema.get("properties", {}).items():
-        part = _resolved(part, root)
-        if key not in value and "default" in part:
-            value[key] = copy.deepcopy(part["default"])
-        if isinstance(value.get(key), dict):
-            _fill_defaults(value[key], part, root)
-    if isinstance(schema.get("additionalProperties"), dict):
-        for item in value.values():
-            if isinstance(item, dict):
-                _fill_defaults(item, schema["additionalProperties"], root)
-
-
-def _typed(value: object, schema: Mapping, root: Mapping) -> object:
-    """``value`` with texts read as numbers where the schema wants these: Snakemake's --config gives lists of texts."""
-    schema = _resolved(schema, root)
-    if isinstance(value, dict):
-        known, others = schema.get("properties", {}), schema.get("additionalProperties")
-        others = others if isinstance(others, dict) else {}
-        return {key: _typed(item, known.get(key, others), root) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_typed(item, schema.get("items", {}), root) for item in value]
-    kinds = schema.get("type", "string")
-    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
-    if isinstance(value, str) and "string" not in kinds and kinds & SCALARS:
-        try:
-            return yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError):  # a bracket, or a date with a 13th month: the schema names the key
-            return value
-    return value
-
-
-def _resolved(schema: Mapping, root: Mapping) -> Mapping:
-    """A part of the schema with what it refers to."""
-    return {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema

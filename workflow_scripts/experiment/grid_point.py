@@ -53,5 +53,5 @@ def teacherless_name(name: str, students: Mapping[GridPoint, GridPoint]) -> str 
     """
     for point, student in students.items():
         if point != student and name in (point.path, point.cell):
-            return f"{name} reads no teacher: its name is {student.path if name == point.path else student.cell}"
+            return f"{name} has no teacher: name {student.path if name == point.path else student.cell}"
     return None

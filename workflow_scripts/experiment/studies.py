@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping
+
+from workflow_scripts.experiment.shares import near_negatives
+from workflow_scripts.storage.errors import InputError
 
 DIALS = {"samplers": ("mixed", "share"), "losses": ("kl", "teacher_temperature")}
 """Axis of the factorial to the function whose option is its dial: locality, and entropy."""
-ROUNDING = 0.0005
-"""How far from whole negatives a share may be, as the sampler mixed has it (whose file loads numpy: too slow here)."""
 
 
 def dial(config: Mapping, axis: str) -> dict[str, float]:
@@ -19,34 +19,20 @@ def dial(config: Mapping, axis: str) -> dict[str, float]:
 
 
 def study_problems(config: Mapping) -> Iterator[str]:
-    """What the schema cannot know of the studies, as lines that name the key and the fix."""
-    for check in (_dials, _cuts, _factorial, _confounded, _teachers, _collections):
+    """What the entries of studies must have in common or differ in, as lines that name the key and the fix."""
+    for check in (_shares, _cuts, _factorial, _confounded, _teachers, _collections):
         yield from check(config)
 
 
-def _dials(config: Mapping) -> Iterator[str]:
-    """Values that a dial cannot have, be it in the factorial or anywhere else."""
-    negatives = config["training"]["negatives"]
-    for axis, (function, option) in DIALS.items():
-        for name, entry in config[axis].items():
-            if entry["function"] != function or option not in entry["options"]:
-                continue
-            where, value = f"{axis}.{name}.options.{option}", entry["options"][option]
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if axis == "losses":
-                if not (number and 0 < value < math.inf):
-                    yield f"{where}: {value!r} is no number above 0; write one"
-            elif not (number and 0 <= value <= 1):
-                yield f"{where}: {value!r} is no number from 0 to 1; write one"
-            elif not is_whole(value, negatives):
-                below = math.floor(value * negatives)
-                nearest = " or ".join(f"{n / negatives:.3g} ({n} of {negatives})" for n in (below, below + 1))
-                yield f"{where}: {value} is no whole number of {negatives} negatives; set it to {nearest}"
-
-
-def is_whole(share: float, negatives: int) -> bool:
-    """Whether a share from 0 to 1 is a whole number of a group's negatives, but for its rounding to three decimals."""
-    return abs(round(share * negatives) / negatives - share) <= ROUNDING
+def _shares(config: Mapping) -> Iterator[str]:
+    """Shares of near negatives that are no whole number of them, in the factorial or anywhere else."""
+    function, option = DIALS["samplers"]
+    for name, entry in config["samplers"].items():
+        if entry["function"] == function:
+            try:
+                near_negatives(entry["options"][option], config["training"]["negatives"])
+            except InputError as error:
+                yield f"samplers.{name}.options.{option}: {error}"
 
 
 def _cuts(config: Mapping) -> Iterator[str]:
@@ -62,17 +48,17 @@ def _factorial(config: Mapping) -> Iterator[str]:
     for axis, (function, option) in DIALS.items() if study else ():
         where = f"studies.factorial.{axis}"
         if len(study[axis]) < 2:
-            yield f"{where}: one level shows no effect; name at least two"
+            yield f"{where}: needs at least two levels to compare"
         for name in study[axis]:
             if config[axis][name]["function"] != function:
-                yield f"{where}: {name} is no {function}, whose {option} is the dial; name entries of {function}"
+                yield f"{where}: {name} must have the function {function}, whose {option} is the dial"
                 return
         written = list(dial(config, axis).values())
         # Two shares of as many negatives are one level.
         levels = [round(share * training["negatives"]) for share in written] if axis == "samplers" else written
         if sorted(set(levels)) != levels:
-            told = ", ".join(map(str, written))
-            yield f"{where}: their {option} is {told}; list them in rising order, each level once"
+            found = ", ".join(map(str, written))
+            yield f"{where}: their {option} is {found}; list them in rising order, each level once"
     for name in study["samplers"] if study else ():
         if (drawn := _drawn(config, name)) != training["collection"]:
             where = f"studies.factorial.samplers: {name} draws for {drawn}, whose groups' locality is not measured"
@@ -99,9 +85,9 @@ def _confounded(config: Mapping) -> Iterator[str]:
 def _teachers(config: Mapping) -> Iterator[str]:
     study = config["studies"].get("teachers")
     if study and len(study["teachers"]) < 2:
-        yield "studies.teachers.teachers: one teacher shows no difference; name at least two"
+        yield "studies.teachers.teachers: needs at least two teachers to compare"
     if study and len(study["samplers"]) < 2:
-        yield "studies.teachers.samplers: one sampler shows no conclusion; name at least two"
+        yield "studies.teachers.samplers: needs at least two samplers to compare"
     for loss in study["losses"] if study else ():
         if not config["losses"][loss]["reads_teacher"]:
             yield f"studies.teachers.losses: {loss} reads no teacher; its students would be the same under each"
@@ -111,7 +97,8 @@ def _collections(config: Mapping) -> Iterator[str]:
     study = config["studies"].get("collections")
     if not study:
         return
-    where, kinds = "studies.collections.samplers", {}
+    where = "studies.collections.samplers"
+    kinds: dict[tuple[str, str], str] = {}
     for name in study["samplers"]:
         kind = config["samplers"][name]["function"], _drawn(config, name)
         if kind in kinds:

@@ -11,18 +11,15 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-
-import yaml
 
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan.dry_run import plan_jobs
 from workflow_scripts.plan.estimate import FEEDING, GIGABYTE, WATTS, Bill, Stage, make_bill, rows
 from workflow_scripts.plan.throughput import BENCH_ROWS, Throughput, read_figures
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.command import end_in_one_line
-from workflow_scripts.storage.errors import InputError
 
 FIGURES = ROOT / "config" / "expected" / "throughput.yaml"
 DAY = 24
@@ -141,21 +138,10 @@ def _table(headers: tuple[str, ...], lines: list[tuple[str, ...]]) -> Iterator[s
         yield "  ".join([line[0].ljust(widths[0]), *others]).rstrip() if others else first
 
 
-def read_experiment(path: str | Path) -> Experiment:
-    """The experiment of a config file; :class:`InputError` where it cannot be read or is refused."""
-    try:
-        config = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give --configfile an experiment") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} holds no experiment: give --configfile one such as config/demo.yaml")
-    return Experiment(config)
-
-
 def main(argv: list[str] | None = None) -> None:
     """Command line: print the bill and, where asked, write it as CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--configfile", required=True, help="an experiment")
+    parser.add_argument("--configfile", required=True, nargs="+", help="an experiment, and overlays of it")
     parser.add_argument("--bench", help="CSV of a bench on the device, results/bench/gpu.csv; speeds are then measured")
     parser.add_argument("--figures", default=FIGURES, help="sizes and speeds to use, a copy of throughput.yaml")
     parser.add_argument("--gpus", type=_positive, default=1)
@@ -163,7 +149,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--price", type=float, help="of a GPU-hour, in any currency")
     parser.add_argument("--csv", help="file to write the bill to as well")
     options = parser.parse_args(argv)
-    figures, experiment = read_figures(options.figures), read_experiment(options.configfile)
+    figures, experiment = read_figures(options.figures), Experiment(read_config(*options.configfile))
     throughput = Throughput(figures, options.bench, batch_groups=experiment.config["training"]["batch_groups"])
     jobs, total = plan_jobs(options.configfile, experiment.name)
     bill = make_bill(experiment, jobs, total, throughput, figures)

@@ -29,14 +29,14 @@ class Job:
         return dict(self.wildcards)[wildcard]
 
 
-def plan_jobs(config: str | Path, experiment: str) -> tuple[list[Job], Counter]:
-    """Jobs still to do of a config file, and how many a rule has in all, done or not.
+def plan_jobs(configs: Sequence[str | Path], experiment: str) -> tuple[list[Job], Counter]:
+    """Jobs still to do of an experiment's config files, and how many a rule has in all, done or not.
 
     Runs nothing. Raises :class:`InputError` with Snakemake's own line where it refuses the config.
     """
     # Where nothing was made yet, all is still to do.
-    whole = _start(config, "--forceall") if Path("results", experiment).is_dir() else None
-    jobs = read_jobs(_finish(_start(config)))
+    whole = _start(configs, "--forceall") if Path("results", experiment).is_dir() else None
+    jobs = read_jobs(_finish(_start(configs)))
     return jobs, Counter(job.rule for job in (jobs if whole is None else read_jobs(_finish(whole))))
 
 
@@ -58,10 +58,10 @@ def read_jobs(text: str) -> list[Job]:
     return jobs
 
 
-def _start(config: str | Path, *options: str) -> subprocess.Popen:
+def _start(configs: Sequence[str | Path], *options: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     # The profile's rule of what counts as changed is the one that a run goes by.
-    command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", str(config)]
+    command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
     command += ["--dry-run", "--quiet", "reason", "host", *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan.bill import FIGURES, main
 from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
 from workflow_scripts.plan.estimate import Bill, make_bill
@@ -25,8 +25,8 @@ BERT = Shape(12, 768, 3072, 30522, 512)
 FIGURES_READ = read_figures(FIGURES)
 
 
-def experiment(name: str = "demo") -> Experiment:
-    return Experiment(yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
+def experiment(*names: str) -> Experiment:
+    return Experiment(read_config(*(ROOT / "config" / f"{name}.yaml" for name in names or ["demo"])))
 
 
 def job(rule: str, **wildcards: str) -> Job:
@@ -142,11 +142,10 @@ def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
 
 
 def test_every_shipped_experiment_has_known_sizes() -> None:
-    for path in sorted((ROOT / "config").glob("*.yaml")):
-        if path.stem != "schema":
-            sizes = Sizes(experiment(path.stem), FIGURES_READ)
-            assert all(sizes.documents(name) and sizes.document_tokens(name) for name in sizes.config["corpora"])
-            assert all(sizes.queries(name) and sizes.query_tokens(name) for name in sizes.config["collections"])
+    for names in (["demo"], ["demo", "study"], ["small"], ["small", "small-scratch"], ["paper"]):
+        sizes = Sizes(experiment(*names), FIGURES_READ)
+        assert all(sizes.documents(corpus) and sizes.document_tokens(corpus) for corpus in sizes.config["corpora"])
+        assert all(sizes.queries(one) and sizes.query_tokens(one) for one in sizes.config["collections"])
 
 
 GPU_BENCH = """name,device,shape,items_a_second,tflops

@@ -1,25 +1,23 @@
 """Samplers of negatives, one a file, found by name.
 
-A sampler file holds ``NEEDS_RANKINGS`` and ``NEEDS_TEACHER`` (does it read rankings? teacher scores?) and a function::
+A sampler file holds ``NEEDS_RANKINGS`` and ``NEEDS_TEACHER`` (does it read rankings? teacher scores?), ``OPTIONS`` (its
+options, described as in :mod:`workflow_scripts.experiment.options`) and a function::
 
     sample(query, count, rng, *, option, option=default, ...) -> list of ``count`` Negatives
 
 with ``query`` the :class:`~workflow_scripts.mine.candidates.Candidates` of one query and ``rng`` a generator seeded
 by (seed, query id) alone. It never draws a positive of the query, draws without replacement, and gives each document
-its inclusion probability. Options are keyword-only; the function raises :class:`InputError` for a value it does not
-know. Adding a sampler is adding its file.
+its inclusion probability. Options are keyword-only; their values are checked before the function is called. Adding a
+sampler is adding its file.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.experiment.options import load_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,27 +39,8 @@ class Sampler:
         return self.function(query, count, rng, **self.options)
 
 
-def sampler_names() -> list[str]:
-    """Names of the samplers in this folder."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
-
-
 def load_sampler(name: str, options: Mapping[str, object] | None = None) -> Sampler:
-    """The sampler ``name`` with ``options``; :class:`InputError` for an unknown name, an unknown or missing option."""
-    if name not in sampler_names():
-        raise InputError(f"there is no sampler {name!r}: the samplers are {', '.join(sampler_names())}")
-    module = importlib.import_module(f"{__name__}.{name}")
-    known = [
-        parameter
-        for parameter in inspect.signature(module.sample).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    names = [parameter.name for parameter in known]
+    """The sampler ``name`` with ``options``; :class:`InputError` for an unknown name, option or value."""
     options = dict(options or {})
-    for option in options:
-        if option not in names:
-            raise InputError(f"sampler {name} has no option {option!r}: it has {', '.join(names) or 'none'}")
-    for parameter in known:
-        if parameter.default is inspect.Parameter.empty and parameter.name not in options:
-            raise InputError(f"sampler {name} needs the option {parameter.name!r}")
+    module = load_file(__name__, "sample", name, options)
     return Sampler(name, options, module.NEEDS_RANKINGS, module.NEEDS_TEACHER, module.sample)

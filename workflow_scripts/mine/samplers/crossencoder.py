@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_scripts.mine.candidates import Candidates, Negative, check_sizes, draw, without
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.mine.candidates import Candidates, Negative, draw, without
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = True
+OPTIONS = {
+    "depth": {"type": "whole", "ge": 1, "unit": "documents", "description": "top of the ranking that is re-ranked"},
+    "pool": {
+        "type": "whole",
+        "ge": 1,
+        "within": "depth",
+        "unit": "documents",
+        "description": "best of the re-ranked, positives left out, that negatives are drawn from",
+    },
+    "system": {"type": "text", "description": "whose ranking; null where there is one"},
+}
 SOURCE = "crossencoder"
 
 
 def sample(
     query: Candidates, count: int, rng: np.random.Generator, *, depth: int, pool: int, system: str | None = None
 ) -> list[Negative]:
-    """Re-rank the ranking's top ``depth`` by teacher score, then draw from the ``pool`` best that are no positives.
+    """Uniform draws from the ``pool`` best non-positives of the ranking's top ``depth``, re-ranked by the teacher.
 
-    Equal scores are ordered by document id. The source is "crossencoder", rank and score are the re-ranking's.
-    ``system`` names the ranking; it may be left out where there is one.
+    Equation: each document of the pool is drawn with probability count / pool; equal scores are ordered by document id.
+    Source: the study's cross-encoder negatives.
+    Shapes: ``count`` negatives; their source is "crossencoder", rank and score are the re-ranking's.
+    When to use: negatives that the teacher finds hard, where its scores of the ranking are paid for.
+    Compare with: bm25, the same pool before the teacher; ensemble, which drops what the teacher takes for relevant.
+    Config: ``samplers: {hard: {function: crossencoder, systems: [bm25], pools: [bm25],
+    options: {pool: 50, depth: 100}}}``
     """
-    check_sizes(depth=depth, pool=pool)
-    if pool > depth:
-        raise InputError(f"a pool of {pool} is more than the {depth} candidates of the option depth")
     documents = [candidate.doc_id for candidate in query.listed(system, depth)]
     ordered = sorted((-query.teacher_score(document), document) for document in documents)
     reranked = [Negative(document, SOURCE, rank, -score) for rank, (score, document) in enumerate(ordered, 1)]

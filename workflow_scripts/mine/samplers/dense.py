@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_scripts.mine.candidates import Candidates, Negative, check_sizes, draw, without
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.mine.candidates import Candidates, Negative, draw, without
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = False
+OPTIONS = {
+    "depth": {"type": "whole", "ge": 1, "unit": "documents", "description": "top of the ranking that is read"},
+    "skip": {
+        "type": "whole",
+        "ge": 0,
+        "within": "depth",
+        "unit": "documents",
+        "description": "best of them, positives left out, that are never drawn",
+    },
+    "pool": {
+        "type": "whole",
+        "ge": 1,
+        "within": "depth",
+        "unit": "documents",
+        "description": "the next best, that negatives are drawn from",
+    },
+    "system": {"type": "text", "description": "whose ranking; null where there is one"},
+}
 
 
 def sample(
@@ -21,18 +38,18 @@ def sample(
     system: str | None = None,
     skip: int = 0,
 ) -> list[Negative]:
-    """Draw from ``pool`` documents of the ranking's top ``depth`` that are no positives, the best ``skip`` left out.
+    """Uniform draws from ``pool`` non-positives of the ranking's top ``depth``, the best ``skip`` left out.
 
-    The encoder's nearest documents, drawn once before training (ANCE, Xiong et al. 2021, draws them anew as the encoder
-    changes). What an encoder ranks highest is often relevant and merely unjudged (RocketQA, Qu et al. 2021, found most
-    of them to be): ``skip`` leaves out that many by rank alone, without a teacher, and the fill of a short group does
-    not bring them back. ``system`` names the ranking; it may be left out where there is one.
+    Equation: each document of the pool is drawn with probability count / pool; the fill of a short group does not bring
+    back what was skipped.
+    Source: the encoder's nearest documents, drawn once before training (ANCE, Xiong et al. 2021, draws them anew as the
+    encoder changes). RocketQA (Qu et al. 2021) found most of what an encoder ranks highest relevant, merely
+    unjudged: ``skip`` leaves out that many by rank alone, without a teacher.
+    Shapes: ``count`` negatives.
+    When to use: negatives near in a bi-encoder's space, for cross-encoders or for another bi-encoder.
+    Compare with: bm25, the same draw from another ranking; ensemble, which leaves out likely positives by the teacher.
+    Config: ``samplers: {dense: {function: dense, systems: [dense], pools: [dense], options: {pool: 50, depth: 100}}}``
     """
-    check_sizes(depth=depth, pool=pool)
-    if not isinstance(skip, int) or isinstance(skip, bool) or skip < 0:
-        raise InputError(f"the sampler's option skip is {skip!r}, not a whole number from 0 up")
-    if skip + pool > depth:
-        raise InputError(f"skip {skip} and a pool of {pool} are more than the {depth} candidates of the option depth")
     candidates = without(query.listed(system, depth), query.positives)
     skipped = {candidate.doc_id for candidate in candidates[:skip]}
     return draw(query, candidates[skip : skip + pool], count, rng, excluded=skipped)

@@ -6,11 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workflow_scripts.mine.candidates import Candidates, Negative, check_sizes, draw, without
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.mine.candidates import Candidates, Negative, draw, without
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = True
+OPTIONS = {
+    "depth": {"type": "whole", "ge": 1, "unit": "documents", "description": "top of each ranking that is read"},
+    "per_system": {
+        "type": "whole",
+        "ge": 1,
+        "unit": "documents",
+        "description": "most that a system adds to the union",
+    },
+    "margin": {
+        "type": "number",
+        "unit": "teacher's scores",
+        "description": "a document is dropped whose score exceeds the lowest positive's less this",
+    },
+    "systems": {"type": "texts", "description": "whose rankings, in this order; null for all, in the rankings' order"},
+}
 
 
 def sample(
@@ -23,19 +37,20 @@ def sample(
     margin: float,
     systems: Sequence[str] | None = None,
 ) -> list[Negative]:
-    """Draw from the union of up to ``per_system`` negatives of each system's top ``depth``.
+    """Uniform draws from the union of up to ``per_system`` negatives of each system's top ``depth``.
 
-    The pipeline of SentenceTransformers' hard negatives for MS MARCO: each system in turn adds its best documents that
-    no earlier system added, that are no positives and whose teacher score does not exceed the lowest positive's less
-    ``margin``. ``systems`` picks and orders the systems; without it, all of them in the order of the rankings. A
-    document's source is the system that added it. Documents the margin drops are counted (``filtered``), and the
-    fill of a short group does not bring them back.
+    Equation: each system in turn adds its best documents that no earlier system added, that are no positives and whose
+    teacher score is at most min over positives g(p) - ``margin``; each of the union is drawn with probability
+    count / union.
+    Source: SentenceTransformers' pipeline of hard negatives for MS MARCO.
+    Shapes: ``count`` negatives; a document's source is the system that added it. What the margin drops is counted
+    (``filtered``), and the fill of a short group does not bring it back.
+    When to use: hard negatives of several kinds, where unjudged positives would do harm and a teacher is there to drop
+    them.
+    Compare with: crossencoder, one system and no margin; dense, which leaves out by rank.
+    Config: ``samplers: {ensemble: {function: ensemble, systems: [bm25, qld], pools: [ensemble],
+    options: {per_system: 10, depth: 15, margin: 0.5}}}``
     """
-    check_sizes(depth=depth, per_system=per_system)
-    if isinstance(margin, bool) or not isinstance(margin, int | float):
-        raise InputError(f"the sampler's option margin is {margin!r}, not a number")
-    if systems is not None and not isinstance(systems, list | tuple):
-        raise InputError(f"the sampler's option systems is {systems!r}, not a list of ranking systems")
     threshold = min(query.teacher_score(positive) for positive in query.positives) - margin
     union: dict[str, Negative] = {}
     dropped: set[str] = set()

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from workflow_scripts.mine.candidates import Candidates, Negative, check_sizes, draw, draw_documents, without
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.experiment.shares import near_negatives
+from workflow_scripts.mine.candidates import Candidates, Negative, draw, draw_documents, without
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = False
-ROUNDING = 0.0005
-"""A share may be written with three decimals: 0.143 for one of seven."""
+OPTIONS = {
+    "depth": {"type": "whole", "ge": 1, "unit": "documents", "description": "top of the ranking that is read"},
+    "pool": {
+        "type": "whole",
+        "ge": 1,
+        "within": "depth",
+        "unit": "documents",
+        "description": "best of them, positives left out, that near negatives are drawn from",
+    },
+    "share": {
+        "type": "number",
+        "ge": 0,
+        "le": 1,
+        "description": "of a group's negatives that are near: a whole number of them, to three decimals",
+    },
+    "system": {"type": "text", "description": "whose ranking; null where there is one"},
+}
 
 
 def sample(
@@ -25,20 +38,21 @@ def sample(
     share: float,
     system: str | None = None,
 ) -> list[Negative]:
-    """Draw ``share`` of the ``count`` negatives from the ``pool`` best of a ranking, the rest from outside that pool.
+    """Draws of ``share`` of the negatives from the ``pool`` best of a ranking, of the rest from outside that pool.
 
-    The pool is that of the sampler bm25: the best non-positives of the top ``depth``. The two parts cannot meet, so
-    that every group has exactly share x count near negatives, and their sources (the system; "corpus") tell them
-    apart. Probabilities, for n near negatives of k, a pool of P and N eligible documents: n / P for a document of the
-    pool, (k - n) / (N - P) for any other. What a pool smaller than n lacks comes from outside it, as "fill".
+    Equation: for n = share x count near negatives of k = count, a pool of P and N eligible documents, a document of the
+    pool is drawn with probability n / P, any other with (k - n) / (N - P). The two parts cannot meet.
+    Source: this project; the pool is the sampler bm25's.
+    Shapes: ``count`` negatives; their sources (the system; "corpus") tell the parts apart. What a pool smaller than n
+    lacks comes from outside it, as "fill".
+    When to use: the dial of locality in the factorial study.
+    Compare with: bm25 or dense, which share 1 draws as; random, which share 0 is draw for draw: it then shuts out no
+    pool, which a group holds P / N of by chance.
+    Config: ``samplers: {near-43: {function: mixed, systems: [bm25], pools: [bm25],
+    options: {share: 0.429, pool: 50, depth: 100}}}``
 
-    Share 1 draws as the sampler bm25 or dense does. Share 0 is the sampler random, draw for draw: it then shuts out
-    no pool, which a group holds P / N of by chance. Raises :class:`InputError`, naming the nearest shares, where share
-    x count is no whole number: a share that is rounded unseen would not be the group's.
+    Raises :class:`InputError`, naming the nearest shares, where share x count is no whole number.
     """
-    check_sizes(depth=depth, pool=pool)
-    if pool > depth:
-        raise InputError(f"a pool of {pool} is more than the {depth} candidates of the option depth")
     wanted = near_negatives(share, count)
     near = without(query.listed(system, depth), query.positives)[:pool] if wanted else []
     chosen = draw(query, near, min(wanted, len(near)), rng)
@@ -48,15 +62,3 @@ def sample(
     others = draw_documents(query, count - len(chosen), rng, excluded, "corpus")
     short = wanted - len(chosen)
     return chosen + [other._replace(source="fill") for other in others[:short]] + others[short:]
-
-
-def near_negatives(share: float, count: int) -> int:
-    """How many of ``count`` negatives are near; :class:`InputError` for a share that is no whole number of them."""
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise InputError(f"the sampler's option share is {share!r}, not a number from 0 to 1")
-    wanted = round(share * count)
-    if abs(wanted / count - share) > ROUNDING:
-        below = math.floor(share * count)
-        nearest = " or ".join(f"{n / count:.3g} ({n} of {count})" for n in (below, below + 1))
-        raise InputError(f"a share of {share} is no whole number of {count} negatives: set share to {nearest}")
-    return wanted

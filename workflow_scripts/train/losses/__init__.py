@@ -1,24 +1,22 @@
 """Distillation losses, one a file, found by name.
 
-A loss file holds ``NEEDS_TEACHER`` (does it read teacher scores?) and one function::
+A loss file holds ``NEEDS_TEACHER`` (does it read teacher scores?), ``OPTIONS`` (its options, described as in
+:mod:`workflow_scripts.experiment.options`) and one function::
 
     loss(student, teacher, *, option=default, ...) -> scalar tensor
 
 with student scores (groups, docs), teacher scores of the same shape or None, and the positive in column 0. It is a mean
 over the groups: a batch is computed in parts where it is accumulated or does not fit, and the parts' losses averaged.
-Options are keyword-only; the function raises :class:`InputError` for a value it does not know. Adding a loss is adding
-its file.
+Options are keyword-only; their values are checked before the function is called. Adding a loss is adding its file.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workflow_scripts.experiment.options import load_file
 from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,32 +36,17 @@ class Loss:
         return self.function(student, teacher, **self.options)
 
 
-def loss_names() -> list[str]:
-    """Names of the losses in this folder."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
-
-
 def load_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
     """The loss ``name`` with ``options``; :class:`InputError` for an unknown name, option or value, or no mean."""
     import torch
 
-    if name not in loss_names():
-        raise InputError(f"there is no loss {name!r}: the losses are {', '.join(loss_names())}")
-    module = importlib.import_module(f"{__name__}.{name}")
-    known = [
-        parameter.name
-        for parameter in inspect.signature(module.loss).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
     options = dict(options or {})
-    for option in options:
-        if option not in known:
-            raise InputError(f"loss {name} has no option {option!r}: it has {', '.join(known) or 'none'}")
+    module = load_file(__name__, "loss", name, options)
     loaded = Loss(name, options, module.NEEDS_TEACHER, module.loss)
-    # Calls on made-up groups check values and mean now, not after the data has been read.
+    # Made-up groups show now, not after the data has been read, whether it is a mean.
     student, teacher = torch.tensor([[[1.0, 0.2, -0.5], [-0.3, 0.4, 2.0]], [[3.0, -1.0, 0.1], [0.7, 0.8, -2.0]]])
     parts = [slice(0, 2), slice(0, 1), slice(1, 2)]
-    whole, first, second = (loaded(student[part], teacher[part] if loaded.needs_teacher else None) for part in parts)
-    if not torch.allclose(whole, (first + second) / 2, equal_nan=True):
+    whole, *each = (loaded(student[part], teacher[part] if loaded.needs_teacher else None) for part in parts)
+    if not torch.allclose(whole, sum(each) / 2, equal_nan=True):
         raise InputError(f"loss {name} is no mean over its groups: parts of a batch are averaged")
     return loaded

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch.nn import functional
 
-from workflow_scripts.storage.errors import InputError
-
 NEEDS_TEACHER = True
+OPTIONS = {
+    "temperature": {"type": "number", "gt": 0, "description": "T, divides the scores of both sides"},
+    "teacher_temperature": {
+        "type": "number",
+        "gt": 0,
+        "description": "tau, divides the teacher's scores alone: above 1 makes the teacher less sure",
+    },
+}
 
 
 def loss(
@@ -17,15 +21,12 @@ def loss(
 ) -> torch.Tensor:
     """``KL(softmax(g / (tau T)) || softmax(f / T))`` in nats, summed over a group's documents, mean over the groups.
 
-    ``student``: f (groups, docs); ``teacher``: g (groups, docs); ``temperature``: T > 0 of both sides;
-    ``teacher_temperature``: tau > 0, of the labels alone: the entropy dial, tau > 1 makes the teacher less sure and
-    leaves the student's side as it is. The study's formula has tau = 1 and no factor T^2 (Hinton et al., 2015, multiply
-    by it): at another T the gradients scale with about 1 / T^2.
+    Source: the study, with tau = 1. Hinton et al. (2015) multiply by T^2; without, gradients scale with about 1 / T^2.
+    Shapes: ``student`` f and ``teacher`` g are (groups, docs); the result is a scalar.
+    When to use: to learn how sure the teacher is, not only its order; ``teacher_temperature`` is the dial of entropy.
+    Compare with: ranknet, which reads the order alone; marginmse, which reads margins without a softmax.
+    Config: ``losses: {kl: {function: kl, options: {temperature: 1.0}}}``
     """
-    for option, value in (("temperature", temperature), ("teacher_temperature", teacher_temperature)):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 < value < math.inf:
-            raise InputError(f"loss kl has no {option} {value!r}: use a number above 0")
     labels = teacher / teacher_temperature
     return functional.kl_div(
         functional.log_softmax(student / temperature, dim=1),

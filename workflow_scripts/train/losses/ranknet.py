@@ -5,22 +5,25 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from workflow_scripts.storage.errors import InputError
-
 NEEDS_TEACHER = True
-TARGETS = ("hard", "soft")
+OPTIONS = {
+    "targets": {
+        "type": "choice",
+        "choices": ["hard", "soft"],
+        "description": "hard: 1[g_i > g_j], a tie is 0; soft: sigma(g_i - g_j), a tie is 1/2",
+    }
+}
 
 
 def loss(student: torch.Tensor, teacher: torch.Tensor, *, targets: str = "hard") -> torch.Tensor:
-    """Binary cross-entropy of ``sigma(f_i - f_j)`` averaged over the pairs i < j of all groups (Burges et al., 2005).
+    """Binary cross-entropy of ``sigma(f_i - f_j)`` against a pair's target, mean over the pairs i < j of all groups.
 
-    ``student``: f (groups, docs); ``teacher``: g (groups, docs). The target of a pair is, for ``targets``
-
-    - ``hard``: ``1[g_i > g_j]``, the study's experiments. A tie counts as 0, as the formula says.
-    - ``soft``: ``sigma(g_i - g_j)``, the form the study's theory speaks of; a tie is 1/2.
+    Source: Burges et al. (2005). Hard targets are the study's experiments, soft ones the form that its theory has.
+    Shapes: ``student`` f and ``teacher`` g are (groups, docs); the result is a scalar.
+    When to use: to learn the teacher's order of all documents, whatever its scores.
+    Compare with: marginmse, which reads margins to the positive alone; kl, which weighs the top of a group.
+    Config: ``losses: {ranknet: {function: ranknet, options: {targets: hard}}}``
     """
-    if targets not in TARGETS:
-        raise InputError(f"loss ranknet has no targets {targets!r}: use {' or '.join(TARGETS)}")
     docs = student.shape[1]
     # All ordered pairs and a mask, not an index list: the gradient of an index is a scatter, whose sum on CUDA has no
     # fixed order. Half of the work is thrown away and groups are small.

@@ -1,0 +1,126 @@
+"""Entries of an experiment that do not go together: each fault is one line that names the key and the fix."""
+
+from __future__ import annotations
+
+import pytest
+from changed_demo import demo, refused
+
+from workflow_scripts.experiment.experiment import Experiment
+
+BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
+OTHER = {"collections.other": {"corpus": "demo", "source": "generated", "role": "train", "seed": 8, "queries": 64}}
+"""A second training collection."""
+STUDY = {"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["base"]}
+TWICE = [{"name": "x", "collections": ["demo"]}, {"name": "x", "collections": ["demo-mild"]}]
+FAULTS = [
+    # Names
+    ("students.teacher", BI_ENCODER, "students.teacher: this name is taken by the runs of the teachers"),
+    ("students.retrieved", BI_ENCODER, "students.retrieved: this name is taken by the runs of dense retrieval"),
+    ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
+    ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
+    ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),
+    ("domains.more", [{"name": "in-domain", "collections": ["demo"]}], "in-domain has the name of one of the domains"),
+    ("domains.more", [{"name": "all", "collections": ["demo"]}], "domains.more: all stands for a domain as a whole"),
+    ("domains.more", ["demo", {"name": "x", "collections": ["demo"]}], "domains.more: demo is in it twice"),
+    ("domains.more", TWICE, "the set x has other collections"),
+    # References
+    ("domains.in-domain", ["demos"], "domains.in-domain: no 'demos' among the collections: there are demo-train"),
+    ("samplers.bm25.systems", ["bm52"], "samplers.bm25.systems: no 'bm52' among the systems"),
+    ("samplers.bm25.collection", "demo-2", "no 'demo-2' among the collections"),
+    ("pools.bm25.collection", "other", "no 'other' among the collections"),
+    ("pools.bm25.known", ["none"], "pools.bm25.known: no 'none' among the pools"),
+    ("studies.cuts.samplers", ["bm52"], "studies.cuts.samplers: no 'bm52' among the samplers"),
+    ("backbones.mini.source", "./no-such-model", "backbones.mini.source: no folder ./no-such-model"),
+    ("corpora.demo", {"source": "files", "documents": "no.jsonl"}, "corpora.demo.documents: no file no.jsonl"),
+    ("samplers.bm25.collection", "demo", "samplers.bm25.collection: demo has role test; it needs role train"),
+    ("first_stage.system", "dense", "dense is of model dense, .*; name a system of model bm25 or qld"),
+    # Numbers
+    (
+        "training.documents",
+        25650,
+        r"training.documents: 25650 must be a multiple of a step's 128 .* \(nearest: 25600\)",
+    ),
+    ("teachers.base.documents", 5, r"teachers.base.documents: 5 must be a multiple .* \(nearest: 128\)"),
+    ("pools.bm25.depth", 101, "pools.bm25.depth: 101 exceeds the depth 100 of bm25"),
+    ("samplers.bm25.options.depth", 101, "samplers.bm25.options.depth: 101 exceeds the depth 100 of bm25"),
+    ("first_stage.depth", 101, "first_stage.depth: 101 exceeds the depth of system bm25"),
+    ("lengths.document", 38, r"a pair of 8 \+ 38 \+ 3 special tokens exceeds the 48 positions of .* mini; .* to 49"),
+    # Seeds
+    ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
+    ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),
+    # Measures and retrieval
+    ("evaluation.measures", ["nDGC@10"], "evaluation.measures: 'nDGC@10' must be a measure of ir_measures"),
+    ("evaluation.measures", ["R"], "evaluation.measures: 'R' must be a measure"),
+    ("evaluation.measures", ["MRR"], "evaluation.measures: use ir_measures' own name 'RR' for 'MRR'"),
+    ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
+    ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
+    # Studies
+    ("studies.factorial.losses", ["kl-flat", "kl-sharp"], "is 4.0, 0.25; list them in rising order"),
+    ("studies.factorial.losses", ["kl-flat"], "studies.factorial.losses: needs at least two levels to compare"),
+    ("studies.factorial.samplers", ["random", "near-100"], "random must have the function mixed, whose share is the"),
+    ("studies.factorial.seeds", [1], "studies.factorial.seeds: no 1 among the seeds: there are 0"),
+    ("studies.teachers.teachers", ["base"], "studies.teachers.teachers: needs at least two teachers to compare"),
+    ("studies.teachers.samplers", ["random"], "studies.teachers.samplers: needs at least two samplers to compare"),
+    ("studies.teachers.losses", ["lce"], "lce reads no teacher"),
+    ("studies.collections", STUDY, "all draw for one collection"),
+    ("samplers.near-0.options.share", 0.5, r"0.5 must be a whole number of 7 negatives; set it to 0.429 \(3 of 7\) or"),
+    ("samplers.near-0.options.share", 0.9999, "their share is 0.9999, 1; list them in rising order, each level once"),
+    ("samplers.near-0.options.depth", 90, "factorial.samplers: near-0 and near-100 differ in depth beside share"),
+    ("samplers.near-0.systems", ["bm25", "dense"], "near-0 and near-100 differ in systems beside share"),
+    (
+        "losses.kl-flat.options.temperature",
+        2.0,
+        "kl-sharp and kl-flat differ in temperature beside teacher_temperature",
+    ),
+    ("samplers.bm25-outliers", demo()["samplers"]["bm25"], "this name is taken by an entropy cut"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), FAULTS)
+def test_a_faulty_cross_reference_is_one_line(key: str, value: object, message: str) -> None:
+    refused({key: value}, message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"pools.other": {"systems": ["dense"], "depth": 50, "collection": "other", "known": ["bm25"]}},
+            "pools.other.known: bm25 is of another collection",
+        ),
+        (
+            {"domains.in-domain": ["demo", "demo-hard"], "evaluation.retrieval.collections": ["demo"]},
+            "evaluation.retrieval.collections: they hold no domain as a whole; .*: in-domain has demo, demo-hard;",
+        ),
+        (
+            {"samplers.near-0.collection": "other", "samplers.near-0.pools": []},
+            "studies.factorial.samplers: near-0 draws for other, .*; name samplers of demo-train",
+        ),
+        (
+            # training.collection named by itself is the same collection.
+            {"samplers.bm25.collection": "demo-train", "studies.collections": STUDY | {"samplers": ["bm25", "random"]}},
+            "studies.collections.samplers: all draw for one collection",
+        ),
+        (
+            {
+                "samplers.again": demo()["samplers"]["bm25"],
+                "studies.collections": STUDY | {"samplers": ["bm25", "again"]},
+            },
+            "studies.collections.samplers: bm25 and again are both bm25 on demo-train; name one of them",
+        ),
+    ],
+)
+def test_entries_that_do_not_go_together_are_one_line(changes: dict, message: str) -> None:
+    refused(OTHER | changes, message)
+
+
+def test_what_is_not_read_is_not_refused() -> None:
+    # One set in two domains, and documents that only bi-encoders read.
+    config = demo({"domains.more": [{"name": "x", "collections": ["demo"]}]})
+    config["domains"]["most"] = [{"name": "x", "collections": ["demo"]}, "demo-mild"]
+    config["backbones"]["other"] = config["backbones"]["mini"] | {"source": "google/large"}
+    for entry in (config["students"]["ce"], *config["teachers"].values()):
+        entry["backbone"] = "other"
+    config["lengths"]["document"] = 46
+    assert Experiment(config).rankers
+    refused(config | {"lengths.document": 47}, r"a text of 47 \+ 2 special tokens exceeds the 48 positions")

@@ -1,0 +1,161 @@
+"""Settings one by one: types, ranges, defaults, overlays, and the files that describe them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+from changed_demo import DEMO, demo, refused
+from snakemake.utils import update_config
+
+from workflow_scripts.experiment.describe import descriptions
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import overlaid, read_config
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
+
+SHIPPED = {
+    "demo": ["demo"],
+    "paper": ["paper"],
+    "small": ["small"],
+    "study": ["demo", "study"],
+    "small-scratch": ["small", "small-scratch"],
+}
+"""Experiment to its files, in the order in which --configfile names them."""
+
+
+def shipped(name: str) -> Experiment:
+    return Experiment(read_config(*(ROOT / "config" / f"{file}.yaml" for file in SHIPPED[name])))
+
+
+def test_every_shipped_experiment_is_valid() -> None:
+    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == set(SHIPPED)
+    for name in SHIPPED:
+        experiment = shipped(name)
+        grid = len(experiment.config["seeds"]) * 2 * 4
+        assert experiment.name == name and len(experiment.grid_rankers) == grid * (4 if name == "small" else 5)
+        teacher = next(iter(experiment.config["teachers"]))
+        assert experiment.ranker(f"ce.kl.random.{teacher}.seed0") in experiment.rankers.values()
+
+
+SCRATCH = {"source": "scratch", "vocabulary": "mini", "corpora": ["demo"]}
+FAULTS = [
+    # Keys
+    ("sampelrs", {}, "top level: unknown key 'sampelrs'; known are analysis, backbones, collections"),
+    ("samplers.bm25.dept", 3, "samplers.bm25: unknown key 'dept'; known are collection, function, in_grid, options"),
+    ("collections.demo.id", "x", "collections.demo: unknown key 'id'; known are corpus, queries, remove_query"),
+    ("training", {"collection": "demo-train"}, "training.negatives: is missing; give it a value"),
+    ("corpora.demo", {"documents": 3}, "corpora.demo: source is missing; give it a value"),
+    (
+        "corpora.demo",
+        {"source": "web"},
+        "corpora.demo: source is 'web'; it must be one of ir_datasets, generated, files",
+    ),
+    ("systems.bm25.k1", None, "systems.bm25.k1: must be a number"),
+    ("backbones.mini", SCRATCH, "backbones.mini: tokenizer is missing; source scratch needs corpora, tokenizer"),
+    ("teachers.base", {"backbone": "mini"}, "teachers.base: loss is missing; a trained teacher needs loss, sampler"),
+    (
+        "collections.demo-train",
+        {"corpus": "demo", "source": "files", "role": "train", "pairs": "qrels", "queries": "x"},
+        "collections.demo-train: qrels is missing; a collection of files with judgements needs queries, qrels",
+    ),
+    (
+        "collections.demo-train",
+        {"corpus": "demo", "source": "ir_datasets", "role": "train"},
+        "collections.demo-train: pairs is missing; role train needs pairs",
+    ),
+    ("students", {}, "students: is empty; name at least one"),
+    ("seeds", [], "seeds: is empty; name at least one"),
+    ("students.BE", {}, r"students.BE: must be lower-case letters and digits, joined by hyphens \(is 'BE'\)"),
+    ("corpora", [], r"corpora: must be a mapping of ids to entries \(is \[\]\)"),
+    ("corpora", {False: {}}, r"corpora.*: must be text, in quotes where YAML reads something else \(is False\)"),
+    ("students.be", 3, r"students.be: must be a mapping of settings \(is 3\)"),
+    ("domains.in-domain", "demo", r"domains.in-domain: must be a list \(is 'demo'\)"),
+    ("domains.in-domain", ["demo", "demo"], "domains.in-domain: has 'demo' twice; name it once"),
+    ("losses.kl.function", "../kl", r"losses.kl.function: must be the name of a file there, lower"),
+    ("backbones.mini.revision", 622038, "backbones.mini.revision: must be text, in quotes where YAML"),
+    # Numbers
+    ("training.documents", "[", r"training.documents: must be a whole number \(is '\['\)"),
+    ("training.documents", 2.5, "training.documents: must be a whole number"),
+    ("training.documents", True, r"training.documents: must be a whole number \(is True\)"),
+    ("training.documents", 0, r"training.documents: must be at least 1 \(is 0\)"),
+    ("training.warmup", 1.5, r"training.warmup: must be at most 1 \(is 1.5\)"),
+    ("training.weight_decay", math.nan, "training.weight_decay: must be a finite number"),
+    ("training.weight_decay", "inf", "training.weight_decay: must be a finite number"),
+    ("students.be.learning_rate", 0, "students.be.learning_rate: must be above 0"),
+    ("analysis", {"equivalence": {"alpha": 0.5}}, "analysis.equivalence.alpha: must be below 0.5"),
+    ("analysis", {"figures": {"fit_range": [0]}}, r"analysis.figures.fit_range: must have 2 entries \(has 1\)"),
+    ("seeds", ["zero"], r"seeds.0: must be a whole number \(is 'zero'\)"),
+    ("seeds", [{"seed": -1}], "seeds.0.seed: must be at least 0"),
+    # Words
+    ("training.view", "title", r"training.view: must be one of full, body \(is 'title'\)"),
+    ("students.be.architecture", "dual", "students.be.architecture: must be one of bi-encoder, cross-encoder"),
+    ("systems.bm25-rm3.rm3", 1, r"systems.bm25-rm3.rm3: must be true or false \(is 1\)"),
+    ("studies.cuts.cuts", ["upper"], r"studies.cuts.cuts.0: must be one of lower-quartile, .* \(is 'upper'\)"),
+    ("experiment", "", "experiment: must be lower-case letters"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), FAULTS)
+def test_a_faulty_setting_is_one_line(key: str, value: object, message: str) -> None:
+    refused({key: value}, message)
+
+
+def test_defaults_are_filled_in_and_what_has_none_is_left_out() -> None:
+    before = copy.deepcopy(DEMO)
+    config = Experiment(DEMO).config
+    assert before == DEMO  # the caller's own mapping is left as it was
+    assert config["evaluation"]["bootstrap"] == {"samples": 1000, "seed": 0, "confidence": 0.95}
+    assert config["training"]["warmup"] == 0.1 and config["training"]["precision"] == "auto"
+    # A job's spec has no key that nobody wrote, and numbers as they were written.
+    assert config["systems"]["qld"] == {"model": "qld", "mu": 50, "depth": 20}
+    assert "title_field" not in config["corpora"]["demo"] and config["resources"] == {}
+    assert repr(config["analysis"]["advice"]["budgets"]) == "[1.5, 3, None]"
+
+
+def test_values_given_as_texts_are_read() -> None:
+    # As --config 'seeds=[0, 1]' 'training={documents: 2560}' gives them; YAML 1.1 reads 2e-5 as a text too.
+    changes = {"training.documents": "2560.0", "training.dropout": "null", "students.be.learning_rate": "2e-5"}
+    changes |= {"losses.kl.options": {"temperature": "2"}, "samplers.ensemble": "null", "studies.cuts": None}
+    config = demo({"seeds": ["0", {"seed": "1", "order": "0"}], "systems.bm25-rm3.rm3": "true", **changes})
+    experiment = Experiment(config)
+    assert experiment.config["seeds"] == [0, 1] and experiment.seeding[1]["order"] == 0
+    assert experiment.config["training"]["documents"] == 2560 and experiment.config["training"]["dropout"] is None
+    assert experiment.config["students"]["be"]["learning_rate"] == 2e-5
+    assert experiment.config["losses"]["kl"]["options"] == {"temperature": 2}
+    assert experiment.config["systems"]["bm25-rm3"]["rm3"] is True
+    assert "ensemble" not in experiment.config["samplers"] and "cuts" not in experiment.studies
+
+
+def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> None:
+    overlay = {"training": {"documents": 2560}, "samplers": {"dense": None}, "systems": {"dense": None}}
+    overlay |= {"pools": {"dense": None}, "evaluation": {"measures": ["AP"]}, "seeds": [3]}
+    merged = overlaid(DEMO, overlay)
+    by_snakemake = copy.deepcopy(DEMO)
+    update_config(by_snakemake, overlay)
+    assert merged == by_snakemake
+    experiment = Experiment(merged)
+    assert list(experiment.config["samplers"])[:4] == ["random", "bm25", "crossencoder", "ensemble"]
+    assert "dense" not in experiment.config["systems"] and experiment.config["seeds"] == [3]
+    assert experiment.config["training"]["batch_groups"] == 16 and experiment.config["evaluation"]["measures"] == ["AP"]
+    refused({"systems.dense": None}, "pools.dense.systems: no 'dense' among the systems")
+    with pytest.raises(InputError, match="experiment before this one"):
+        Experiment(read_config(ROOT / "config" / "study.yaml"))
+
+
+def test_a_file_that_holds_no_experiment_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text("- demo\n")
+    with pytest.raises(InputError, match=r"list.yaml holds no experiment: give --configfile one such as"):
+        read_config(tmp_path / "list.yaml")
+
+
+def test_the_descriptions_are_up_to_date() -> None:
+    for path, text in descriptions().items():
+        assert path.read_text() == text, f"{path}: run make describe"
+
+
+def test_each_config_names_the_schema_that_editors_check_it_by() -> None:
+    for path in (ROOT / "config").glob("*.yaml"):
+        assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n"), path

@@ -1,0 +1,52 @@
+"""The one description of an experiment's settings: types, defaults, units, ranges, what they mean.
+
+Checks, defaults, the editors' schema (config/schema.json) and docs/configuration.md all come from these models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BeforeValidator, ValidationError
+
+from workflow_scripts.experiment.config import data, grid, reporting
+from workflow_scripts.experiment.config.messages import first_line
+from workflow_scripts.experiment.config.settings import Axis, Part, Slug, Some, setting, without_nulls
+from workflow_scripts.storage.errors import InputError
+
+
+class Config(Part):
+    """An experiment."""
+
+    experiment: Slug = setting("names the folder results/{experiment}")
+    seeds: Some[grid.Seed] = setting(
+        "one student a seed in every cell; sampling, order of the data and initialisation are derived from it"
+    )
+    corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
+    collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
+    domains: Axis[data.Domain] = setting("named groups of test collections", min_length=1)
+    lengths: data.Lengths = setting("longest texts")
+    systems: Axis[data.System] = setting("rankings by Lucene, by a bi-encoder, or imported")
+    first_stage: data.FirstStage = setting("what evaluation re-ranks")
+    backbones: Axis[grid.Backbone] = setting("pretrained encoders")
+    training: grid.Training = setting("what the students share")
+    teachers: Axis[grid.Teacher] = setting("what students are distilled from", min_length=1)
+    pools: Axis[grid.Pool] = setting("what teachers score before any sampler draws", {})
+    samplers: Axis[grid.Sampler] = setting("where negatives come from", min_length=1)
+    losses: Axis[grid.Loss] = setting("what students learn from a group", min_length=1)
+    students: Axis[grid.Student] = setting("rankers that are trained in every cell", min_length=1)
+    studies: Annotated[grid.Studies, BeforeValidator(without_nulls)] = setting(
+        "cells beside the main grid", grid.Studies
+    )
+    evaluation: reporting.Evaluation = setting("what is measured")
+    analysis: reporting.Analysis = setting("choices of tables and figures", reporting.Analysis)
+    resources: reporting.Resources = setting("what jobs need", reporting.Resources)
+
+
+def read_settings(config: Mapping) -> dict:
+    """The configuration as a plain dict with every default; :class:`InputError` names the first fault's key and fix."""
+    try:
+        return Config.model_validate(dict(config)).plain()
+    except ValidationError as error:
+        raise InputError(f"config: {first_line(error, config)}") from None

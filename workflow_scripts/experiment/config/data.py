@@ -1,0 +1,208 @@
+"""Settings of the data: corpora, collections, domains, and the systems that rank documents."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag, model_validator
+
+from workflow_scripts.experiment.config.settings import (
+    SHA256,
+    VALUE_OR_PART,
+    Count,
+    Distinct,
+    Flag,
+    Maybe,
+    Natural,
+    Number,
+    Part,
+    Positive,
+    Share,
+    Slug,
+    Some,
+    Text,
+    left_out,
+    setting,
+)
+
+DATASET = "an ir_datasets id"
+FILE = "relative to the working directory, or absolute"
+
+
+class _Corpus(Part):
+    docvectors: Flag = setting(
+        "index term vectors too, for systems with rm3; filled in: true where one searches this corpus",
+        left_out,
+    )
+
+
+class IrDatasetsCorpus(_Corpus):
+    """Documents of a public dataset."""
+
+    source: Literal["ir_datasets"]
+    id: Text = setting(DATASET)
+    text_fields: Annotated[list[Text], Field(min_length=1)] = setting(
+        'fields joined by a space into the text; left out, "text"', left_out
+    )
+    title_field: Maybe[Text] = setting("field of the title; left out, there is none", left_out)
+    title_repeated: Flag = setting("true where the text field begins with the title; left out, false", left_out)
+    title_separator: Maybe[Text] = setting("what ends a title at the start of the text; left out, nothing", left_out)
+
+
+class GeneratedCorpus(_Corpus):
+    """Documents of the generated language, whose relevance is known."""
+
+    source: Literal["generated"]
+    world: Literal["in-domain", "mild-shift", "hard-shift"] = setting("how far it lies from the training world")
+    seed: Natural = setting("of the language and the documents; one seed is one language")
+    documents: Count = setting("how many", unit="documents")
+
+
+class FilesCorpus(_Corpus):
+    """Documents of your own."""
+
+    source: Literal["files"]
+    documents: Text = setting(f"a JSONL or TSV file, {FILE}")
+
+
+Corpus = Annotated[IrDatasetsCorpus | GeneratedCorpus | FilesCorpus, Field(discriminator="source")]
+
+
+class _Collection(Part):
+    corpus: Slug = setting("the corpus that is searched")
+    role: Literal["train", "test"] = setting("train: with positives; test: with relevance judgements (qrels)")
+    remove_query: Flag = setting(
+        "drop the document whose id is the query's from its results; left out, false", left_out
+    )
+
+
+class _Judged(_Collection):
+    min_relevance: Count = setting("lowest grade that counts as relevant; left out, 1", left_out)
+    max_queries: Maybe[Count] = setting(
+        "how many queries are kept, chosen by the seed; left out or null, all", left_out, unit="queries"
+    )
+    seed: Natural = setting("of the choice of queries; left out, 0", left_out)
+
+
+class IrDatasetsCollection(_Judged):
+    """Queries of a public dataset."""
+
+    source: Literal["ir_datasets"]
+    id: Text = setting(f"{DATASET}; needed unless pairs is titles", left_out)
+    query_field: Text = setting('field of the query\'s text; left out, "text"', left_out)
+    pairs: Literal["qrels", "docpairs", "titles"] = setting(
+        "where positives come from (role train): judgements, training triples, or titles as queries for their own text",
+        left_out,
+    )
+    strict: Flag = setting("true: refuse faulty judgements, not count and leave them out; left out, false", left_out)
+
+    @model_validator(mode="after")
+    def _complete(self) -> IrDatasetsCollection:
+        if self.role == "train":
+            self.require("role train", "pairs")
+        if self.pairs != "titles":
+            self.require("a collection of source ir_datasets", "id")
+        return self
+
+
+class GeneratedCollection(_Collection):
+    """Queries in the language of a generated corpus; every pair is judged."""
+
+    source: Literal["generated"]
+    seed: Natural = setting("the corpus' own seed")
+    queries: Count = setting("how many", unit="queries")
+
+
+class FilesCollection(_Judged):
+    """Queries of your own."""
+
+    source: Literal["files"]
+    queries: Text = setting(f"a JSONL or TSV file, {FILE}; not for titles", left_out)
+    qrels: Text = setting(f"judgements in TREC's format, {FILE}; not for titles", left_out)
+    pairs: Literal["qrels", "titles"] = setting(
+        "where positives come from (role train): judgements, or titles as queries for their own text", left_out
+    )
+    strict: Flag = setting(
+        "false: count faulty judgements and leave them out, not refuse them; left out, true", left_out
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> FilesCollection:
+        if self.role == "train":
+            self.require("role train", "pairs")
+        if self.role == "test" or self.pairs == "qrels":
+            self.require("a collection of files with judgements", "queries", "qrels")
+        return self
+
+
+Collection = Annotated[IrDatasetsCollection | GeneratedCollection | FilesCollection, Field(discriminator="source")]
+
+
+class CollectionSet(Part):
+    """Collections that count as one in a domain's mean."""
+
+    name: Slug = setting("names the set in the tables")
+    collections: Some[Slug] = setting("test collections of the set")
+
+
+Domain = Some[Annotated[Annotated[Slug, Tag("value")] | Annotated[CollectionSet, Tag("part")], VALUE_OR_PART]]
+"""Test collections and sets of them; a domain's value is the mean over its members."""
+
+
+class _System(Part):
+    depth: Count = setting("documents kept per query", unit="documents")
+
+
+class _Lucene(_System):
+    rm3: Flag = setting("expand the query by pseudo-relevance feedback (RM3); left out, false", left_out)
+
+
+class Bm25System(_Lucene):
+    """Lucene's BM25."""
+
+    model: Literal["bm25"]
+    k1: Number = setting("saturation of term frequency", ge=0)
+    b: Share = setting("normalisation by length")
+
+
+class QldSystem(_Lucene):
+    """Lucene's query likelihood with Dirichlet smoothing."""
+
+    model: Literal["qld"]
+    mu: Positive = setting("smoothing")
+
+
+class DenseSystem(_System):
+    """Nearest neighbours of a bi-encoder."""
+
+    model: Literal["dense"]
+    encoder: Text = setting("a backbone, or the path of a bi-encoder's cell: be/lce.bm25.none/seed0")
+    index: Text = setting("a Faiss factory string; left out, Flat, which is exact", left_out)
+    index_parameters: Text = setting("of the index's search: nprobe=16; left out, Faiss' own", left_out)
+
+
+class ImportedSystem(_System):
+    """Published rankings in the format of SentenceTransformers' hard negatives."""
+
+    model: Literal["import"]
+    url: Text = setting("https address of the file")
+    sha256: Maybe[Annotated[str, Field(pattern=SHA256)]] = setting("checksum; null where none is published", None)
+    systems: Annotated[list[Text], Field(min_length=1)] = setting("the file's systems to read")
+
+
+System = Annotated[Bm25System | QldSystem | DenseSystem | ImportedSystem, Field(discriminator="model")]
+
+
+class Lengths(Part):
+    """Longest texts that a model reads."""
+
+    query: Count = setting("kept of a query", unit="tokens")
+    document: Count = setting("kept of a document", unit="tokens")
+
+
+class FirstStage(Part):
+    """The ranking that is re-ranked in evaluation."""
+
+    system: Slug = setting("a system of Lucene (bm25, qld)")
+    depth: Count = setting("re-ranked per query", unit="documents")
+    check: Distinct[Slug] = setting("systems compared with the published figures of config/expected/bm25.yaml", [])

@@ -1,0 +1,202 @@
+"""Settings of the grid: backbones, training, teachers, pools, samplers, losses, students, and the studies beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag, model_validator
+
+from workflow_scripts.experiment.config.settings import (
+    FUNCTION,
+    VALUE_OR_PART,
+    Count,
+    Distinct,
+    Flag,
+    Maybe,
+    Natural,
+    Number,
+    Part,
+    Positive,
+    Share,
+    Slug,
+    Some,
+    Text,
+    left_out,
+    setting,
+)
+
+CUTS = ("lower-quartile", "inner-quartiles", "upper-quartile", "below-median", "above-median", "outliers")
+IN_GRID = "false: only in the studies that name it"
+
+
+class SeedParts(Part):
+    """A seed whose parts have numbers of their own; a part left out has the seed's."""
+
+    seed: Natural = setting("names the cell")
+    sampling: Natural = setting("which negatives are drawn", left_out)
+    order: Natural = setting("order of the data, and dropout", left_out)
+    initialisation: Natural = setting("a model's new weights", left_out)
+
+
+Seed = Annotated[Annotated[Natural, Tag("value")] | Annotated[SeedParts, Tag("part")], VALUE_OR_PART]
+
+
+class Tokenizer(Part):
+    """A vocabulary made here."""
+
+    kind: Literal["words", "wordpiece"] = setting("whole words, or WordPiece")
+    size: Annotated[Count, Field(ge=10)] = setting("size of the vocabulary", unit="entries")
+
+
+class Architecture(Part):
+    """Shape of a BERT that is made here."""
+
+    layers: Count = setting("transformer layers")
+    hidden: Count = setting("width of a layer")
+    heads: Count = setting("attention heads; they divide the width")
+    feed_forward: Count = setting("width between the two feed-forward layers")
+    positions: Count = setting("longest sequence", unit="tokens")
+
+
+class Pretraining(Part):
+    """How a backbone made here learns from its corpora's text."""
+
+    steps: Natural = setting("optimiser steps", unit="steps")
+    batch: Count = setting("in a step", unit="text pairs")
+    learning_rate: Positive = setting("highest learning rate")
+    mlm_weight: Share = setting("weight of masked language modelling beside the matching of words and text")
+    removal: Share = setting(
+        "chance that a drawn word is taken out of its own text; left out, 0.8",
+        left_out,
+    )
+
+
+class Backbone(Part):
+    """A pretrained encoder: from the hub, from a local folder or (source scratch) made here."""
+
+    source: Text = setting("a hub id, a local folder (starts with . or /), or scratch")
+    revision: Text = setting("a hub revision; left out, the newest", left_out)
+    vocabulary: Slug = setting("backbones with one vocabulary share their token stores")
+    corpora: Annotated[list[Slug], Field(min_length=1)] = setting("scratch: whose text it learns", left_out)
+    tokenizer: Tokenizer = setting("scratch: its vocabulary", left_out)
+    architecture: Architecture = setting("scratch: its shape", left_out)
+    pretraining: Pretraining = setting("scratch: how it learns", left_out)
+    seed: Natural = setting("scratch: of its weights and data", left_out)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Backbone:
+        if self.source == "scratch":
+            self.require("source scratch", "corpora", "tokenizer", "architecture", "pretraining", "seed")
+        return self
+
+
+class Training(Part):
+    """What the students share; a step sees batch_groups x gradient_accumulation x (1 + negatives) documents."""
+
+    collection: Slug = setting("the training collection")
+    view: Literal["full", "body"] = setting("body hides the title that a pseudo-query was made of", "full")
+    negatives: Count = setting("beside the one positive of a group", unit="documents")
+    documents: Count = setting("budget of a student, a multiple of a step's documents", unit="documents seen")
+    batch_groups: Count = setting("in a step, before accumulation", unit="groups")
+    gradient_accumulation: Count = setting("batches in a step", 1)
+    warmup: Share = setting("share of the steps in which the learning rate rises", 0.1)
+    weight_decay: Number = setting("decoupled weight decay", 0.01, ge=0)
+    dropout: Maybe[Share] = setting("null keeps the backbone's", None)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto: bf16 on a GPU that has it, fp16 on another; a CPU computes in fp32 always", "auto"
+    )
+
+
+class Teacher(Part):
+    """A cross-encoder trained here or, with trained false, its backbone as it is."""
+
+    backbone: Slug = setting("what it is made of")
+    in_grid: Flag = setting(IN_GRID, True)
+    trained: Flag = setting("false: the backbone already ranks", True)
+    loss: Slug = setting("a loss that reads no teacher", left_out)
+    sampler: Slug = setting("a sampler that reads no teacher", left_out)
+    documents: Count = setting("budget, a multiple of a step's documents", left_out, unit="documents seen")
+    learning_rate: Positive = setting("highest learning rate", left_out)
+    seed: Natural = setting("of its negatives, order and weights", left_out)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Teacher:
+        if self.trained:
+            self.require("a trained teacher", "loss", "sampler", "documents", "learning_rate", "seed")
+        return self
+
+
+class Pool(Part):
+    """Candidates of the training queries that a teacher scores once, before any sampler draws."""
+
+    systems: Distinct[Slug] = setting("whose rankings it is made of")
+    depth: Natural = setting("of each system's ranking", unit="documents")
+    positives: Flag = setting("the training positives too", False)
+    collection: Maybe[Slug] = setting("whose queries; null for training.collection", None)
+    known: Distinct[Slug] = setting(
+        "pools whose pairs are not scored again; filled in: pools of the collection that stand before it, without "
+        "those of a trained encoder",
+        left_out,
+    )
+
+
+class Sampler(Part):
+    """Where a group's negatives come from."""
+
+    in_grid: Flag = setting(IN_GRID, True)
+    function: Annotated[str, Field(pattern=FUNCTION)] = setting("a file of workflow_scripts/mine/samplers")
+    collection: Maybe[Slug] = setting("whose queries; null for training.collection", None)
+    systems: Distinct[Slug] = setting("rankings that it draws from", [])
+    reads_teacher: Flag = setting("filled in: whether the function draws by a teacher's scores of its pools", left_out)
+    pools: Distinct[Slug] = setting("pools in which its pairs already have a teacher's score", [])
+    options: dict[str, Any] = setting("of the function, see docs/configuration.md", {})
+
+
+class Loss(Part):
+    """What a student learns from a group."""
+
+    in_grid: Flag = setting(IN_GRID, True)
+    function: Annotated[str, Field(pattern=FUNCTION)] = setting("a file of workflow_scripts/train/losses")
+    reads_teacher: Flag = setting("filled in: false for a contrastive loss, trained without labels", left_out)
+    options: dict[str, Any] = setting("of the function, see docs/configuration.md", {})
+
+
+class Student(Part):
+    """A ranker that is trained in every cell."""
+
+    architecture: Literal["bi-encoder", "cross-encoder"] = setting("how it scores a pair")
+    backbone: Slug = setting("what it starts from")
+    learning_rate: Positive = setting("highest learning rate")
+
+
+class Study(Part):
+    """Cells beside the main grid: the product of these axes, with tables of their own."""
+
+    students: Some[Slug] = setting("ids of students")
+    losses: Some[Slug] = setting("ids of losses")
+    samplers: Some[Slug] = setting("ids of samplers")
+    teachers: Some[Slug] = setting("ids of teachers")
+    seeds: Maybe[Some[Natural]] = setting("seeds of the experiment; null for all", None)
+
+
+class CutsStudy(Study):
+    """Training queries filtered by the teacher's entropy; each sampler's groups are cut."""
+
+    cuts: Some[Literal[CUTS]] = setting("parts of the training queries", list(CUTS))  # type: ignore[valid-type]
+    fence: Number = setting(
+        "outliers lie further than this outside the quartiles", 1.5, unit="interquartile ranges", ge=0
+    )
+    at_least: Count = setting("fewest training queries of a cut", 16, unit="queries")
+
+
+class Studies(Part):
+    """Studies beside the main grid; entries with in_grid false belong to no other cells."""
+
+    cuts: CutsStudy = setting("training queries filtered by the teacher's entropy", left_out)
+    factorial: Study = setting(
+        "locality x entropy: samplers by the share of near negatives (function mixed), losses by the teacher's "
+        "temperature (function kl), each in rising order",
+        left_out,
+    )
+    teachers: Study = setting("the same cells under weaker and stronger teachers", left_out)
+    collections: Study = setting("the same cells trained on another collection (samplers with a collection)", left_out)

@@ -1,0 +1,71 @@
+"""References from one part of a configuration to another, and to files: whatever is named must exist."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+
+def collections_of(members: list) -> list[str]:
+    """Collections of a domain, those of its sets among them."""
+    nested = [member["collections"] if isinstance(member, dict) else [member] for member in members]
+    return list(itertools.chain(*nested))
+
+
+def reference_problems(config: Mapping) -> Iterator[str]:
+    """Names of nothing and paths to nothing, as lines that name the key and the fix."""
+    yield from _dangling(config)
+    yield from _missing_files(config)
+
+
+def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
+    """(where, axis, ids) of every reference from one part of the config to another."""
+    yield "training.collection", "collections", [config["training"]["collection"]]
+    yield "first_stage.system", "systems", [config["first_stage"]["system"]]
+    yield "first_stage.check", "systems", config["first_stage"]["check"]
+    yield "evaluation.more_measures", "collections", list(config["evaluation"]["more_measures"])
+    for domain, members in config["domains"].items():
+        yield f"domains.{domain}", "collections", collections_of(members)
+    for name, entry in config["collections"].items():
+        yield f"collections.{name}.corpus", "corpora", [entry["corpus"]]
+    for name, entry in config["backbones"].items():
+        yield f"backbones.{name}.corpora", "corpora", entry.get("corpora", [])
+    for name, entry in config["students"].items():
+        yield f"students.{name}.backbone", "backbones", [entry["backbone"]]
+    for name, entry in config["teachers"].items():
+        yield f"teachers.{name}.backbone", "backbones", [entry["backbone"]]
+        if entry["trained"]:
+            yield f"teachers.{name}.sampler", "samplers", [entry["sampler"]]
+            yield f"teachers.{name}.loss", "losses", [entry["loss"]]
+    for kind in ("pools", "samplers"):
+        for name, entry in config[kind].items():
+            yield f"{kind}.{name}.systems", "systems", entry["systems"]
+            yield f"{kind}.{name}.collection", "collections", [entry["collection"]] if entry["collection"] else []
+            key = "known" if kind == "pools" else "pools"
+            yield f"{kind}.{name}.{key}", "pools", entry.get(key, [])
+    for name, study in config["studies"].items():
+        for axis in ("students", "losses", "samplers", "teachers"):
+            yield f"studies.{name}.{axis}", axis, study[axis]
+    retrieval = config["evaluation"]["retrieval"] or {"collections": None}
+    yield "evaluation.retrieval.collections", "collections", retrieval["collections"] or []
+
+
+def _dangling(config: Mapping) -> Iterator[str]:
+    for where, axis, names in _references(config):
+        for name in names:
+            if name not in config[axis]:
+                yield f"{where}: no {name!r} among the {axis}: there are {', '.join(config[axis])}"
+
+
+def _missing_files(config: Mapping) -> Iterator[str]:
+    named = [(f"corpora.{name}.documents", entry.get("documents")) for name, entry in config["corpora"].items()]
+    for name, entry in config["collections"].items():
+        named += [(f"collections.{name}.{key}", entry.get(key)) for key in ("queries", "qrels")]
+    for where, path in named:
+        if isinstance(path, str) and not Path(path).is_file():
+            yield f"{where}: no file {path}; give its path from the working directory or an absolute one"
+    for name, backbone in config["backbones"].items():
+        source = backbone["source"]
+        if source.startswith((".", "/")) and not Path(source).is_dir():
+            yield f"backbones.{name}.source: no folder {source}; give a local model folder, a hub id or scratch"
