@@ -127,7 +127,7 @@ def artifact(*parts):
 
 # The test collections, and what every ranker is evaluated on: them with what the first stage found.
 TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
-EVALUATION = manifest("evaluation")
+EVALUATION = manifest("runs", "bm25")
 
 
 def log(name):

@@ -54,7 +54,6 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "retrieve_documents": retrievers,
         "measure_runs": students + 2 + retrievers,
         "write_cell": students,
-        "export_run": 1,
         "collect_metrics": 2,
         "make_main_table": 1,
         "make_equivalence_table": 1,

@@ -42,7 +42,6 @@ FILES = {
     "pretrain_backbone": "models",
     "train_teacher": "models",
     "train_student": "models",
-    "export_run": "runs",
     "rerank_candidates": "runs",
     "retrieve_documents": "runs",
     "measure_runs": "metrics",

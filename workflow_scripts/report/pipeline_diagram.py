@@ -37,7 +37,7 @@ BOXES = {
     "informed": Box("Samplers", ("mine_negatives",), (4.8, 0)),
     "labels": Box("Labels", ("label_groups",), (4.8, 1.6)),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),
-    "runs": Box("Runs", ("gather_evaluation", "rerank_candidates", "retrieve_documents", "export_run"), (7.2, 1.6)),
+    "runs": Box("Runs", ("gather_evaluation", "rerank_candidates", "retrieve_documents"), (7.2, 1.6)),
     "measures": Box("Measures", ("measure_runs", "write_cell", "collect_metrics"), (7.2, 0)),
 }
 TABLES = Box("Tables, figures", (), (6.0, 0))

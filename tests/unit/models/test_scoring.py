@@ -234,7 +234,7 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
     stores, both = str(world / "tokens/manifest.json"), ["--collections", "one", "two"]
     add_qrels(world)
     listed = ["--tests", *[made["collection"]] * 2]
-    spec, rankings = json.dumps({"depth": 4}), [made["ranking"]] * 2
+    spec, rankings = json.dumps({"depth": 4, "tag": "bm25"}), [made["ranking"]] * 2
     call(
         gather_evaluation,
         ["--spec", spec, *both, *listed, "--rankings", *rankings, "--output", made["evaluation"]],
@@ -272,7 +272,7 @@ def test_a_candidate_that_the_corpus_lacks_is_told(world):
     manifest = {name: world / name / "manifest.json" for name in ("collection", "corpus", "ranking", "backbone")}
     tests = {"collections": ["one"], "tests": [manifest["collection"]]}
     evaluation, output = world / "evaluation/manifest.json", world / "tokens/manifest.json"
-    gather_evaluation(spec={"depth": 6}, rankings=[manifest["ranking"]], output=evaluation, **tests)
+    gather_evaluation(spec={"depth": 6, "tag": "bm25"}, rankings=[manifest["ranking"]], output=evaluation, **tests)
     write_collection(world / "other", {"d00": ("", "red")}, {"q0": "red"})
     arguments = {"backbone": manifest["backbone"], "evaluation": evaluation, "output": output, **tests}
     spec = {"query_tokens": 3, "document_tokens": 10}
