@@ -62,6 +62,7 @@ def label_groups(
 
 def _score(spec: Mapping, model: str | Path, codes: PairCodes, wanted: np.ndarray) -> tuple[np.ndarray, str]:
     from workflow_scripts.models import scoring
+    from workflow_scripts.models.devices import device_name
 
     stores = codes.queries, codes.documents
     pairs = codes.rows(wanted)
@@ -69,11 +70,11 @@ def _score(spec: Mapping, model: str | Path, codes: PairCodes, wanted: np.ndarra
         Artifact(model).folder, "cross-encoder", *stores, precision=spec.get("precision", "auto")
     )
     limits = {"max_document": spec.get("max_tokens")}
-    progress = scoring.Progress(ranker, *stores, *pairs, name="label_groups", **limits)
+    progress = scoring.scoring_progress(ranker, *stores, *pairs, name="label_groups", **limits)
     scores = scoring.score_pairs(
         ranker, *stores, *pairs, token_budget=spec.get("token_budget"), progress=progress, **limits
     )
-    return scores, scoring.device_name(ranker.device)
+    return scores, device_name(ranker.device)
 
 
 def _check(scores: np.ndarray, wanted: np.ndarray, codes: PairCodes) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from workflow_scripts.analysis.cuts import TUKEY, keep, too_few
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.groups import read_group_table
 from workflow_scripts.storage.seeds import derive_seed
 
 
@@ -55,6 +54,9 @@ def read_groups(
     is read of these. Raises :class:`InputError`, naming the query, where a group has not ``group_size`` documents, a
     label is missing or not a number, or a query or document is in no store, and for a cut that keeps too few.
     """
+    # The GPU's bench trains on groups of its own, on a machine that may lack pyarrow.
+    from workflow_scripts.storage.groups import read_group_table
+
     table = read_group_table(groups)
     if table.size != group_size:
         raise InputError(
