@@ -24,13 +24,13 @@ rule all:
 rule tables:
     """The tables alone; whatever they need is made."""
     input:
-        TABLES,
+        lambda wildcards: TABLES,
 
 
 rule figures:
     """The figures alone; whatever they need is made."""
     input:
-        FIGURES,
+        lambda wildcards: FIGURES,
 
 
 include: "rules/collect.smk"

@@ -41,14 +41,10 @@ MEASURES = {
     collection: CONFIG["evaluation"]["measures"] + CONFIG["evaluation"]["more_measures"].get(collection, [])
     for collection in EXPERIMENT.evaluated
 }
-# (system, collection) of the rankings that are held against published figures.
-CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
 ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
-GRID_POINTS = list(points(GRID))
 STUDIES = CONFIG["studies"]
-STUDY_TABLES = {"cuts": "cuts", "factorial": "factorial", "teachers": "teachers", "collections": "training"}
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
 # Domains all of whose collections are retrieved from.
@@ -57,30 +53,8 @@ RETRIEVED_DOMAINS = [
 ]
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
-TABLES = [
-    f"{RESULTS}/tables/{name}.{ending}"
-    for name in (
-        "main",
-        "equivalence",
-        *(f"collections.{student}" for student in GRID["students"]),
-        "variance",
-        "correlation",
-        "locality",
-        "configuration",
-        "cost",
-        "contamination",
-        "bound",
-        "advice",
-        *(["retrieval"] if RETRIEVERS else []),
-        *(["risk"] if EXPERIMENT.has_truth else []),
-        *(table for study, table in STUDY_TABLES.items() if study in STUDIES),
-    )
-    for ending in ("csv", "md", "tex")
-]
-if CHECKED:
-    TABLES.append(f"{RESULTS}/tables/first_stage.csv")
-DRAWN = ["pipeline", "score_by_rank", "training", "score_grid", "cost"] + ["factorial"] * ("factorial" in STUDIES)
-FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in DRAWN for ending in ("png", "pdf")]
+# Each stage's file appends its own.
+TABLES, FIGURES = [], []
 
 
 # What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
@@ -138,6 +112,11 @@ def log(name):
 def table(name):
     """The three files of a table, as a rule's output."""
     return {ending: f"{RESULTS}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")}
+
+
+def table_files(*names):
+    """Paths of all files of the named tables."""
+    return [path for name in names for path in table(name).values()]
 
 
 def numbers(name):
@@ -512,7 +491,7 @@ RANKERS = [*references(), *EXPERIMENT.rankers]
 # Keys, as the tables name them, and folder of everything that ranks.
 REFERENCES = [([*ranker_keys(name).values()], name) for name in references()]
 STANDING = [*REFERENCES, *standing(EXPERIMENT.points)]
-GRID_STUDENTS = standing(GRID_POINTS)
+GRID_STUDENTS = standing(points(GRID))
 
 
 def every_metrics():
@@ -567,7 +546,7 @@ def rules_all(wildcards):
     rankers = [*RANKERS, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
     models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
-    return TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]
+    return [remake(path) for path in TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]]
 
 
 IMPORTED, DENSE = (

@@ -1,52 +1,35 @@
 """Tables over the whole grid."""
 
+TABLES += table_files(
+    "main",
+    "equivalence",
+    "variance",
+    *map("per_collection.{}".format, GRID["students"]),
+    *["retrieval"] * bool(RETRIEVERS),
+)
+WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, **GRID)
+
 
 use rule analyse_job as make_main_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", equivalence=f"{RESULTS}/tables/equivalence.csv")),
+        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", equivalence=numbers("equivalence"))),
     output:
-        **table("main"),
+        numbers("main"),
     log:
         log("make_main_table"),
     params:
-        **job(
-            "effectiveness.make_main_table",
-            domains=DOMAINS,
-            measures=ALL_MEASURES,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
-            **GRID,
-        ),
+        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **WHOLE_GRID),
 
 
 use rule analyse_job as make_equivalence_table with:
     input:
         unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
     output:
-        **table("equivalence"),
+        numbers("equivalence"),
     log:
         log("make_equivalence_table"),
     params:
-        **job("effectiveness.make_equivalence_table", domains=DOMAINS, measures=ALL_MEASURES, rule=COMPARISON, **GRID),
-
-
-use rule analyse_job as make_collection_table with:
-    input:
-        unpack(reads(main=f"{RESULTS}/tables/main.csv")),
-    output:
-        **table("collections.{student}"),
-    log:
-        log("make_collection_table/{student}"),
-    wildcard_constraints:
-        student="[a-z0-9-]+",
-    params:
-        **job(
-            "effectiveness.make_collection_table",
-            lambda w: dict(
-                domains=DOMAINS,
-                measure=ALL_MEASURES[0],
-                **dict(GRID, students=[w.student] if entry("students", w.student) else []),
-            ),
-        ),
+        **job("effectiveness.make_equivalence_table", rule=COMPARISON, **WHOLE_GRID),
 
 
 use rule analyse_job as make_variance_table with:
@@ -57,23 +40,43 @@ use rule analyse_job as make_variance_table with:
     log:
         log("make_variance_table"),
     params:
-        **job("effectiveness.make_variance_table", domains=DOMAINS, measures=ALL_MEASURES, **GRID),
+        **job("effectiveness.make_variance_table", **WHOLE_GRID),
+
+
+use rule analyse_job as make_per_collection_table with:
+    input:
+        unpack(reads(main=numbers("main"))),
+    output:
+        numbers("per_collection.{student}"),
+    log:
+        log("make_per_collection_table/{student}"),
+    wildcard_constraints:
+        student="[a-z0-9-]+",
+    params:
+        **job(
+            "effectiveness.make_per_collection_table",
+            lambda w: dict(students=[w.student] if entry("students", w.student) else []),
+            measure=ALL_MEASURES[0],
+            **WHOLE_GRID,
+        ),
 
 
 use rule analyse_job as make_retrieval_table with:
     input:
         unpack(reads(reranked=f"{RESULTS}/metrics.parquet", retrieved=f"{RESULTS}/retrieval.parquet")),
     output:
-        **table("retrieval"),
+        numbers("retrieval"),
     log:
         log("make_retrieval_table"),
     params:
         **job(
             "effectiveness.make_retrieval_table",
-            domains=RETRIEVED_DOMAINS,
+            dict(
+                domains=RETRIEVED_DOMAINS,
+                students=unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS),
+            ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
-            measures=ALL_MEASURES,
             bootstrap=CONFIG["evaluation"]["bootstrap"],
-            **dict(GRID, students=unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS)),
+            **WHOLE_GRID,
         ),

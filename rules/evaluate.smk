@@ -1,5 +1,10 @@
 """Evaluation: BM25's top documents re-ranked, runs kept, measures per query, one file per cell and domain."""
 
+# (system, collection) of the rankings that are held against published figures.
+CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
+if CHECKED:
+    TABLES.append(f"{RESULTS}/tables/first_stage.csv")
+
 
 use rule analyse_job as gather_evaluation with:
     input:

@@ -1,5 +1,9 @@
 """Locality and risk: what groups span and miss, the bound that speaks of it, errors against a known truth."""
 
+TABLES += table_files("correlation", "locality", "bound", *["risk"] * EXPERIMENT.has_truth)
+TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
+SAMPLED = dict(groups=sampled("groups"), labels=sampled("labels"), embeddings=manifest("embeddings"))
+
 
 use rule analyse_job as make_correlation_table with:
     input:
@@ -11,7 +15,7 @@ use rule analyse_job as make_correlation_table with:
             )
         ),
     output:
-        **table("correlation"),
+        numbers("correlation"),
     log:
         log("make_correlation_table"),
     params:
@@ -52,20 +56,18 @@ use rule analyse_job as make_locality_table with:
     input:
         unpack(
             reads(
-                groups=sampled("groups"),
-                labels=sampled("labels"),
-                embeddings=manifest("embeddings"),
-                corpus=manifest("corpora", entry("collections", TRAINING["collection"])["corpus"]),
+                corpus=manifest("corpora", TRAINING_CORPUS),
                 collection=manifest("collections", TRAINING["collection"]),
                 rankings=[
                     manifest("rankings", CONFIG["first_stage"]["system"], name)
                     for name in EXPERIMENT.evaluated
-                    if entry("collections", name)["corpus"] == entry("collections", TRAINING["collection"])["corpus"]
+                    if entry("collections", name)["corpus"] == TRAINING_CORPUS
                 ],
+                **SAMPLED,
             )
         ),
     output:
-        **table("locality"),
+        numbers("locality"),
     log:
         log("make_locality_table"),
     params:
@@ -84,16 +86,14 @@ use rule analyse_job as make_bound_table with:
     input:
         unpack(
             reads(
-                locality=f"{RESULTS}/tables/locality.csv",
-                groups=sampled("groups"),
-                labels=sampled("labels"),
-                embeddings=manifest("embeddings"),
+                locality=numbers("locality"),
                 models=lambda w: [manifest("students", first_cell(name)) for name in GRID["students"]],
-                risk=[f"{RESULTS}/tables/risk.csv"] if EXPERIMENT.has_truth else [],
+                risk=[numbers("risk")] if EXPERIMENT.has_truth else [],
+                **SAMPLED,
             )
         ),
     output:
-        **table("bound"),
+        numbers("bound"),
     log:
         log("make_bound_table"),
     params:
@@ -103,8 +103,8 @@ use rule analyse_job as make_bound_table with:
             students=GRID["students"],
             losses=GRID["losses"],
             domain=DOMAINS[0]["name"],
-            **CONFIG["analysis"]["bound"],
             quantile=CONFIG["analysis"]["locality"]["quantile"],
+            **CONFIG["analysis"]["bound"],
         ),
 
 
@@ -112,7 +112,7 @@ use rule analyse_job as make_risk_table with:
     input:
         unpack(reads(runs=lambda w: [whole_runs(ranker) for _, ranker in STANDING], tests=TESTS)),
     output:
-        **table("risk"),
+        numbers("risk"),
     log:
         log("make_risk_table"),
     params:

@@ -1,14 +1,18 @@
-"""Tables and figures about the experiment itself: configuration, cost, contamination, scores, training."""
+"""Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in REFERENCES if each[0][3] in GRID["teachers"]] + GRID_STUDENTS
+LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
+TABLES += table_files("configuration", "cost", "contamination", "contamination_pairs", "advice")
+DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
+FIGURES += [path for name in DRAWN for path in figure(name).values()]
 
 
 use rule analyse_job as make_configuration_table with:
     input:
         unpack(reads(metrics=lambda w: every_metrics())),
     output:
-        **table("configuration"),
+        numbers("configuration"),
     log:
         log("make_configuration_table"),
     params:
@@ -17,27 +21,43 @@ use rule analyse_job as make_configuration_table with:
 
 use rule analyse_job as make_cost_table with:
     input:
+        # "also": what no ranker's metrics rest on.
         unpack(
             reads(
                 metrics=lambda w: every_metrics(),
-                # What no ranker's metrics rest on.
                 also=lambda w: [manifest("embeddings"), *retrieval_metrics()],
             )
         ),
     output:
-        **table("cost"),
+        numbers("cost"),
     log:
         log("make_cost_table"),
     params:
         **job("report.make_cost_table", **CONFIG["analysis"]["cost"]),
 
 
+use rule analyse_job as draw_cost with:
+    input:
+        unpack(reads(cost=numbers("cost"), main=numbers("main"))),
+    output:
+        **figure("cost"),
+    log:
+        log("draw_cost"),
+    params:
+        **job(
+            "report.draw_cost",
+            **axes("students", "losses", "samplers"),
+            domain=DOMAINS[0]["name"],
+            measure=CONFIG["evaluation"]["measures"][0],
+        ),
+
+
 use rule analyse_job as make_contamination_table with:
     input:
         unpack(reads(training=[manifest("collections", name) for name in EXPERIMENT.training_collections], tests=TESTS)),
     output:
-        **table("contamination"),
-        pairs=f"{RESULTS}/tables/contamination_pairs.csv",
+        output=numbers("contamination"),
+        pairs=numbers("contamination_pairs"),
     log:
         log("make_contamination_table"),
     params:
@@ -45,6 +65,31 @@ use rule analyse_job as make_contamination_table with:
             "report.make_contamination_table",
             ids={"training_names": EXPERIMENT.training_collections, "collections": EXPERIMENT.evaluated},
             **CONFIG["analysis"]["contamination"],
+        ),
+
+
+use rule analyse_job as make_advice_table with:
+    input:
+        unpack(
+            reads(
+                metrics=f"{RESULTS}/metrics.parquet",
+                main=numbers("main"),
+                cost=numbers("cost"),
+                factorial=[numbers("factorial_cells")] if "factorial" in STUDIES else [],
+            )
+        ),
+    output:
+        numbers("advice"),
+    log:
+        log("make_advice_table"),
+    params:
+        **job(
+            "report.make_advice_table",
+            domains=DOMAINS,
+            measure=ALL_MEASURES[0],
+            rule=COMPARISON,
+            **CONFIG["analysis"]["advice"],
+            **GRID,
         ),
 
 
@@ -70,7 +115,7 @@ use rule analyse_job as profile_scores with:
     input:
         unpack(reads(runs=lambda w: [whole_runs(ranker) for _, ranker in PROFILED])),
     output:
-        f"{RESULTS}/profiles.parquet",
+        numbers("profiles"),
     log:
         log("profile_scores"),
     params:
@@ -82,26 +127,31 @@ use rule analyse_job as profile_scores with:
         ),
 
 
+use rule analyse_job as fit_profiles with:
+    input:
+        unpack(reads(profiles=numbers("profiles"))),
+    output:
+        numbers("score_by_rank"),
+    log:
+        log("fit_profiles"),
+    params:
+        **job("report.fit_profiles", **LINES),
+
+
 use rule analyse_job as draw_score_by_rank with:
     input:
-        unpack(reads(profiles=f"{RESULTS}/profiles.parquet")),
+        unpack(reads(profiles=numbers("profiles"), fits=numbers("score_by_rank"))),
     output:
         **figure("score_by_rank"),
-        fits=f"{RESULTS}/figures/score_by_rank.csv",
     log:
         log("draw_score_by_rank"),
     params:
-        **job(
-            "report.draw_score_by_rank",
-            **axes("students", "teachers"),
-            domains=DOMAINS,
-            fit_range=CONFIG["analysis"]["figures"]["fit_range"],
-        ),
+        **job("report.draw_score_by_rank", **LINES),
 
 
 use rule analyse_job as draw_score_grid with:
     input:
-        unpack(reads(profiles=f"{RESULTS}/profiles.parquet")),
+        unpack(reads(profiles=numbers("profiles"))),
     output:
         **figure("score_grid"),
     log:
@@ -115,65 +165,24 @@ use rule analyse_job as draw_score_grid with:
         ),
 
 
-use rule analyse_job as draw_training with:
+use rule analyse_job as draw_learning_curves with:
     input:
         unpack(reads(students=lambda w: [manifest("students", ranker) for _, ranker in GRID_STUDENTS])),
     output:
-        **figure("training"),
+        **figure("learning_curves"),
     log:
-        log("draw_training"),
+        log("draw_learning_curves"),
     params:
         **job(
-            "report.draw_training",
+            "report.draw_learning_curves",
             **axes("students", "losses", "samplers"),
             rankers=[keys for keys, _ in GRID_STUDENTS],
             smoothing=CONFIG["analysis"]["figures"]["smoothing"],
         ),
 
 
-use rule analyse_job as draw_cost with:
-    input:
-        unpack(reads(cost=f"{RESULTS}/tables/cost.csv", effectiveness=f"{RESULTS}/tables/main.csv")),
-    output:
-        **figure("cost"),
-    log:
-        log("draw_cost"),
-    params:
-        **job(
-            "report.draw_cost",
-            **axes("students", "losses", "samplers"),
-            domain=DOMAINS[0]["name"],
-            measure=CONFIG["evaluation"]["measures"][0],
-        ),
-
-
-use rule analyse_job as make_advice_table with:
-    input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                main=f"{RESULTS}/tables/main.csv",
-                cost=f"{RESULTS}/tables/cost.csv",
-                factorial=[f"{RESULTS}/tables/factorial_cells.csv"] if "factorial" in STUDIES else [],
-            )
-        ),
-    output:
-        **table("advice"),
-    log:
-        log("make_advice_table"),
-    params:
-        **job(
-            "report.make_advice_table",
-            domains=DOMAINS,
-            measure=ALL_MEASURES[0],
-            rule=COMPARISON,
-            **CONFIG["analysis"]["advice"],
-            **GRID,
-        ),
-
-
-RENDERED = ["cuts", "variance"]
-"""Tables whose numbers and layout are apart."""
+# A table whose numbers and layout are apart has a file of its name.
+LAYOUTS = sorted(path.stem for path in Path(workflow.basedir, "workflow_scripts/presentation/layouts").glob("[!_]*.py"))
 
 
 use rule analyse_job as render_table with:
@@ -189,6 +198,6 @@ use rule analyse_job as render_table with:
     log:
         log("render_table/{table}"),
     wildcard_constraints:
-        table=one_of(RENDERED),
+        table=rf"({one_of(LAYOUTS)})(\.[a-z0-9-]+)?",
     params:
         **job("presentation.render_table", lambda w: dict(layout=layout_of(w.table))),

@@ -11,6 +11,21 @@ if "factorial" in STUDIES:
 if "collections" in STUDIES:
     TRAINED_ON = unique(EXPERIMENT.trained_on(name) for name in EXPERIMENT.studies["collections"]["samplers"])
 
+STUDY_TABLES = {
+    "cuts": ["cuts"],
+    "factorial": ["factorial", "factorial_cells"],
+    "teachers": ["teachers"],
+    "collections": ["training_collections"],
+}
+for study in STUDIES:
+    TABLES += table_files(*STUDY_TABLES[study])
+if "factorial" in STUDIES:
+    FIGURES += figure("factorial").values()
+
+
+COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES)
+BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
+
 
 use rule analyse_job as make_cuts_table with:
     input:
@@ -28,10 +43,7 @@ use rule analyse_job as make_cuts_table with:
                     for cut in STUDIES["cuts"]["cuts"]
                 },
                 fence=STUDIES["cuts"]["fence"],
-                rule=COMPARISON,
-                domains=DOMAINS,
-                measures=ALL_MEASURES,
-                bootstrap=CONFIG["evaluation"]["bootstrap"],
+                **BOOTSTRAPPED,
                 **dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]),
             ),
         ),
@@ -46,12 +58,12 @@ use rule analyse_job as make_factorial_table with:
                 tests=TESTS,
                 groups=sampled("groups", FACTORIAL_ROWS),
                 labels=sampled("labels", FACTORIAL_ROWS),
-                locality=f"{RESULTS}/tables/locality.csv",
+                locality=numbers("locality"),
             )
         ),
     output:
-        **table("factorial"),
-        cells=f"{RESULTS}/tables/factorial_cells.csv",
+        output=numbers("factorial"),
+        cells=numbers("factorial_cells"),
     log:
         log("make_factorial_table"),
     params:
@@ -62,9 +74,7 @@ use rule analyse_job as make_factorial_table with:
                 entropy=dial(CONFIG, "losses"),
                 runs=[keys for keys, _ in FACTORIAL],
                 collections=EXPERIMENT.evaluated,
-                rule=COMPARISON,
-                domains=DOMAINS,
-                measures=ALL_MEASURES,
+                **COMPARED,
                 **EXPERIMENT.studies["factorial"],
             ),
         ),
@@ -72,7 +82,7 @@ use rule analyse_job as make_factorial_table with:
 
 use rule analyse_job as draw_factorial with:
     input:
-        unpack(reads(cells=f"{RESULTS}/tables/factorial_cells.csv")),
+        unpack(reads(cells=numbers("factorial_cells"))),
     output:
         **figure("factorial"),
     log:
@@ -90,27 +100,18 @@ use rule analyse_job as draw_factorial with:
         ),
 
 
-use rule analyse_job as make_teacher_table with:
+use rule analyse_job as make_teachers_table with:
     input:
         unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
     output:
-        **table("teachers"),
+        numbers("teachers"),
     log:
-        log("make_teacher_table"),
+        log("make_teachers_table"),
     params:
-        **job(
-            "studies.make_teacher_table",
-            lambda w: dict(
-                rule=COMPARISON,
-                domains=DOMAINS,
-                measures=ALL_MEASURES,
-                bootstrap=CONFIG["evaluation"]["bootstrap"],
-                **EXPERIMENT.studies["teachers"],
-            ),
-        ),
+        **job("studies.make_teachers_table", lambda w: BOOTSTRAPPED | EXPERIMENT.studies["teachers"]),
 
 
-use rule analyse_job as make_training_table with:
+use rule analyse_job as make_training_collections_table with:
     input:
         unpack(
             reads(
@@ -119,28 +120,25 @@ use rule analyse_job as make_training_table with:
             )
         ),
     output:
-        **table("training"),
+        numbers("training_collections"),
     log:
-        log("make_training_table"),
+        log("make_training_collections_table"),
     params:
         **job(
-            "studies.make_training_table",
+            "studies.make_training_collections_table",
             lambda w: dict(
                 trained_on={
                     name: {"collection": EXPERIMENT.trained_on(name), "function": entry("samplers", name)["function"]}
                     for name in EXPERIMENT.studies["collections"]["samplers"]
                 },
-                collections=TRAINED_ON,
+                training_collections=TRAINED_ON,
                 shared={name: EXPERIMENT.tested_over(name) for name in TRAINED_ON},
                 teacher_collections={
                     name: EXPERIMENT.trained_on(entry("teachers", name)["sampler"])
                     for name in EXPERIMENT.studies["collections"]["teachers"]
                     if entry("teachers", name)["trained"]
                 },
-                rule=COMPARISON,
-                domains=DOMAINS,
-                measures=ALL_MEASURES,
-                bootstrap=CONFIG["evaluation"]["bootstrap"],
+                **BOOTSTRAPPED,
                 **EXPERIMENT.studies["collections"],
             ),
         ),

@@ -16,7 +16,7 @@ TABLES = {
     "collect_metrics": 1,
     "make_main_table": 1,
     "make_equivalence_table": 1,
-    "make_collection_table": 2,
+    "make_per_collection_table": 2,
     "make_variance_table": 1,
     "make_correlation_table": 1,
     "make_configuration_table": 1,
@@ -25,14 +25,16 @@ TABLES = {
     "make_advice_table": 1,
     "make_risk_table": 1,
     "make_bound_table": 1,
+    "render_table": 8,
     "profile_scores": 1,
+    "fit_profiles": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
 }
 # After training too, not after an evaluation alone.
-TRAINED = {**TABLES, "draw_training": 1}
+TRAINED = {**TABLES, "draw_learning_curves": 1}
 # After any change of the groups.
-LOCALITY = {"embed_groups": 1, "make_locality_table": 1}
+LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 9}
 
 
 @pytest.fixture
@@ -98,13 +100,13 @@ def test_adding_a_loss_and_a_sampler_leaves_every_cell_up_to_date(built: Project
     built.edit("tests/config/tiny.yaml", "samplers:\n", "samplers:\n" + sampler)
     # Only the new cells: 2 students x (the new loss with 3 samplers + the 2 old losses with the new sampler).
     made = {"mine_negatives": 1, "label_groups": 1, **LOCALITY, "draw_pipeline": 1}
-    assert built.planned() == {**made, **evaluation(10), **TRAINED}
+    assert built.planned() == {**evaluation(10), **TRAINED, **made}
 
 
 def test_editing_the_table_trains_nothing(built: Project) -> None:
     append(built, "workflow_scripts/effectiveness/make_main_table.py")
     # Each student's table of collections is cut out of it, costs are drawn against it, advice is read off it.
-    read = {"make_collection_table": 2, "draw_cost": 1, "make_advice_table": 1}
+    read = {"make_per_collection_table": 2, "render_table": 3, "draw_cost": 1, "make_advice_table": 1}
     assert built.planned() == {"make_main_table": 1, **read}
 
 

@@ -65,7 +65,7 @@ def test_the_studies_tables_hold_their_cells(studied: Project) -> None:
     tables = studied.folder / "results/tiny/tables"
     cuts = pd.read_csv(tables / "cuts.csv")
     assert {"lower-quartile", "outliers"} < set(cuts["cut"])
-    training = (tables / "training.md").read_text()
+    training = (tables / "training_collections.md").read_text()
     assert "demo-train" in training and "demo-other" in training
     # Both training collections are held against the test queries.
     assert {"demo-train", "demo-other"} == set(pd.read_csv(tables / "contamination.csv")["training"])

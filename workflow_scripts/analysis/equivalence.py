@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -75,7 +74,7 @@ class Rule:
 def compare_samplers(
     values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], rule: Rule
 ) -> pd.DataFrame:
-    """One row for each two samplers, columns :data:`COLUMNS`; mean_difference is sampler_a less sampler_b.
+    """One row for each two samplers, columns :data:`COLUMNS`; mean_difference is sampler_a minus sampler_b.
 
     A query's value is averaged over the seeds first, so the tests speak of new queries for these trained models, not
     of new training runs. A domain's estimand is the macro mean over its collections (:func:`mean_difference`). Holm's
@@ -132,12 +131,6 @@ def _compare(values: QueryValues, grid: Grid, domain: Domain, measure: str, rule
         **tests,
     )
     return frame[list(COLUMNS)]
-
-
-def read_comparisons(path: str | Path) -> pd.DataFrame:
-    """Read the table that compare_samplers gives from its CSV; names stay texts, whatever they look like."""
-    texts = [*BLOCK, "sampler_a", "sampler_b", "outcome"]
-    return pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(texts, str))
 
 
 def sampler_letters(

@@ -139,6 +139,12 @@ def summarise(means: Means, grid: Grid, domains: Sequence[Domain], measures: Seq
     return table
 
 
+def values_at(places: pd.DataFrame, measured: Mapping[RankerKey, float]) -> list[float]:
+    """Value of the ranker that stands at each of ``places`` (columns student, loss, sampler, teacher), NaN for none."""
+    keys = places[list(KEYS[:4])].itertuples(index=False, name=None)
+    return [measured.get(standing_at(key, measured), np.nan) for key in keys]
+
+
 def entities(domain: Domain) -> Iterator[tuple[str, Mapping[str, float]]]:
     """What gets a row: each collection, each set of collections, the domain; with the weights of its mean."""
     for name, parts in domain.members:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.models import model_folders
@@ -23,11 +23,12 @@ PATTERNS = (
 )
 
 
-def fetch_backbone(spec: Mapping, output: Path) -> None:
+def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> None:
     """Write a model folder: ``config.json``, one ``model.safetensors``, ``tokenizer.json`` and its settings.
 
     ``spec``: ``source`` (a local folder or a hub id), ``revision`` (a hub branch, tag or commit; None for the main
-    branch). The commit that was fetched is in the counts. Raises :class:`InputError` for a source that cannot be
+    branch). ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched is in
+    the counts. Raises :class:`InputError` for a source that cannot be
     reached, has pickled weights only, brings its own code, or lacks a weight.
     """
     source, revision = spec.get("source"), spec.get("revision")
@@ -36,7 +37,10 @@ def fetch_backbone(spec: Mapping, output: Path) -> None:
     local = Path(source).expanduser()
     if not local.is_dir() and str(source).startswith(("/", ".", "~")):
         raise InputError(f"{source} is no folder: name a folder with config.json, model.safetensors and tokenizer.json")
-    with ArtifactWriter(output, kind="backbones", spec=spec) as writer, tempfile.TemporaryDirectory() as scratch:
+    with (
+        ArtifactWriter(output, kind="backbones", spec=spec, inputs={"files": list(files)}) as writer,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         if not local.is_dir():
             local = Path(scratch)
             writer.counts["revision"] = _download(source, revision, local)

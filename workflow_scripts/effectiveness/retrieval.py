@@ -40,7 +40,7 @@ def compare_stages(
     measures: Sequence[str],
     bootstrap: Mapping,
 ) -> pd.DataFrame:
-    """One row for each student, domain and measure, columns :data:`COLUMNS`; difference is retrieved less reranked.
+    """One row for each student, domain and measure, columns :data:`COLUMNS`; difference is retrieved minus reranked.
 
     ``reranked`` and ``retrieved`` are the mean over seeds of the domain's values (the weighted mean of its collections'
     means), with their standard deviation over seeds, NaN for one. The interval resamples queries within collections:

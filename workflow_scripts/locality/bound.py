@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import read_numbers
 
 VACUOUS, NOT_VACUOUS, CANNOT_SAY = "vacuous", "not vacuous", "cannot say"
 CONSTANT_RANKER = 0.5
@@ -29,8 +29,8 @@ _SAME_VECTOR, _SAME_SCORE = 1e-6, 1e-5
 
 def read_locality(path: str | Path, keys: Sequence[Key]) -> dict[Key, dict[str, float]]:
     """The locality table's values by sampler and teacher; :class:`InputError` names a quantity that is not there."""
-    frame = _read_csv(path, ("sampler", "teacher", "quantity", "value"))
-    found = {(row.sampler, row.teacher, row.quantity): row.value for row in frame.itertuples()}
+    frame, _ = read_numbers(path)
+    found = frame.set_index(["sampler", "teacher", "quantity"])["value"].to_dict()
     for sampler, teacher in keys:
         for quantity in QUANTITIES:
             if not np.isfinite(found.get((sampler, teacher, quantity), np.nan)):
@@ -41,17 +41,16 @@ def read_locality(path: str | Path, keys: Sequence[Key]) -> dict[Key, dict[str, 
 
 
 def read_risks(path: str | Path, domain: str, losses: Sequence[str]) -> dict[tuple[str, str, str], float]:
-    """Mean measured risk on a domain by sampler, teacher, student, over ``losses``; the risk table's CSV.
+    """Mean measured risk on a domain by sampler, teacher, student, over ``losses``; from the risk table's numbers.
 
     A mean over other losses is another thing: there is no entry where one of them was not trained, and those of
     studies, which are not listed, count nowhere. Raises :class:`InputError` for a listed one without a risk.
     """
-    names = ["sampler", "teacher", "student"]
-    frame = _read_csv(path, (*names, "loss", "domain", "risk"))
+    frame, _ = read_numbers(path)
     frame = frame[(frame["domain"] == domain) & frame["loss"].isin(losses)]
-    found = {key: dict(zip(part["loss"], part["risk"], strict=True)) for key, part in frame.groupby(names)}
     means = {}
-    for key, risks in found.items():
+    for key, part in frame.groupby(["sampler", "teacher", "student"]):
+        risks = dict(zip(part["loss"], part["risk"], strict=True))
         if len(risks) < len(losses):
             continue
         missing = [loss for loss in losses if not np.isfinite(risks[loss])]
@@ -62,16 +61,6 @@ def read_risks(path: str | Path, domain: str, losses: Sequence[str]) -> dict[tup
             )
         means[key] = float(np.mean([risks[loss] for loss in losses]))
     return means
-
-
-def _read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    # Ids are text whatever they look like, and one may be called "none".
-    texts = dict.fromkeys(columns[:-1], str)
-    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
-    absent = [name for name in columns if name not in frame]
-    if absent:
-        raise InputError(f"{path} has no column {absent[0]}: it needs {', '.join(columns)}")
-    return frame
 
 
 def lipschitz_ratios(vectors: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -171,7 +160,7 @@ def judge(
     Vacuous: kappa is infinite, or the ``known`` terms alone reach :data:`CONSTANT_RANKER`. Cannot say: they do so only
     with the ``conditional`` ones, or ``symbols`` have no number. Not vacuous: every term is known and the sum is below.
     """
-    # The locality table prints six decimals.
+    # A mean of kappas that are all 1 may be rounded below it.
     if not kappa >= 1 - 1e-6 or any(not value >= 0 for value in [*known.values(), *conditional.values()]):
         raise InputError(f"kappa {kappa} is below 1, or a term is negative or missing: make the locality table again")
     because = ["kappa"] if math.isinf(kappa) else []

@@ -94,7 +94,7 @@ def coverage(shown: np.ndarray, candidates: np.ndarray) -> float:
 
 
 def outscoring_negatives(scores: np.ndarray, margin: float) -> np.ndarray:
-    """Negatives of each group that the teacher takes for relevant: scored above the positive's score less ``margin``.
+    """Negatives of each group that the teacher takes for relevant: scored above the positive's score minus ``margin``.
 
     ``scores``  # (groups, docs), the positive in column 0 -> # (groups,) int. The rule by which the ensemble sampler
     drops documents, held against the group's own positive (the sampler holds it against the query's lowest).

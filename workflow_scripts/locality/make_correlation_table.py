@@ -1,4 +1,4 @@
-"""Make the correlation table: teacher entropy, and teacher-student KL, against per-query effectiveness."""
+"""Compute the correlation table: teacher entropy, and teacher-student KL, against per-query effectiveness."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
 from workflow_scripts.locality.correlations import PEARSON, SPEARMAN, pooled_correlation
-from workflow_scripts.presentation.table_files import write_tables
-from workflow_scripts.presentation.table_formats import Cell, TextTable
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import write_numbers
 
 COLUMNS = (
     "student",
@@ -41,16 +40,9 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def make_correlation_table(
-    *,
-    spec: Mapping,
-    metrics: Path,
-    teachers: Sequence[Path],
-    students: Sequence[Path],
-    csv: Path,
-    md: Path,
-    tex: Path,
-) -> pd.DataFrame:
-    """Write the table three times and return its rows, columns :data:`COLUMNS`.
+    *, spec: Mapping, metrics: Path, teachers: Sequence[Path], students: Sequence[Path], output: Path
+) -> None:
+    """Write the numbers, columns :data:`COLUMNS`.
 
     ``spec``: the lists of the grid, ``domains``, ``measure``, ``depth`` (candidates of a query: the teacher's first)
     and ``confidence``. ``teachers`` and ``students``: manifests of their runs, in the grid's order (students, losses,
@@ -90,9 +82,7 @@ def make_correlation_table(
             result = _correlate(domain, arrays, effectiveness, method, spec["confidence"])
             queries = sum(len(effectiveness[name]) for name in domain.collections)
             rows.append((*keys, domain.name, measure, predictor, method, *result, queries, len(seeds)))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    write_tables(table, _text_table(table, grid), _caption(grid, measure, spec), csv=csv, md=md, tex=tex)
-    return table
+    write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), {**spec, "measure": measure})
 
 
 def _rankers(
@@ -116,43 +106,6 @@ def _places(judged: Sequence[str], queries: Sequence[str]) -> list[int]:
 def _correlate(domain: Domain, x: Arrays, y: Arrays, method: str, confidence: float) -> tuple[float, float, float]:
     pairs = {name: (x[name], y[name]) for name in domain.collections}
     return pooled_correlation(pairs, domain.weights, method=method, confidence=confidence)
-
-
-def _text_table(table: pd.DataFrame, grid: Grid) -> TextTable:
-    """References, then student x loss x sampler; for each domain Spearman's coefficient of entropy and of KL."""
-    several = len(grid.teachers) > 1
-    shown = table[table["method"] == SPEARMAN]
-    domains = list(dict.fromkeys(shown["domain"]))
-    found = shown.set_index(["student", "loss", "sampler", "teacher", "domain", "predictor"])
-    found = found[["correlation", "ci_low", "ci_high"]].T.to_dict("list")
-    sections: dict[tuple, list] = {}
-    for ranker in dict.fromkeys(map(tuple, shown[["student", "loss", "sampler", "teacher"]].to_numpy())):
-        texts = [
-            _format(*found.get((*ranker, domain, predictor), (np.nan,) * 3))
-            for domain in domains
-            for predictor in (ENTROPY, KL)
-        ]
-        labels = ({BM25: "BM25"}.get(ranker[0], ranker[0]), *(ranker[1:] if several else ranker[1:3]))
-        section = ranker[:2] if ranker[1] else ()
-        sections.setdefault(section, []).append((labels, [Cell(text) for text in texts]))
-    labels = ("student", "loss", "sampler", "teacher") if several else ("student", "loss", "sampler")
-    return TextTable(labels, [(domain, ("entropy", "KL")) for domain in domains], list(sections.values()))
-
-
-def _format(value: float, low: float, high: float) -> str:
-    return "" if np.isnan(value) else f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
-
-
-def _caption(grid: Grid, measure: str, spec: Mapping) -> str:
-    seeds = f", both averaged over {len(grid.seeds)} seeds" if len(grid.seeds) > 1 else " (one seed)"
-    return (
-        f"Spearman's correlation over test queries with {measure}{seeds}, {100 * spec['confidence']:g}% intervals (in "
-        "the CSV Pearson's too). Entropy: the teacher's, mean over pairs of its first "
-        f"{spec['depth']} candidates, bits. KL: of the teacher's softmax over the same candidates from the student's, "
-        "bits; it depends on the scale of the student's scores, which LCE and RankNet do not tie to the teacher's. "
-        "Correlations are within collections, averaged over a domain's. Empty: undefined or no such predictor. BM25's "
-        "and the teacher's rows show how much of a correlation is the query's difficulty for any ranker.\n"
-    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make the locality table: what each sampler's groups span, miss, cover and mistake, as CSV, Markdown, LaTeX."""
+"""Compute the locality table: what each sampler's groups span, miss, cover and mistake."""
 
 from __future__ import annotations
 
@@ -20,24 +20,17 @@ from workflow_scripts.analysis.sampled_groups import (
 )
 from workflow_scripts.locality.embedded_groups import EmbeddedGroups
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
-from workflow_scripts.presentation.table_files import write_tables
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import read_ranking
-from workflow_scripts.storage.tables import read_table
+from workflow_scripts.storage.tables import read_table, write_numbers
 
 COLUMNS = ("sampler", "teacher", "quantity", "value", "std_query", "std_seed", "n_seeds", "n_queries")
-HEADERS = [
-    ("locality", {"diameter": "diameter", "concentration": "concentration"}),
-    ("kappa", {"kappa": "on the support", "outside": "mass outside", "bounded": "finite"}),
-    ("teacher entropy", {"entropy": "all pairs", "entropy_positive": "with the positive"}),
-    ("test candidates", {"coverage": "covered", "coverage_relative": "to random's"}),
-    ("false negatives a group", {"false_truth": "by truth", "false_teacher": "by teacher"}),
-    ("false negatives", {"share_truth": "by truth", "share_teacher": "by teacher"}),
-]
-SHARES = ("outside", "bounded", "coverage", "share_truth", "share_teacher")
+QUANTITIES = (
+    *("diameter", "concentration", "kappa", "outside", "bounded", "entropy", "entropy_positive"),
+    *("coverage", "coverage_relative", "false_truth", "false_teacher", "share_truth", "share_teacher"),
+)
 
 Values = dict[str, np.ndarray]
 """Quantity to its values  # (queries,), or (1,) where it is one number for the whole sampler."""
@@ -70,11 +63,9 @@ def make_locality_table(
     corpus: Path,
     collection: Path,
     rankings: Sequence[Path],
-    csv: Path,
-    md: Path,
-    tex: Path,
-) -> pd.DataFrame:
-    """Write the table three times and return its rows, one a sampler, teacher and quantity.
+    output: Path,
+) -> None:
+    """Write the numbers, one row a sampler, teacher and quantity, columns :data:`COLUMNS`.
 
     ``spec``: ``rows`` ([sampler, teacher, seed], as many as ``groups`` and ``labels`` and in their order), ``quantile``
     and ``embedding`` of the diameter, ``margin`` of the teacher's judgement, ``random`` (the random sampler's id, or
@@ -99,9 +90,7 @@ def make_locality_table(
         for row, group, label in zip(rows, groups, labels, strict=True)
     }
     _add_relative_coverage(values, spec["random"])
-    table = _summarise(values)
-    write_tables(table, _text_table(table), _caption(spec, documents, values[rows[0]]), csv=csv, md=md, tex=tex)
-    return table
+    write_numbers(output, _summarise(values), spec)
 
 
 def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents, spec: Mapping) -> Values:
@@ -142,11 +131,10 @@ def _add_relative_coverage(values: Mapping[tuple, Values], reference: str | None
 
 def _summarise(values: Mapping[tuple, Values]) -> pd.DataFrame:
     """Rows of COLUMNS: mean and spreads over queries and seeds, samplers and teachers in the order given."""
-    names = [name for _, headers in HEADERS for name in headers]
     rows = []
     for sampler, teacher in dict.fromkeys((sampler, teacher) for sampler, teacher, _ in values):
         seeds = [quantities for key, quantities in values.items() if key[:2] == (sampler, teacher)]
-        for name in names:
+        for name in QUANTITIES:
             arrays = [quantities[name] for quantities in seeds if name in quantities]
             if not arrays:
                 continue
@@ -157,56 +145,6 @@ def _summarise(values: Mapping[tuple, Values]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     # One number for a whole sampler was not taken of queries.
     return table.assign(n_queries=table["n_queries"].where(table["std_query"].notna()).astype("Int64"))
-
-
-def _text_table(table: pd.DataFrame) -> TextTable:
-    found = table.set_index(["sampler", "teacher", "quantity"])[["value", "std_query"]].T.to_dict("list")
-    present = set(table["quantity"])
-    groups = [(title, {key: text for key, text in headers.items() if key in present}) for title, headers in HEADERS]
-    keys = list(dict.fromkeys(zip(table["sampler"], table["teacher"], strict=True)))
-    section = []
-    for key in keys:
-        names = [name for _, headers in groups for name in headers]
-        section.append((key, [Cell(_format(name, *found.get((*key, name), (np.nan, np.nan)))) for name in names]))
-    return TextTable(
-        ("sampler", "teacher"), [(title, list(headers.values())) for title, headers in groups if headers], [section]
-    )
-
-
-def _format(name: str, value: float, spread: float) -> str:
-    if np.isnan(value):
-        return ""
-    if name in SHARES:
-        return f"{100 * value:.1f}%"
-    if name in ("diameter", "entropy", "entropy_positive"):
-        return format_value(value, spread)
-    return f"{value:.3g}"
-
-
-def _caption(spec: Mapping, documents: Documents, values: Values) -> str:
-    judges = "hidden truth (every relevant pair is known) and " if "false_truth" in values else ""
-    seeds = (
-        " The spread over seeds, in the CSV, is that of the drawing: where the models that a sampler draws by (the "
-        "teacher, a dense miner) were trained once, it leaves their training out."
-        if len({seed for _, _, seed in spec["rows"]}) > 1
-        else ""
-    )
-    return (
-        f"Means over training queries ({len(documents.embedded.queries):,} for the diameter, "
-        f"{len(values['entropy']):,} for the rest), then seeds; ± is the standard deviation over queries."
-        f"{seeds} Diameter: {spec['quantile']} quantile of the distances between the documents of a group, by the "
-        f"CLS vectors of {spec['embedding']}, each of length 1. "
-        "Concentration: how many times more often than at random the sampler draws its likeliest document. "
-        "Kappa: supremum of dmu/dnu, mu uniform over the corpus less the positives, nu the sampler's drawing; it is "
-        "infinite for a query wherever nu leaves mass of mu out, so it stands here on nu's support, beside the "
-        "mass outside and the share of queries with a finite kappa. "
-        "Entropy: mean binary entropy of the teacher's preferences, bits, over all pairs of a group (the study's H) "
-        "and over those with the positive (two irrelevant documents are a coin toss to any teacher). "
-        f"Covered: documents among the test collections' top {spec['depth']} candidates that some group shows. "
-        f"False negatives: drawn negatives that are relevant by the judge: {judges}"
-        f"the teacher, which takes for relevant what it scores above the group's positive less {spec['margin']}; "
-        "samplers that filter by this rule pass it by construction.\n"
-    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from workflow_scripts.presentation.table_formats import TextTable
 class Layout:
     """What :func:`~workflow_scripts.presentation.render_table.render_table` writes.
 
-    ``texts``: heading (empty for none) to a table for people; the Markdown holds all, the LaTeX file the first.
+    ``texts``: heading (empty for none) to a table for people; the Markdown holds all, the LaTeX file the first, or as
+    many as ``in_latex`` says.
     ``sentences``: names of the caption's sentences in ``presentation/captions``, in order; ``values`` fill their
     ``{placeholders}``. ``csv``: the rows of the CSV, with ``float_format``.
     """
@@ -24,3 +25,4 @@ class Layout:
     csv: pd.DataFrame
     values: Mapping[str, object] = field(default_factory=dict)
     float_format: str = "%.6f"
+    in_latex: int = 1

@@ -39,9 +39,10 @@ def render_table(*, spec: Mapping, numbers: Path, captions: Path, csv: Path, md:
         where = f"Definitions and caveats: [docs/tables.md](../../../docs/tables.md#{anchor(name)})."
         path.write_text("\n".join([f"{caption} {where}\n", *parts]), encoding="utf-8")
     with atomic_path(tex) as path:
-        heading, text = next(iter(layout.texts.items()))
-        comment = f"% {heading + ': ' if heading else ''}{caption} Definitions: docs/tables.md#{anchor(name)}\n"
-        path.write_text(comment + latex_table(text), encoding="utf-8")
+        comment = f"% {caption} Definitions: docs/tables.md#{anchor(name)}\n"
+        first = list(layout.texts.items())[: layout.in_latex]
+        parts = [f"% {heading}\n{latex_table(text)}" if heading else latex_table(text) for heading, text in first]
+        path.write_text(comment + "\n".join(parts), encoding="utf-8")
 
 
 def anchor(name: str) -> str:
@@ -49,9 +50,14 @@ def anchor(name: str) -> str:
     return name.replace("_", "-")
 
 
+def read_sentences(path: Path) -> dict[str, str]:
+    """The fields ``:name: text`` of a file of sentences, each text on one line."""
+    return {name: " ".join(text.split()) for name, text in _SENTENCE.findall(path.read_text(encoding="utf-8"))}
+
+
 def read_caption(path: Path, layout: Layout) -> str:
-    """The layout's sentences on one line, each a field ``:name: text`` of the file, with its values filled in."""
-    found = {name: " ".join(text.split()) for name, text in _SENTENCE.findall(path.read_text(encoding="utf-8"))}
+    """The layout's sentences on one line, with its values filled in."""
+    found = read_sentences(path)
     try:
         return " ".join(found[name] for name in layout.sentences).format(**layout.values)
     except KeyError as error:

@@ -37,8 +37,8 @@ def compare(
 ) -> Comparisons:
     """Compare candidates, of which the first was chosen without looking at their effectiveness.
 
-    ``values``: collection to values  # (K, queries). Whichever candidate is later picked by its mean, its comparison is
-    one of a family that was corrected as a whole, so the picking makes no more errors than alpha. Two families: each
+    ``values``: collection to values  # (K, queries). Whichever candidate is later chosen by its mean, its comparison is
+    one of a family that was corrected as a whole, so the choice makes no more errors than alpha. Two families: each
     candidate against the first (the ``outcome``, and the first's row and column of ``worse``, so that the two never
     disagree), and all pairs (the rest of ``worse``). A difference counts where it is not equivalent.
     """

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.analysis.query_values import standing_at
-from workflow_scripts.analysis.summaries import BM25
+from workflow_scripts.analysis.summaries import BM25, values_at
 from workflow_scripts.analysis.summaries import TEACHER as TEACHER_ROWS
 from workflow_scripts.presentation.plots import (
     MARKERS,
@@ -22,34 +21,42 @@ from workflow_scripts.presentation.plots import (
     plain_log_axis,
     save_figure,
 )
-from workflow_scripts.report.costs import pareto_front
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import read_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+KEYS = ["student", "loss", "sampler", "teacher"]
+AXES = {"student": "students", "loss": "losses", "sampler": "samplers"}
 
 
-def draw_cost(*, spec: Mapping, cost: Path, effectiveness: Path, png: Path, pdf: Path) -> None:
+def draw_cost(*, spec: Mapping, cost: Path, main: Path, png: Path, pdf: Path) -> None:
     """Write the figure twice.
 
-    ``cost`` and ``effectiveness`` are the cost and the main table's CSV. ``spec``: ``students``, ``losses``,
-    ``samplers``, ``domain`` and ``measure`` of the vertical axis. Horizontal: the energy estimate of all that stands
-    behind one trained student, from raw data (evaluation apart). A point is a loss, sampler and teacher, mean over
-    seeds; the front joins those that nothing cheaper reaches.
+    ``cost`` and ``main``: the numbers of these two tables. ``spec``: ``students``, ``losses``, ``samplers``,
+    ``domain`` and ``measure`` of the vertical axis. Horizontal: the energy estimate of all that stands behind one
+    trained student, from raw data (evaluation apart). A point is a loss, sampler and teacher, mean over seeds; the
+    front joins those that nothing cheaper reaches.
     """
-    points = _points(spec, cost, effectiveness)
+    values, _ = read_numbers(main)
+    shown = (
+        (values["domain"] == spec["domain"]) & (values["collection"] == ALL) & (values["measure"] == spec["measure"])
+    )
+    values, costs = values[shown], read_numbers(cost)[0]
+    points = _points(spec, costs, values)
     students = spec["students"]
     figure, axes = new_figure(PAGE, 3.2, 1, len(students), sharex=True, sharey=True)
-    references = _values(spec, effectiveness)
     for student, panel in zip(students, axes[0], strict=True):
         _draw_panel(panel, points[points["student"] == student], spec)
         for name, label, dashes in ((BM25, "BM25", ":"), (TEACHER_ROWS, "teacher", "-.")):
-            values = references.loc[references["student"] == name, "mean"]
-            panel.axhline(values.max(), color=TEACHER, linewidth=0.7, linestyle=dashes, zorder=1)
+            height = values.loc[values["student"] == name, "mean"].max()
+            panel.axhline(height, color=TEACHER, linewidth=0.7, linestyle=dashes, zorder=1)
             if panel is axes[0, -1]:
                 place = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
-                panel.annotate(label, (1.01, values.max()), **place)
+                panel.annotate(label, (1.01, height), **place)
         panel.set(title=student, xlabel="energy of one student from raw data, Wh (estimate)")
         plain_log_axis(panel.xaxis)
     axes[0, 0].set_ylabel(f"{spec['measure']}, {spec['domain']}")
@@ -57,30 +64,11 @@ def draw_cost(*, spec: Mapping, cost: Path, effectiveness: Path, png: Path, pdf:
     save_figure(figure, png, pdf)
 
 
-def _draw_panel(panel: Axes, points: pd.DataFrame, spec: Mapping) -> None:
-    front = points.iloc[pareto_front(points["energy_wh"].to_numpy(), points["mean"].to_numpy())]
-    panel.step(front["energy_wh"], front["mean"], where="post", color="#B0B0B0", linewidth=1.4, zorder=1)
-    for row in points.itertuples():
-        marker = MARKERS[spec["losses"].index(row.loss) % len(MARKERS)]
-        colour = PALETTE[spec["samplers"].index(row.sampler) % len(PALETTE)]
-        panel.plot(row.energy_wh, row.mean, marker, color=colour, markersize=5, markeredgewidth=0, alpha=0.75, zorder=3)
-    panel.grid(True, which="major")
-
-
-def _points(spec: Mapping, cost: str | Path, effectiveness: str | Path) -> pd.DataFrame:
-    """Energy and effectiveness of every student of the spec's losses and samplers."""
-    keys = ["student", "loss", "sampler", "teacher"]
-    costs = pd.read_csv(cost, keep_default_na=False, na_values={"energy_wh": [""]})
-    costs = costs.loc[costs["scope"] == "student", [*keys, "energy_wh"]]
-    values = _values(spec, effectiveness)
-    chosen = values[
-        values["student"].isin(spec["students"])
-        & values["loss"].isin(spec["losses"])
-        & values["sampler"].isin(spec["samplers"])
-    ]
-    energy = costs.set_index(keys)["energy_wh"].to_dict()
-    cells = chosen[keys].itertuples(index=False, name=None)
-    points = chosen.assign(energy_wh=[energy.get(standing_at(cell, energy), np.nan) for cell in cells])
+def _points(spec: Mapping, costs: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Energy and effectiveness of every student of the spec's losses and samplers, cheapest first."""
+    chosen = values[np.all([values[axis].isin(spec[names]) for axis, names in AXES.items()], axis=0)]
+    energy = costs[costs["scope"] == "student"].set_index(KEYS)["energy_wh"].to_dict()
+    points = chosen.assign(energy_wh=values_at(chosen, energy))
     if points.empty or points[["mean", "energy_wh"]].isna().any(axis=None):
         raise InputError(
             f"a student's cost or its {spec['measure']} on {spec['domain']} is missing: make both tables again"
@@ -88,27 +76,43 @@ def _points(spec: Mapping, cost: str | Path, effectiveness: str | Path) -> pd.Da
     return points.sort_values("energy_wh", kind="stable")
 
 
-def _values(spec: Mapping, effectiveness: str | Path) -> pd.DataFrame:
-    """The main table's rows of the domain and measure."""
-    table = pd.read_csv(effectiveness, keep_default_na=False, na_values={"mean": [""]})
-    chosen = (table["domain"] == spec["domain"]) & (table["collection"] == ALL) & (table["measure"] == spec["measure"])
-    return table[chosen]
+def pareto_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Indices of the points that no other point reaches (value as high) at as little or less cost, cheapest first.
+
+    ``cost`` and ``value``  # (points,). Of points equal in both the first stays.
+    """
+    order = np.lexsort((-value, cost))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], value[order][:-1]]))
+    return order[value[order] > best]
 
 
-def _add_legend(figure: object, spec: Mapping) -> None:
+def _draw_panel(panel: Axes, points: pd.DataFrame, spec: Mapping) -> None:
+    front = points.iloc[pareto_front(points["energy_wh"].to_numpy(), points["mean"].to_numpy())]
+    panel.step(front["energy_wh"], front["mean"], where="post", color="#B0B0B0", linewidth=1.4, zorder=1)
+    for row in points.itertuples():
+        marker, colour = _marker(spec, row.loss), _colour(spec, row.sampler)
+        panel.plot(row.energy_wh, row.mean, marker, color=colour, markersize=5, markeredgewidth=0, alpha=0.75, zorder=3)
+    panel.grid(True, which="major")
+
+
+def _marker(spec: Mapping, loss: str) -> str:
+    return MARKERS[spec["losses"].index(loss) % len(MARKERS)]
+
+
+def _colour(spec: Mapping, sampler: str) -> str:
+    return PALETTE[spec["samplers"].index(sampler) % len(PALETTE)]
+
+
+def _add_legend(figure: Figure, spec: Mapping) -> None:
     from matplotlib.lines import Line2D
 
-    blank = {"linestyle": "none", "markersize": 5}
-    samplers = [
-        Line2D([], [], marker="o", color=PALETTE[place % len(PALETTE)], label=name, **blank)
-        for place, name in enumerate(spec["samplers"])
+    looks = [("o", _colour(spec, name), name) for name in spec["samplers"]]
+    looks += [(_marker(spec, name), "#606060", name) for name in spec["losses"]]
+    handles = [
+        Line2D([], [], marker=marker, color=colour, label=name, linestyle="none", markersize=5)
+        for marker, colour, name in looks
     ]
-    losses = [
-        Line2D([], [], marker=MARKERS[place % len(MARKERS)], color="#606060", label=name, **blank)
-        for place, name in enumerate(spec["losses"])
-    ]
-    front = [Line2D([], [], color="#B0B0B0", linewidth=1.4, label="Pareto front")]
-    handles = [*samplers, *losses, *front]
+    handles.append(Line2D([], [], color="#B0B0B0", linewidth=1.4, label="Pareto front"))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.0, handletextpad=0.3)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.artifacts import Artifact, is_manifest
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.provenance import MANIFEST
 
 STAGES = (
     "downloads",
@@ -46,7 +45,8 @@ class Lineage:
     def parents(self, manifest: str | Path) -> list[str]:
         """Manifests of the artifacts that this one was made from; source files, which have none, are left out."""
         inputs = self.artifact(manifest).manifest["inputs"].values()
-        return [entry["path"] for entry in _entries(inputs) if Path(entry["path"]).name == MANIFEST]
+        entries = [entry for value in inputs for entry in (value if isinstance(value, list) else [value])]
+        return [entry["path"] for entry in entries if is_manifest(entry["path"])]
 
     def run(self, metrics: str | Path) -> str:
         """Manifest of the runs that a metrics manifest measures."""
@@ -64,29 +64,23 @@ class Lineage:
         return found[0]
 
     def behind(self, manifests: Iterable[str | Path]) -> dict[str, Artifact]:
-        """``manifests`` and, transitively, everything they were made from, each once, what is made first first."""
+        """``manifests`` and, transitively, everything they were made from, each once, parents first."""
         found: dict[str, Artifact] = {}
-        waiting = [(str(path), False) for path in reversed(list(manifests))]
-        while waiting:
-            path, parents_done = waiting.pop()
-            if path in found:
-                continue
-            if parents_done:
+
+        def visit(path: str) -> None:
+            if path not in found:
+                for parent in self.parents(path):
+                    visit(parent)
                 found[path] = self.artifact(path)
-            else:
-                waiting.append((path, True))
-                waiting.extend((parent, False) for parent in reversed(self.parents(path)) if parent not in found)
+
+        for manifest in manifests:
+            visit(str(manifest))
         return found
 
 
 def stages(artifacts: Mapping[str, Artifact]) -> dict[str, list[Artifact]]:
     """The artifacts of each stage that has any, in the order of STAGES."""
-    sorted_out: dict[str, list[Artifact]] = {name: [] for name in STAGES}
+    found: dict[str, list[Artifact]] = {name: [] for name in STAGES}
     for artifact in artifacts.values():
-        sorted_out[artifact.kind].append(artifact)
-    return {name: members for name, members in sorted_out.items() if members}
-
-
-def _entries(inputs: Iterable) -> Iterator[Mapping]:
-    for value in inputs:
-        yield from value if isinstance(value, list) else [value]
+        found[artifact.kind].append(artifact)
+    return {name: members for name, members in found.items() if members}

@@ -1,193 +1,176 @@
-"""Make the advice table: what to train in which domain within which budget, with its evidence, in three formats."""
+"""Compute the advice table: what to train in which domain within which budget, with its evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.domains import parse_domains
+from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.measures import parse_measures
-from workflow_scripts.analysis.paired import EQUIVALENT, MARKS, UNDECIDED
-from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.presentation.table_files import write_tables
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.report.advice import CHEAPEST, USE
-from workflow_scripts.report.advice_rows import (
-    ANY,
-    CELL,
-    FACTORIAL,
-    TEMPERATURE,
-    Cells,
-    cell_rows,
-    read_columns,
-    temperature_rows,
-)
+from workflow_scripts.analysis.paired import mean_difference
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
+from workflow_scripts.analysis.summaries import Grid, values_at
+from workflow_scripts.report.advice import USE, advise, choose, compare
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import read_numbers, write_numbers
 
+RANKER = ["student", "loss", "sampler", "teacher"]
+CELL, TEMPERATURE = "cell", "temperature"
+ANY = "any"
+_OF = ("mean", "std_seed", "cost")
 COLUMNS = (
-    *("question", "student", "teacher", "domain", "measure", "budget", "n_candidates", "advice", "recommended"),
-    *(
-        "recommended_mean",
-        "recommended_std_seed",
-        "recommended_cost",
-        "best",
-        "best_mean",
-        "best_std_seed",
-        "best_cost",
-    ),
+    *("question", "student", "teacher", "domain", "measure", "budget", "n_candidates", "advice"),
+    *("recommended", *(f"recommended_{what}" for what in _OF), "best", *(f"best_{what}" for what in _OF)),
     *("cheapest", "cheapest_mean", "cheapest_std_seed", "least_not_worse", "least_not_worse_cost"),
     *("compared", "against", "difference", "ci_low", "ci_high", "p_holm", "outcome"),
     *("n_queries", "n_seeds", "holds_on", "n_domains"),
 )
-TEXTS = ("teacher", "recommended", "cheapest", "least_not_worse", "compared", "against", "outcome")
+TEXTS = ["teacher", "recommended", "cheapest", "least_not_worse", "compared", "against", "outcome"]
 
 
 def make_advice_table(
-    *,
-    spec: Mapping,
-    main: Path,
-    cost: Path,
-    metrics: Path,
-    factorial: Path | None = None,
-    csv: Path,
-    md: Path,
-    tex: Path,
-) -> pd.DataFrame:
-    """Write the table three times and return its rows, one a student, domain and budget.
+    *, spec: Mapping, main: Path, cost: Path, metrics: Path, factorial: Path | None = None, output: Path
+) -> None:
+    """Write the numbers, a row a student, domain and budget.
 
     ``spec``: the axes of the main grid (students, losses, samplers, teachers, seeds), ``domains``, ``measure``,
     ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`) and ``budgets``, multiples of the
-    energy of the cheapest cell of the same student, null for any. ``main`` and ``cost``: the CSVs of make_main_table
-    and make_cost_table; a cell's cost is all that stands behind one trained model and its training. A cell is named
-    loss.sampler.teacher. ``difference`` is ``compared`` less ``against``; see
-    :mod:`workflow_scripts.report.advice` for ``advice``. ``holds_on``: domains with the same advice and, unless it is
-    ``undecided``, the same recommended cell, this one among them.
+    energy of the cheapest cell of the same student, null for any. ``main`` and ``cost``: the numbers of these tables; a
+    cell's cost is all that stands behind one trained model and its training. A cell is named loss.sampler.teacher.
+    ``difference`` is ``compared`` minus ``against``; see :mod:`workflow_scripts.report.advice` for ``advice``.
+    ``holds_on``: domains with the same advice and, unless it is ``undecided``, the same recommended cell, this one
+    among them.
 
-    ``factorial``: the CSV of the factorial study's cells; adds rows of the question ``temperature``, whose candidates
-    are its temperatures, each the mean over its samplers, at no difference in cost.
+    ``factorial``: the numbers of the factorial study's cells; adds rows of the question ``temperature``, whose
+    candidates are its temperatures, each the mean over its samplers, at no difference in cost.
     """
     grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
     (measure,) = map(str, parse_measures([spec["measure"]]))
     if not spec["budgets"]:
         raise InputError("the spec's list of budgets is empty: name one, null for any")
     values = QueryValues(metrics, [measure])
-    found = Cells(grid, measure, main, cost)
-    rows = [
-        row
-        for student, domain in product(grid.students, domains)
-        for row in cell_rows(found, student, domain, values, rule, spec["budgets"])
-    ]
+    candidates = _candidates(grid, domains, measure, main, cost)
+    rows = []
+    for student, domain in product(grid.students, domains):
+        cells = candidates[(candidates["student"] == student) & (candidates["domain"] == domain.name)]
+        cells = cells.sort_values("energy_wh", kind="stable")  # of equal costs the grid's first stays first
+        for row in _cell_rows(cells, grid.seeds, domain, measure, values, rule, spec["budgets"]):
+            rows.append({"question": CELL, "student": student, **row})
     if factorial is not None:
-        rows += temperature_rows(read_columns(factorial, FACTORIAL), domains, measure, values, rule)
-    table = _counted(pd.DataFrame(rows).reindex(columns=list(COLUMNS)))
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    text, caption = _text_table(table, grid), _caption(table, grid, rule, measure)
-    write_tables(table, text, caption, csv=csv, md=md, tex=tex, float_format="%.6g")
+        rows += _temperature_rows(read_numbers(factorial)[0], domains, measure, values, rule)
+    table = pd.DataFrame(rows).assign(measure=measure).reindex(columns=list(COLUMNS))
+    table[TEXTS] = table[TEXTS].fillna("")
+    same = ["question", "student", "teacher", "budget"]
+    table["holds_on"] = table.groupby([*same, "advice", "recommended"], sort=False)["domain"].transform("size")
+    table["n_domains"] = table.groupby(same, sort=False)["domain"].transform("size")
+    write_numbers(output, table, spec)
+
+
+def _candidates(grid: Grid, domains: Sequence[Domain], measure: str, main: Path, cost: Path) -> pd.DataFrame:
+    """Ranker, domain, energy_wh, mean and std_seed of every cell of the grid, in its order."""
+    means, costs = read_numbers(main)[0], read_numbers(cost)[0]
+    means = means.loc[(means["collection"] == ALL) & (means["measure"] == measure)]
+    energy = costs[costs["scope"] == "student"].set_index(RANKER)["energy_wh"].to_dict()
+    cells = [(*ranker, domain.name) for ranker in grid.trained for domain in domains]
+    table = pd.DataFrame(cells, columns=[*RANKER, "domain"])
+    table = table.assign(energy_wh=values_at(table, energy))
+    table = table.merge(means[[*RANKER, "domain", "mean", "std_seed"]], how="left", on=[*RANKER, "domain"])
+    for absent, message in (
+        (~(table["energy_wh"] > 0), "the cost table has no energy of {}: make it again"),
+        (table["mean"].isna(), f"the main table lacks {measure} of {{}}: make it with this grid"),
+    ):
+        if absent.any():
+            raise InputError(message.format(" ".join(table.loc[absent.idxmax(), [*RANKER, "domain"]])))
     return table
 
 
-def _counted(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with ``holds_on``, and numbers and texts of one type a column."""
-    table[list(TEXTS)] = table[list(TEXTS)].fillna("")
-    same = ["question", "student", "teacher", "budget"]
-    table["holds_on"] = table.groupby([*same, "advice", "recommended"], sort=False)["domain"].transform("size")
-    return table.assign(n_domains=table.groupby(same, sort=False)["domain"].transform("size"))
+def _values(values: QueryValues, rankers: Sequence[RankerKey], seeds: Sequence, domain: Domain, measure: str) -> dict:
+    """Collection to the rankers' values  # (rankers, queries)."""
+    return {
+        name: np.stack([values.of(ranker, seeds, name, measure) for ranker in rankers]) for name in domain.collections
+    }
 
 
-def _text_table(table: pd.DataFrame, grid: Grid) -> TextTable:
-    """Student x domain x budget down, a section a student; then the temperatures."""
-    headers = ["advice", "difference", "means", "energy", "least not shown worse", "queries", "seeds", "holds on"]
-    sections = [
-        [((row.student, row.domain, _budget(row)), _cells(row, grid)) for row in block.itertuples()]
-        for _, block in table.groupby(["question", "student"], sort=False)
-    ]
-    return TextTable(("student", "domain", "budget"), [("", headers)], sections)
+def _cell_rows(
+    cells: pd.DataFrame,
+    seeds: Sequence[int],
+    domain: Domain,
+    measure: str,
+    values: QueryValues,
+    rule: Rule,
+    budgets: Sequence[float | None],
+) -> Iterator[dict]:
+    """What to train: a row for each budget, all from the same comparisons with the cheapest of ``cells``, the first."""
+    names = cells[RANKER[1:]].agg(".".join, axis=1).tolist()
+    means, spreads = cells["mean"].to_numpy(), cells["std_seed"].to_numpy(dtype=float)
+    cost = cells["energy_wh"].to_numpy()
+    arrays = _values(values, list(cells[RANKER].itertuples(index=False, name=None)), seeds, domain, measure)
+    margin = rule.margin_for(values, domain, measure)
+    found = compare(arrays, domain.weights, margin=margin, rule=rule)
+    queries = sum(array.shape[1] for array in arrays.values())
+    for budget in budgets:
+        advice = advise(cost, means, found, budget)
+        row = {"domain": domain.name, "budget": ANY if budget is None else f"{budget:g}", "n_queries": queries}
+        row |= {"n_seeds": len(seeds), "n_candidates": advice.number, "advice": advice.kind}
+        for name, place in (("recommended", advice.recommended), ("best", advice.best), ("cheapest", 0)):
+            if place is not None:
+                numbers = zip(_OF, (means[place], spreads[place], cost[place] / cost[0]), strict=True)
+                row |= {name: names[place], **{f"{name}_{what}": number for what, number in numbers}}
+        least, compared = advice.least, advice.recommended if advice.kind == USE else advice.best
+        row |= {"least_not_worse": names[least], "least_not_worse_cost": cost[least] / cost[0]}
+        if compared:
+            row |= {"compared": names[compared], "against": names[0], "outcome": found.outcome[compared]}
+            row |= {"difference": found.difference[compared], "p_holm": found.p[compared]}
+            row |= {"ci_low": found.low[compared], "ci_high": found.high[compared]}
+        yield row
 
 
-def _budget(row: object) -> str:
-    return row.budget if row.budget == ANY else f"{row.budget}x"
+def _temperature_rows(
+    cells: pd.DataFrame, domains: Sequence[Domain], measure: str, values: QueryValues, rule: Rule
+) -> Iterator[dict]:
+    """Which of the teacher's temperatures: one row a student, teacher and domain of the factorial study."""
+    named = {domain.name: domain for domain in domains}
+    chosen = cells[(cells["measure"] == measure) & cells["domain"].isin(named)]
+    for (student, teacher, name), block in chosen.groupby(["student", "teacher", "domain"], sort=False):
+        domain = named[name]
+        losses = dict(block[["temperature", "loss"]].drop_duplicates().itertuples(index=False))
+        if len(losses) < 2:
+            continue  # nothing to choose from
+        rankers = [
+            (student, loss, sampler, teacher) for loss in losses.values() for sampler in block["sampler"].unique()
+        ]
+        seeds = values.seeds(rankers[0])
+        found = _values(values, rankers, seeds, domain, measure)
+        # Mean over the samplers  # (temperatures, queries).
+        arrays = {key: array.reshape(len(losses), -1, array.shape[1]).mean(axis=1) for key, array in found.items()}
+        margin = rule.margin_for(values, domain, measure)
+        yield {
+            **{"question": TEMPERATURE, "student": student, "teacher": teacher, "domain": name, "budget": ANY},
+            **{"n_candidates": len(losses), "n_seeds": len(seeds)},
+            "n_queries": sum(array.shape[1] for array in arrays.values()),
+            **_temperature(arrays, domain.weights, [f"{temperature:g}" for temperature in losses], margin, rule),
+        }
 
 
-def _cells(row: object, grid: Grid) -> list[Cell]:
-    difference = means = energy = least = ""
-    if row.compared:
-        difference = f"{row.difference:+.3f} [{row.ci_low:+.3f}, {row.ci_high:+.3f}] {MARKS[row.outcome]}"
-    if row.question == CELL:
-        first = "recommended" if row.advice == USE else "best"
-        pairs = [(getattr(row, f"{name}_mean"), getattr(row, f"{name}_std_seed")) for name in (first, "cheapest")]
-        means = " / ".join(format_value(*pair) for pair in (pairs if row.compared else pairs[:1]))
-        energy = f"{getattr(row, f'{first}_cost'):.1f}x"
-        least = f"{_name(row.least_not_worse, grid)} ({row.least_not_worse_cost:.1f}x)"
-    else:
-        means = format_value(row.best_mean, np.nan)
-    texts = (difference, means, energy, least, f"{row.n_queries:.0f}", f"{row.n_seeds:.0f}")
-    advice = Cell(_advice(row, grid), bold=row.advice == USE)
-    return [advice, *map(Cell, texts), Cell(f"{row.holds_on} of {row.n_domains}")]
-
-
-def _advice(row: object, grid: Grid) -> str:
-    """The advice as a sentence's beginning: what to do, and why not the other."""
-    if row.question == TEMPERATURE:
-        what = f"temperature {row.best}"
-        of = f" (teacher {row.teacher})" if len(grid.teachers) > 1 else ""
-        return f"use {what}{of}" if row.advice == USE else f"undecided{of}: best mean is {what}, next {row.against}"
-    cheapest, best = _name(row.cheapest, grid), _name(row.best, grid)
-    if row.advice == USE:
-        return f"use {_name(row.recommended, grid)}, better than {cheapest}"
-    if row.advice == CHEAPEST:
-        return f"use {cheapest}: cheapest" + (", best mean" if row.n_candidates > 1 else ", alone in the budget")
-    if row.advice == EQUIVALENT:
-        return f"use {cheapest}: cheapest, {best} is equivalent"
-    return f"undecided: cheapest is {cheapest}, best mean is {best}"
-
-
-def _name(cell: str, grid: Grid) -> str:
-    """``loss.sampler`` of a cell; with its teacher where there are several."""
-    return cell if len(grid.teachers) > 1 else cell.rsplit(".", 1)[0]
-
-
-def _caption(table: pd.DataFrame, grid: Grid, rule: Rule, measure: str) -> str:
-    rows = table[table["question"] == CELL]
-    counts = rows["advice"].value_counts()
-    told = ", ".join(f"{counts.get(name, 0)} {name}" for name in (USE, CHEAPEST, EQUIVALENT, UNDECIDED))
-    number = len(grid.losses) * len(grid.samplers) * len(grid.teachers)
-    margin = f"{rule.margin:g}" if rule.margin_of == "absolute" else f"{rule.margin:g} of BM25's {measure}"
-    seeds = (
-        f"Values are averaged over {len(grid.seeds)} seeds before the tests, which are over queries"
-        if len(grid.seeds) > 1
-        else "One seed: the tests are over queries, and another training of the same cell may differ"
-    )
-    temperature = (
-        " Rows of temperatures: of the factorial study, each temperature the mean over its samplers, at equal cost; "
-        f"one is advised only where it is shown to be better than every other and not within ±{margin} of any (Holm "
-        "over their pairs); the difference is to the next best, its interval jointly for all pairs."
-        if len(table) > len(rows)
-        else ""
-    )
-    return (
-        f"What to train, by {measure}: a cell is loss.sampler. Budget: energy of all that a cell needs before and in "
-        "training, as a multiple of the same student's cheapest cell; energies are the cost table's, estimates where "
-        f"not measured. Of {len(rows)} rows: {told}. Use (bold): a paired t test shows it to be better than the "
-        f"cheapest (alpha {rule.difference_alpha:g}) and not within ±{margin} of it. Equivalent: two one-sided tests "
-        f"show the best mean to be within ±{margin} of the cheapest (alpha {rule.alpha:g}). Undecided: neither is "
-        "shown; the upper end of the interval is what the cheapest may give away to that cell at most. Picking the "
-        f"best of many cells overstates it, so Holm's correction is over all {number - 1} comparisons with the "
-        "cheapest, whatever the budget, and the intervals hold jointly for all of them "
-        f"({100 * rule.confidence:g}%). Difference and means: of the cell "
-        "advised, else of the best mean, and of the cheapest. Least not shown worse: the cheapest cell of the budget "
-        f"that is not shown to be worse than the best mean (a difference, and not within ±{margin}), which does not "
-        "show that it is as good; the cheapest cell of all by the comparisons above, the others with Holm's correction "
-        f"over all {number * (number - 1) // 2} pairs. Holds on: domains with the same advice for that budget; not "
-        f"corrected over domains and students. {seeds}.{temperature} Nothing here is shown for other collections, "
-        "backbones or budgets of training data.\n"
-    )
+def _temperature(
+    arrays: Mapping[str, np.ndarray], weights: Mapping[str, float], names: Sequence[str], margin: float, rule: Rule
+) -> dict[str, object]:
+    kind, best, second, outcome = choose(arrays, weights, margin=margin, rule=rule)
+    mean = sum(weights[name] * array[best].mean() for name, array in arrays.items())
+    estimate = mean_difference({name: array[[best]] - array[[second]] for name, array in arrays.items()}, weights)
+    pairs = len(names) * (len(names) - 1) / 2
+    low, high = estimate.interval(1 - (1 - rule.confidence) / pairs)
+    return {
+        **{"advice": kind, "best": names[best], "best_mean": mean, "compared": names[best], "against": names[second]},
+        **({"recommended": names[best], "recommended_mean": mean} if kind == USE else {}),
+        **{"difference": estimate.mean[0], "ci_low": low[0], "ci_high": high[0], "outcome": outcome},
+    }
 
 
 if __name__ == "__main__":

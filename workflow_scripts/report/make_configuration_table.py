@@ -1,36 +1,43 @@
-"""Make the configuration table: what every artifact was made with, from the manifests, as CSV, Markdown, LaTeX."""
+"""Compute the configuration table: what every artifact was made with, from the manifests."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.analysis.measures import KEYS
-from workflow_scripts.presentation.table_files import write_tables
-from workflow_scripts.presentation.table_formats import Cell, TextTable
-from workflow_scripts.report.configuration import Setting, tell_settings
 from workflow_scripts.report.lineage import Lineage, stages
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import write_numbers
 
 COLUMNS = ("part", "setting", "of", "value")
 # What names a model among its siblings, no setting of it; a metrics' keys and a run's tag say the same.
 NAMES = ("name", "keys", "tag", "card")
 RANKED = ("students", "runs")  # stages whose artifacts the keys of the metrics name
 SPECIAL_TOKENS = ("cls", "sep", "pad", "mask", "separators")
+LISTED = 4
+"""Items that are named one by one where they share a value; more may be "the other n"."""
+Setting = tuple[str, str, str]
+"""Setting, whom it applies to, value."""
+Item = tuple[Mapping[str, object], Mapping]
+"""Who it is (axis to value), and its settings."""
 
 
-def make_configuration_table(*, metrics: Sequence[Path], csv: Path, md: Path, tex: Path) -> pd.DataFrame:
-    """Write the table three times and return its rows: part, setting, of (whom it holds for), value.
+def make_configuration_table(*, metrics: Sequence[Path], output: Path) -> None:
+    """Write the rows: part, setting, of (whom it applies to), value; all of them texts.
 
     ``metrics``: manifests of every ranker's metrics. Their lineage is walked through the manifests' recorded inputs and
     so holds exactly what the results were made from. Settings are the manifests' specs; counts are theirs too
     (``counts.``). An artifact is called by its folder below its stage's. The part ``software`` has versions, devices
-    and commits of all jobs, and tells every one where they differ.
+    and commits of all jobs, and lists every one where they differ.
     """
     lineage = Lineage()
     everything = lineage.behind(metrics)
@@ -41,14 +48,77 @@ def make_configuration_table(*, metrics: Sequence[Path], csv: Path, md: Path, te
             items = _ranked(lineage, metrics, part)
         else:
             items = [({"artifact": _name(artifact, root)}, _settings(artifact)) for artifact in members]
-        rows += [(part, *setting) for setting in tell_settings(items)]
+        rows += [(part, *setting) for setting in shared_settings(items)]
     rows += [("software", *setting) for setting in _software(everything.values())]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    write_tables(table, _text_table(table), _caption(len(everything)), csv=csv, md=md, tex=tex)
-    return table
+    write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), {})
 
 
-def _ranked(lineage: Lineage, metrics: Iterable[str | Path], part: str) -> list[tuple[Mapping, Mapping]]:
+def shared_settings(items: Sequence[Item]) -> list[Setting]:
+    """Settings of ``items``, each once for all that share a value.
+
+    Whom a value applies to is named by as few axes as decide the setting: "all" where every item has the same, else the
+    values of the first smallest set of axes that decides it. Where more than LISTED share the commonest value, they are
+    "the other n". An item that lacks a setting is not named. Raises :class:`InputError` where two items with the same
+    axes disagree.
+    """
+    flat = [(who, dict(flatten(settings))) for who, settings in items]
+    rows = []
+    for name in dict.fromkeys(name for _, settings in flat for name in settings):
+        texts = [(who, _text(settings[name]) if name in settings else None) for who, settings in flat]
+        rows += [(name, whom, value) for whom, value in _values(name, texts)]
+    return rows
+
+
+def flatten(values: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Leaves of a nested mapping by dotted key; a list is one leaf."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _text(value: object) -> str:
+    """A setting's value as it reads in a table."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return json.dumps(value)
+
+
+def _values(name: str, texts: Sequence[tuple[Mapping[str, object], str | None]]) -> Iterator[tuple[str, str]]:
+    """(whom it applies to, value) of one setting; None stands for an item that lacks it."""
+    decided = _decide(name, texts)
+    if len(set(decided.values())) == 1:
+        yield "all", next(iter(decided.values()))
+        return
+    sharing: dict[str, list[str]] = {}
+    for key, value in decided.items():
+        if value is not None:
+            sharing.setdefault(value, []).append(" ".join(filter(None, key)))
+    commonest = max(sharing.values(), key=len)
+    several = len(commonest) > LISTED
+    for value, keys in sharing.items():
+        others = f"the other {len(keys)}" if None not in decided.values() else f"the other {len(keys)} that have it"
+        yield (others if several and keys is commonest and len(sharing) > 1 else ", ".join(keys)), value
+
+
+def _decide(name: str, texts: Sequence[tuple[Mapping[str, object], str | None]]) -> dict[tuple[str, ...], str | None]:
+    """The setting's value by the first smallest set of axes that decides it."""
+    axes = list(texts[0][0])
+    for number in range(len(axes) + 1):
+        for chosen in itertools.combinations(axes, number):
+            found: dict[tuple[str, ...], set] = {}
+            for who, value in texts:
+                found.setdefault(tuple(str(who[axis]) for axis in chosen), set()).add(value)
+            if all(len(values) == 1 for values in found.values()):
+                return {key: next(iter(values)) for key, values in found.items()}
+    raise InputError(f"two artifacts of the same name differ in {name}: delete one and build it again")
+
+
+def _ranked(lineage: Lineage, metrics: Iterable[Path], part: str) -> list[Item]:
     """Every student or its runs (and the references') by the keys that its metrics name, with their settings."""
     items = []
     for manifest in metrics:
@@ -84,34 +154,14 @@ def _software(artifacts: Iterable[Artifact]) -> list[Setting]:
     for artifact in artifacts:
         manifest = artifact.manifest
         total += 1
-        told = {**manifest["versions"], "device": manifest["device"], "commit": manifest["commit"] or "no checkout"}
-        for name, value in told.items():
+        named = {**manifest["versions"], "device": manifest["device"], "commit": manifest["commit"] or "no checkout"}
+        for name, value in named.items():
             found.setdefault(name, Counter())[value] += 1
     return [
         (name, "all jobs" if count == total else f"{count} of {total} jobs", value)
         for name, values in found.items()
         for value, count in sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
-
-
-def _text_table(table: pd.DataFrame) -> TextTable:
-    """A section for each part; a part's and a setting's name stand in their first row only."""
-    sections = []
-    for part, rows in table.groupby("part", sort=False):
-        section, last = [], None
-        for row in rows.itertuples():
-            labels = (str(part) if last is None else "", row.setting if row.setting != last else "", row.of)
-            section.append((labels, [Cell(row.value)]))
-            last = row.setting
-        sections.append(section)
-    return TextTable(("part", "setting", "of"), [("", ["value"])], sections)
-
-
-def _caption(number: int) -> str:
-    return (
-        f"What the results were made with, from the manifests of the {number} artifacts behind them. A setting is told "
-        "once for all that share it.\n"
-    )
 
 
 if __name__ == "__main__":

@@ -1,36 +1,60 @@
-"""Make the cost table: every stage, and what each sampler needs before its first training step."""
+"""Compute the cost table: every stage, each student, and what each sampler needs before its first training step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.analysis.measures import KEYS
-from workflow_scripts.presentation.table_files import write_tables
-from workflow_scripts.presentation.table_formats import Cell, TextTable
-from workflow_scripts.report.costs import Cost, Power, total_cost
 from workflow_scripts.report.lineage import Lineage, stages
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import write_numbers
 
-COSTS = [field.name for field in fields(Cost)]
-COLUMNS = ["scope", "stage", *KEYS[:4], *COSTS]
+JOULES_PER_WH = 3600
 CONTRASTIVE, DISTILLED = "groups", "groups and labels"
 
 
-def make_cost_table(
-    *,
-    spec: Mapping,
-    metrics: Sequence[Path],
-    also: Sequence[Path] = (),
-    csv: Path,
-    md: Path,
-    tex: Path,
-) -> pd.DataFrame:
-    """Write the table three times and return its rows (all of them in the CSV, students left out of the others).
+@dataclass(frozen=True)
+class Power:
+    """Watts to assume of a busy CPU core and of a GPU while a job holds it."""
+
+    watts_per_core: float
+    watts_per_gpu: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one or more jobs.
+
+    jobs         how many
+    wall_s       seconds from start to end, added up as if one job ran after the other
+    cpu_s        processor seconds of all their threads and children
+    gpu_s        wall seconds of the jobs that computed on a GPU
+    peak_rss_mb  largest resident memory of any, MB (2^20 bytes)
+    peak_gpu_mb  largest GPU memory of any, MB; 0 where none used one
+    energy_wh    watt-hours: cpu_s x watts of a core, and of a GPU what was measured, else gpu_s x its watts
+    """
+
+    jobs: int
+    wall_s: float
+    cpu_s: float
+    gpu_s: float
+    peak_rss_mb: float
+    peak_gpu_mb: float
+    energy_wh: float
+
+
+COSTS = [field.name for field in fields(Cost)]
+COLUMNS = ["scope", "stage", *KEYS[:4], *COSTS]
+
+
+def make_cost_table(*, spec: Mapping, metrics: Sequence[Path], also: Sequence[Path] = (), output: Path) -> None:
+    """Write the numbers: columns COLUMNS and ``times_cheapest``, a sampler's energy over the least of its kind.
 
     ``metrics``: manifests of every ranker's metrics, whose lineage is walked through the manifests' recorded inputs;
     ``also``: manifests of what these were not made from (retrieval's metrics, embeddings), for the stages alone.
@@ -43,85 +67,71 @@ def make_cost_table(
 
     Each artifact counts once in a row, so what samplers share (corpus, ranking, teacher) is in each one's row.
     """
-    power = Power(**spec)
-    lineage = Lineage()
-    everything = lineage.behind([*metrics, *also])
-    rows = [
-        {"scope": "stage", "stage": name, **asdict(total_cost(members, power))}
-        for name, members in stages(everything).items()
-    ]
+    power, lineage = Power(**spec), Lineage()
+    everything = stages(lineage.behind([*metrics, *also]))
+    rows = [{"scope": "stage", "stage": name, **total_cost(each, power)} for name, each in everything.items()]
     detailed = pd.DataFrame(_student_rows(lineage, metrics, power), columns=["seed", *COLUMNS])
     if detailed.empty:
         raise InputError("no metrics of a trained student were given: name the rankers to cost")
     over_seeds = detailed.groupby(COLUMNS[:6], sort=False, dropna=False)[COSTS].mean().reset_index()
-    table = pd.concat([pd.DataFrame(rows), over_seeds])[COLUMNS]
-    table[["stage", *KEYS[:4]]] = table[["stage", *KEYS[:4]]].fillna("")
-    write_tables(table, _text_table(table), _caption(spec), csv=csv, md=md, tex=tex)
-    return table
+    table = pd.concat([pd.DataFrame(rows), over_seeds], ignore_index=True)[COLUMNS]
+    table[COLUMNS[1:6]] = table[COLUMNS[1:6]].fillna("")
+    samplers = table[table["scope"] == "sampler"]
+    least = samplers.groupby("stage")["energy_wh"].transform("min")
+    write_numbers(output, table.assign(times_cheapest=samplers["energy_wh"] / least), spec)
 
 
-def _student_rows(lineage: Lineage, metrics: Sequence[str | Path], power: Power) -> Iterator[dict]:
+def total_cost(artifacts: Iterable[Artifact], power: Power) -> dict[str, float]:
+    """:class:`Cost` of the artifacts as a dict, each counted once however many were made from it; peaks are maxima.
+
+    A manifest whose cost has ``gpu_energy_wh`` (measured) is not estimated for its GPU. Raises :class:`InputError`
+    for a manifest without its cost.
+    """
+    costs = [_job_cost(artifact, power) for artifact in artifacts]
+    total = {}
+    for name in COSTS:
+        values = [getattr(cost, name) for cost in costs]
+        total[name] = max(values, default=0.0) if name.startswith("peak") else sum(values)
+    return total
+
+
+def _job_cost(artifact: Artifact, power: Power) -> Cost:
+    try:
+        cost, device = artifact.manifest["cost"], artifact.manifest["device"]
+        wall_s, cpu_s, memory = cost["wall_s"], cost["cpu_s"], cost["peak_rss_mb"]
+    except KeyError as error:
+        raise InputError(f"{artifact.manifest_path} does not say its {error}: build the artifact again") from None
+    gpu_s = 0.0 if device == "cpu" else wall_s
+    gpu_wh = cost.get("gpu_energy_wh", gpu_s * power.watts_per_gpu / JOULES_PER_WH)
+    energy = cpu_s * power.watts_per_core / JOULES_PER_WH + gpu_wh
+    return Cost(1, wall_s, cpu_s, gpu_s, memory, cost.get("peak_gpu_mb", 0.0), energy)
+
+
+def _student_rows(lineage: Lineage, metrics: Sequence[Path], power: Power) -> Iterator[dict]:
     """Costs of each student and, once for each of its groups and labels, of what they need; one row a seed."""
-    told: set[tuple] = set()
+    seen: set[tuple] = set()
     for manifest in metrics:
         keys = lineage.artifact(manifest).spec["keys"]
         if not keys["sampler"]:
             continue  # BM25 and teachers are no students
         student = lineage.model(manifest)
-        yield {"scope": "student", "stage": "", **keys, **asdict(_cost(lineage, [student], power))}
-        by_stage = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
-        needed = [by_stage[kind] for kind in ("groups", "labels") if kind in by_stage]
+        yield {"scope": "student", "stage": "", **keys, **_cost_behind(lineage, [student], power)}
+        by_kind = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
+        needed = [by_kind[kind] for kind in ("groups", "labels") if kind in by_kind]
         # An entropy cut of groups reads the labels whatever the loss.
         starts = {CONTRASTIVE: needed if "cut" in lineage.artifact(student).spec else needed[:1]}
-        if "labels" in by_stage:
+        if "labels" in by_kind:
             starts[DISTILLED] = needed
+        shared = {"student": "", "loss": "", **{name: keys[name] for name in ("sampler", "teacher", "seed")}}
         for name, paths in starts.items():
             key = (name, keys["sampler"], *paths)
-            if key not in told:
-                told.add(key)
-                shared = {"student": "", "loss": "", **{name: keys[name] for name in ("sampler", "teacher", "seed")}}
-                yield {"scope": "sampler", "stage": name, **shared, **asdict(_cost(lineage, paths, power))}
+            if key not in seen:
+                seen.add(key)
+                yield {"scope": "sampler", "stage": name, **shared, **_cost_behind(lineage, paths, power)}
 
 
-def _cost(lineage: Lineage, paths: Sequence[str], power: Power) -> Cost:
+def _cost_behind(lineage: Lineage, paths: Sequence[str], power: Power) -> dict[str, float]:
     return total_cost(lineage.behind(paths).values(), power)
-
-
-def _text_table(table: pd.DataFrame) -> TextTable:
-    """Stages, then samplers: contrastive and distilled, beside the cheapest of the same kind."""
-    headers = [
-        ("", ["jobs"]),
-        ("seconds", ["wall", "CPU", "GPU"]),
-        ("memory", ["MB"]),
-        ("energy (estimate)", ["Wh", "x cheapest"]),
-    ]
-    sections = []
-    of_stages = table[table["scope"] == "stage"]
-    sections.append([((row.stage, "", ""), _cells(row, None)) for row in of_stages.itertuples()])
-    for name in (CONTRASTIVE, DISTILLED):
-        part = table[(table["scope"] == "sampler") & (table["stage"] == name)]
-        least = part["energy_wh"].min()
-        if len(part):
-            rows = [((f"before training: {name}", row.sampler, row.teacher), row) for row in part.itertuples()]
-            sections.append([(labels, _cells(row, least)) for labels, row in rows])
-    return TextTable(("stage", "sampler", "teacher"), headers, sections)
-
-
-def _cells(row: object, least: float | None) -> list[Cell]:
-    values = [f"{row.jobs:.0f}", *(f"{value:,.1f}" for value in (row.wall_s, row.cpu_s, row.gpu_s))]
-    relative = f"{row.energy_wh / least:.1f}" if least else ""
-    return [Cell(text) for text in [*values, f"{row.peak_rss_mb:,.0f}", f"{row.energy_wh:.3g}", relative]]
-
-
-def _caption(spec: Mapping) -> str:
-    return (
-        "From the manifests of all artifacts, each once; tables and figures have none and are left out. Wall time is "
-        "as if one job ran after the other, memory the largest of any "
-        f"job. Energy is an estimate, not a measurement: {spec['watts_per_core']:g} W a CPU core-second and "
-        f"{spec['watts_per_gpu']:g} W a GPU second, save where a manifest holds a GPU's measured energy. Before "
-        "training: all that a sampler needs from raw data to its first training step, for one seed; what samplers "
-        "share counts in each.\n"
-    )
 
 
 if __name__ == "__main__":

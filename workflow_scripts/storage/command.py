@@ -68,7 +68,7 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
     started = output.with_name(provenance.STARTED)
     read = {name: value for name, value in work.items() if name not in (*LIMITS, *OUTPUTS, "spec")}
     job = provenance.Job(
-        module=sys.modules[function.__module__].__spec__.name,
+        module=_module_name(function),
         spec=work.get("spec", {}),
         paths={name: value for name, value in read.items() if _is_path(value)},
         values={name: value for name, value in read.items() if not _is_path(value)},
@@ -85,6 +85,12 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
     with provenance.doing(job):
         function(**work)
     started.unlink(missing_ok=True)
+
+
+def _module_name(function: Callable[..., object]) -> str:
+    """Name of the module that holds the function, also where it runs as ``__main__``."""
+    spec = sys.modules[function.__module__].__spec__
+    return spec.name if spec else function.__module__
 
 
 def _is_path(value: object) -> bool:
@@ -111,8 +117,11 @@ def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
         if name not in LIMITS:
             how = _conversion(parameter.annotation)
             # A list that is not named has no members.
-            default = {"default": []} if "nargs" in how else {"required": parameter.default is inspect.Parameter.empty}
-            parser.add_argument(f"--{_option(name)}", **how, **default)
+            if "nargs" in how:
+                how["default"] = []
+            else:
+                how["required"] = parameter.default is inspect.Parameter.empty
+            parser.add_argument(f"--{_option(name)}", **how)
     if "spec" not in inspect.signature(function).parameters:
         parser.add_argument("--spec", type=_json_object, help="of no use here: the rule has no settings")
     return parser

@@ -54,9 +54,16 @@ class Job:
     paths: Mapping[str, Path | Sequence[Path]]
     values: Mapping[str, object]
     code: str = field(init=False)
+    sources: Mapping[Path, tuple | None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.code = job_digest(self.module, self.spec)
+        paths = [path for given in self.paths.values() for path in _as_list(given)]
+        self.sources = {path: _signature(path) for path in paths if path.name != MANIFEST}
+
+    def source_at_end(self, path: Path) -> str | None:
+        """Checksum of a source file; None where it was written while the job ran: nobody can say what was read."""
+        return sha256(path) if self.sources.get(path) == _signature(path) else None
 
     def code_at_end(self) -> str | None:
         """The code's digest; None where a file was edited while the job ran: nobody can say what ran."""
@@ -162,20 +169,20 @@ def describe_job(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> dic
         "code": job.code_at_end() if job else None,
         "values": _plain(job.values) if job else {},
         "arguments": _shape(paths),
-        "opened": {name: [_parts_read(Path(path)) for path in _as_list(given)] for name, given in paths.items()},
+        "opened": {name: [_parts_read(path, job) for path in _as_list(given)] for name, given in paths.items()},
     }
 
 
-def _parts_read(path: Path) -> dict[str, str]:
+def _parts_read(path: Path, job: Job | None) -> dict[str, str | None]:
     if path.name != MANIFEST:
-        return {"source": sha256(path)}
+        return {"source": job.source_at_end(path) if job else sha256(path)}
     return dict(sorted(_opened.get(path.absolute(), {}).items()))
 
 
 def describe_inputs(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> dict:
     """Path and identity of each artifact, path and checksum of each source file."""
     return {
-        name: [_input(Path(path)) for path in given] if _is_many(given) else _input(Path(given))
+        name: [_input(path) for path in _as_list(given)] if _is_many(given) else _input(_as_list(given)[0])
         for name, given in inputs.items()
     }
 
@@ -186,7 +193,7 @@ def _input(path: Path) -> dict[str, str]:
     return {"path": str(path), "identity": part_checksum(json.loads(path.read_text()), "identity")}
 
 
-def _shape(paths: Mapping[str, object]) -> dict[str, int | None]:
+def _shape(paths: Mapping) -> dict[str, int | None]:
     """Argument to the number of its paths, None where it takes one."""
     return {name: len(given) if _is_many(given) else None for name, given in sorted(paths.items())}
 
@@ -194,6 +201,15 @@ def _shape(paths: Mapping[str, object]) -> dict[str, int | None]:
 def _plain(values: Mapping) -> dict:
     """Values as JSON gives them back."""
     return json.loads(json.dumps(dict(values)))
+
+
+def _signature(path: Path) -> tuple | None:
+    """What changes when a file is written or replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_many(given: object) -> bool:

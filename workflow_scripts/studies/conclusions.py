@@ -19,14 +19,14 @@ from workflow_scripts.storage.errors import InputError
 HOLDS, CHANGES, SAME = "holds", "changes", "same students"
 BETTER, WORSE = "different (+)", "different (-)"
 KEYS = ("student", "loss", "domain", "measure")
-"""What stays fixed where teachers are compared."""
+"""What stays the same where teachers are compared."""
 CONCLUSION = (*KEYS, "sampler_a", "sampler_b", "teacher_a", "teacher_b", "change", "ci_low", "ci_high", "p", "verdict")
 
 
 def compare_under_teachers(
     values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], rule: Rule
 ) -> pd.DataFrame:
-    """The rows of :func:`compare_samplers` with ``verdict``: its outcome, a difference with the sign of a less b."""
+    """The rows of :func:`compare_samplers` with ``verdict``: its outcome, a difference with the sign of a minus b."""
     for axis in ("teachers", "samplers"):
         if len(getattr(grid, axis)) < 2:
             raise InputError(
@@ -59,7 +59,7 @@ def conclusions(
 ) -> pd.DataFrame:
     """One row for each two samplers of a student, loss, domain and measure, columns :data:`CONCLUSION`.
 
-    ``change``: difference a - b under teacher_b less that under teacher_a, of the two teachers between which it is
+    ``change``: difference a - b under teacher_b minus that under teacher_a, of the two teachers between which it is
     largest, with its interval (not corrected) and its ``p``, Holm-corrected over all pairs of samplers and teachers of
     the row's block. Students that are the same under all teachers (they read none) are ``same students``.
     """
@@ -68,7 +68,7 @@ def conclusions(
     places = list(combinations(range(len(grid.teachers)), 2))
     rows = []
     for keys, block in comparisons.groupby(list(KEYS), sort=False):
-        told = block.set_index(["teacher", "sampler_a", "sampler_b"])["verdict"]
+        verdicts = block.set_index(["teacher", "sampler_a", "sampler_b"])["verdict"]
         found = {
             name: _differences(values, grid, keys, name) for name in weights[keys[2]]
         }  # (teachers, pairs, queries)
@@ -80,7 +80,7 @@ def conclusions(
         for column, pair in enumerate(samplers):
             largest = int(np.abs(mean[:, column]).argmax())
             changed = dict(zip(places, p[:, column] <= rule.difference_alpha, strict=True))
-            verdict = conclude([told[teacher, *pair] for teacher in grid.teachers], changed)
+            verdict = conclude([verdicts[teacher, *pair] for teacher in grid.teachers], changed)
             if _same_students(values, grid, keys, pair, found):
                 verdict = SAME
             numbers = (array[largest, column] for array in (mean, low, high, p))
@@ -89,7 +89,7 @@ def conclusions(
 
 
 def _differences(values: QueryValues, grid: Grid, keys: tuple, collection: str) -> np.ndarray:
-    """Sampler a less sampler b on each query  # (teachers, pairs of samplers, queries)."""
+    """Sampler a minus sampler b on each query  # (teachers, pairs of samplers, queries)."""
     found = _values(values, grid, keys, collection, grid.samplers)
     places = list(combinations(range(len(grid.samplers)), 2))
     return np.stack([found[:, one] - found[:, other] for one, other in places], axis=1)

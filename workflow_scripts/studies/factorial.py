@@ -161,7 +161,7 @@ def share_interval(f: float, df: float, rest_df: float, confidence: float) -> tu
 def contrasts(localities: int, entropies: int) -> dict[str, np.ndarray]:
     """Coefficients of the effects' sizes, each  # (localities, entropies).
 
-    locality: last less first level, mean over the entropies; entropy likewise; interaction: y11 - y10 - y01 + y00 of
+    locality: last minus first level, mean over the entropies; entropy likewise; interaction: y11 - y10 - y01 + y00 of
     the four corners, what turning one dial from end to end changes about the other's effect.
     """
     turn = {number: np.eye(number)[-1] - np.eye(number)[0] for number in (localities, entropies)}

@@ -1,4 +1,4 @@
-"""Tables that hold several kinds of rows, told apart by the column ``scope``."""
+"""Tables of several kinds of rows, which the column ``scope`` names."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from rendered import render
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
@@ -161,16 +162,16 @@ def metrics(tmp_path: Path, samplers: dict[str, float], noise: float = 0.01) -> 
     return tmp_path / "metrics.parquet"
 
 
-def make(tmp_path: Path, path: Path, spec: dict) -> pd.DataFrame:
-    outputs = [f"--{ending}={tmp_path}/equivalence.{ending}" for ending in ("csv", "md", "tex")]
-    call(make_equivalence_table, ["--spec", json.dumps(spec), "--metrics", str(path), *outputs])
-    return equivalence.read_comparisons(tmp_path / "equivalence.csv")
+def make(tmp_path: Path, path: Path, spec: dict) -> tuple[pd.DataFrame, str]:
+    output = tmp_path / "equivalence.parquet"
+    call(make_equivalence_table, ["--spec", json.dumps(spec), "--metrics", str(path), "--output", str(output)])
+    return render("equivalence", output)
 
 
 def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     path = metrics(tmp_path, {"x": 0.0, "y": 0.002, "z": 0.1})
     spec = GRID | {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE}
-    table = make(tmp_path, path, spec)
+    table, markdown = make(tmp_path, path, spec)
     assert list(table.columns) == list(equivalence.COLUMNS) and len(table) == 6
     near = table[table["domain"] == "near"].set_index(["sampler_a", "sampler_b"])
     assert near["outcome"].to_dict() == {("x", "y"): "equivalent", ("x", "z"): "different", ("y", "z"): "different"}
@@ -184,14 +185,15 @@ def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert near["p_difference"].tolist() == pytest.approx(p, rel=1e-4)
     assert near["p_difference_holm"].tolist() == pytest.approx(multipletests(p, method="holm")[1], rel=1e-4)
     assert near["mean_difference"].iloc[1] == pytest.approx((mean["x"] - mean["z"]).mean(), rel=1e-4)
-    markdown = (tmp_path / "equivalence.md").read_text()
-    assert "Of 6 pairs: 4 different (≠), 2 equivalent (≈), 0 undecided (?)" in markdown and "2 seeds" in markdown
+    assert "of 6 pairs 4 are different (≠), 2 equivalent (≈) and 0 undecided (?)" in markdown
+    assert "within ±0.02. Half" in markdown
     assert r"\approx$" in (tmp_path / "equivalence.tex").read_text()
 
     pq.write_table(pq.read_table(path), tmp_path / "groups.parquet", row_group_size=7)
-    assert make(tmp_path, tmp_path / "groups.parquet", spec).equals(table), "row groups may end anywhere"
+    assert make(tmp_path, tmp_path / "groups.parquet", spec)[0].equals(table), "row groups may end anywhere"
 
-    shared = make(tmp_path, path, spec | {"rule": RULE | {"margin": 0.05, "margin_of": "baseline"}})
+    shared, markdown = make(tmp_path, path, spec | {"rule": RULE | {"margin": 0.05, "margin_of": "baseline"}})
+    assert "within ±0.05 of BM25's nDCG@10" in markdown
     bm25 = values[values["student"] == "bm25"].groupby("collection")["value"].mean()
     assert shared["margin"].unique() == pytest.approx([0.05 * bm25["a"], 0.05 * bm25[["a", "b"]].mean()], rel=1e-4)
 
@@ -199,8 +201,8 @@ def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
 def test_one_sampler_leaves_nothing_to_compare(tmp_path: Path) -> None:
     path = metrics(tmp_path, {"x": 0.0})
     spec = GRID | {"samplers": ["x"], "domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE}
-    assert make(tmp_path, path, spec).empty
-    assert "one sampler" in (tmp_path / "equivalence.md").read_text()
+    table, markdown = make(tmp_path, path, spec)
+    assert table.empty and "one sampler" in markdown
 
 
 def test_a_hole_in_the_metrics_is_named(tmp_path: Path) -> None:

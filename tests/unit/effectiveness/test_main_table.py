@@ -1,6 +1,5 @@
 """The long table, the main table and cells: rows by hand, what must not be missing, and how they read."""
 
-import json
 import math
 from pathlib import Path
 
@@ -8,19 +7,19 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from rendered import render
 
 from workflow_scripts.analysis import equivalence, measures, summaries
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.effectiveness.make_collection_table import make_collection_table
 from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
 from workflow_scripts.effectiveness.make_main_table import make_main_table
-from workflow_scripts.evaluate.collect_metrics import collect_metrics
+from workflow_scripts.effectiveness.make_per_collection_table import make_per_collection_table
+from workflow_scripts.evaluate import collect_metrics
 from workflow_scripts.evaluate.write_cell import write_cell
 from workflow_scripts.presentation.table_formats import escape_latex
 from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import read_table, write_table
+from workflow_scripts.storage.tables import read_numbers, read_table, write_numbers, write_table
 
 VALUES = {"one": [0.2, 0.4], "two": [0.9], "three": [0.1, 0.1, 0.1, 0.5]}
 DOMAINS = [
@@ -61,29 +60,30 @@ def all_metrics(tmp_path: Path) -> list[Path]:
 
 
 def make_tables(tmp_path: Path, manifests: list[Path], spec: dict = SPEC) -> pd.DataFrame:
-    collect_metrics(metrics=manifests, output=tmp_path / "metrics.parquet")
-    (tmp_path / "equivalence.csv").write_text(",".join(equivalence.COLUMNS) + "\n")
-    paths = {form: tmp_path / f"main.{form}" for form in ("csv", "md", "tex")}
-    make_main_table(spec=spec, metrics=tmp_path / "metrics.parquet", equivalence=tmp_path / "equivalence.csv", **paths)
-    return pd.read_csv(paths["csv"], keep_default_na=False)
+    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "metrics.parquet")
+    write_numbers(tmp_path / "equivalence.parquet", pd.DataFrame(columns=list(equivalence.COLUMNS)), {})
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("metrics", "equivalence")}
+    make_main_table(spec=spec, **paths, output=tmp_path / "main.parquet")
+    render("main", tmp_path / "main.parquet")
+    return pd.read_csv(tmp_path / "main.csv", keep_default_na=False)
 
 
 def test_collected_metrics_do_not_depend_on_the_order_and_refuse_duplicates(tmp_path: Path) -> None:
     manifests = all_metrics(tmp_path)
-    collect_metrics(metrics=manifests, output=tmp_path / "a.parquet")
-    collect_metrics(metrics=manifests[::-1], output=tmp_path / "b.parquet")
+    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "a.parquet")
+    collect_metrics.collect_metrics(metrics=manifests[::-1], output=tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     frame = read_table(tmp_path / "a.parquet")
     columns = [*measures.KEYS, "collection", "query_id", "measure"]
     plain = frame.astype({name: str for name in columns if name != "seed"})
     assert plain.equals(plain.sort_values(columns, kind="stable")) and len(frame) == 10 * 9
     with pytest.raises(InputError, match="both measure student=bm25: give each ranker once"):
-        collect_metrics(metrics=[*manifests, manifests[0]], output=tmp_path / "c.parquet")
+        collect_metrics.collect_metrics(metrics=[*manifests, manifests[0]], output=tmp_path / "c.parquet")
     assert not (tmp_path / "c.parquet").exists()
 
 
 def test_means_do_not_depend_on_row_groups(tmp_path: Path) -> None:
-    collect_metrics(metrics=all_metrics(tmp_path), output=tmp_path / "a.parquet")
+    collect_metrics.collect_metrics(metrics=all_metrics(tmp_path), output=tmp_path / "a.parquet")
     pq.write_table(pq.read_table(tmp_path / "a.parquet"), tmp_path / "b.parquet", row_group_size=4)
     columns = ["mean", "n_queries"]
     one, other = (measures.collection_means(tmp_path / name) for name in ("a.parquet", "b.parquet"))
@@ -145,8 +145,8 @@ def test_main_table_for_people(tmp_path: Path) -> None:
     assert escape_latex("a_b & 5% \\") == r"a\_b \& 5\% \textbackslash{}"
 
 
-def letter_tables(tmp_path: Path) -> dict:
-    """Two samplers: one clearly better on `wide` (20 queries), no different on `even`."""
+def letter_tables(tmp_path: Path) -> None:
+    """Three tables of two samplers: one clearly better on `wide` (20 queries), no different on `even`."""
     rows = []
     for keys in (("bm25", "", "", "", None), ("teacher", "", "", "t", None), *(("be", "kl", s, "t", 0) for s in "xy")):
         for name, gain in (("even", 0.0), ("wide", 0.3)):
@@ -159,41 +159,38 @@ def letter_tables(tmp_path: Path) -> dict:
     domains = [{"name": "d-even", "collections": ["even"]}, {"name": "d-wide", "collections": ["wide"]}]
     spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0]}
     spec |= {"domains": domains, "measures": ["nDCG@10"]}
-    paths = {
-        name: {form: tmp_path / f"{name}.{form}" for form in ("csv", "md", "tex")}
-        for name in ("equivalence", "main", "be")
-    }
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("equivalence", "main", "be")}
     source = tmp_path / "metrics.parquet"
     rule = RULE | {"confidence": 0.95}
-    make_equivalence_table(spec=spec | {"rule": rule}, metrics=source, **paths["equivalence"])
-    compared = paths["equivalence"]["csv"]
-    options = {"spec": spec | {"bootstrap": BOOTSTRAP}, "metrics": source, "equivalence": compared}
-    make_main_table(**options, **paths["main"])
-    make_collection_table(spec=spec | {"measure": "nDCG@10"}, main=paths["main"]["csv"], **paths["be"])
-    compared.write_text(compared.read_text().replace(",y,", ",q,"))
+    make_equivalence_table(spec=spec | {"rule": rule}, metrics=source, output=paths["equivalence"])
+    options = {"spec": spec | {"bootstrap": BOOTSTRAP}, "metrics": source, "equivalence": paths["equivalence"]}
+    make_main_table(**options, output=paths["main"])
+    make_per_collection_table(spec=spec | {"measure": "nDCG@10"}, main=paths["main"], output=paths["be"])
+    compared, made_by = read_numbers(paths["equivalence"])
+    write_numbers(paths["equivalence"], compared.assign(sampler_b="q"), made_by)
     with pytest.raises(InputError, match="x and y were not compared for be kl t d-even nDCG@10"):
-        make_main_table(**options, **paths["main"])
-    return paths
+        make_main_table(**options, output=paths["main"])
 
 
 def test_letters_and_the_table_of_collections(tmp_path: Path) -> None:
-    paths = letter_tables(tmp_path)
-    rows = [line.split("|")[2:5] for line in paths["main"]["md"].read_text().splitlines() if "| kl" in line]
+    letter_tables(tmp_path)
+    _, text = render("main", tmp_path / "main.parquet")
+    rows = [line.split("|")[2:5] for line in text.splitlines() if "| kl" in line]
     cells = [[cell.strip() for cell in row] for row in rows]
     assert [row[0] for row in cells] == ["x", "y"]
     assert cells[0][1].endswith("<sup>a</sup>") and cells[1][1].endswith("<sup>a</sup>")
     assert cells[0][2].endswith("**<sup>a</sup>") and cells[1][2].endswith("<sup>b</sup>")
-    assert "share a letter unless they are different" in paths["main"]["md"].read_text()
-    assert r"}\textsuperscript{a} \\" in paths["main"]["tex"].read_text()
-    table = pd.read_csv(paths["be"]["csv"], keep_default_na=False)
+    assert "share a letter unless the equivalence table calls them different" in text
+    assert r"}\textsuperscript{a} \\" in (tmp_path / "main.tex").read_text()
+    table, text = render("per_collection", tmp_path / "be.parquet")
     assert list(table.columns) == ["student", "loss", "sampler", "teacher", "even", "wide"]
     assert table["student"].tolist() == ["bm25", "teacher", "be", "be"]
     assert table["wide"].iloc[2] - table["even"].iloc[2] == pytest.approx(0.3, abs=1e-5)
-    assert "d-wide wide" in paths["be"]["md"].read_text()
+    assert "d-wide wide" in text
     with pytest.raises(InputError, match="has no AP of bm25 d-even even"):
         spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0]}
         spec |= {"domains": [{"name": "d-even", "collections": ["even"]}], "measure": "AP"}
-        make_collection_table(spec=spec, main=paths["main"]["csv"], **paths["be"])
+        make_per_collection_table(spec=spec, main=tmp_path / "main.parquet", output=tmp_path / "be.parquet")
 
 
 def test_a_missing_cell_is_named(tmp_path: Path) -> None:
@@ -215,8 +212,7 @@ def test_a_missing_cell_is_named(tmp_path: Path) -> None:
 def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
     manifest = metrics(tmp_path, ("be", "lce", "random", "t_1", 0))
     spec = {"domains": DOMAINS, "bootstrap": BOOTSTRAP}
-    arguments = ["--spec", json.dumps(spec), "--metrics", str(manifest), "--cells"]
-    call(write_cell, [*arguments, f"{tmp_path}/near.csv", f"{tmp_path}/far.csv"])
+    write_cell(spec=spec, metrics=manifest, cells=[tmp_path / "near.csv", tmp_path / "far.csv"])
     near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
     assert list(near.columns) == ["measure", "value", "ci_low", "ci_high", "n_queries"]
     assert near["measure"].tolist() == ["AP", "nDCG@10"] and far["measure"].tolist() == ["nDCG@10"]
@@ -229,7 +225,7 @@ def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
         "BM25 has these values too"
     )
     with pytest.raises(InputError, match="one cell for each domain, in order: near, far"):
-        call(write_cell, [*arguments, f"{tmp_path}/x.csv"])
+        write_cell(spec=spec, metrics=manifest, cells=[tmp_path / "near.csv"])
 
 
 def test_weights_of_a_domain_add_up_to_one() -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from rendered import render
 
 from tests.unit.models.test_scoring import CONFIG
 from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
@@ -162,10 +163,7 @@ def test_retrieve_documents_writes_a_run_a_collection_and_embeds_a_corpus_once(w
     assert Artifact(tmp_path / "manifest.json").counts == {"first": 60, "other": 45, "again": 60}
     for changes, message in [({"remove_query": {"third": True}}, "names third"), ({"tag": ""}, "no 'tag'")]:
         with pytest.raises(InputError, match=message):
-            call(
-                retrieve_documents.retrieve_documents,
-                [*arguments, "--collections", *names, "--spec", json.dumps(spec | changes)],
-            )
+            call(retrieve_documents, [*arguments, "--collections", *names, "--spec", json.dumps(spec | changes)])
 
 
 GRID = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0, 1]}
@@ -197,9 +195,14 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     spec = GRID | {"domains": domains, "measures": ["AP", *MEASURES], "reranked_depth": 100, "retrieved_depth": 100}
     spec["bootstrap"] = {"samples": 100, "seed": 0, "confidence": 0.95}
     paths = [f"--{name}={tmp_path}/{name}.parquet" for name in ("reranked", "retrieved")]
-    paths += [f"--{ending}={tmp_path}/table.{ending}" for ending in ("csv", "md", "tex")]
-    call(make_retrieval_table, ["--spec", json.dumps(spec), *paths])
-    table = pd.read_csv(tmp_path / "table.csv").set_index(["sampler", "domain", "measure"])
+
+    def make(**changes):
+        output = tmp_path / "retrieval-table.parquet"
+        call(make_retrieval_table, ["--spec", json.dumps(spec | changes), *paths, f"--output={output}"])
+        return render("retrieval", output)
+
+    table, text = make()
+    table = table.set_index(["sampler", "domain", "measure"])
     # AP was measured nowhere: the first measure that was stands in its place.
     assert len(table) == 8 and (table["n_seeds"] == 2).all()
     near, both = table.loc["x", "near", "nDCG@10"], table.loc["x", "both", "nDCG@10"]
@@ -208,20 +211,15 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     assert near["retrieved_std_seed"] == pytest.approx(0.01 / 2**0.5, abs=1e-6)
     # The differences of a collection are all the same: so are the intervals' ends, were queries paired wrongly not.
     assert both[["ci_low", "ci_high"]].tolist() == pytest.approx([0.1, 0.1], abs=1e-6)
-    text = (tmp_path / "table.md").read_text()
     assert "0.105 ± 0.007" in text and "+0.300 [+0.300, +0.300]" in text and "R@100 retrieved" in text
-    assert "In nDCG@10, of 4 comparisons 2 have an interval above 0, 0 below" in text
-    assert "of its 100 candidates finds more" in text and "two depths" not in text
-    call(make_retrieval_table, ["--spec", json.dumps(spec | {"retrieved_depth": 1000}), *paths])
-    assert "end at rank 100, the retrieved at 1000" in (tmp_path / "table.md").read_text()
-    call(make_retrieval_table, ["--spec", json.dumps(spec | {"reranked_depth": 150}), *paths])
-    assert "candidates finds more" not in (tmp_path / "table.md").read_text()
+    assert "In nDCG@10, of 4 comparisons 2 have an interval above 0 and 0 below" in text
+    assert "two depths" not in text and "end at rank 100, retrieved ones at 1000" in make(retrieved_depth=1000)[1]
     with pytest.raises(InputError, match="holds none of"):
-        call(make_retrieval_table, ["--spec", json.dumps(spec | {"measures": ["AP"]}), *paths])
+        make(measures=["AP"])
     with pytest.raises(InputError, match="lack nDCG@10 of student=be loss=mse"):
-        call(make_retrieval_table, ["--spec", json.dumps(spec | {"losses": ["mse"]}), *paths])
+        make(losses=["mse"])
     rows = METRICS_SCHEMA.names
     short = pa.parquet.read_table(tmp_path / "retrieved.parquet").to_pandas()
     write_table(tmp_path / "retrieved.parquet", short[short["query_id"] != "q2"][rows], METRICS_SCHEMA)
     with pytest.raises(InputError, match="query q2 of a was measured for one of"):
-        call(make_retrieval_table, ["--spec", json.dumps(spec), *paths])
+        make()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from rendered import render
 from statsmodels.stats.anova import anova_lm
 
 from workflow_scripts.analysis import measures
@@ -68,7 +69,7 @@ def test_pure_seed_noise_is_called_seed() -> None:
     assert mean["seed"] > 0.78 > 64 / 95
 
 
-def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> pd.DataFrame:
+def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> tuple[pd.DataFrame, str]:
     generator = np.random.default_rng(0)
     rows = [
         (student, "kl", sampler, "t", seed, collection, query, "nDCG@10", generator.uniform() + (student == "ce"))
@@ -85,24 +86,21 @@ def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> pd.DataFrame:
         "domains": [{"name": "both", "collections": ["a", "b"]}],
         "measures": ["nDCG@10"],
     }
-    outputs = [f"--{ending}={tmp_path}/variance.{ending}" for ending in ("csv", "md", "tex")]
-    call(
-        make_variance_table,
-        ["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet", *outputs],
-    )
-    return pd.read_csv(tmp_path / "variance.csv")
+    paths = ["--metrics", f"{tmp_path}/metrics.parquet", "--output", f"{tmp_path}/variance.parquet"]
+    call(make_variance_table, ["--spec", json.dumps(spec), *paths])
+    return render("variance", tmp_path / "variance.parquet")
 
 
 def test_the_table_says_what_one_seed_cannot_tell(tmp_path: Path) -> None:
-    table = make(tmp_path, [0, 1], ["x", "y", "z"])
+    table, text = make(tmp_path, [0, 1], ["x", "y", "z"])
     assert table["source"].tolist() == ["student", "sampler", "student:sampler", "seed"]
     assert table["eta_squared"].iloc[0] > 0.7 and table["eta_squared"].sum() == pytest.approx(1, abs=1e-5)
-    assert "2 trainings of one cell" in (tmp_path / "variance.md").read_text()
-    table = make(tmp_path, [0], ["x", "y", "z"])
+    assert "2 trainings of one cell" in text
+    table, text = make(tmp_path, [0], ["x", "y", "z"])
     assert table["source"].tolist() == ["student", "sampler", "residual"]
-    assert "cannot be told apart" in (tmp_path / "variance.md").read_text()
+    assert "cannot be told from the interactions" in text
     # One factor, one seed: nothing is left to test against.
-    table = make(tmp_path, [0], ["x"])
+    table, _ = make(tmp_path, [0], ["x"])
     assert table["source"].tolist() == ["student"] and table["eta_squared"].tolist() == [1] and table["p"].isna().all()
 
 

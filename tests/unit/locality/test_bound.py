@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import render
 from safetensors.numpy import save_file
 from scipy.optimize import brentq
 from scipy.special import lambertw
@@ -19,7 +20,7 @@ from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
-from workflow_scripts.storage.tables import write_table
+from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
 
 
 def test_lipschitz_ratios_against_a_loop_over_pairs() -> None:
@@ -142,12 +143,19 @@ def write_groups(folder: Path, name: str, documents: list[list[str]], scores: li
     return manifests[0], manifests[1]
 
 
+def write_risks(path: Path, *rows: tuple) -> Path:
+    """Numbers of a risk table with teacher base."""
+    columns = ["sampler", "student", "loss", "domain", "risk"]
+    write_numbers(path, pd.DataFrame(rows, columns=columns).assign(teacher="base"), {})
+    return path
+
+
 def write_locality(path: Path, **others: float) -> Path:
-    """Sampler near: a kappa of 2, unless told otherwise; sampler far: an infinite one."""
+    """Sampler near: a kappa of 2, unless `others` says otherwise; sampler far: an infinite one."""
     near = {"diameter": 0.5, "kappa": 2, "outside": 0, "bounded": 1, "entropy": 0.5} | others
     far = {"diameter": 1.0, "kappa": 0.1, "outside": 0.2, "bounded": 0.75, "entropy": 0.25}
     rows = [(name, "base", *item) for name, values in (("near", near), ("far", far)) for item in values.items()]
-    pd.DataFrame(rows, columns=["sampler", "teacher", "quantity", "value"]).to_csv(path, index=False)
+    write_numbers(path, pd.DataFrame(rows, columns=["sampler", "teacher", "quantity", "value"]), {})
     return path
 
 
@@ -172,21 +180,19 @@ def experiment(tmp_path: Path) -> dict:
             }
             save_file(weights, writer.path("model.safetensors"))
             writer.counts |= {"groups": 9, "documents": documents}
-    outputs = {ending: tmp_path / f"bound.{ending}" for ending in ("csv", "md", "tex")}
     spec = {"rows": [["near", "base", 0], ["far", "base", 0]], "delta": 0.05, "quantile": 0.5, "students": ["be", "ce"]}
     spec |= {"domain": "in", "losses": ["lce", "kl"]}
     inputs = {"groups": [near[0], far[0]], "labels": [near[1], far[1]], "embeddings": embeddings, "models": models}
-    return {"spec": spec, "locality": write_locality(tmp_path / "locality.csv"), **inputs, **outputs}
+    numbers = {"locality": write_locality(tmp_path / "locality.parquet"), "output": tmp_path / "bound.parquet"}
+    return {"spec": spec, **inputs, **numbers}
 
 
 def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
-    risk = tmp_path / "risk.csv"
-    risk.write_text(
-        "sampler,teacher,student,loss,domain,risk\nnear,base,be,lce,in,0.1\nnear,base,be,kl,in,0.3\n"
-        "near,base,be,kl-flat,in,0.4\nnear,base,be,kl,out,0.9\nfar,base,be,kl,in,0.25\nfar,base,be,kl-flat,in,0.25\n"
-        "near,base,ce,kl-flat,in,\n"
-    )
-    table = make_bound_table(**experiment, risk=risk)
+    risks = [("near", "be", "lce", "in", 0.1), ("near", "be", "kl", "in", 0.3), ("near", "be", "kl-flat", "in", 0.4)]
+    risks += [("near", "be", "kl", "out", 0.9), ("far", "be", "kl", "in", 0.25), ("far", "be", "kl-flat", "in", 0.25)]
+    risk = write_risks(tmp_path / "risk.parquet", *risks, ("near", "ce", "kl-flat", "in", math.nan))
+    make_bound_table(**experiment, risk=risk)
+    table, _ = read_numbers(experiment["output"])
     found = table[table["student"] == ""].set_index(["sampler", "quantity"])["value"]
     # near, q1: d0 d1 d2 score 6 4 4: 2 / sqrt 2, 2 / 2 and 0; q2 the same. far, q1: d4 is d0 but scores otherwise.
     assert found["near", "lipschitz_max"] == pytest.approx(2**0.5)
@@ -212,50 +218,48 @@ def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
     assert (table["quantity"] == "measured_risk").sum() == 1
     verdicts = table[table["quantity"] == "verdict"].set_index("sampler")["note"]
     assert verdicts.to_dict() == {"near": "vacuous: estimation", "far": "vacuous: kappa, estimation"}
-    saved = pd.read_csv(experiment["csv"])
+    saved, text = render("bound", experiment["output"])
     assert saved["value"].tolist() == pytest.approx(table["value"].tolist(), nan_ok=True)
-    text = experiment["md"].read_text()
-    assert "Verdicts: 2 vacuous" in text and "17% of pairs at most" in text and "mu as uniform over the corpus" in text
-    assert "It is not what the bound bounds" in text and "Mean over the losses lce, kl; empty" in text
+    assert "2 of 2 rows are vacuous" in text and "Measured excess risk is not what the bound bounds" in text
     assert text.count("| far ") == 1 and text.count("| be ") == 2  # n is the same for both samplers
-    assert experiment["tex"].read_text().count(r"\begin{tabular}") == 2
+    assert (tmp_path / "bound.tex").read_text().count(r"\begin{tabular}") == 2
 
 
 def test_command_line_and_several_seeds(experiment: dict) -> None:
     # One sampler, the two sets of groups as its seeds: the larger maximum, the mean of the quantiles and of the shares.
     spec = '{"rows": [["near", "base", 0], ["near", "base", 1]], "delta": 0.05, "quantile": 1.0, "students": ["be"]}'
     arguments = ["--spec", spec]
-    for name in ("locality", "groups", "labels", "embeddings", "csv", "md", "tex"):
+    for name in ("locality", "groups", "labels", "embeddings", "output"):
         values = experiment[name] if isinstance(experiment[name], list) else [experiment[name]]
         arguments += [f"--{name}", *map(str, values)]
     call(make_bound_table, [*arguments, "--models", str(experiment["models"][0])])
-    saved = pd.read_csv(experiment["csv"]).set_index("quantity")["value"]
+    saved, text = render("bound", experiment["output"])
+    saved = saved.set_index("quantity")["value"]
     assert math.isinf(saved["lipschitz_max"]) and saved["lipschitz_infinite"] == pytest.approx(1 / 12)
-    assert "Measured" not in experiment["md"].read_text()
+    assert "easured" not in text
 
 
 def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:
     def refused(match: str, **changes: object) -> None:
         with pytest.raises(InputError, match=match):
             make_bound_table(**{**experiment, **changes})
-        assert not experiment["csv"].exists()
+        assert not experiment["output"].exists()
 
-    refused("lacks kappa of sampler near, teacher base", locality=write_locality(tmp_path / "a.csv", kappa=math.nan))
+    refused(
+        "lacks kappa of sampler near, teacher base", locality=write_locality(tmp_path / "a.parquet", kappa=math.nan)
+    )
     refused("one groups and one labels", groups=experiment["groups"][:1])
     refused("for each of the spec's students", models=experiment["models"][:1])
     refused("labels other groups", labels=experiment["labels"][::-1])
     spec = experiment["spec"] | {"rows": [["near", "base", 0], ["other", "base", 0]]}
     refused("lacks diameter of sampler other, teacher base", spec=spec)
-    risk = tmp_path / "risk.csv"
-    risk.write_text("sampler,teacher,student,loss,domain,risk\nnear,base,ce,lce,in,0.1\nnear,base,ce,kl,in,\n")
+    risk = write_risks(tmp_path / "r.parquet", ("near", "ce", "lce", "in", 0.1), ("near", "ce", "kl", "in", math.nan))
     refused("lacks the risk of sampler near, teacher base, student ce, loss kl", risk=risk)
     with ArtifactWriter(
         tmp_path / "untold" / "manifest.json", kind="test", spec={"architecture": "bi-encoder"}
     ) as writer:
         writer.counts |= {"groups": 9, "documents": 6}
     refused("does not say on how many groups", models=[experiment["models"][0], writer.manifest_path])
-    risk.write_text("sampler,teacher,domain,risk\n")
-    refused("no column student", risk=risk)
     with ArtifactWriter(tmp_path / "short" / "manifest.json", kind="test", spec={}) as writer:
         np.save(writer.path("vectors.npy"), np.eye(4, dtype=np.float32))
         np.save(writer.path("ids.npy"), np.array(["d0", "d1", "d3", "d4"], dtype="S"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import render
 from scipy import stats
 
 from workflow_scripts.analysis import measures
@@ -95,14 +96,14 @@ SPEC = {
 }
 
 
-def make(tmp_path: Path, teacher: Path, students: list[Path]) -> pd.DataFrame:
-    outputs = [f"--{ending}={tmp_path}/correlation.{ending}" for ending in ("csv", "md", "tex")]
-    arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--teachers", str(teacher), "--students"]
+def make(tmp_path: Path, teacher: Path, students: list[Path]) -> tuple[pd.DataFrame, str]:
+    output = tmp_path / "correlation.parquet"
+    arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--teachers", str(teacher), "--output", str(output)]
     call(
         make_correlation_table.make_correlation_table,
-        ["--spec", json.dumps(SPEC), *arguments, *map(str, students), *outputs],
+        ["--spec", json.dumps(SPEC), *arguments, "--students", *map(str, students)],
     )
-    return pd.read_csv(tmp_path / "correlation.csv", keep_default_na=False)
+    return render("correlation", output)
 
 
 def test_the_table_by_hand(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     extra = pd.DataFrame({"query_id": ["q99"] * 2, "doc_id": ["d0", "d1"], "score": [1.0, 2.0]})
     teacher, students = pd.concat([scored(0), extra]), [scored(1), scored(2)]
     manifests = [runs(tmp_path / f"s{seed}", student) for seed, student in enumerate(students)]
-    table = make(tmp_path, runs(tmp_path / "teacher", teacher), manifests)
+    table, text = make(tmp_path, runs(tmp_path / "teacher", teacher), manifests)
     assert list(table.columns) == list(make_correlation_table.COLUMNS)
     assert (table["n_queries"] == 13).all()
 
@@ -136,11 +137,11 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     bm25 = stats.spearmanr(entropy, values[rankers[2]][:13]).statistic
     assert found["bm25", "entropy", "spearman"] == pytest.approx(bm25, abs=1e-5)
     assert ("bm25", "kl", "pearson") not in found.index
-    assert "| BM25 " in (tmp_path / "correlation.md").read_text()
+    assert "| BM25 " in text and "mean over 2 training seeds" in text
 
     # A student that ranks as its teacher does has no divergence to correlate.
-    same = make(tmp_path, tmp_path / "teacher" / "manifest.json", [tmp_path / "teacher" / "manifest.json"] * 2)
-    assert (same.loc[same["predictor"] == "kl", "correlation"] == "").all()
+    same, _ = make(tmp_path, tmp_path / "teacher" / "manifest.json", [tmp_path / "teacher" / "manifest.json"] * 2)
+    assert (same.loc[same["predictor"] == "kl", "correlation"].isna()).all()
 
     short = runs(tmp_path / "short", students[0].drop(index=teacher.head(5)["score"].idxmax()))
     with pytest.raises(InputError, match="no score of query q00, document d"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import render
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.equivalence import Rule
@@ -15,7 +16,7 @@ from workflow_scripts.report.advice import USE, advise, choose, compare, pairwis
 from workflow_scripts.report.make_advice_table import make_advice_table
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import write_table
+from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
 
 RULE = {
     "margin": 0.02,
@@ -30,7 +31,7 @@ ONE = {"a": 1.0}
 COST = np.array([1.0, 1.5, 2.0, 4.0])
 
 
-def told(gains: list[float], noise: list[float], budget: float | None = None) -> tuple:
+def advice_for(gains: list[float], noise: list[float], budget: float | None = None) -> tuple:
     """Advice about four cells on 100 queries."""
     generator = np.random.default_rng(1)
     draws = generator.normal(0, 1, (4, 100))
@@ -42,14 +43,14 @@ def told(gains: list[float], noise: list[float], budget: float | None = None) ->
 
 def test_each_kind_of_advice() -> None:
     quiet, loud = [0.01] * 4, [0.5] * 4
-    assert told([0.5, 0.5, 0.4, 0.501], quiet) == ("equivalent", 0, 3, 0, 4)
-    assert told([0.5, 0.6, 0.7, 0.4], quiet) == ("use", 2, 2, 2, 4)
-    assert told([0.5, 0.6, 0.7, 0.4], quiet, 1.5) == ("use", 1, 1, 1, 2)
-    assert told([0.5, 0.6, 0.7, 0.4], quiet, 1) == ("cheapest", 0, 0, 0, 1)
-    assert told([0.8, 0.6, 0.7, 0.4], quiet) == ("cheapest", 0, 0, 0, 4)
-    assert told([0.5, 0.55, 0.6, 0.4], loud) == ("undecided", None, 2, 0, 4)
+    assert advice_for([0.5, 0.5, 0.4, 0.501], quiet) == ("equivalent", 0, 3, 0, 4)
+    assert advice_for([0.5, 0.6, 0.7, 0.4], quiet) == ("use", 2, 2, 2, 4)
+    assert advice_for([0.5, 0.6, 0.7, 0.4], quiet, 1.5) == ("use", 1, 1, 1, 2)
+    assert advice_for([0.5, 0.6, 0.7, 0.4], quiet, 1) == ("cheapest", 0, 0, 0, 1)
+    assert advice_for([0.8, 0.6, 0.7, 0.4], quiet) == ("cheapest", 0, 0, 0, 4)
+    assert advice_for([0.5, 0.55, 0.6, 0.4], loud) == ("undecided", None, 2, 0, 4)
     # The best mean is noise, the third is shown to be better than the cheapest; the second is not shown to be worse.
-    assert told([0.5, 0.5, 0.6, 0.65], [0.01, 0.01, 0.01, 0.9]) == ("use", 2, 3, 0, 4)
+    assert advice_for([0.5, 0.5, 0.6, 0.65], [0.01, 0.01, 0.01, 0.9]) == ("use", 2, 3, 0, 4)
 
 
 def test_the_dearer_is_advised_without_reason_at_most_as_often_as_alpha() -> None:
@@ -105,35 +106,32 @@ def write_inputs(tmp_path: Path) -> list[str]:
                 + generator.normal(0, 0.01 if name == "a" else 0.3, len(base[name]))
             )
             values += [(*keys, 0, name, f"q{i}", "nDCG@10", v) for i, v in enumerate(x)]
-            means.append((*keys, domain, "all", "nDCG@10", x.mean(), ""))
+            means.append((*keys, domain, "all", "nDCG@10", x.mean(), np.nan))
     frame = pd.DataFrame(values, columns=measures.METRICS_SCHEMA.names)
     write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
     names = ["student", "loss", "sampler", "teacher"]
     main = pd.DataFrame(means, columns=[*names, "domain", "collection", "measure", "mean", "std_seed"])
-    main.to_csv(tmp_path / "main.csv", index=False)
-    pd.DataFrame(costs, columns=["scope", "stage", *names, "energy_wh"]).to_csv(tmp_path / "cost.csv", index=False)
+    cost = pd.DataFrame(costs, columns=["scope", "stage", *names, "energy_wh"])
     cells = pd.DataFrame(gains, index=["gain"]).T.rename_axis(["loss", "sampler"]).reset_index()
     cells = cells.assign(student="be", teacher="t", domain="near", measure="nDCG@10")
     cells["temperature"] = cells["loss"].map({"lce": 1.0, "ranknet": 4.0})
-    cells.to_csv(tmp_path / "cells.csv", index=False)
+    for name, table in {"main": main, "cost": cost, "factorial": cells}.items():
+        write_numbers(tmp_path / f"{name}.parquet", table, {})
     spec = {
         **{"students": ["be"], "losses": ["lce", "ranknet"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0]},
         "domains": [{"name": "near", "collections": ["a"]}, {"name": "far", "collections": ["b"]}],
         **{"measure": "nDCG@10", "rule": RULE, "budgets": [1, 2, None]},
     }
-    paths = [f"--{name}={tmp_path}/{name}.csv" for name in ("main", "cost")]
-    outputs = [f"--{ending}={tmp_path}/advice.{ending}" for ending in ("csv", "md", "tex")]
-    return ["--spec", json.dumps(spec), *paths, f"--metrics={tmp_path}/metrics.parquet", *outputs]
+    names = ("main", "cost", "metrics", "factorial")
+    paths = [f"--{name}={tmp_path}/{name}.parquet" for name in names]
+    return ["--spec", json.dumps(spec), *paths, f"--output={tmp_path}/advice.parquet"]
 
 
 def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     given = write_inputs(tmp_path)
-    call(make_advice_table, [*given, f"--factorial={tmp_path}/cells.csv"])
-    table = (
-        pd.read_csv(tmp_path / "advice.csv", keep_default_na=False)
-        .set_index(["question", "domain", "budget"])
-        .sort_index()
-    )
+    call(make_advice_table, given)
+    rows, markdown = render("advice", tmp_path / "advice.parquet")
+    table = rows.fillna({"recommended": ""}).set_index(["question", "domain", "budget"]).sort_index()
     near = table.loc["cell", "near"]
     assert near["advice"].to_dict() == {"1": "cheapest", "2": "equivalent", "any": "use"}
     chosen = near.loc["any"]
@@ -147,40 +145,21 @@ def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     assert (warm["advice"], str(warm["recommended"])) == ("use", "4")
     # Means of two samplers each: (0.1 + 0.02) / 2 - (0 + 0.001) / 2.
     assert float(warm["difference"]) == pytest.approx(0.0595, abs=0.005)
-    markdown = (tmp_path / "advice.md").read_text()
     assert "**use ranknet.x, better than lce.x**" in markdown and "use temperature 4" in markdown
     assert "Of 6 rows:" in markdown and "all 3 comparisons" in markdown
-    assert "by the comparisons above, the others with Holm's correction over all 6 pairs" in markdown
     # A margin that no temperature is outside of: nothing to advise.
     spec = json.loads(given[1])
     spec["rule"] = RULE | {"margin": 0.2}
-    call(
-        make_advice_table.make_advice_table,
-        ["--spec", json.dumps(spec), *given[2:], f"--factorial={tmp_path}/cells.csv"],
-    )
-    wide = pd.read_csv(tmp_path / "advice.csv").set_index("question").loc["temperature"]
+    call(make_advice_table, ["--spec", json.dumps(spec), *given[2:]])
+    wide = render("advice", tmp_path / "advice.parquet")[0].set_index("question").loc["temperature"]
     assert (wide["advice"], wide["outcome"]) == ("undecided", "equivalent")
-
-
-@pytest.mark.parametrize(
-    ("file", "column", "message"),
-    [
-        ("cost", "energy_wh", "no column energy_wh"),
-        ("main", "mean", "no column mean"),
-        ("cells", "loss", "no column loss"),
-    ],
-)
-def test_a_table_without_a_column_is_named(tmp_path: Path, file: str, column: str, message: str) -> None:
-    given = write_inputs(tmp_path)
-    pd.read_csv(tmp_path / f"{file}.csv").drop(columns=column).to_csv(tmp_path / f"{file}.csv", index=False)
-    with pytest.raises(InputError, match=message):
-        call(make_advice_table, [*given, f"--factorial={tmp_path}/cells.csv"])
 
 
 def test_a_cell_without_its_cost_or_mean_is_named(tmp_path: Path) -> None:
     given = write_inputs(tmp_path)
-    for file, message in (("main", "lacks nDCG@10 of be lce x t near"), ("cost", "no energy of be lce.x.t")):
-        whole = pd.read_csv(tmp_path / f"{file}.csv")
-        whole.iloc[1 if file == "cost" else 2 :].to_csv(tmp_path / f"{file}.csv", index=False)
+    for file, message in (("main", "lacks nDCG@10 of be lce x t near"), ("cost", "no energy of be lce x t")):
+        whole, _ = read_numbers(tmp_path / f"{file}.parquet")
+        write_numbers(tmp_path / f"{file}.parquet", whole[1:], {})
         with pytest.raises(InputError, match=message):
             call(make_advice_table, given)
+        write_numbers(tmp_path / f"{file}.parquet", whole, {})

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import render
 
-from workflow_scripts.report.configuration import tell_settings
-from workflow_scripts.report.costs import Power, pareto_front, total_cost
+from workflow_scripts.report.draw_cost import pareto_front
 from workflow_scripts.report.lineage import Lineage
-from workflow_scripts.report.make_configuration_table import make_configuration_table
-from workflow_scripts.report.make_cost_table import make_cost_table
+from workflow_scripts.report.make_configuration_table import make_configuration_table, shared_settings
+from workflow_scripts.report.make_cost_table import Power, make_cost_table, total_cost
 from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 
 POWER = {"watts_per_core": 36.0, "watts_per_gpu": 360.0}  # 0.01 Wh a core-second, 0.1 a GPU second
@@ -29,7 +28,7 @@ class Results:
 
     def make(self, name: str, file: str, inputs: dict | None = None, spec: dict | None = None, **cost: object) -> Path:
         manifest = self.folder / name / "manifest.json"
-        with ArtifactWriter(manifest, kind="test", spec=spec or {}, inputs=inputs) as writer:
+        with ArtifactWriter(manifest, kind=name.split("/")[0], spec=spec or {}, inputs=inputs) as writer:
             writer.path(file).write_text("x")
         content = json.loads(manifest.read_text())
         content["device"] = cost.pop("device", "cpu")
@@ -68,8 +67,9 @@ def results(tmp_path: Path) -> Results:
     return Results(tmp_path)
 
 
-def outputs(folder: Path) -> dict[str, Path]:
-    return {ending: folder / f"table.{ending}" for ending in ("csv", "md", "tex")}
+def cost_table(results: Results, metrics: list[Path], **more: list[Path]) -> tuple[pd.DataFrame, str]:
+    make_cost_table(spec=POWER, metrics=metrics, **more, output=results.folder / "cost.parquet")
+    return render("cost", results.folder / "cost.parquet")
 
 
 def test_lineage_counts_shared_artifacts_once_and_makes_parents_first(results: Results) -> None:
@@ -88,7 +88,7 @@ def test_lineage_counts_shared_artifacts_once_and_makes_parents_first(results: R
 
 
 def test_cost_table_by_hand(results: Results) -> None:
-    table = make_cost_table(spec=POWER, metrics=results.experiment(), **outputs(results.folder))
+    table, markdown = cost_table(results, results.experiment())
     samplers = table[table["scope"] == "sampler"].set_index(["stage", "sampler"])
     assert samplers["cpu_s"].to_dict() == {
         ("groups", "random"): 1 + 4,
@@ -103,13 +103,15 @@ def test_cost_table_by_hand(results: Results) -> None:
     assert stages.loc["students", ["jobs", "cpu_s"]].tolist() == [2, 64]
     assert stages.loc["teachers", ["gpu_s", "cpu_s"]].tolist() == [1, 0]
     assert stages.loc["rankings", "peak_rss_mb"] == 50
-    assert "estimate, not a measurement" in (results.folder / "table.md").read_text()
-    assert len(pd.read_csv(results.folder / "table.csv")) == len(table)
+    # Groups: 5 and 11 core-seconds; students are in the CSV alone.
+    labels = [line.split("|") for line in markdown.splitlines() if "before training: groups  " in line]
+    assert [(line[2].strip(), line[10].strip()) for line in labels] == [("random", "1.0"), ("bm25", "2.2")]
+    assert "estimate, not a measurement (36 W" in markdown and "times_cheapest" not in table
 
 
 def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Results) -> None:
     metrics = results.experiment()
-    before = make_cost_table(spec=POWER, metrics=metrics, **outputs(results.folder))
+    before, _ = cost_table(results, metrics)
     vectors = results.make(
         "embeddings", "vectors.npy", {"groups": results.folder / "groups/bm25/manifest.json"}, cpu_s=64
     )
@@ -117,10 +119,7 @@ def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Resu
     run = results.make("runs/retrieved", "demo.run.gz", {"model": model}, cpu_s=128)
     keys = {"student": "be", "loss": "kl", "sampler": "bm25", "teacher": "t", "seed": 0}
     found = results.make("metrics/retrieved", "metrics.parquet", {"runs": run}, {"keys": keys})
-    given = ["--spec", json.dumps(POWER), "--metrics", *metrics, "--also", found, vectors]
-    given += [text for ending, path in outputs(results.folder).items() for text in (f"--{ending}", path)]
-    call(make_cost_table, [str(text) for text in given])
-    after = pd.read_csv(results.folder / "table.csv", keep_default_na=False)
+    after, _ = cost_table(results, metrics, also=[found, vectors])
     stages = [table[table["scope"] == "stage"].set_index("stage")["cpu_s"] for table in (after, before)]
     gained = stages[0].sub(stages[1], fill_value=0)
     assert gained[gained != 0].to_dict() == {"embeddings": 64, "runs": 128, "metrics": 1}
@@ -131,7 +130,7 @@ def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Resu
 def test_measured_gpu_energy_takes_the_place_of_the_estimate(results: Results) -> None:
     measured = results.make("a", "x", device="gpu", cpu_s=100, gpu_energy_wh=7)
     costs = total_cost([Lineage().artifact(measured)], Power(**POWER))
-    assert costs.energy_wh == pytest.approx(7 + 1)
+    assert costs["energy_wh"] == pytest.approx(7 + 1)
 
 
 def test_pareto_front_against_brute_force() -> None:
@@ -148,13 +147,13 @@ def test_pareto_front_against_brute_force() -> None:
     assert (np.diff(cost[front]) > 0).all()
 
 
-def test_settings_are_told_once_by_the_axes_that_decide_them() -> None:
+def test_settings_are_listed_once_by_the_axes_that_decide_them() -> None:
     items = [
         ({"student": student, "loss": loss}, {"rate": rate, "loss": {"name": loss}, "steps": 10_000, "pair": pair})
         for student, rate in (("be", 0.1), ("ce", 0.2))
         for loss, pair in (("kl", f"{student}1"), ("lce", f"{student}2"))
     ]
-    assert tell_settings(items) == [
+    assert shared_settings(items) == [
         ("rate", "be", "0.1"),
         ("rate", "ce", "0.2"),
         ("loss.name", "kl", "kl"),
@@ -169,16 +168,18 @@ def test_settings_are_told_once_by_the_axes_that_decide_them() -> None:
         ({"name": f"c{number}"}, {"depth": 100 if number else 50, **({"k1": 0.9} if number == 3 else {})})
         for number in range(7)
     ]
-    assert tell_settings(many) == [("depth", "c0", "50"), ("depth", "the other 6", "100"), ("k1", "c3", "0.9")]
+    assert shared_settings(many) == [("depth", "c0", "50"), ("depth", "the other 6", "100"), ("k1", "c3", "0.9")]
     with pytest.raises(InputError, match="differ in depth"):
-        tell_settings([({"name": "a"}, {"depth": 1}), ({"name": "a"}, {"depth": 2})])
+        shared_settings([({"name": "a"}, {"depth": 1}), ({"name": "a"}, {"depth": 2})])
 
 
 def test_configuration_table_reads_the_manifests(results: Results) -> None:
     metrics = results.experiment()
-    table = make_configuration_table(metrics=metrics, **outputs(results.folder))
+    make_configuration_table(metrics=metrics, output=results.folder / "configuration.parquet")
+    table, markdown = render("configuration", results.folder / "configuration.parquet")
     rows = set(table.itertuples(index=False, name=None))
     assert ("students", "learning_rate", "lce", "0.1") in rows and ("students", "steps", "all", "5") in rows
     assert ("runs", "depth", "all", "100") in rows
     assert ("software", "device", "1 of 14 jobs", "gpu") in rows
     assert not any(setting in ("name", "tag", "keys") for _, setting, _, _ in rows)
+    assert markdown.count("| students ") == 1 and markdown.count("| learning\\_rate ") == 1

@@ -1,4 +1,4 @@
-"""Embedding and the figures that read artifacts: what they are given is what they use."""
+"""Figures show the numbers that they are given, or name what is missing."""
 
 from __future__ import annotations
 
@@ -6,95 +6,72 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
+from rendered import keep_figures
 
-from workflow_scripts.report.draw_cost import draw_cost
-from workflow_scripts.report.draw_training import draw_training
+from workflow_scripts.report import draw_cost, draw_learning_curves
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import write_table
-
-HISTORY = pa.schema(
-    [
-        ("step", pa.int32()),
-        ("loss", pa.float32()),
-        ("gradient_norm", pa.float32()),
-        ("learning_rate", pa.float64()),
-        ("documents", pa.int64()),
-    ]
-)
+from workflow_scripts.storage.tables import write_numbers
 
 
 def images(folder: Path) -> dict[str, Path]:
     return {kind: folder / f"figure.{kind}" for kind in ("png", "pdf")}
 
 
-def test_training_needs_every_cell_and_equal_steps(tmp_path: Path) -> None:
-    def student(name: str, steps: int) -> Path:
+def test_learning_curves_show_every_cell_over_equal_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def student(name: str, steps: int, first: float = 1.0) -> Path:
         manifest = tmp_path / name / "manifest.json"
         numbers = np.arange(1, steps + 1)
-        columns = {"step": numbers, "loss": 1 / numbers, "gradient_norm": numbers, "learning_rate": numbers * 1.0}
+        columns = {"loss": first / numbers, "gradient_norm": numbers * first, "documents": numbers * 1000}
         with ArtifactWriter(manifest, kind="test", spec={}) as writer:
-            write_table(writer.path("history.parquet"), {**columns, "documents": numbers * 8}, HISTORY)
+            pd.DataFrame(columns).to_parquet(writer.path("history.parquet"))
         return manifest
 
-    rankers = [["be", "kl", "random", "t", 0], ["be", "kl", "random", "t", 1]]
-    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["random"], "smoothing": 0.1, "rankers": rankers}
-    draw_training(spec=spec, students=[student("a", 20), student("b", 20)], **images(tmp_path))
+    rankers = [["be", "kl", "random", "t", 0], ["be", "kl", "random", "t", 1], ["be", "kl", "bm25", "t", 0]]
+    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["random", "bm25"], "smoothing": 0, "rankers": rankers}
+    students = [student("a", 20), student("b", 20, 3.0), student("c", 20, 5.0)]
+    drawn = keep_figures(monkeypatch, draw_learning_curves)
+    draw_learning_curves.draw_learning_curves(spec=spec, students=students, **images(tmp_path))
     assert images(tmp_path)["pdf"].read_bytes()[:4] == b"%PDF"
-    with pytest.raises(InputError, match="different steps"):
-        draw_training(spec=spec, students=[student("a", 20), student("c", 30)], **images(tmp_path))
-    with pytest.raises(InputError, match="no student be of kl and bm25"):
-        draw_training(
-            spec={**spec, "samplers": ["bm25"]}, students=[student("a", 20), student("b", 20)], **images(tmp_path)
-        )
+    steps = np.arange(1, 21)
+    losses, norms = ({line.get_label(): line for line in panel.lines} for panel in drawn[0].axes)
+    # Two seeds of random, one of bm25; documents in thousands.
+    assert list(losses) == ["random", "bm25"]
+    assert losses["random"].get_xdata().tolist() == steps.tolist()
+    assert losses["random"].get_ydata() == pytest.approx(2 / steps)
+    assert losses["bm25"].get_ydata() == pytest.approx(5 / steps)
+    assert norms["random"].get_ydata() == pytest.approx(2 * steps)
+    for changed, message in (
+        ({"students": [*students[:1], student("d", 30), *students[2:]]}, "different steps"),
+        ({"spec": {**spec, "samplers": ["dense"]}}, "no student be of kl and dense"),
+    ):
+        with pytest.raises(InputError, match=message):
+            draw_learning_curves.draw_learning_curves(
+                **{"spec": spec, "students": students, **images(tmp_path)} | changed
+            )
 
 
-def test_cost_figure_refuses_a_student_without_a_cost(tmp_path: Path) -> None:
-    cells = [("bm25", "", "", ""), ("teacher", "", "", "t"), ("be", "kl", "random", "t"), ("be", "kl", "bm25", "t")]
+def test_the_cost_figure_shows_every_student_and_refuses_one_without_a_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [("bm25", "", "", ""), ("teacher", "", "", "t"), *(("be", "kl", name, "t") for name in ("x", "y", "z"))]
     main = pd.DataFrame(cells, columns=["student", "loss", "sampler", "teacher"])
-    main = main.assign(domain="in", collection="all", measure="AP", mean=[0.1, 0.4, 0.2, 0.3])
-    cost = main[2:].assign(scope="student", energy_wh=[1.0, 2.0])
-    main.to_csv(tmp_path / "main.csv", index=False)
-    cost.to_csv(tmp_path / "cost.csv", index=False)
-    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["random", "bm25"], "domain": "in", "measure": "AP"}
-    paths = {"cost": tmp_path / "cost.csv", "effectiveness": tmp_path / "main.csv"}
-    draw_cost(spec=spec, **paths, **images(tmp_path))
-    cost[:1].to_csv(tmp_path / "cost.csv", index=False)
+    main = main.assign(domain="in", collection="all", measure="AP", mean=[0.1, 0.4, 0.2, 0.3, 0.25])
+    cost = main[2:].assign(scope="student", energy_wh=[1.0, 2.0, 3.0])
+    # Rows of other domains and collections are not shown.
+    main = pd.concat([main, main.assign(domain="out", mean=9.0), main.assign(collection="a", mean=9.0)])
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("cost", "main")}
+    write_numbers(paths["main"], main, {})
+    write_numbers(paths["cost"], cost, {})
+    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y", "z"], "domain": "in", "measure": "AP"}
+    drawn = keep_figures(monkeypatch, draw_cost)
+    draw_cost.draw_cost(spec=spec, **paths, **images(tmp_path))
+    front, *points = [(list(line.get_xdata()), list(line.get_ydata())) for line in drawn[0].axes[0].lines]
+    # z is dearer than y and worse: not on the front.
+    assert front == ([1, 2], [0.2, 0.3])
+    assert points[:3] == [([1], [0.2]), ([2], [0.3]), ([3], [0.25])]
+    assert [height for _, height in points[3:]] == [[0.1, 0.1], [0.4, 0.4]], "BM25 and the teacher"
+    write_numbers(paths["cost"], cost[:1], {})
     with pytest.raises(InputError, match="is missing"):
-        draw_cost(spec=spec, **paths, **images(tmp_path))
-
-
-def test_embeddings_are_the_library_s_cls_vectors_in_the_rows_order(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    from workflow_scripts.models.embedding import embed_texts
-    from workflow_scripts.models.rankers import new_ranker
-
-    torch.set_num_threads(1)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-    config = {"model_type": "bert", "vocab_size": 50, "max_position_embeddings": 20, "initializer_range": 0.3, **shape}
-    model = new_ranker(config, "bi-encoder", initialise_seed=1)
-    store = FakeStore([[7, 8, 9], [10], [11, 12, 13, 14, 15], [16, 17]])
-    rows = np.array([2, 0, 3, 1])
-    vectors = embed_texts(model, store, rows, token_budget=9)
-    for vector, row in zip(vectors, rows, strict=True):
-        alone = embed_texts(model, store, np.array([row]))
-        assert vector == pytest.approx(alone[0], abs=1e-5)
-    assert embed_texts(model, store, rows, max_tokens=1)[0] == pytest.approx(
-        embed_texts(model, FakeStore([[11]]), np.array([0]))[0], abs=1e-5
-    )
-
-
-class FakeStore:
-    """A token store in memory."""
-
-    cls, sep, cut_at = 1, 2, 8
-
-    def __init__(self, texts: list[list[int]]) -> None:
-        self.texts = texts
-        self.lengths = np.array([len(text) for text in texts])
-
-    def gather(self, rows: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        parts = [self.texts[row][:limit] for row in rows]
-        return np.concatenate([np.array(part, np.int32) for part in parts]), np.array([len(part) for part in parts])
+        draw_cost.draw_cost(spec=spec, **paths, **images(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -11,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from project import ROOT
+from rendered import render
 
-from workflow_scripts.report.make_contamination_table import PROVENANCE, make_contamination_table
+from workflow_scripts.report.make_contamination_table import make_contamination_table
 from workflow_scripts.report.overlap import closest, normalise
 from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
@@ -81,46 +83,45 @@ def given(tmp_path: Path) -> dict:
         "training_names": ["train"],
         "collections": list(tests),
         "tests": [collection(tmp_path / name / "manifest.json", texts) for name, texts in tests.items()],
-        **{ending: tmp_path / f"contamination.{ending}" for ending in ("csv", "md", "tex")},
-        "pairs": tmp_path / "pairs.csv",
+        "output": tmp_path / "contamination.parquet",
+        "pairs": tmp_path / "contamination_pairs.parquet",
     }
 
 
+def made(given: dict) -> tuple[pd.DataFrame, str, pd.DataFrame, str]:
+    make_contamination_table(**given)
+    return *render("contamination", given["output"]), *render("contamination_pairs", given["pairs"])
+
+
 def test_table(given: dict) -> None:
-    table = make_contamination_table(**given)
-    assert table.to_numpy().tolist() == [
-        ["train", "one", 4, 1, 1, 0.25, 0.25],
-        ["train", "two", 1, 0, 0, 0.0, 0.0],
-    ]
-    text = given["md"].read_text()
-    assert PROVENANCE in text and text.startswith("Test queries that are among the 2 training queries. Same")
-    assert (
-        "| collection" in text and "| training" not in text and r"\begin{tabular}{lrrrrr}" in given["tex"].read_text()
-    )
-    assert pd.read_csv(given["pairs"])[["training", "query_id", "train_query_id", "exact"]].to_numpy().tolist() == [
+    table, text, pairs, texts = made(given)
+    assert table.to_numpy().tolist() == [["train", "one", 4, 1, 1, 0.25, 0.25], ["train", "two", 1, 0, 0, 0.0, 0.0]]
+    assert text.startswith("Test queries that are among the training queries (2 of train)")
+    assert "| collection" in text and "| training" not in text
+    assert pairs[["training", "query_id", "train_query_id", "exact"]].to_numpy().tolist() == [
         ["train", "one0", "train0", True],
         ["train", "one1", "train0", False],
     ]
+    assert "| train      | one    | c b a is what   | what is a b c    |      1.00 |" in texts
+    # Nothing in common: tables without a row.
+    given["training"] = [collection(given["output"].parent / "else/manifest.json", ["unlike any"])]
+    _, text, pairs, texts = made(given)
+    assert "0.0%" in text and pairs.empty and "| training   |" in texts
 
 
 def test_each_training_collection_has_rows_of_its_own(given: dict, tmp_path: Path) -> None:
     given["training"].append(collection(tmp_path / "more/manifest.json", ["Gamma!", "delta", "beta"]))
     given["training_names"].append("more")
-    arguments = ["--spec", '{"threshold": 0.8}']
-    for name in ("training", "training_names", "collections", "tests"):
-        arguments += [f"--{name.replace('_', '-')}", *map(str, given[name])]
-    call(make_contamination_table, [*arguments, *(f"--{name}={given[name]}" for name in ("csv", "md", "tex", "pairs"))])
-    table = pd.read_csv(given["csv"])
+    table, text, pairs, _ = made(given)
     assert table[["training", "collection", "n_queries", "exact", "near"]].to_numpy().tolist() == [
         ["train", "one", 4, 1, 1],
         ["train", "two", 1, 0, 0],
         ["more", "one", 4, 2, 0],
         ["more", "two", 1, 1, 0],
     ]
-    found = pd.read_csv(given["pairs"]).groupby("training", sort=False)["train_query_id"].agg(list)
+    found = pairs.groupby("training", sort=False)["train_query_id"].agg(list)
     assert found.to_dict() == {"train": ["train0", "train0"], "more": ["more2", "more0", "more1"]}
-    text = given["md"].read_text()
-    assert "each training collection by itself (2 of train, 3 of more)" in text and "| more       | two " in text
+    assert "(2 of train, 3 of more)" in text and "| more       | two " in text
     for names in (["train"], ["train", "train"]):
         with pytest.raises(InputError, match="as many --training as --training-names"):
             make_contamination_table(**{**given, "training_names": names})
@@ -131,6 +132,7 @@ def test_provenance_of_a_query_s_pairs_is_one_line(tmp_path: Path) -> None:
         {"query_id": ["q1", "q1", "q2"], "doc_id": ["d1", "d2", "d3"], "source": ["positive", "qld", "x"]}
     )
     frame.to_parquet(tmp_path / "groups.parquet")
-    line = PROVENANCE.replace("GROUPS", str(tmp_path / "groups.parquet")).replace("QUERY", "q1")
+    (line,) = re.findall(r"^    (python -c .*GROUPS.*)$", (ROOT / "docs/tables.md").read_text(), re.MULTILINE)
+    line = line.replace("GROUPS", str(tmp_path / "groups.parquet")).replace("QUERY", "q1")
     done = subprocess.run(line.replace("python", sys.executable, 1), shell=True, capture_output=True, text=True)
     assert "qld" in done.stdout and "d3" not in done.stdout, done.stderr

@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import keep_figures
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.report.draw_score_by_rank import draw_score_by_rank
-from workflow_scripts.report.draw_score_grid import draw_score_grid
-from workflow_scripts.report.histories import mean_curve, smooth
-from workflow_scripts.report.profile_scores import profile_scores
-from workflow_scripts.report.profiles import domain_profiles, fit_power_law, mean_profile
+from workflow_scripts.report import draw_score_by_rank, draw_score_grid
+from workflow_scripts.report.draw_learning_curves import mean_curves, smooth
+from workflow_scripts.report.fit_profiles import fit_power_law, fit_profiles
+from workflow_scripts.report.profile_scores import mean_profile, profile_scores
+from workflow_scripts.report.profiles import domain_profiles
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
+from workflow_scripts.storage.tables import read_numbers
 
 
 def ranking(**queries: list[float]) -> pd.DataFrame:
@@ -41,13 +43,12 @@ def test_power_law_is_recovered_and_the_range_respected() -> None:
     scores = 0.3 * ratios**-0.4
     scores[60:] = 0
     law = fit_power_law(ratios, scores, [0, 0.5])
-    assert (law.scale, law.exponent, law.r_squared) == pytest.approx((0.3, 0.4, 1))
-    assert law.at(np.array([0.25])) == pytest.approx(0.3 * 0.25**-0.4)
+    assert law == pytest.approx({"scale": 0.3, "exponent": 0.4, "r_squared": 1})
     noisy = scores[:50] * np.exp(np.random.default_rng(0).normal(0, 0.2, 50))
     # numpy's polyfit weighs residuals, not their squares.
     slope, offset = np.polyfit(np.log(ratios[:50]), np.log(noisy), 1, w=np.sqrt(1 / ratios[:50]))
     law = fit_power_law(ratios[:50], noisy, [0, 1])
-    assert (-law.exponent, np.log(law.scale)) == pytest.approx((slope, offset))
+    assert (-law["exponent"], np.log(law["scale"])) == pytest.approx((slope, offset))
     for bad_range, message in (([0, 0.8], "not positive"), ([0.5, 0.51], "three points")):
         with pytest.raises(InputError, match=message):
             fit_power_law(ratios, scores, bad_range)
@@ -70,12 +71,13 @@ def test_steps_that_overflowed_are_left_out_of_the_means(tmp_path: Path) -> None
         with ArtifactWriter(students[-1], kind="test", spec={}) as writer:
             columns = {"documents": [8, 16, 24], "loss": [1.0, 2.0, 3.0], "gradient_norm": norms}
             pd.DataFrame(columns).to_parquet(writer.path("history.parquet"))
-    assert mean_curve(students, 0.0).gradient_norm == pytest.approx([3, 1, nan], nan_ok=True)
-    assert mean_curve(students, 0.0).loss.tolist() == [1, 2, 3]
+    curves = mean_curves(students, 0.0)
+    assert curves["gradient_norm"] == pytest.approx([3, 1, nan], nan_ok=True)
+    assert curves["loss"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.slow
-def test_figures_from_runs(tmp_path: Path) -> None:
+def test_figures_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     rankers = [["teacher", "", "", "base", None], ["be", "kl", "random", "base", 0], ["be", "kl", "random", "base", 1]]
     manifests = []
@@ -99,15 +101,26 @@ def test_figures_from_runs(tmp_path: Path) -> None:
     assert curves[1] == pytest.approx(expected.to_numpy())
     with pytest.raises(InputError, match="lacks the profile"):
         domain_profiles(frame[frame["collection"] == "one"], both)
-    images = {kind: tmp_path / f"figure.{kind}" for kind in ("png", "pdf")}
+    paths = {kind: tmp_path / f"figure.{kind}" for kind in ("png", "pdf")} | {"profiles": profiles}
     axes = {"students": ["be"], "teachers": ["base"], "domains": domains}
-    fits = draw_score_by_rank(
-        spec={**axes, "fit_range": [0, 0.5]}, profiles=profiles, fits=tmp_path / "fits.csv", **images
-    )
+    by_rank = {**axes, "fit_range": [0, 0.5]}
+    fit_profiles(spec=by_rank, profiles=profiles, output=tmp_path / "fits.parquet")
+    fits, _ = read_numbers(tmp_path / "fits.parquet")
     assert fits["ranker"].tolist() == ["teacher", "be"] * 2
-    first = images["pdf"].read_bytes(), images["png"].read_bytes()
-    draw_score_by_rank(spec={**axes, "fit_range": [0, 0.5]}, profiles=profiles, fits=tmp_path / "fits.csv", **images)
-    assert (images["pdf"].read_bytes(), images["png"].read_bytes()) == first  # the same figure has the same bytes
-    grid = {**axes, "losses": ["kl"], "samplers": ["random"], "depth": 20}
-    draw_score_grid(spec=grid, profiles=profiles, **images)
-    assert images["png"].read_bytes()[:4] == b"\x89PNG"
+    drawn = keep_figures(monkeypatch, draw_score_by_rank)
+    draw_score_by_rank.draw_score_by_rank(spec=by_rank, fits=tmp_path / "fits.parquet", **paths)
+    first = paths["pdf"].read_bytes(), paths["png"].read_bytes()
+    draw_score_by_rank.draw_score_by_rank(spec=by_rank, fits=tmp_path / "fits.parquet", **paths)
+    assert (paths["pdf"].read_bytes(), paths["png"].read_bytes()) == first  # the same figure has the same bytes
+    # Teacher, its fit, student, its fit: the lines are the means of the profiles, the fits those of the numbers.
+    teacher, of_teacher, student, of_student = drawn[0].axes[0].lines
+    mean = curves.mean(axis=0)
+    assert student.get_ydata()[:-1] == pytest.approx(mean[:-1]) and np.isnan(student.get_ydata()[-1])
+    for line, law in ((of_teacher, fits.iloc[0]), (of_student, fits.iloc[1])):
+        assert line.get_ydata() == pytest.approx(law["scale"] * line.get_xdata() ** -law["exponent"])
+    assert f"{fits['exponent'][0]:.2f}" in teacher.get_label()
+    grid = keep_figures(monkeypatch, draw_score_grid)
+    draw_score_grid.draw_score_grid(spec={**axes, "losses": ["kl"], "samplers": ["random"], "depth": 20}, **paths)
+    shown = dict(zip(["teacher", "be"], grid[0].axes[0].lines, strict=True))
+    assert shown["be"].get_xdata().tolist() == pytest.approx(list(range(1, 21)))
+    assert shown["be"].get_ydata()[:-1] == pytest.approx(mean[:-1])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import render
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.paired import EQUIVALENT, UNDECIDED
@@ -19,8 +20,8 @@ from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies.conclusions import BETTER, CHANGES, HOLDS, SAME, WORSE, conclude, order_agreement
-from workflow_scripts.studies.make_teacher_table import make_teacher_table
-from workflow_scripts.studies.make_training_table import make_training_table
+from workflow_scripts.studies.make_teachers_table import make_teachers_table
+from workflow_scripts.studies.make_training_collections_table import make_training_collections_table
 
 QUERIES = 80
 SPEC = {
@@ -67,8 +68,7 @@ def write_metrics(path: Path, gains: dict[tuple[str, str], float], noise: dict[s
 
 
 def arguments(tmp_path: Path, metrics: Path, spec: dict) -> list[str]:
-    outputs = [f"--{ending}={tmp_path}/table.{ending}" for ending in ("csv", "md", "tex")]
-    return ["--spec", json.dumps(spec), "--metrics", str(metrics), *outputs]
+    return ["--spec", json.dumps(spec), "--metrics", str(metrics), f"--output={tmp_path}/table.parquet"]
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
     gains |= {("x", "strong"): 0.0, ("y", "strong"): 0.10, ("z", "strong"): 0.15, ("loud", "strong"): 0.06}
     path = write_metrics(tmp_path / "metrics.parquet", gains, {"loud": 0.8})
     spec = SPEC | {"samplers": ["x", "y", "z", "loud"], "teachers": ["weak", "strong"]}
-    call(make_teacher_table, arguments(tmp_path, path, spec))
-    table = pd.read_csv(tmp_path / "table.csv")
+    call(make_teachers_table, arguments(tmp_path, path, spec))
+    table, markdown = render("teachers", tmp_path / "table.parquet")
     concluded = table[table["scope"] == "conclusion"].set_index(["sampler", "sampler_b"])
     assert concluded["verdict"].to_dict() == {
         ("x", "y"): HOLDS,
@@ -109,10 +109,12 @@ def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert concluded.loc[("y", "z"), "ci_high"] < -0.08 and concluded.loc[("y", "z"), "p"] < 1e-9
     compared = table[table["scope"] == "comparison"].set_index(["teacher", "sampler", "sampler_b"])["verdict"]
     assert (compared["weak", "y", "z"], compared["strong", "y", "z"]) == (BETTER, WORSE)
-    markdown = (tmp_path / "table.md").read_text()
-    assert "2 holds, 1 changes, 3 undecided of 6" in markdown and "same under every teacher" not in markdown
+    (of_y,) = [line.split("|") for line in markdown.splitlines() if "| y  " in line]
+    assert "place" not in table and of_y[5].strip().endswith("(1)") and of_y[6].strip().endswith("(2)")
+    assert "Of 6 conclusions" in markdown and "2 hold under every teacher, 1 change and 3 are" in markdown
+    assert "same under every teacher" not in markdown and "**changes**" in markdown
     with pytest.raises(InputError, match="one of the teachers"):
-        call(make_teacher_table, arguments(tmp_path, path, spec | {"teachers": ["weak"]}))
+        call(make_teachers_table, arguments(tmp_path, path, spec | {"teachers": ["weak"]}))
 
 
 def test_students_that_read_no_teacher_are_no_evidence(tmp_path: Path) -> None:
@@ -121,10 +123,10 @@ def test_students_that_read_no_teacher_are_no_evidence(tmp_path: Path) -> None:
     copied = frame[frame["teacher"] == "weak"].assign(teacher="strong")
     write_table(path, pd.concat([frame, copied]), measures.METRICS_SCHEMA)
     spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "strong"]}
-    call(make_teacher_table, arguments(tmp_path, path, spec))
-    table = pd.read_csv(tmp_path / "table.csv")
+    call(make_teachers_table, arguments(tmp_path, path, spec))
+    table, markdown = render("teachers", tmp_path / "table.parquet")
     assert table.loc[table["scope"] == "conclusion", "verdict"].tolist() == [SAME]
-    assert "0 undecided of 0. 1 more are of students" in (tmp_path / "table.md").read_text()
+    assert "Of 0 conclusions" in markdown and "1 more are of students that read no teacher" in markdown
 
 
 def test_kendalls_tau_by_hand() -> None:
@@ -147,13 +149,13 @@ def training_spec(collections: list[str]) -> dict:
         "samplers": list(functions),
         "teachers": ["t"],
         "trained_on": trained,
-        "collections": collections,
+        "training_collections": collections,
         "shared": {"one": ["b"], "two": ["a"]},
         "teacher_collections": {"t": "one"},
     }
 
 
-def test_the_training_table_finds_what_was_put_in(tmp_path: Path) -> None:
+def test_the_table_of_training_collections_finds_what_was_put_in(tmp_path: Path) -> None:
     gains = {("x", "t"): 0.0, ("x2", "t"): 0.06, ("y", "t"): 0.02, ("y2", "t"): 0.021, ("lone", "t"): 0.3}
     path = write_metrics(tmp_path / "metrics.parquet", gains)
     manifests = []
@@ -162,34 +164,28 @@ def test_the_training_table_finds_what_was_put_in(tmp_path: Path) -> None:
         with ArtifactWriter(manifests[-1], kind="test", spec={}) as writer:
             pd.DataFrame({"query_id": list("abc")}).to_parquet(writer.path("queries.parquet"))
             pd.DataFrame({"query_id": list("abcabc")[:positives]}).to_parquet(writer.path("positives.parquet"))
-    given = arguments(tmp_path, path, training_spec(["one", "two"]))
-    call(make_training_table, [*given, "--collections", *manifests])
-    table = pd.read_csv(tmp_path / "table.csv").set_index("scope")
+
+    def make(spec: dict) -> tuple[pd.DataFrame, str]:
+        given = ["--collections", *manifests]
+        call(make_training_collections_table, [*arguments(tmp_path, path, spec), *given])
+        return render("training_collections", tmp_path / "table.parquet")
+
+    table, markdown = make(training_spec(["one", "two"]))
+    table = table.set_index("scope")
     found = table.loc[["difference"]].set_index("function")
     assert found["outcome"].to_dict() == {"near": "different", "far": "equivalent"}
-    assert found.loc["near", "value"] == pytest.approx(0.06, abs=0.005), "the later collection less the earlier"
+    assert found.loc["near", "value"] == pytest.approx(0.06, abs=0.005), "the later collection minus the earlier"
     assert table.loc["positives", "value"].tolist() == [1, 2] and table.loc["queries", "value"].tolist() == [3, 3]
-    lines = (tmp_path / "table.md").read_text().splitlines()
-    (lone,) = [line for line in lines if "| own " in line]
-    assert [bool(cell.strip()) for cell in lone.strip("|").split("|")] == [True, True, True, False, False]
-    assert "1 different (≠), 1 equivalent (≈), 0 undecided (?) of 2" in lines[0] and "difference: own." in lines[0]
+    assert set(table.loc[table["sampler"] == "x2", "training"]) == {"two"}
+    caption, *lines = markdown.splitlines()
+    # Below the two rows of sizes and the two references.
+    cells = {line.split("|")[2].strip(): [bool(cell.strip()) for cell in line.split("|")[3:6]] for line in lines[7:10]}
+    assert cells["own"] == [True, False, False] and cells["near"] == [True, True, True]
+    assert "Of 2 differences 1 are shown (≠), 1 are equivalent (≈) and 0 undecided" in caption
     # b is of no domain, so nothing is to be said of it.
-    assert "whatever its domain is called: a (of two)." in lines[0] and "options are not compared" in lines[0]
-    assert "The teacher t was trained on one, so its labels of two are out of its domain" in lines[0]
+    own = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[-2:]]
+    assert own == [["one", "", "t"], ["two", "a", ""]]
+    _, markdown = make(training_spec(["one", "two"]) | {"teacher_collections": {}})
+    assert markdown.splitlines()[-1].split() == ["|", "not", "recorded", "|", "|", "t", "|"]
     with pytest.raises(InputError, match="list the same"):
-        call(make_training_table, arguments(tmp_path, path, training_spec(["one"])))
-
-
-def test_a_sampler_without_a_collection_is_of_the_training_collection(tmp_path: Path) -> None:
-    path = write_metrics(tmp_path / "metrics.parquet", {(name, "t"): 0.0 for name in ("x", "x2", "y", "y2", "lone")})
-    spec = training_spec(["one", "two"])
-    for name in ("x", "y", "lone"):
-        spec["trained_on"][name]["collection"] = None
-    with pytest.raises(InputError, match="x has no collection"):
-        call(make_training_table, arguments(tmp_path, path, spec))
-    spec |= {"training": "one", "teacher_collections": {}, "shared": {}}
-    call(make_training_table, arguments(tmp_path, path, spec))
-    table = pd.read_csv(tmp_path / "table.csv")
-    assert set(table.loc[table["sampler"] == "x", "training"]) == {"one"}
-    caption = (tmp_path / "table.md").read_text()
-    assert "What the teacher t was trained on is not recorded" in caption and "in-domain for" not in caption
+        make(training_spec(["one", "three"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import keep_figures, render
 from scipy import stats
 from statsmodels.stats.anova import AnovaRM
 
@@ -20,9 +21,9 @@ from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
-from workflow_scripts.storage.tables import write_table
-from workflow_scripts.studies import factorial, make_factorial_table
-from workflow_scripts.studies.draw_factorial import draw_factorial
+from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
+from workflow_scripts.studies import draw_factorial, factorial
+from workflow_scripts.studies.make_factorial_table import BLOCK, CELLS, make_factorial_table
 
 ONE = {"a": 1.0}
 RULE = asdict(Rule(0.02, "absolute", 0.1, 0.05, randomisations=10, seed=0, confidence=0.95))
@@ -233,9 +234,10 @@ class Files:
             place = folder / "groups" / f"{sampler}{seed}"
             self.groups.append(artifact(place / "manifest.json", {"groups.parquet": pairs}))
             self.labels.append(artifact(place / "labels" / "manifest.json", {"labels.parquet": scores}))
-        self.locality = folder / "locality.csv"
-        lines = [f"{sampler},t,diameter,{0.9 - 0.3 * share}" for sampler, share in SAMPLERS.items()]
-        self.locality.write_text("\n".join(["sampler,teacher,quantity,value", *lines, "near,t,kappa,"]) + "\n")
+        self.locality = folder / "locality.parquet"
+        lines = [(sampler, "t", "diameter", 0.9 - 0.3 * share) for sampler, share in SAMPLERS.items()]
+        columns = ["sampler", "teacher", "quantity", "value"]
+        write_numbers(self.locality, pd.DataFrame([*lines, ("near", "t", "kappa", np.nan)], columns=columns), {})
 
     def run(self, ranker: list, generator: np.random.Generator, lead: float) -> str:
         frame = pd.DataFrame(list(product(QUERIES, ["d0", "d1", "d2"])), columns=["query_id", "doc_id"])
@@ -259,21 +261,21 @@ class Files:
             "collections": ["a", "b"],
         } | changes
         lists = {"runs": self.runs, "tests": self.tests, "labels": self.labels, "groups": self.groups}
+        outputs = {"output": self.folder / "factorial.parquet", "cells": self.folder / "factorial_cells.parquet"}
         arguments = ["--spec", json.dumps(spec), "--metrics", str(self.folder / "metrics.parquet")]
+        arguments += ["--locality", str(self.locality), *(f"--{name}={path}" for name, path in outputs.items())]
         for name, values in lists.items():
             arguments += [f"--{name}", *values]
-        arguments += ["--locality", str(self.locality), "--cells", str(self.folder / "cells.csv")]
-        arguments += [f"--{ending}={self.folder}/factorial.{ending}" for ending in ("csv", "md", "tex")]
-        call(make_factorial_table.make_factorial_table, arguments)
-        tables = [pd.read_csv(self.folder / name) for name in ("factorial.csv", "cells.csv")]
-        return (*tables, (self.folder / "factorial.md").read_text())
+        call(make_factorial_table, arguments)
+        table, markdown = render("factorial", outputs["output"])
+        cells, dials = render("factorial_cells", outputs["cells"])
+        return table, cells, markdown + dials
 
 
 def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     files = Files(tmp_path, [0, 1, 2])
     table, cells, markdown = files.make()
-    assert tuple(table.columns) == (*make_factorial_table.BLOCK, *factorial.COLUMNS)
-    assert tuple(cells.columns) == make_factorial_table.CELLS
+    assert tuple(table.columns) == (*BLOCK, *factorial.COLUMNS) and tuple(cells.columns) == CELLS
     found = table.set_index(["domain", "measure", "source"])
     outcomes = table.loc[(table["domain"] == "unknown") & (table["measure"] == "nDCG@10"), "outcome"]
     assert outcomes.dropna().tolist() == ["different", "different", "equivalent"]
@@ -283,8 +285,10 @@ def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert set(table.loc[table["measure"] == "excess risk", "domain"]) == {"known"}
     assert found.loc[("known", "excess risk", "locality"), "n_queries"] == 37
     assert found.loc[("known", "excess risk", "locality"), "size"] < -0.05
-    assert "left out: a 3 of 40" in markdown and "not known: b" in markdown
-    assert "shown to be none, up to the margin, in 2 of 3" in markdown and "3 seeds" in markdown
+    assert "shown in 0 of 3 rows (≠), shown to be within ±0.02 in 2 (≈)" in markdown
+    # What the dials did: diameter and two entropies of each share.
+    far, near = (line.split("|") for line in markdown.splitlines() if line.startswith("| t "))
+    assert [far[4].strip(), near[4].strip()] == ["0.900", "0.600"] and float(near[5]) < float(near[6])
     # A cell by hand.
     values = pd.read_parquet(tmp_path / "metrics.parquet").astype({"loss": str, "sampler": str, "collection": str})
     values = values[(values["loss"] == "soft") & (values["sampler"] == "near") & (values["collection"] == "a")]
@@ -309,10 +313,7 @@ def test_an_interaction_is_called_one_and_one_seed_covers_no_other(tmp_path: Pat
     assert effects.loc[("known", "interaction"), "size"] == pytest.approx(0.2, abs=0.01)
     assert table[["f", "p", "partial_omega_squared"]].isna().all(axis=None) and "seed" not in set(table["source"])
     assert cells["std_seed"].isna().all()
-    assert (
-        "Interaction of locality and entropy: shown in 2 of 3 (≠: be known nDCG@10" in markdown
-        and "what training again would change is not covered" in markdown
-    )
+    assert "The interaction is shown in 2 of 3 rows" in markdown and "another training would change" in markdown
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -328,19 +329,26 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert table.loc[("known", "nDCG@10", "interaction"), "margin"] == pytest.approx(0.05)
     with pytest.raises(InputError, match="no run of student=bm25"):
         files.make(rule=shared, runs=[["other", "", "", "", None], *files.rankers[1:]])
-    files.locality.write_text("sampler,teacher,quantity,value\nfar,t,diameter,1\n")
+    known, _ = read_numbers(files.locality)
+    write_numbers(files.locality, known[known["sampler"] == "far"], {})
     with pytest.raises(InputError, match="no diameter of near under t"):
         files.make()
 
 
-def test_the_figure_refuses_a_hole(tmp_path: Path) -> None:
-    files = Files(tmp_path, [0, 1])
-    files.make()
+def test_the_figure_shows_the_cells_and_refuses_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, cells, _ = Files(tmp_path, [0, 1]).make()
     spec = {"students": ["be"], "teachers": ["t"], "domain": "known", "measures": ["nDCG@10", "excess risk"]}
     spec |= {"locality": list(SAMPLERS.items()), "entropy": list(LOSSES.items())}
-    arguments = ["--cells", f"{tmp_path}/cells.csv", "--png", f"{tmp_path}/f.png", "--pdf", f"{tmp_path}/f.pdf"]
-    call(draw_factorial, ["--spec", json.dumps(spec), *arguments])
-    assert (tmp_path / "f.png").stat().st_size > 10_000
-    call(draw_factorial, ["--spec", json.dumps(spec | {"domain": "unknown"}), *arguments])
+    paths = {"cells": tmp_path / "factorial_cells.parquet", "png": tmp_path / "f.png", "pdf": tmp_path / "f.pdf"}
+    drawn = keep_figures(monkeypatch, draw_factorial)
+    draw_factorial.draw_factorial(spec=spec, **paths)
+    panels = drawn[0].axes[:2]
+    means = cells[cells["domain"] == "known"].set_index(["measure", "loss", "sampler"])["mean"]
+    for panel, measure in zip(panels, spec["measures"], strict=True):
+        shown = [[means[measure, loss, sampler] for sampler in SAMPLERS] for loss in LOSSES]
+        np.testing.assert_allclose(panel.images[0].get_array(), shown, atol=1e-6)
+        assert [text.get_text()[:5] for text in panel.texts] == [f"{mean:.3f}" for row in shown for mean in row]
+    draw_factorial.draw_factorial(spec=spec | {"domain": "unknown"}, **paths)
+    assert [panel.images[0].get_array().shape for panel in drawn[1].axes[:1]] == [(2, 2)]
     with pytest.raises(InputError, match="cells lack nDCG@10 of be under t, warm with far, on known"):
-        call(draw_factorial, ["--spec", json.dumps(spec | {"entropy": [["warm", 2]]}), *arguments])
+        draw_factorial.draw_factorial(spec=spec | {"entropy": [["warm", 2]]}, **paths)

@@ -46,7 +46,7 @@ def load_loss(name: str, options: Mapping[str, object] | None = None) -> Loss:
     # Made-up groups show now, not after the data has been read, whether it is a mean.
     student, teacher = torch.tensor([[[1.0, 0.2, -0.5], [-0.3, 0.4, 2.0]], [[3.0, -1.0, 0.1], [0.7, 0.8, -2.0]]])
     parts = [slice(0, 2), slice(0, 1), slice(1, 2)]
-    whole, *each = (loaded(student[part], teacher[part] if loaded.needs_teacher else None) for part in parts)
-    if not torch.allclose(whole, sum(each) / 2, equal_nan=True):
+    whole, first, second = (loaded(student[part], teacher[part] if loaded.needs_teacher else None) for part in parts)
+    if not torch.allclose(whole, (first + second) / 2, equal_nan=True):
         raise InputError(f"loss {name} is no mean over its groups: parts of a batch are averaged")
     return loaded

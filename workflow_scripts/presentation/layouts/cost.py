@@ -1,0 +1,36 @@
+"""Layout of the cost table: stages, then samplers, what a contrastive loss and what a distilling one waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.table_formats import Cell, TextTable
+
+HEADERS = [
+    ("", ["jobs"]),
+    ("seconds", ["wall", "CPU", "GPU"]),
+    ("memory", ["MB"]),
+    ("energy (estimate)", ["Wh", "x cheapest"]),
+]
+
+
+def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
+    """Students are in the CSV alone."""
+    rows = numbers[numbers["scope"] == "stage"].itertuples()
+    sections = [[((row.stage, "", ""), _cells(row)) for row in rows]]
+    for stage, part in numbers[numbers["scope"] == "sampler"].groupby("stage"):
+        label = f"before training: {stage}"
+        sections.append([((label, row.sampler, row.teacher), _cells(row)) for row in part.itertuples()])
+    table = TextTable(("stage", "sampler", "teacher"), HEADERS, sections)
+    values = {name: f"{spec[name]:g}" for name in ("watts_per_core", "watts_per_gpu")}
+    return Layout({"": table}, ["shown", "energy"], numbers.drop(columns="times_cheapest"), values)
+
+
+def _cells(row: object) -> list[Cell]:
+    values = [f"{row.jobs:.0f}", *(f"{value:,.1f}" for value in (row.wall_s, row.cpu_s, row.gpu_s))]
+    relative = "" if np.isnan(row.times_cheapest) else f"{row.times_cheapest:.1f}"
+    return [Cell(text) for text in [*values, f"{row.peak_rss_mb:,.0f}", f"{row.energy_wh:.3g}", relative]]

@@ -1,0 +1,54 @@
+"""Layout of the factorial table: student (x teacher) x domain x measure down; the effects' sizes and shares across."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.analysis.paired import MARKS
+from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.table_formats import Cell, TextTable
+
+EFFECTS = ("locality", "entropy", "interaction")
+BLOCK = ["student", "teacher", "domain", "measure"]
+
+
+def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
+    """The Markdown and the LaTeX hold the first measure and the excess risk."""
+    rows = numbers[numbers["measure"].isin([spec["measures"][0], "excess risk"])]
+    outcomes = rows.loc[rows["source"] == "interaction", "outcome"]
+    counts = outcomes.value_counts()
+    sentences = ["shown", "found", *["one seed"] * (len(spec["seeds"]) == 1)]
+    values = {
+        **{name: counts.get(name, 0) for name in MARKS},
+        **{"number": len(outcomes), "measure": spec["measures"][0]},
+        "confidence": f"{100 * spec['rule']['confidence']:g}",
+        "margin": " or ".join(dict.fromkeys(f"{margin:.3g}" for margin in rows["margin"].dropna())),
+    }
+    # Six digits, not decimals: a p-value of 1e-9 is not 0.
+    return Layout({"": _text_table(rows, spec)}, sentences, numbers, values, "%.6g")
+
+
+def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
+    keys = [name for name in BLOCK if name != "teacher" or len(spec["teachers"]) > 1]
+    several = len(spec["seeds"]) > 1
+    sections: dict[str, list] = {}
+    for labels, block in rows.groupby(keys, sort=False):
+        effects = block.set_index("source").loc[list(EFFECTS)].to_dict("records")
+        cells = [Cell(text) for effect in effects for text in _texts(effect, several)]
+        sections.setdefault(labels[0], []).append((labels, cells))
+    headers = ["size", "interval", *(["omega²", "p of F"] if several else ["eta²"])]
+    return TextTable(keys, [(name, headers) for name in EFFECTS], list(sections.values()))
+
+
+def _texts(effect: Mapping, several: bool) -> list[str]:
+    size = f"{effect['size']:+.3f} {MARKS[effect['outcome']]}"
+    texts = [size, f"{effect['ci_low']:+.3f} to {effect['ci_high']:+.3f}"]
+    if not several:
+        return [*texts, f"{effect['eta_squared']:.2f}"]
+    if np.isnan(effect["f"]):
+        return [*texts, "", ""]
+    share = f"{effect['partial_omega_squared']:.2f} ({effect['share_low']:.2f} to {effect['share_high']:.2f})"
+    return [*texts, share, "<0.001" if effect["p"] < 0.001 else f"{effect['p']:.3f}"]

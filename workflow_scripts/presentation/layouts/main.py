@@ -1,0 +1,33 @@
+"""Layout of the main table: references, loss x sampler (x teacher) down; domain x student across; one a measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.presentation.grid_table import Column, grid_table
+from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.table_formats import TextTable
+
+KEYS = ["student", "loss", "sampler", "teacher", "domain"]
+
+
+def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
+    """The Markdown holds a table for each measure that some domain has on all its collections, the LaTeX the first."""
+    grid = Grid.of(spec)
+    whole = numbers[numbers["collection"] == ALL]
+    by_measure = dict(iter(whole.groupby("measure", sort=False)))
+    texts = {measure: _text_table(by_measure[measure], grid) for measure in spec["measures"] if measure in by_measure}
+    shown = "several seeds" if len(grid.seeds) > 1 else "one seed"
+    sentences = [shown, "letters"] if len(grid.samplers) > 1 else [shown]
+    return Layout(texts, sentences, numbers.drop(columns="letters"), {"seeds": len(grid.seeds)})
+
+
+def _text_table(rows: pd.DataFrame, grid: Grid) -> TextTable:
+    """One measure's; a domain whose collections do not all have it has no columns."""
+    found = rows.set_index(KEYS)
+    columns = [Column(name, student, student, (name,)) for name in rows["domain"].unique() for student in grid.students]
+    return grid_table(grid, columns, found[["mean", "std_seed"]].T.to_dict("list"), letters=found["letters"].to_dict())

@@ -1,0 +1,56 @@
+"""Layout of the retrieval table: domain x student x loss x sampler (x teacher) down; measure x stage across."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+
+RECALL = "R@100"
+HEADERS = ("re-ranked", "retrieved", "difference")
+
+
+def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
+    """The Markdown and the LaTeX hold the first measure that a domain has and, where it is listed, R@100."""
+    found = [measure for measure in spec["measures"] if measure in set(numbers["measure"])]
+    shown = [measure for measure in found if measure in (found[0], RECALL)]
+    first = numbers[numbers["measure"] == shown[0]]
+    depths = {stage: spec[f"{stage}_depth"] for stage in ("reranked", "retrieved")}
+    sentences = ["shown", "result"] if len(set(depths.values())) == 1 else ["shown", "result", "depths"]
+    values = depths | {
+        "measure": shown[0],
+        "comparisons": len(first),
+        "confidence": 100 * spec["bootstrap"]["confidence"],
+    }
+    values |= {"better": (first["ci_low"] > 0).sum(), "worse": (first["ci_high"] < 0).sum()}
+    return Layout({"": _text_table(numbers, Grid.of(spec), shown)}, sentences, numbers, values)
+
+
+def _text_table(numbers: pd.DataFrame, grid: Grid, shown: Sequence[str]) -> TextTable:
+    """A section is a domain's student."""
+    rows = numbers[numbers["measure"].isin(shown)]
+    keys = ["loss", "sampler", "teacher"] if len(grid.teachers) > 1 else ["loss", "sampler"]
+    sections = []
+    for (domain, student), part in rows.groupby(["domain", "student"], sort=False):
+        section = []
+        for labels, ranker in part.groupby(keys, sort=False):
+            by_measure = ranker.set_index("measure")
+            section.append(((domain, student, *labels), [cell for name in shown for cell in _cells(by_measure, name)]))
+        sections.append(section)
+    return TextTable(("domain", "student", *keys), [(measure, HEADERS) for measure in shown], sections)
+
+
+def _cells(by_measure: pd.DataFrame, measure: str) -> list[Cell]:
+    """Three cells; empty ones where a domain's collections do not all have the measure."""
+    if measure not in by_measure.index:
+        return [Cell("")] * 3
+    row = by_measure.loc[measure]
+    return [
+        Cell(format_value(row["reranked"], row["reranked_std_seed"])),
+        Cell(format_value(row["retrieved"], row["retrieved_std_seed"])),
+        Cell(f"{row['difference']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"),
+    ]

@@ -1,0 +1,83 @@
+"""Layout of the teachers table: the teachers' own values, then for each domain, student and loss what samplers do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.analysis.paired import DIFFERENT, MARKS
+from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+
+KEYS = ["domain", "student", "loss"]
+SIGNED = MARKS | {f"{DIFFERENT} ({sign})": MARKS[DIFFERENT] for sign in "+-"}
+Lines = list[tuple[str, list[Cell]]]
+
+
+def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
+    """The Markdown and the LaTeX hold the first measure."""
+    rows = numbers[numbers["measure"] == spec["measures"][0]]
+    counts = rows.loc[rows["scope"] == "conclusion", "verdict"].value_counts()
+    values = {name: counts.get(name, 0) for name in ("holds", "changes", "undecided", "same students")}
+    values |= {"number": counts.sum() - values["same students"], "measure": spec["measures"][0]}
+    sentences = ["shown", "found and same"] if values["same students"] else ["shown", "found"]
+    sentences += ["one seed"] * (len(spec["seeds"]) == 1)
+    csv = numbers.drop(columns="place")
+    # Six digits, not decimals: a p-value of 1e-9 is not 0.
+    return Layout({"": _text_table(rows, spec["teachers"])}, sentences, csv, values, "%.6g")
+
+
+def _text_table(rows: pd.DataFrame, teachers: Sequence[str]) -> TextTable:
+    """A section for the teachers, then one for each domain, student and loss; teachers across, the conclusion last."""
+    parts = dict(iter(rows.groupby("scope")))
+    own = parts["teacher"].set_index(["domain", "teacher"])["value"]
+    section = [
+        ((domain, "teacher", "", ""), [*(Cell(f"{own[domain, name]:.3f}") for name in teachers), Cell("")])
+        for domain in dict.fromkeys(rows["domain"])
+    ]
+    sections = [section]
+    blocks = {scope: dict(iter(part.groupby(KEYS, sort=False))) for scope, part in parts.items() if scope != "teacher"}
+    for keys in parts["conclusion"][KEYS].drop_duplicates().itertuples(index=False, name=None):
+        block = {scope: found[keys] for scope, found in blocks.items()}
+        lines = [
+            *_means(block["student"], teachers),
+            *_pairs(block["comparison"], block["conclusion"], teachers),
+            _order(block["order"], teachers),
+        ]
+        sections.append([((*keys, what), cells) for what, cells in lines])
+    return TextTable((*KEYS, ""), [("", [*teachers, "conclusion"])], sections)
+
+
+def _means(students: pd.DataFrame, teachers: Sequence[str]) -> Lines:
+    """Each sampler's mean under each teacher, its place among the samplers in brackets."""
+    found = students.set_index(["sampler", "teacher"])[["value", "std_seed", "place"]].T.to_dict("list")
+    lines = []
+    for sampler in dict.fromkeys(students["sampler"]):
+        values = [found[sampler, teacher] for teacher in teachers]
+        lines.append((sampler, [*(Cell(f"{format_value(*v[:2])} ({v[2]:.0f})") for v in values), Cell("")]))
+    return lines
+
+
+def _pairs(comparisons: pd.DataFrame, conclusions: pd.DataFrame, teachers: Sequence[str]) -> Lines:
+    """Each two samplers' difference and outcome under each teacher, and what becomes of it."""
+    found = comparisons.set_index(["sampler", "sampler_b", "teacher"])[["value", "verdict"]].T.to_dict("list")
+    lines = []
+    for row in conclusions.itertuples():
+        pair = row.sampler, row.sampler_b
+        outcomes = [found[*pair, teacher] for teacher in teachers]
+        cells = [Cell(f"{value:+.3f} {SIGNED[verdict]}") for value, verdict in outcomes]
+        lines.append((" / ".join(pair), [*cells, Cell(row.verdict, bold=row.verdict == "changes")]))
+    return lines
+
+
+def _order(orders: pd.DataFrame, teachers: Sequence[str]) -> tuple[str, list[Cell]]:
+    """Tau with the first teacher's order, and the lowest of any two teachers' last."""
+    first = orders[orders["teacher"] == teachers[0]].set_index("teacher_b")["value"]
+    texts = ["", *(_tau(first[teacher]) for teacher in teachers[1:])]
+    return "order (tau)", [*map(Cell, texts), Cell(f"lowest {_tau(orders['value'].min(skipna=False))}")]
+
+
+def _tau(value: float) -> str:
+    return "none" if np.isnan(value) else f"{value:+.2f}"

@@ -1,0 +1,61 @@
+"""Compute the teachers table: which conclusions about samplers hold under every teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from workflow_scripts.analysis.domains import ALL, parse_domains
+from workflow_scripts.analysis.equivalence import Rule
+from workflow_scripts.analysis.intervals import with_intervals
+from workflow_scripts.analysis.measures import collection_means, parse_measures
+from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.summaries import TEACHER, Grid, Means, summarise
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.tables import write_numbers
+from workflow_scripts.studies.conclusions import KEYS, compare_under_teachers, conclusions, order_agreement
+from workflow_scripts.studies.scopes import stack_scopes
+
+COLUMNS = (
+    *("scope", "student", "loss", "sampler", "sampler_b", "teacher", "teacher_b", "domain", "measure"),
+    *("value", "std_seed", "ci_low", "ci_high", "p", "verdict", "n_seeds", "n_queries", "place"),
+)
+
+
+def make_teachers_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
+    """Write the numbers; what ``value`` is depends on ``scope``:
+
+    - ``teacher``, ``student``: effectiveness on a domain, mean over seeds, bootstrap interval over queries; a
+      student's ``place`` is its sampler's among the samplers under one teacher;
+    - ``comparison``: sampler minus sampler_b under one teacher (:func:`compare_under_teachers`), p of a difference;
+    - ``order``: Kendall's tau between teacher and teacher_b (:func:`order_agreement`);
+    - ``conclusion``: :func:`~workflow_scripts.studies.conclusions.conclusions`, value the largest change.
+
+    ``spec``: the axes of the study (students, losses, samplers, teachers, seeds), ``domains``, ``measures``, ``rule``
+    (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`) and ``bootstrap``.
+    """
+    grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
+    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    values = QueryValues(metrics, measures)
+    compared = compare_under_teachers(values, grid, domains, measures, rule)
+    concluded = conclusions(compared, values, grid, domains, rule)
+    means = summarise(Means(collection_means(metrics)), grid, domains, measures)
+    means = with_intervals(means, values, grid, domains, spec["bootstrap"])
+    means = means[(means["collection"] == ALL) & (means["teacher"] != "")]
+    own = means["student"] == TEACHER
+    places = means[~own].groupby([*KEYS, "teacher"])["mean"].rank(ascending=False, method="min")
+    frames = {
+        "teacher": means[own].rename(columns={"mean": "value"}),
+        "student": means[~own].assign(place=places.astype("Int64")).rename(columns={"mean": "value"}),
+        "comparison": compared.rename(columns={"mean_difference": "value", "p_difference_holm": "p"}),
+        "order": order_agreement(means[~own], grid).rename(columns={"tau": "value"}),
+        "conclusion": concluded.rename(columns={"change": "value"}),
+    }
+    named = {
+        scope: frame.rename(columns={"sampler_a": "sampler", "teacher_a": "teacher"}) for scope, frame in frames.items()
+    }
+    write_numbers(output, stack_scopes(named, COLUMNS, [*COLUMNS[:9], "verdict"]), spec)
+
+
+if __name__ == "__main__":
+    run(make_teachers_table)
