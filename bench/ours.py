@@ -15,6 +15,7 @@ import torch
 from bench.inputs import BATCH_GROUPS, GROUP, read_texts
 from bench.workers import Positions, Stopwatch, serve
 from workflow_scripts.models import scoring
+from workflow_scripts.models.devices import DTYPES, inference_precision, training_precision
 from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_lengths, write_store
@@ -29,7 +30,7 @@ from workflow_scripts.train.settings import Settings
 MAX_TOKENS = {"queries": 30, "documents": 200}
 ARCHITECTURES = {"cross": "cross-encoder", "bi": "bi-encoder"}
 CPU = torch.device("cpu")
-AUTO_TRAINING = training.choose_precision("auto", "cpu")
+AUTO_TRAINING = training_precision("auto", "cpu")
 
 
 class Ours:
@@ -110,7 +111,7 @@ class Ours:
     def about(self) -> dict:
         """What ``auto`` computes in on this machine, when scoring and when training, and the threads in use."""
         return {
-            "auto_scoring": str(scoring.resolve_precision("auto", CPU)).removeprefix("torch."),
+            "auto_scoring": str(DTYPES[inference_precision("auto", "cpu")]).removeprefix("torch."),
             "auto_training": AUTO_TRAINING,
             "threads": torch.get_num_threads(),
         }
@@ -133,7 +134,7 @@ class Ours:
         """A token store of the texts in use, made anew. Bounded by the tokenizer."""
         manifest = self.folder / "stores" / kind / "manifest.json"
         shutil.rmtree(manifest.parent, ignore_errors=True)
-        with ArtifactWriter(manifest, spec={}) as writer:
+        with ArtifactWriter(manifest, kind="tokens", spec={}) as writer:
             texts = (self.texts[kind][row] for row in np.unique(rows))
             write_store(writer, texts, self.folder / "cross", MAX_TOKENS[kind], threads=torch.get_num_threads())
         return TokenStore(manifest)
@@ -171,7 +172,7 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     if precision != "fp32":
         # A CPU may train in fp32 whatever a spec says; the bf16 rows ask what bf16 would give.
-        training.choose_precision = lambda wanted, device: precision
+        training.training_precision = lambda wanted, device: precision
     serve(Ours(folder, precision))
 
 

@@ -114,7 +114,7 @@ def _model_stages(stage, at) -> Iterator[Stage]:
         "label_groups", "label_groups", {}, "labels", *scoring, "--groups", at("groups-bm25"), "--known", at("pool")
     )
     collection = ("--collections", COLLECTION, "--tests", at("test"))
-    spec, first = {"depth": 100}, ("--rankings", at("ranking-test"))
+    spec, first = {"depth": 100, "tag": "bm25"}, ("--rankings", at("ranking-test"))
     yield stage("gather_evaluation", "gather_evaluation", spec, "evaluation", *collection, *first)
     evaluation = ("--evaluation", at("evaluation"))
     spec = {"query_tokens": 8, "document_tokens": 36}

@@ -19,6 +19,7 @@ from workflow_scripts.experiment.checks import collections_of
 from workflow_scripts.storage.code import job_digest
 from workflow_scripts.experiment.environment import prepare_environment
 from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
+from workflow_scripts.experiment.grid_point import points
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import STARTED
@@ -43,7 +44,6 @@ MEASURES = {
 ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
-GRID_RANKERS = list(EXPERIMENT.grid_rankers)
 STUDIES = CONFIG["studies"]
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
@@ -101,7 +101,7 @@ def artifact(*parts):
 
 # The test collections, and what every ranker is evaluated on: them with what the first stage found.
 TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
-EVALUATION = manifest("evaluation")
+EVALUATION = manifest("runs", "bm25")
 
 
 def log(name):
@@ -394,20 +394,6 @@ def sampler_of(label):
     return entry("samplers", sampler), teacher
 
 
-def cut_of(label):
-    """Of a cut's label: the label that it is cut from, the teacher whose entropy decides, and the cut."""
-    sampler, teacher = EXPERIMENT.labels[label]
-    cut = entry("samplers", sampler)["cut"]
-    return EXPERIMENT.label(cut["of"], teacher), teacher, cut["cut"]
-
-
-def uncut_labels(wildcards):
-    """Labels that hold all of a cut's: those of the groups that it was cut from."""
-    if wildcards.label not in CUTS or cut_of(wildcards.label)[1] != wildcards.teacher:
-        return []
-    return [manifest("labels", wildcards.teacher, cut_of(wildcards.label)[0], f"seed{wildcards.seed}")]
-
-
 def drawn_for(label):
     """The training collection that a label's groups are of."""
     return EXPERIMENT.trained_on(known(EXPERIMENT.sampler_of, label)[0])
@@ -419,22 +405,32 @@ def teacher_tokens(teacher, collection):
 
 
 def student_inputs(wildcards):
-    """Groups, labels where the loss reads a teacher, backbone and token stores of one student."""
+    """Groups, labels where the loss or a cut reads a teacher, backbone and token stores of one student."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
     loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
     label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}"
     return {
         "backbone": manifest("backbones", backbone),
         "groups": manifest("groups", label, seed),
-        "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] else [],
+        "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] or cut_of(ranker) else [],
         **training_tokens(backbone, EXPERIMENT.trained_on(ranker.sampler)),
     }
+
+
+def cut_of(ranker):
+    """The entropy cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
+    cut = entry("samplers", ranker.sampler).get("cut", {}).get("cut")
+    # Another fence is another job of the outliers' students alone.
+    keys = ("at_least", "fence") if cut == "outliers" else ("at_least",)
+    return cut and {"cut": cut, **{key: STUDIES["cuts"][key] for key in keys}}
 
 
 def student_spec(wildcards):
     """Spec of one student's training."""
     ranker = known(EXPERIMENT.ranker, wildcards.ranker)
+    cut = cut_of(ranker)
     return dict(
+        **({"cut": cut} if cut else {}),
         architecture=entry("students", ranker.student)["architecture"],
         **optimisation(
             ranker.path,
@@ -481,12 +477,21 @@ def ranker_keys(ranker):
     return {key: getattr(student, key) for key in ("student", "loss", "sampler", "teacher", "seed")}
 
 
+def standing(points):
+    """Keys as the tables name them, and folder, of the students at some points: one may stand at several."""
+    return [([*vars(point).values()], EXPERIMENT.points[point].path) for point in points]
+
+
 def references():
     """Rankers that are no students: BM25 and every teacher."""
     return ["bm25", *(f"teacher/{teacher}" for teacher in CONFIG["teachers"])]
 
 
 RANKERS = [*references(), *EXPERIMENT.rankers]
+# Keys, as the tables name them, and folder of everything that ranks.
+REFERENCES = [([*ranker_keys(name).values()], name) for name in references()]
+STANDING = [*REFERENCES, *standing(EXPERIMENT.points)]
+GRID_STUDENTS = standing(points(GRID))
 
 
 def every_metrics():
@@ -547,7 +552,6 @@ def rules_all(wildcards):
 IMPORTED, DENSE = (
     [name for name, system in CONFIG["systems"].items() if system["model"] == model] for model in ("import", "dense")
 )
-CUTS = [label for label, (sampler, _) in EXPERIMENT.labels.items() if "cut" in CONFIG["samplers"][sampler]]
 
 
 LABEL = r"[a-z0-9-]+(\.[a-z0-9-]+)?"

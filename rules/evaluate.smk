@@ -17,7 +17,8 @@ use rule analyse_job as gather_evaluation with:
             )
         ),
     output:
-        update(EVALUATION),
+        output=update(EVALUATION),
+        declared=update(runs("bm25")),
     log:
         log("gather_evaluation"),
     params:
@@ -25,19 +26,8 @@ use rule analyse_job as gather_evaluation with:
             "evaluate.gather_evaluation",
             ids={"collections": EXPERIMENT.evaluated},
             depth=CONFIG["first_stage"]["depth"],
+            tag="bm25",
         ),
-
-
-use rule analyse_job as export_run with:
-    input:
-        unpack(reads(evaluation=EVALUATION)),
-    output:
-        output=artifact("runs", "bm25"),
-        declared=update(runs("bm25")),
-    log:
-        log("export_run/bm25"),
-    params:
-        **job("evaluate.export_run", ids={"collections": EXPERIMENT.evaluated}, tag="bm25"),
 
 
 use rule rerank_job as rerank_candidates with:

@@ -11,7 +11,7 @@ use rule analyse_job as make_correlation_table with:
             reads(
                 metrics=f"{RESULTS}/metrics.parquet",
                 teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
-                students=[manifest("runs", ranker) for ranker in GRID_RANKERS],
+                students=[manifest("runs", ranker) for _, ranker in GRID_STUDENTS],
             )
         ),
     output:
@@ -110,7 +110,7 @@ use rule analyse_job as make_bound_table with:
 
 use rule analyse_job as make_risk_table with:
     input:
-        unpack(reads(runs=lambda w: [whole_runs(ranker) for ranker in RANKERS], tests=TESTS)),
+        unpack(reads(runs=lambda w: [whole_runs(ranker) for _, ranker in STANDING], tests=TESTS)),
     output:
         numbers("risk"),
     log:
@@ -120,7 +120,7 @@ use rule analyse_job as make_risk_table with:
             "locality.make_risk_table",
             domains=DOMAINS,
             bootstrap=CONFIG["evaluation"]["bootstrap"],
-            rankers=[list(ranker_keys(ranker).values()) for ranker in RANKERS],
+            rankers=[keys for keys, _ in STANDING],
             collections=EXPERIMENT.evaluated,
             **GRID,
         ),

@@ -22,8 +22,6 @@ use rule mine_job as mine_negatives with:
         artifact("groups", "{label}", "seed{seed}"),
     log:
         log("mine_negatives/{label}.seed{seed}"),
-    wildcard_constraints:
-        label=other_than(CUTS, LABEL),
     params:
         **job(
             "mine.mine_negatives",
@@ -33,25 +31,4 @@ use rule mine_job as mine_negatives with:
                 negatives=TRAINING["negatives"],
                 seed=int(w.seed),
             ),
-        ),
-
-
-use rule mine_job as cut_groups with:
-    input:
-        unpack(
-            reads(
-                groups=lambda w: manifest("groups", cut_of(w.label)[0], f"seed{w.seed}"),
-                labels=lambda w: manifest("labels", cut_of(w.label)[1], cut_of(w.label)[0], f"seed{w.seed}"),
-            )
-        ),
-    output:
-        artifact("groups", "{label}", "seed{seed}"),
-    log:
-        log("cut_groups/{label}.seed{seed}"),
-    wildcard_constraints:
-        label=one_of(CUTS),
-    params:
-        **job(
-            "mine.cut_groups",
-            lambda w: dict(cut=cut_of(w.label)[2], **{key: STUDIES["cuts"][key] for key in ("fence", "at_least")}),
         ),

@@ -1,7 +1,7 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
 # Everything that scores candidates, BM25 apart.
-PROFILED = [*(f"teacher/{teacher}" for teacher in GRID["teachers"]), *GRID_RANKERS]
+PROFILED = [each for each in REFERENCES if each[0][3] in GRID["teachers"]] + GRID_STUDENTS
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
 TABLES += table_files("configuration", "cost", "contamination", "contamination_pairs", "advice")
 DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
@@ -113,7 +113,7 @@ use rule analyse_job as draw_pipeline with:
 
 use rule analyse_job as profile_scores with:
     input:
-        unpack(reads(runs=lambda w: [whole_runs(ranker) for ranker in PROFILED])),
+        unpack(reads(runs=lambda w: [whole_runs(ranker) for _, ranker in PROFILED])),
     output:
         numbers("profiles"),
     log:
@@ -121,7 +121,7 @@ use rule analyse_job as profile_scores with:
     params:
         **job(
             "report.profile_scores",
-            rankers=[list(ranker_keys(ranker).values()) for ranker in PROFILED],
+            rankers=[keys for keys, _ in PROFILED],
             collections=EXPERIMENT.evaluated,
             points=CONFIG["first_stage"]["depth"],
         ),
@@ -167,7 +167,7 @@ use rule analyse_job as draw_score_grid with:
 
 use rule analyse_job as draw_learning_curves with:
     input:
-        unpack(reads(students=lambda w: [manifest("students", ranker) for ranker in GRID_RANKERS])),
+        unpack(reads(students=lambda w: [manifest("students", ranker) for _, ranker in GRID_STUDENTS])),
     output:
         **figure("learning_curves"),
     log:
@@ -176,7 +176,7 @@ use rule analyse_job as draw_learning_curves with:
         **job(
             "report.draw_learning_curves",
             **axes("students", "losses", "samplers"),
-            rankers=[list(ranker_keys(ranker).values()) for ranker in GRID_RANKERS],
+            rankers=[keys for keys, _ in GRID_STUDENTS],
             smoothing=CONFIG["analysis"]["figures"]["smoothing"],
         ),
 

@@ -1,14 +1,13 @@
 """Studies beside the main grid: entropy cuts, the orthogonality test, teachers, training collections."""
 
 # What the studies' tables read; empty where the experiment has no such study.
-UNCUT, CUT_ROWS, FACTORIAL, FACTORIAL_ROWS, TRAINED_ON = [], [], [], [], []
+UNCUT, FACTORIAL, FACTORIAL_ROWS, TRAINED_ON = [], [], [], []
 if "cuts" in STUDIES:
     UNCUT = EXPERIMENT.groups_of(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
-    CUT_ROWS = [(cut_sampler(row[0], cut), *row[1:]) for cut in STUDIES["cuts"]["cuts"] for row in UNCUT]
 if "factorial" in STUDIES:
     FACTORIAL_ROWS = EXPERIMENT.groups_of(EXPERIMENT.studies["factorial"])
     # BM25 too: its risk is the baseline that a margin may be a share of.
-    FACTORIAL = ["bm25", *(ranker.path for ranker in EXPERIMENT.study("factorial"))]
+    FACTORIAL = [REFERENCES[0], *standing(EXPERIMENT.study("factorial"))]
 if "collections" in STUDIES:
     TRAINED_ON = unique(EXPERIMENT.trained_on(name) for name in EXPERIMENT.studies["collections"]["samplers"])
 
@@ -30,16 +29,9 @@ BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 use rule analyse_job as make_cuts_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                uncut_groups=sampled("groups", UNCUT),
-                uncut_labels=sampled("labels", UNCUT),
-                cut_groups=sampled("groups", CUT_ROWS),
-            )
-        ),
+        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", labels=sampled("labels", UNCUT))),
     output:
-        **table("cuts"),
+        numbers("cuts"),
     log:
         log("make_cuts_table"),
     params:
@@ -51,10 +43,7 @@ use rule analyse_job as make_cuts_table with:
                     for cut in STUDIES["cuts"]["cuts"]
                 },
                 fence=STUDIES["cuts"]["fence"],
-                rule=COMPARISON,
-                domains=DOMAINS,
-                measures=ALL_MEASURES,
-                bootstrap=CONFIG["evaluation"]["bootstrap"],
+                **BOOTSTRAPPED,
                 **dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]),
             ),
         ),
@@ -65,7 +54,7 @@ use rule analyse_job as make_factorial_table with:
         unpack(
             reads(
                 metrics=f"{RESULTS}/metrics.parquet",
-                runs=lambda w: [whole_runs(ranker) for ranker in FACTORIAL],
+                runs=lambda w: [whole_runs(ranker) for _, ranker in FACTORIAL],
                 tests=TESTS,
                 groups=sampled("groups", FACTORIAL_ROWS),
                 labels=sampled("labels", FACTORIAL_ROWS),
@@ -83,7 +72,7 @@ use rule analyse_job as make_factorial_table with:
             lambda w: dict(
                 locality=dial(CONFIG, "samplers"),
                 entropy=dial(CONFIG, "losses"),
-                runs=[list(ranker_keys(ranker).values()) for ranker in FACTORIAL],
+                runs=[keys for keys, _ in FACTORIAL],
                 collections=EXPERIMENT.evaluated,
                 **COMPARED,
                 **EXPERIMENT.studies["factorial"],

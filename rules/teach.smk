@@ -37,10 +37,7 @@ use rule score_job as label_groups with:
                 lambda w: teacher_tokens(w.teacher, drawn_for(w.label)),
                 model=lambda w: model(f"teacher/{w.teacher}"),
                 groups=manifest("groups", "{label}", "seed{seed}"),
-                known=lambda w: [
-                    *uncut_labels(w),
-                    *(manifest("scores", w.teacher, pool) for pool in sampler_of(w.label)[0]["pools"]),
-                ],
+                known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.label)[0]["pools"]],
             )
         ),
     output:

@@ -50,9 +50,11 @@ def studied(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
         project.edit("tests/config/tiny.yaml", header, header + lines.removeprefix("\n"))
     project.edit("tests/config/tiny.yaml", "evaluation:\n", STUDIES.removeprefix("\n") + "evaluation:\n")
     planned = project.planned()
-    new = {name: planned.get(name) for name in ("train_student", "cut_groups", "retrieve_documents", "mine_negatives")}
+    new = {
+        name: planned.get(name) for name in ("train_student", "label_groups", "retrieve_documents", "mine_negatives")
+    }
     # Two cuts and one cell of the other collection; its uncut cells are the grid's, which stay as they are.
-    assert new == {"train_student": 3, "cut_groups": 2, "retrieve_documents": 4, "mine_negatives": 1}
+    assert new == {"train_student": 3, "label_groups": 1, "retrieve_documents": 4, "mine_negatives": 1}
     assert planned["rerank_candidates"] == planned["write_cell"] == 3 and planned["measure_runs"] == 3 + 4
     project.build()
     assert project.planned() == {}
@@ -76,8 +78,7 @@ def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: 
     project = studied.duplicate(tmp_path / "copy")
     project.edit("tests/config/tiny.yaml", "fence: 0\n", "fence: 0.05\n")
     planned = project.planned()
-    # Every cut knows the fence; a cut whose groups come out as they were stops its students' training there.
-    assert planned["cut_groups"] == 2 and planned["train_student"] == 2
+    assert planned["train_student"] == planned["rerank_candidates"] == 1 and "label_groups" not in planned
     assert "retrieve_documents" not in planned and "mine_negatives" not in planned
 
 
@@ -91,6 +92,6 @@ def test_another_depth_retrieves_again_and_ranks_nothing_again(studied: Project,
 
 def test_deleting_a_retrieved_run_reruns_one_retrieval(studied: Project, tmp_path: Path) -> None:
     project = studied.duplicate(tmp_path / "copy")
-    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.base/seed0/demo.run.gz").unlink()
+    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.none/seed0/demo.run.gz").unlink()
     planned = project.planned()
     assert planned["retrieve_documents"] == planned["measure_runs"] == 1 and "rerank_candidates" not in planned

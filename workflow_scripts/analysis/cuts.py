@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -79,3 +80,15 @@ def widest_fence(entropy: np.ndarray, queries: int) -> float | None:
         return None
     widest = float(np.sort(beyond)[-queries] / spread)
     return widest if widest > 0 else None
+
+
+def too_few(entropy: np.ndarray, cut: str, fence: float, at_least: int, groups: str | Path) -> str:
+    """What to say where a cut keeps fewer than ``at_least`` queries: how many, where it cuts, and what would help."""
+    at, kept = thresholds(entropy, fence), int(keep(entropy, cut, fence).sum())
+    where = f"quartiles {at.first_quartile:.4g}, {at.median:.4g}, {at.third_quartile:.4g} bits"
+    fix = "leave this cut out"
+    if cut == "outliers":
+        where += f"; fences {at.low_fence:.4g} and {at.high_fence:.4g} at {fence:g} interquartile ranges"
+        widest = widest_fence(entropy, at_least)
+        fix = fix if widest is None else f"set a fence below {widest:.3g} or {fix}"
+    return f"the cut {cut} keeps {kept} of {len(entropy)} queries of {groups}, not at least {at_least} ({where}): {fix}"

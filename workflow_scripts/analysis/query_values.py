@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,20 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.ids import NO_TEACHER
 
-Ranker = tuple[str, str, str, str]
+RankerKey = tuple[str, str, str, str]
 """Student, loss, sampler, teacher; a reference has empty texts."""
+
+
+def standing_at(key: RankerKey, measured: Collection[RankerKey]) -> RankerKey:
+    """The ranker that stands at a place of a table: itself, or the student that reads no teacher.
+
+    Such a student is trained and measured once, and stands at the places of all teachers.
+    """
+    student, loss, sampler, _ = key
+    teacherless = (student, loss, sampler, NO_TEACHER)
+    return teacherless if tuple(key) not in measured and teacherless in measured else tuple(key)
 
 
 class QueryValues:
@@ -39,6 +50,7 @@ class QueryValues:
                 parts.setdefault(key, []).append((index, group["value"].to_numpy(dtype=float)))
         for key in list(parts):
             self._values[key] = self._joined(key, parts.pop(key))
+        self._rankers = {key[:4] for key in self._values}
         if not self._values:
             raise InputError(f"{path} holds none of {measures or 'any measure'}: measure some runs first")
 
@@ -66,17 +78,19 @@ class QueryValues:
         known = {key[-2:] for key in self._values}
         return [measure for measure in order if all((name, measure) in known for name in collections)]
 
-    def seeds(self, ranker: Ranker) -> list[int | None]:
+    def seeds(self, ranker: RankerKey) -> list[int | None]:
         """Seeds that a ranker was measured with; ``[None]`` for one without seeds."""
-        seeds = {key[4] for key in self._values if key[:4] == tuple(ranker)}
+        measured = standing_at(ranker, self._rankers)
+        seeds = {key[4] for key in self._values if key[:4] == measured}
         if not seeds:
             raise InputError(f"the metrics lack {_name(ranker)}: measure its run first")
         return sorted(seeds, key=lambda seed: -1 if seed is None else seed)
 
-    def of(self, ranker: Ranker, seeds: Sequence[int | None], collection: str, measure: str) -> np.ndarray:
+    def of(self, ranker: RankerKey, seeds: Sequence[int | None], collection: str, measure: str) -> np.ndarray:
         """Values of a ranker on each query, averaged over its seeds  # (queries,)."""
+        measured = standing_at(ranker, self._rankers)
         try:
-            return np.mean([self._values[(*ranker, seed, collection, measure)] for seed in seeds], axis=0)
+            return np.mean([self._values[(*measured, seed, collection, measure)] for seed in seeds], axis=0)
         except KeyError as error:
             raise InputError(
                 f"the metrics lack {measure} of {_name(error.args[0])} on {collection}: measure that run first"

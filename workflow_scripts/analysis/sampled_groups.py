@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import read_table
+from workflow_scripts.storage.groups import GroupTable, read_group_table
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,13 @@ class SampledGroups:
     query_ids      # (groups,) text
     doc_ids        # (groups, docs) text
     probabilities  # (groups, docs - 1) of the negatives
+    table          # the rows that they were read from
     """
 
     query_ids: np.ndarray
     doc_ids: np.ndarray
     probabilities: np.ndarray
+    table: GroupTable
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -33,24 +34,22 @@ class SampledGroups:
 
 def read_sampled_groups(manifest: str | Path) -> SampledGroups:
     """Read a groups artifact; :class:`InputError` where groups differ in size or a negative has no probability."""
-    frame = read_table(Artifact(manifest).file("groups.parquet"), ["query_id", "position", "doc_id", "probability"])
-    size = _group_size(frame, manifest)
-    probabilities = frame["probability"].to_numpy(np.float64).reshape(-1, size)[:, 1:]
+    table = read_group_table(manifest, "probability")
+    probabilities = table.rows["probability"].to_numpy().reshape(-1, table.size)[:, 1:]
     if np.isnan(probabilities).any():
         raise InputError(f"{manifest} has a negative without its drawing probability: draw the groups again")
-    queries, documents = (frame[name].to_numpy(dtype=object).reshape(-1, size) for name in ("query_id", "doc_id"))
-    return SampledGroups(queries[:, 0], documents, probabilities)
+    documents = table.rows["doc_id"].to_numpy().reshape(-1, table.size)
+    return SampledGroups(table.query_ids.to_numpy(), documents, probabilities, table)
 
 
 def read_labels(manifest: str | Path, groups: SampledGroups) -> np.ndarray:
     """Teacher scores of the same groups, float64  # (groups, docs); :class:`InputError` where they are of others."""
-    frame = read_table(Artifact(manifest).file("labels.parquet"), ["query_id", "doc_id", "score"])
-    documents = groups.doc_ids.ravel()
-    same = len(frame) == len(documents) and (frame["doc_id"].to_numpy(dtype=object) == documents).all()
-    queries = np.repeat(groups.query_ids, groups.doc_ids.shape[1])
-    if not same or (frame["query_id"].to_numpy(dtype=object) != queries).any():
-        raise InputError(f"{manifest} labels other groups than those it is read with: label the groups again")
-    return frame["score"].to_numpy(np.float64).reshape(groups.doc_ids.shape)
+    return groups.table.labels(manifest, "score").astype(np.float64)
+
+
+def read_entropies(manifest: str | Path, groups: SampledGroups) -> np.ndarray:
+    """H of the same groups by a teacher's labels, in bits  # (groups,)."""
+    return groups.table.entropies(manifest)
 
 
 def relevant_negatives(groups: SampledGroups, truth: pd.DataFrame) -> np.ndarray:
@@ -68,15 +67,3 @@ def count_positives(positives: pd.DataFrame, query_ids: Sequence[str]) -> np.nda
     if counts.isna().any():
         raise InputError(f"query {counts.index[counts.isna()][0]} has a group but no positive: draw the groups again")
     return counts.to_numpy(np.int64)
-
-
-def _group_size(frame: pd.DataFrame, manifest: str | Path) -> int:
-    positions = frame["position"].to_numpy()
-    size = int(positions.max(initial=-1)) + 1
-    whole = size > 1 and len(positions) % size == 0
-    if not whole or (positions.reshape(-1, size) != np.arange(size)).any():
-        raise InputError(f"{manifest} does not hold groups of one size, sorted by query and position: make it again")
-    queries = frame["query_id"].to_numpy(dtype=object).reshape(-1, size)
-    if (queries != queries[:, :1]).any():
-        raise InputError(f"{manifest} holds a group of two queries: make it again")
-    return size

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL, Domain
 from workflow_scripts.analysis.measures import KEYS
-from workflow_scripts.analysis.query_values import Ranker
+from workflow_scripts.analysis.query_values import RankerKey, standing_at
 from workflow_scripts.storage.errors import InputError
 
 COLUMNS = (
@@ -53,12 +53,12 @@ class Grid:
         return cls(**{axis: spec[axis] for axis in AXES})
 
     @property
-    def references(self) -> list[Ranker]:
+    def references(self) -> list[RankerKey]:
         """BM25, then each teacher."""
         return [(BM25, "", "", ""), *((TEACHER, "", "", teacher) for teacher in self.teachers)]
 
     @property
-    def trained(self) -> list[Ranker]:
+    def trained(self) -> list[RankerKey]:
         """Every trained student, seeds apart."""
         return list(product(self.students, self.losses, self.samplers, self.teachers))
 
@@ -73,7 +73,7 @@ class Means:
     def __init__(self, means: pd.DataFrame) -> None:
         self._values: dict[tuple, float] = {}
         self._queries: dict[tuple[str, str], int] = {}
-        self._seeds: dict[Ranker, set] = {}
+        self._seeds: dict[RankerKey, set] = {}
         self._measures: dict[str, set[str]] = {}
         columns = (*KEYS, "collection", "measure", "mean", "n_queries")
         for *ranker, seed, collection, measure, mean, queries in means[list(columns)].itertuples(index=False):
@@ -88,9 +88,9 @@ class Means:
                     "measure all runs on the same judgements"
                 )
 
-    def seeds(self, ranker: Ranker) -> list:
+    def seeds(self, ranker: RankerKey) -> list:
         """Seeds that a reference was measured with; ``[None]`` for one without seeds."""
-        found = self._seeds.get(ranker)
+        found = self._seeds.get(standing_at(ranker, self._seeds))
         if not found:
             raise InputError(f"the metrics lack the reference {_name(ranker, None)}: measure its run first")
         return sorted(found, key=lambda seed: -1 if seed is None else seed)
@@ -103,10 +103,10 @@ class Means:
         """Number of judged queries."""
         return self._queries[collection, measure]
 
-    def value(self, ranker: Ranker, seed: int | None, collection: str, measure: str) -> float:
+    def value(self, ranker: RankerKey, seed: int | None, collection: str, measure: str) -> float:
         """Mean over the collection's queries; :class:`InputError` naming the cell where it is absent."""
         try:
-            return self._values[(*ranker, seed, collection, measure)]
+            return self._values[(*standing_at(ranker, self._seeds), seed, collection, measure)]
         except KeyError:
             raise InputError(
                 f"the metrics lack {measure} of {_name(ranker, seed)} on {collection}: measure that run first"
@@ -139,6 +139,12 @@ def summarise(means: Means, grid: Grid, domains: Sequence[Domain], measures: Seq
     return table
 
 
+def values_at(places: pd.DataFrame, measured: Mapping[RankerKey, float]) -> list[float]:
+    """Value of the ranker that stands at each of ``places`` (columns student, loss, sampler, teacher), NaN for none."""
+    keys = places[list(KEYS[:4])].itertuples(index=False, name=None)
+    return [measured.get(standing_at(key, measured), np.nan) for key in keys]
+
+
 def entities(domain: Domain) -> Iterator[tuple[str, Mapping[str, float]]]:
     """What gets a row: each collection, each set of collections, the domain; with the weights of its mean."""
     for name, parts in domain.members:
@@ -149,12 +155,14 @@ def entities(domain: Domain) -> Iterator[tuple[str, Mapping[str, float]]]:
     yield ALL, domain.weights
 
 
-def weighted_mean(means: Means, ranker: Ranker, seed: int | None, weights: Mapping[str, float], measure: str) -> float:
+def weighted_mean(
+    means: Means, ranker: RankerKey, seed: int | None, weights: Mapping[str, float], measure: str
+) -> float:
     """A domain's (or a set's, or a collection's) value for one seed: the weighted sum of its collections' means."""
     return sum(weight * means.value(ranker, seed, collection, measure) for collection, weight in weights.items())
 
 
-def reference_label(ranker: Ranker, several: bool) -> tuple[str, ...]:
+def reference_label(ranker: RankerKey, several: bool) -> tuple[str, ...]:
     """Labels of a reference's row: loss, sampler and, where there are several teachers, teacher."""
     name = {BM25: "BM25", TEACHER: "teacher"}[ranker[0]]
     return (name, "", ranker[3]) if several else (name, "")

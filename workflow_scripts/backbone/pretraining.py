@@ -8,8 +8,6 @@ that text?
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +23,7 @@ from workflow_scripts.models.packed_encoder import pack
 from workflow_scripts.models.rankers import CrossEncoder, new_ranker
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -223,7 +222,7 @@ def pretrain(
     torch.manual_seed(derive_seed(batches.seed, "masked-token-head"))
     both = nn.ModuleList([model, MaskedTokenHead(model.shape.hidden, model.shape.vocabulary)]).to(device).train()
     optimiser = AdamW(both, weight_decay=weight_decay)
-    losses, said = [], time.monotonic()
+    losses, progress = [], Progress(steps, "steps")
     for step in range(steps):
         optimiser.learning_rate = learning_rate_at(step, steps=steps, peak=learning_rate, warmup=warmup)
         torch.manual_seed(derive_seed(batches.seed, "dropout", step))
@@ -235,10 +234,8 @@ def pretrain(
         losses.append((masked.item(), belongs.item()))
         if not np.isfinite(losses[-1]).all():
             raise InputError(f"the pretraining loss is not finite at step {step + 1}: lower its learning rate")
-        if time.monotonic() - said > 10 or step + 1 == steps:
-            said = time.monotonic()
-            mean = np.mean(losses[-50:], axis=0)
-            print(f"step {step + 1}/{steps}: masked tokens {mean[0]:.3f}, next segment {mean[1]:.3f}", file=sys.stderr)
+        masked_mean, belongs_mean = np.mean(losses[-50:], axis=0)
+        progress.add(1, f"masked tokens {masked_mean:.3f}, next segment {belongs_mean:.3f}")
     return losses
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,8 +9,7 @@ from workflow_scripts.models.token_store import write_store
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import count_documents, read_view
-
-PROGRESS_S = 10
+from workflow_scripts.storage.progress import Progress
 
 
 def tokenise_corpus(spec: Mapping, backbone: Path, corpus: Path, output: Path, *, threads: int = 1) -> None:
@@ -26,13 +23,10 @@ def tokenise_corpus(spec: Mapping, backbone: Path, corpus: Path, output: Path, *
 
 
 def _read(corpus: str | Path, view: str) -> Iterator[tuple[str, str]]:
-    total, done, told = count_documents(corpus), 0, time.monotonic()
+    progress = Progress(count_documents(corpus), "documents tokenised")
     for batch in read_view(corpus, view):
         yield from zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True)
-        done += len(batch)
-        if time.monotonic() - told > PROGRESS_S:
-            told = time.monotonic()
-            print(f"{done:,} of {total:,} documents tokenised", file=sys.stderr, flush=True)
+        progress.add(len(batch))
 
 
 if __name__ == "__main__":

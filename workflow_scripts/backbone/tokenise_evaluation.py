@@ -20,7 +20,7 @@ from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import read_queries, read_view
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.evaluation import read_evaluation
+from workflow_scripts.storage.evaluation import read_candidates
 
 
 def tokenise_evaluation(
@@ -55,7 +55,7 @@ def tokenise_evaluation(
 
 def _candidates(name: str, evaluation: str | Path, corpus: str | Path) -> Iterator[tuple[str, str]]:
     """(id, text) of a collection's candidates in the corpus' order; an error at its end for those it lacks."""
-    wanted = sorted(read_evaluation(evaluation, name, "candidates", ["doc_id"])["doc_id"].unique())
+    wanted = sorted(read_candidates(evaluation, name)["doc_id"].unique())
     found = 0
     for batch in read_view(corpus, "full"):
         # The corpus is sorted: a batch is looked up among the candidates of its own range, not among all of them.

@@ -7,8 +7,6 @@ the ids and by one range of documents (a quarter of a million), disk by twice th
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,12 +20,12 @@ import pyarrow.parquet as pq
 from workflow_scripts.collect.places import Place
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("title", pa.string()), ("text", pa.string())])
 SPOOL = pa.schema([("position", pa.int64()), *SCHEMA])
 BATCH = 20_000  # documents that exist as Python objects at a time
 RANGE = 250_000  # documents sorted at a time
-PROGRESS_SECONDS = 10
 
 
 class Document(NamedTuple):
@@ -120,7 +118,7 @@ def find_documents(corpus: Artifact, doc_ids: Iterable[str]) -> set[str]:
 
 def _spool_documents(documents: Iterable[Document], place: Place, spool: Path) -> dict[str, int]:
     counts = dict.fromkeys(("documents", "empty_titles", "empty_texts", "empty_documents", "characters"), 0)
-    reported = time.monotonic()
+    progress = Progress(None, "documents read")
     stream = iter(documents)
     with pq.ParquetWriter(spool, SPOOL, compression="zstd") as writer:
         while rows := [_check(document, place) for document in islice(stream, BATCH)]:
@@ -130,9 +128,7 @@ def _spool_documents(documents: Iterable[Document], place: Place, spool: Path) -
             counts["empty_texts"] += sum(not row.text for row in rows)
             counts["empty_documents"] += sum(not row.title and not row.text for row in rows)
             counts["characters"] += sum(len(row.title) + len(row.text) for row in rows)
-            if time.monotonic() - reported > PROGRESS_SECONDS:
-                reported = time.monotonic()
-                print(f"{counts['documents']:,} documents read", file=sys.stderr, flush=True)
+            progress.add(len(rows))
     return counts
 
 

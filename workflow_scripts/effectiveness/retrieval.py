@@ -9,7 +9,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.analysis.domains import Domain
-from workflow_scripts.analysis.query_values import QueryValues, Ranker
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.errors import InputError
 
@@ -75,7 +75,7 @@ def _by_seed(
     """Collection to every student's values  # (rankers, seeds, queries), queries in the order that ``order`` has."""
     found = {}
     for name in domain.collections:
-        rankers: list[Ranker] = grid.trained
+        rankers: list[RankerKey] = grid.trained
         array = np.stack([[values.of(ranker, [seed], name, measure) for seed in grid.seeds] for ranker in rankers])
         found[name] = array[:, :, _places(values.queries(name), order.queries(name), name)]
     return found

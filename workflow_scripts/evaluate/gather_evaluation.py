@@ -1,7 +1,8 @@
 """Gather what every ranker is evaluated on: each test collection's judged queries and what the first stage found.
 
-Files ``{collection}.candidates.parquet`` (query_id, doc_id, rank, score), ``{collection}.qrels.parquet`` and
-``{collection}.queries.parquet``: one input for a job that evaluates on dozens of collections.
+The first stage's documents are its runs, ``{collection}.run.gz``, which are measured as any ranker's; beside them lie
+``{collection}.qrels.parquet`` and ``{collection}.queries.parquet``: one input for a job that evaluates on dozens of
+collections.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import KINDS
 from workflow_scripts.storage.rankings import read_ranking, systems
+from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import read_table, write_table
 
 
@@ -25,13 +27,12 @@ def gather_evaluation(
     rankings: Sequence[Path],
     output: Path,
 ) -> None:
-    """Write the three tables of each collection; memory holds one collection at a time.
+    """Write the run and the two tables of each collection; memory holds one collection at a time.
 
-    ``spec``: ``depth``, the ranks kept. ``tests`` are the collections' manifests, ``rankings`` the first stage's, both
-    in the order of ``collections``. Raises :class:`InputError` for a ranking of several systems or of no document.
+    ``spec``: ``depth``, the ranks kept, and the runs' ``tag``. ``tests`` are the collections' manifests, ``rankings``
+    the first stage's, both in the order of ``collections``. Raises :class:`InputError` for a ranking of several
+    systems, of no document or without scores.
     """
-    if set(spec) != {"depth"}:
-        raise InputError(f"the spec of gather_evaluation has exactly depth: got {', '.join(sorted(spec))}")
     if not len(collections) == len(tests) == len(rankings):
         raise InputError("give one collection's manifest and one ranking for each id, in order")
     inputs = {"collections": list(tests), "rankings": list(rankings)}
@@ -43,12 +44,12 @@ def gather_evaluation(
                     f"{ranking} ranks by {named}: re-rank what one system, and at least one document, lists"
                 )
             candidates = read_ranking(ranking, spec["depth"])
-            tables = {"candidates": candidates} | {
-                kind: read_table(Artifact(test).file(f"{kind}.parquet"), columns=KINDS[kind].names)
-                for kind in ("qrels", "queries")
-            }
-            for kind, table in tables.items():
-                write_table(writer.path(f"{name}.{kind}.parquet"), table, KINDS[kind])
+            if candidates["score"].isna().any():
+                raise InputError(f"the first stage's ranking of {name} has no scores: a run needs them")
+            write_run(writer.path(f"{name}.run.gz"), candidates, spec["tag"])
+            for kind, schema in KINDS.items():
+                table = read_table(Artifact(test).file(f"{kind}.parquet"), columns=schema.names)
+                write_table(writer.path(f"{name}.{kind}.parquet"), table, schema)
             writer.counts[name] = len(candidates)
 
 

@@ -18,7 +18,7 @@ from workflow_scripts.analysis.measures import (
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.evaluation import read_evaluation
+from workflow_scripts.storage.evaluation import read_candidates, read_evaluation
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import write_table
 
@@ -74,7 +74,7 @@ def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tup
             f"the run of {name} ranks query {min(foreign)}, which the collection lacks: make the run again"
         )
     missing = judged - ranked
-    lost = missing & set(read_evaluation(evaluation, name, "candidates", ["query_id"])["query_id"])
+    lost = missing & set(read_candidates(evaluation, name)["query_id"])
     if lost:
         raise InputError(
             f"the run of {name} lacks query {min(lost)}, which the first stage retrieved documents for: "

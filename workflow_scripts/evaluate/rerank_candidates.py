@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.models import scoring
+from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.evaluation import read_evaluation
+from workflow_scripts.storage.evaluation import read_candidates
 from workflow_scripts.storage.runs import write_run
 
 
@@ -36,13 +37,13 @@ def rerank_candidates(
         Artifact(model).folder, spec["architecture"], stores[0][0], precision=spec.get("precision", "auto")
     )
     inputs = {"model": model, "evaluation": evaluation, "tokens": tokens}
-    device = scoring.device_name(ranker.device)
+    device = device_name(ranker.device)
     with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs, device=device) as writer:
         for collection, (queries, documents) in zip(collections, stores, strict=True):
-            frame = read_evaluation(evaluation, collection, "candidates", ["query_id", "doc_id"])
+            frame = read_candidates(evaluation, collection)[["query_id", "doc_id"]]
             pairs = queries.rows(frame["query_id"]), documents.rows(frame["doc_id"])
             limits = {"max_document": spec.get("max_tokens")}
-            progress = scoring.Progress(ranker, queries, documents, *pairs, name=collection, **limits)
+            progress = scoring.scoring_progress(ranker, queries, documents, *pairs, name=collection, **limits)
             frame["score"] = scoring.score_pairs(
                 ranker,
                 queries,

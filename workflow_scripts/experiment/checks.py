@@ -12,6 +12,7 @@ from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.studies import study_problems
+from workflow_scripts.storage.ids import NO_TEACHER
 
 AXES = ("students", "losses", "samplers", "teachers")
 TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}
@@ -35,6 +36,8 @@ def _names(config: Mapping) -> Iterator[str]:
     for name, owner in TAKEN.items():
         if name in config["students"]:
             yield f"students.{name}: this name is taken by the runs of {owner}; choose another"
+    if NO_TEACHER in config["teachers"]:
+        yield f"teachers.{NO_TEACHER}: this name stands for no teacher in a student's id; choose another"
 
 
 def _domains(config: Mapping) -> Iterator[str]:

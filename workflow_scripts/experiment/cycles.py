@@ -5,18 +5,19 @@ from __future__ import annotations
 import difflib
 import graphlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from workflow_scripts.experiment.grid_point import Ranker
+from workflow_scripts.experiment.grid_point import GridPoint, teacherless_name
 
 
-def cycle_problems(config: Mapping, rankers: Mapping[str, Ranker]) -> Iterator[str]:
+def cycle_problems(
+    config: Mapping, rankers: Mapping[str, GridPoint], points: Mapping[GridPoint, GridPoint]
+) -> Iterator[str]:
     """Encoders that are no cell, and dependency cycles, as lines that name the key and the fix.
 
-    ``config``: with every default and the cuts' samplers; ``rankers``: path to ranker of all cells, studies included.
+    ``config``: with every default and the cuts' samplers; ``rankers``: path to student of all cells, studies included;
+    ``points``: where each student stands.
     """
-    yield from _encoders(config, rankers)
+    yield from _encoders(config, rankers, points)
     try:
         graphlib.TopologicalSorter(_needs(config, rankers)).prepare()
     except graphlib.CycleError as error:
@@ -30,10 +31,14 @@ def _trained(config: Mapping) -> dict[str, str]:
     return {name: encoder for name, encoder in dense.items() if encoder not in config["backbones"]}
 
 
-def _encoders(config: Mapping, rankers: Mapping[str, Ranker]) -> Iterator[str]:
+def _encoders(
+    config: Mapping, rankers: Mapping[str, GridPoint], points: Mapping[GridPoint, GridPoint]
+) -> Iterator[str]:
     cells = [path for path, ranker in rankers.items() if _is_encoder(config, ranker)]
     for name, encoder in _trained(config).items():
-        if encoder not in cells:
+        if renamed := teacherless_name(encoder, points):
+            yield f"systems.{name}.encoder: {renamed}"
+        elif encoder not in cells:
             student = f"{rankers[encoder].student} is no bi-encoder" if encoder in rankers else None
             what = student or f"{encoder!r} is no backbone and no cell of the grid or a study"
             nearest = difflib.get_close_matches(encoder, cells, n=1, cutoff=0)
@@ -41,11 +46,11 @@ def _encoders(config: Mapping, rankers: Mapping[str, Ranker]) -> Iterator[str]:
             yield f"systems.{name}.encoder: {what}; {fix}"
 
 
-def _is_encoder(config: Mapping, ranker: Ranker) -> bool:
+def _is_encoder(config: Mapping, ranker: GridPoint) -> bool:
     return config["students"][ranker.student]["architecture"] == "bi-encoder"
 
 
-def _needs(config: Mapping, rankers: Mapping[str, Ranker]) -> dict[str, list[str]]:
+def _needs(config: Mapping, rankers: Mapping[str, GridPoint]) -> dict[str, list[str]]:
     """What each part of the config (its key) and each encoder's cell (its path) needs."""
     encoders = _trained(config)
     needs = {f"systems.{name}": [encoders[name]] if name in encoders else [] for name in config["systems"]}

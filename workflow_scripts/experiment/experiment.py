@@ -9,14 +9,13 @@ from workflow_scripts.experiment.checks import problems
 from workflow_scripts.experiment.config import read_settings
 from workflow_scripts.experiment.cycles import cycle_problems
 from workflow_scripts.experiment.filled import fill_in
-from workflow_scripts.experiment.grid_point import Ranker
+from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, teacherless_name, trained_at
 from workflow_scripts.experiment.references import collections_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
 from workflow_scripts.storage.errors import InputError
 
 Drawn = tuple[str, str, int]
 """Sampler, teacher, sampling seed."""
-AXES = ("students", "losses", "samplers", "teachers", "seeds")
 
 
 class Experiment:
@@ -36,18 +35,22 @@ class Experiment:
         """The main grid: axis to its ids, in the order of the config."""
         self.studies = {name: self._axes_of(study) for name, study in self.config["studies"].items()}
         """Study to its axes, as ``grid``."""
-        self.grid_rankers = _rankers(self.grid)
-        self.rankers = dict(self.grid_rankers)
-        for axes in self.studies.values():
-            self.rankers |= _rankers(axes)
+        self.points = {point: trained_at(point, self.config) for axes in self._all_axes() for point in points(axes)}
+        """Every point of the main grid and the studies to the student that stands there."""
+        self.rankers = {ranker.path: ranker for ranker in self.points.values()}
+        self.grid_rankers = {ranker.path: ranker for ranker in map(self.points.get, points(self.grid))}
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
-        _refuse(cycle_problems(self.config, self.rankers))
+        _refuse(cycle_problems(self.config, self.rankers, self.points))
         self.labels = {
             self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()
+            if "cut" not in options
             for teacher in self.config["teachers"]
         }
         """Folder of a sampler's groups to the sampler and the teacher, None where it reads no teacher's scores."""
+
+    def _all_axes(self) -> list[dict[str, list]]:
+        return [self.grid, *self.studies.values()]
 
     def _in_grid(self, axis: str) -> list:
         entries = self.config[axis]
@@ -75,21 +78,27 @@ class Experiment:
             raise InputError(f"no {name!r} among the {axis} of {self.name}: it has {', '.join(self.config[axis])}")
         return self.config[axis][name]
 
-    def ranker(self, name: str) -> Ranker:
-        """A ranker by its path or its cell; :class:`InputError` naming the values of every axis."""
+    def ranker(self, name: str) -> GridPoint:
+        """A student by its path or its cell; :class:`InputError` naming the values of every axis."""
         try:
             return self.rankers.get(name) or self.cells[name]
         except KeyError:
+            if renamed := teacherless_name(name, self.points):
+                raise InputError(renamed) from None
             valid = "; ".join(f"{axis} {', '.join(map(str, values))}" for axis, values in self.grid.items())
             studies = f", and those of the studies {', '.join(self.studies)}" if self.studies else ""
             raise InputError(f"no cell {name!r} in {self.name}: it has {valid}{studies}") from None
 
-    def study(self, name: str) -> list[Ranker]:
-        """Rankers of a study, in the order of its axes."""
-        return list(_rankers(self.studies[name]).values())
+    def study(self, name: str) -> list[GridPoint]:
+        """Points of a study, in the order of its axes."""
+        return list(points(self.studies[name]))
 
     def label(self, sampler: str, teacher: str) -> str:
-        """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores."""
+        """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores.
+
+        A cut has no groups of its own: its students are trained on some of those that it is of.
+        """
+        sampler = self.entry("samplers", sampler).get("cut", {}).get("of", sampler)
         return f"{sampler}.{teacher}" if self.entry("samplers", sampler)["reads_teacher"] else sampler
 
     def trained_on(self, sampler: str) -> str:
@@ -121,16 +130,19 @@ class Experiment:
         drawn = itertools.product(axes["samplers"], axes["teachers"], axes["seeds"])
         return [(sampler, teacher, self.seeding[seed]["sampling"]) for sampler, teacher, seed in drawn]
 
-    def drawn(self, rankers: Iterable[Ranker]) -> list[Drawn]:
-        """Sampler, teacher and sampling seed behind each ranker, each once."""
-        return unique((each.sampler, each.teacher, self.seeding[each.seed]["sampling"]) for each in rankers)
-
     @property
     def sampled(self) -> list[Drawn]:
-        """:meth:`drawn` of every whole set of groups (cuts are parts) of the main training collection."""
+        """Sampler, teacher and sampling seed behind each point of the main training collection, each once.
+
+        Of whole sets of groups: cuts are parts.
+        """
         collection, samplers = self.config["training"]["collection"], self.config["samplers"]
-        rankers = (each for each in self.rankers.values() if "cut" not in samplers[each.sampler])
-        return self.drawn(each for each in rankers if self.trained_on(each.sampler) == collection)
+        whole = (each for each in self.points if "cut" not in samplers[each.sampler])
+        return unique(
+            (each.sampler, each.teacher, self.seeding[each.seed]["sampling"])
+            for each in whole
+            if self.trained_on(each.sampler) == collection
+        )
 
     @property
     def embedding(self) -> str:
@@ -184,8 +196,3 @@ def _refuse(found: Iterable[str]) -> None:
     """Raise :class:`InputError` for the first problem, if there is any: later checks assume those before them."""
     for problem in found:
         raise InputError(f"config: {problem}")
-
-
-def _rankers(axes: Mapping[str, list]) -> dict[str, Ranker]:
-    rankers = itertools.starmap(Ranker, itertools.product(*(axes[axis] for axis in AXES)))
-    return {ranker.path: ranker for ranker in rankers}

@@ -1,13 +1,19 @@
-"""A ranker by its place in the grid: one trained student."""
+"""Points of the grid, and the one place that says which students read a teacher."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from workflow_scripts.storage.ids import NO_TEACHER
+
+AXES = ("students", "losses", "samplers", "teachers", "seeds")
 
 
 @dataclass(frozen=True)
-class Ranker:
-    """One trained student: a point of the grid."""
+class GridPoint:
+    """One place of a table, or one trained student: see :func:`trained_at`."""
 
     student: str
     loss: str
@@ -17,10 +23,35 @@ class Ranker:
 
     @property
     def path(self) -> str:
-        """Its folder below ``students/``, ``runs/`` and ``metrics/``."""
+        """A student's folder below ``students/``, ``runs/`` and ``metrics/``."""
         return f"{self.student}/{self.loss}.{self.sampler}.{self.teacher}/seed{self.seed}"
 
     @property
     def cell(self) -> str:
-        """Its name in ``cells/``, before the domain."""
+        """A student's name in ``cells/``, before the domain."""
         return f"{self.student}.{self.loss}.{self.sampler}.{self.teacher}.seed{self.seed}"
+
+
+def points(axes: Mapping[str, list]) -> Iterator[GridPoint]:
+    """Every point of the axes, seeds fastest."""
+    return itertools.starmap(GridPoint, itertools.product(*(axes[axis] for axis in AXES)))
+
+
+def trained_at(point: GridPoint, config: Mapping) -> GridPoint:
+    """The student that stands at a point: one that reads no teacher is trained once and stands at every teacher's.
+
+    A teacher is read by a loss, by a sampler, and by an entropy cut of a sampler's groups.
+    """
+    reads = config["losses"][point.loss]["reads_teacher"] or config["samplers"][point.sampler]["reads_teacher"]
+    return point if reads else replace(point, teacher=NO_TEACHER)
+
+
+def teacherless_name(name: str, students: Mapping[GridPoint, GridPoint]) -> str | None:
+    """What to say of a path or a cell that names a teacher where its student reads none; None for any other.
+
+    ``students``: points to the students that stand there.
+    """
+    for point, student in students.items():
+        if point != student and name in (point.path, point.cell):
+            return f"{name} has no teacher: name {student.path if name == point.path else student.cell}"
+    return None

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,11 +17,11 @@ from workflow_scripts.index.lucene import Searcher, index_folder
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 
 SHARD_DOCUMENTS = 20_000
 # Java's trim(), by which Anserini finds a document empty, takes off these and no others.
 JAVA_BLANKS = "".join(map(chr, range(0x21)))
-PROGRESS_S = 10
 
 
 def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memory_mb: int) -> None:
@@ -59,16 +57,14 @@ def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memo
 def _write_shards(documents: Path, folder: Path) -> tuple[int, int]:
     """Write JSONL files (id, contents) for Anserini, which takes a file a thread; returns documents and empty ones."""
     total = empty = 0
-    told = time.monotonic()
+    progress = Progress(None, "documents written for Lucene")
     for number, rows in enumerate(_full_views(documents)):
         with open(folder / f"{number:06d}.jsonl", "w", encoding="utf-8") as file:
             for doc_id, contents in rows:
                 empty += not contents.strip(JAVA_BLANKS)
                 file.write(json.dumps({"id": doc_id, "contents": contents}, ensure_ascii=False) + "\n")
         total += len(rows)
-        if time.monotonic() - told > PROGRESS_S:
-            told = time.monotonic()
-            print(f"{total:,} documents written for Lucene", file=sys.stderr, flush=True)
+        progress.add(len(rows))
     return total, empty
 
 

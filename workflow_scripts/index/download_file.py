@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,10 +17,10 @@ from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 
 BLOCK = 2**20
 TIMEOUT_S = 60
-PROGRESS_S = 10
 SCHEMES = ("https", "file")  # file: a copy on a mirror or a shared disk
 
 
@@ -99,13 +98,11 @@ def _fetch(url: str, part: Path) -> None:
 
 
 def _copy(response: BinaryIO, file: BinaryIO, total: int | None) -> None:
-    told = time.monotonic()
+    progress = Progress(total and total / 2**20, "MB downloaded")
+    progress.add(file.tell() / 2**20)
     while block := response.read(BLOCK):
         file.write(block)
-        if time.monotonic() - told > PROGRESS_S:
-            told = time.monotonic()
-            of = f" of {total / 2**20:,.0f}" if total else ""
-            print(f"{file.tell() / 2**20:,.0f}{of} MB downloaded", file=sys.stderr, flush=True)
+        progress.add(len(block) / 2**20)
 
 
 if __name__ == "__main__":

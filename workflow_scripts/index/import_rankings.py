@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +19,10 @@ import pyarrow.parquet as pq
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
 
 CHUNK_QUERIES = 2_000
-PROGRESS_S = 10
 NONE = -1
 
 
@@ -75,7 +73,7 @@ def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.nd
     met: set[str] = set()
     counts: Counter = Counter(duplicates=0)
     done = np.zeros(len(queries), bool)
-    told = time.monotonic()
+    progress = Progress(None, "lines read")
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -97,9 +95,7 @@ def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.nd
                 raise InputError(
                     f"{path}, line {number} is not a query with its negatives ({type(error).__name__}: {error})"
                 ) from None
-            if time.monotonic() - told > PROGRESS_S:
-                told = time.monotonic()
-                print(f"{number:,} lines read", file=sys.stderr, flush=True)
+            progress.add(1)
     for system in systems:
         if system not in met:
             raise InputError(f"{path} has no system {system!r}: it has {', '.join(sorted(met)) or 'none'}")

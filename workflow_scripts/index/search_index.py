@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,10 +13,10 @@ from workflow_scripts.index.lucene import Searcher, check_model
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
 
 CHUNK_HITS = 200_000  # of a chunk, two of which are held: some 50 MB each of JSON text and Python objects
-PROGRESS_S = 10
 OWN_KEYS = ("system", "depth", "remove_query")
 
 
@@ -36,7 +34,7 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
     depth, remove_query = spec["depth"], spec.get("remove_query", False)
     total = pq.read_metadata(queries).num_rows
     count = {"queries": 0, "hits": 0, "queries_without_results": 0}
-    told = time.monotonic()
+    progress = Progress(total, "queries searched")
     with ArtifactWriter(
         output, kind="rankings", spec=spec, inputs={"index": index, "collection": collection}
     ) as writer:
@@ -52,9 +50,7 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
                     count["queries_without_results"] += not documents
                 ranking.flush()
                 count["queries"] += len(found)
-                if time.monotonic() - told > PROGRESS_S:
-                    told = time.monotonic()
-                    print(f"{count['queries']:,} of {total:,} queries searched", file=sys.stderr, flush=True)
+                progress.add(len(found))
         writer.counts |= count
 
 

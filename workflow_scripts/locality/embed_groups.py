@@ -28,6 +28,7 @@ def embed_groups(spec: Mapping, groups: Sequence[Path], model: Path, documents: 
     sorted). Counts ``documents``, ``queries``, ``dimensions``. Bound by the encoder: each document once.
     """
     from workflow_scripts.models import scoring
+    from workflow_scripts.models.devices import device_name
     from workflow_scripts.models.embedding import embed_texts
 
     chosen, wanted = _choose(groups, spec["queries"], spec["seed"])
@@ -36,7 +37,7 @@ def embed_groups(spec: Mapping, groups: Sequence[Path], model: Path, documents: 
     encoder = scoring.scoring_ranker(
         Artifact(model).folder, "bi-encoder", store, precision=spec.get("precision", "auto")
     )
-    device = scoring.device_name(encoder.device)
+    device = device_name(encoder.device)
     print(f"{len(rows):,} documents of {len(chosen):,} queries to embed on {device}", file=sys.stderr, flush=True)
     inputs = {"groups": list(groups), "model": model, "documents": documents}
     with ArtifactWriter(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.measures import parse_measures
-from workflow_scripts.analysis.query_values import QueryValues, Ranker
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
 from workflow_scripts.locality.correlations import PEARSON, SPEARMAN, pooled_correlation
@@ -87,7 +87,7 @@ def make_correlation_table(
 
 def _rankers(
     values: QueryValues, grid: Grid, students: Sequence[str | Path]
-) -> Iterator[tuple[Ranker, str, Sequence[int | None], Sequence[str | Path]]]:
+) -> Iterator[tuple[RankerKey, str, Sequence[int | None], Sequence[str | Path]]]:
     """Ranker, whose entropy is its predictor, seeds, and manifests of the runs that are compared with the teacher's."""
     for teacher in grid.teachers:
         for ranker in ((BM25, "", "", ""), (TEACHER, "", "", teacher)):

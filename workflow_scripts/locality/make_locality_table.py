@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
+from workflow_scripts.analysis.entropy import positive_entropy
 from workflow_scripts.analysis.sampled_groups import (
     SampledGroups,
     count_positives,
+    read_entropies,
     read_labels,
     read_sampled_groups,
     relevant_negatives,
@@ -73,7 +74,7 @@ def make_locality_table(
     queries (mean over seeds), ``std_seed`` that of the seeds' means. Quantities:
 
     - diameter, concentration, kappa, outside, bounded: see :mod:`workflow_scripts.locality.locality`;
-    - entropy, entropy_positive: bits, see :func:`pairwise_entropy` and :func:`positive_entropy`;
+    - entropy, entropy_positive: bits, H of the labels and :func:`positive_entropy`;
     - coverage, and coverage_relative to the random sampler's of the same seed;
     - false_truth and false_teacher: drawn negatives a group that are relevant by the collection's hidden truth, where
       it has one, and by the teacher; share_truth and share_teacher: of the drawn negatives.
@@ -104,7 +105,7 @@ def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents,
         "outside": ratios.outside,
         "bounded": ratios.bounded.astype(float),
         "concentration": ratios.concentration,
-        "entropy": pairwise_entropy(scores),
+        "entropy": read_entropies(labels, groups),
         "entropy_positive": positive_entropy(scores),
         "false_teacher": outscoring_negatives(scores, spec["margin"]),
     }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.query_values import Ranker
+from workflow_scripts.analysis.query_values import RankerKey
 from workflow_scripts.locality.risk import EXCESS_RISK, RiskValues
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -40,7 +40,7 @@ def make_risk_table(*, spec: Mapping, runs: Sequence[Path], tests: Sequence[Path
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
 
 
-def _row(risks: RiskValues, ranker: Ranker, domain: Domain, bootstrap: Mapping) -> tuple:
+def _row(risks: RiskValues, ranker: RankerKey, domain: Domain, bootstrap: Mapping) -> tuple:
     seeds = risks.seeds(ranker)
     by_seed = [
         sum(weight * risks.of(ranker, [seed], name, EXCESS_RISK).mean() for name, weight in domain.weights.items())

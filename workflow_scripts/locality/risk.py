@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS
-from workflow_scripts.analysis.query_values import Ranker
+from workflow_scripts.analysis.query_values import RankerKey
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import read_run
@@ -88,7 +88,7 @@ class RiskValues:
     def __contains__(self, collection: str) -> bool:
         return collection in self.left_out
 
-    def seeds(self, ranker: Ranker) -> list[int | None]:
+    def seeds(self, ranker: RankerKey) -> list[int | None]:
         """Seeds that a ranker was measured with; ``[None]`` for one without seeds."""
         seeds = {key[4] for key in self._values if key[:4] == tuple(ranker)}
         if not seeds:
@@ -97,7 +97,7 @@ class RiskValues:
             )
         return sorted(seeds, key=lambda seed: -1 if seed is None else seed)
 
-    def of(self, ranker: Ranker, seeds: Sequence[int | None], collection: str, measure: str) -> np.ndarray:
+    def of(self, ranker: RankerKey, seeds: Sequence[int | None], collection: str, measure: str) -> np.ndarray:
         """Risks of a ranker on each query, averaged over its seeds  # (queries,); ``measure`` is EXCESS_RISK."""
         try:
             return np.mean([self._values[(*ranker, seed, collection)] for seed in seeds], axis=0)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.ids import find_ids
 
 
 class Negative(NamedTuple):
@@ -56,13 +58,12 @@ class DocumentIds:
     def __getitem__(self, place: int) -> str:
         return self.ids[place].decode()
 
-    def places(self, doc_ids: Sequence[str]) -> np.ndarray:
+    def places(self, doc_ids: pa.ChunkedArray) -> np.ndarray:
         """Place of each id in the corpus; :class:`InputError` names one that is not there."""
-        wanted = np.array([doc_id.encode() for doc_id in doc_ids], dtype="S")
-        places = np.searchsorted(self.ids, wanted)
-        missing = self.ids[np.minimum(places, len(self.ids) - 1)] != wanted
-        if missing.any():
-            raise InputError(f"document {doc_ids[missing.argmax()]} is not in the corpus: name the corpus it is from")
+        places = find_ids(self.ids, doc_ids)
+        if (places < 0).any():
+            missing = doc_ids[int((places < 0).argmax())]
+            raise InputError(f"document {missing} is not in the corpus: name the corpus it is from")
         return places
 
 

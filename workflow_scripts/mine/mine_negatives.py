@@ -6,8 +6,6 @@ or the sharding of the work.
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,23 +20,13 @@ from workflow_scripts.mine.samplers import Sampler, load_sampler
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.groups import GROUPS_FILE, GROUPS_SCHEMA
+from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.rankings import RANKING_FILE, row_groups
 from workflow_scripts.storage.seeds import derive_seed
 
-GROUPS = pa.schema(
-    [
-        ("query_id", pa.string()),
-        ("position", pa.int16()),
-        ("doc_id", pa.string()),
-        ("source", pa.string()),
-        ("rank", pa.int32()),
-        ("score", pa.float64()),
-        ("probability", pa.float64()),
-    ]
-)
 KEYS = ("sampler", "options", "negatives", "seed")
 CHUNK_QUERIES = 2_000
-PROGRESS_S = 10
 
 
 def mine_negatives(
@@ -63,16 +51,14 @@ def mine_negatives(
     total = pq.read_metadata(Artifact(collection).file("queries.parquet")).num_rows
     counts, seen = Counter({"groups": 0, "documents": 0, "filled": 0}), np.zeros(len(documents), bool)
     inputs = {"corpus": corpus, "collection": collection, "rankings": list(rankings), "scores": list(scores)}
-    told = time.monotonic()
+    progress = Progress(total, "queries")
     with ArtifactWriter(output, kind="groups", spec=spec, inputs=inputs, seed=spec["seed"]) as writer:
-        with pq.ParquetWriter(writer.path("groups.parquet"), GROUPS, compression="zstd") as file:
+        with pq.ParquetWriter(writer.path(GROUPS_FILE), GROUPS_SCHEMA, compression="zstd") as file:
             for table in _tables(_groups(sampler, spec, candidates, counts)):
-                seen[documents.places(table.column("doc_id").to_pylist())] = True
+                seen[documents.places(table["doc_id"])] = True
                 file.write_table(table)
                 counts["documents"] += len(table)
-                if time.monotonic() - told > PROGRESS_S:
-                    told = time.monotonic()
-                    print(f"{counts['groups']:,} of {total:,} queries", file=sys.stderr, flush=True)
+                progress.add(counts["groups"] - progress.done)
         if not counts["groups"]:
             raise InputError(f"{collection} has no queries: look at its source")
         writer.counts |= {**counts, "distinct_documents": int(seen.sum())}
@@ -165,10 +151,10 @@ def _tables(groups: Iterator[tuple[str, list[Negative]]]) -> Iterator[pa.Table]:
     for number, (query_id, group) in enumerate(groups, 1):
         rows.extend((query_id, position, *document) for position, document in enumerate(group))
         if number % CHUNK_QUERIES == 0:
-            yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS)
+            yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS_SCHEMA)
             rows = []
     if rows:
-        yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS)
+        yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS_SCHEMA)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,9 +13,11 @@ import numpy as np
 import torch
 
 from workflow_scripts.models import scoring
+from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ CHUNK_BYTES, CHUNK_DOCUMENTS = 2**28, 2**17  # vectors of documents held at once
 QUERY_BLOCK = 2048  # queries searched at once; on a GPU a chunk's scores for them take 1 GB
 SLACK = 16  # fetched beyond the depth, so that ties at the cut seldom need a second search
 TRAINING_SAMPLE = 2**18
-PROGRESS_S = 10
 
 Found = tuple[np.ndarray, np.ndarray]
 """Scores float32 and places int64 in the documents, both (queries, found), best first; place -1 where there is none."""
@@ -80,7 +80,7 @@ class DenseRetriever:
         self.encoder = scoring.scoring_ranker(
             Artifact(model).folder, "bi-encoder", *stores, precision=settings.precision
         )
-        self.device = scoring.device_name(self.encoder.device)
+        self.device = device_name(self.encoder.device)
 
     def embed_queries(self, store: TokenStore, ids: object) -> np.ndarray:
         """Vectors float32 (queries, dims) of a store's queries, in the order of ``ids``."""
@@ -105,15 +105,12 @@ class DenseRetriever:
     def _chunks(self, documents: TokenStore, dims: int) -> Iterator[np.ndarray]:
         """All documents' vectors, in the order of their rows."""
         size = min(CHUNK_DOCUMENTS, max(1, CHUNK_BYTES // (4 * dims)))
-        start = told = time.monotonic()
+        progress = Progress(len(documents), "documents searched")
         print(f"{len(documents):,} documents to embed and search on {self.device}", file=sys.stderr, flush=True)
         for first in range(0, len(documents), size):
             rows = np.arange(first, min(first + size, len(documents)))
             yield self._embed(documents, rows)
-            if time.monotonic() - told > PROGRESS_S:
-                told, done = time.monotonic(), rows[-1] + 1
-                left = (told - start) * (len(documents) - done) / done
-                print(f"{done:,} documents searched, {left:,.0f} s to go", file=sys.stderr, flush=True)
+            progress.add(len(rows))
 
     def _embed(self, documents: TokenStore, rows: np.ndarray) -> np.ndarray:
         return embed_texts(self.encoder, documents, rows, max_tokens=self.settings.tokens("document"))

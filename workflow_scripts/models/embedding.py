@@ -14,12 +14,12 @@ from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker
-    from workflow_scripts.models.rankers import Ranker
+    from workflow_scripts.models.rankers import RankerModel
 
 
 @torch.inference_mode()
 def embed_texts(
-    model: Ranker | PaddedRanker,
+    model: RankerModel | PaddedRanker,
     store: TokenStore,
     rows: np.ndarray,
     *,

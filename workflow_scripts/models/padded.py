@@ -25,7 +25,7 @@ PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
 
 
 class PaddedRanker(nn.Module):
-    """A cross-encoder or bi-encoder around a library model; the interface of :class:`~.models.Ranker`."""
+    """A cross-encoder or bi-encoder around a library model; the interface of :class:`~.models.RankerModel`."""
 
     def __init__(self, library: nn.Module, architecture: str) -> None:
         super().__init__()

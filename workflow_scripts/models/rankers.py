@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker
 
 
-class Ranker(nn.Module):
+class RankerModel(nn.Module):
     """What cross-encoder and bi-encoder share: an encoder and the configuration it came with."""
 
     architecture: str
@@ -74,7 +74,7 @@ class Ranker(nn.Module):
         raise NotImplementedError
 
 
-class CrossEncoder(Ranker):
+class CrossEncoder(RankerModel):
     """f(q, d) = w . head([CLS] of the pair) + b, as the library's ``...ForSequenceClassification`` with one label."""
 
     architecture = "cross-encoder"
@@ -97,7 +97,7 @@ class CrossEncoder(Ranker):
         return f"{self.family.prefix}.{name.removeprefix('encoder.')}"
 
 
-class BiEncoder(Ranker):
+class BiEncoder(RankerModel):
     """f(q, d) = E(q) . E(d) with one shared encoder, E the [CLS] hidden state."""
 
     architecture = "bi-encoder"
@@ -126,7 +126,9 @@ class _Head(nn.Module):
 KINDS = {kind.architecture: kind for kind in (CrossEncoder, BiEncoder)}
 
 
-def new_ranker(config: Mapping, architecture: str, *, initialise_seed: int, dropout: float | None = None) -> Ranker:
+def new_ranker(
+    config: Mapping, architecture: str, *, initialise_seed: int, dropout: float | None = None
+) -> RankerModel:
     """A ranker with random weights from a configuration, in evaluation mode.
 
     Weights are normal with the configuration's ``initializer_range``, biases 0, norms 1: each tensor's draw is derived
@@ -156,7 +158,7 @@ def load_ranker(
     initialise_seed: int,
     dropout: float | None = None,
     new_head: bool = True,
-) -> Ranker | PaddedRanker:
+) -> RankerModel | PaddedRanker:
     """A ranker from a local model folder (safetensors only), float32 on the CPU, in evaluation mode.
 
     A part that the folder lacks may only be the head, where ``new_head`` allows it: it is drawn from
@@ -202,14 +204,14 @@ def load_ranker(
     return model.eval()
 
 
-def _empty(config: Mapping, architecture: str, dropout: float | None) -> Ranker:
+def _empty(config: Mapping, architecture: str, dropout: float | None) -> RankerModel:
     """A ranker whose weights are not set yet."""
     if architecture not in KINDS:
         raise InputError(f"no architecture {architecture!r}: choose {' or '.join(KINDS)}")
     return KINDS[architecture](config, dropout)
 
 
-def _find(weights: Mapping[str, Tensor], model: Ranker, name: str) -> Tensor | None:
+def _find(weights: Mapping[str, Tensor], model: RankerModel, name: str) -> Tensor | None:
     """A parameter's tensor in a checkpoint: an encoder saved alone has no prefix, one saved with a head has."""
     theirs, prefix = model.checkpoint_name(name), f"{model.family.prefix}."
     keys = (theirs, theirs.removeprefix(prefix), prefix + theirs)
@@ -217,7 +219,11 @@ def _find(weights: Mapping[str, Tensor], model: Ranker, name: str) -> Tensor | N
 
 
 def save_ranker(
-    model: Ranker | PaddedRanker, folder: str | Path, tokenizer_folder: str | Path, *, max_tokens: int | None = None
+    model: RankerModel | PaddedRanker,
+    folder: str | Path,
+    tokenizer_folder: str | Path,
+    *,
+    max_tokens: int | None = None,
 ) -> None:
     """Write a folder that ``AutoModel``/``AutoModelForSequenceClassification`` and sentence-transformers load.
 
@@ -227,7 +233,7 @@ def save_ranker(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     cross = model.architecture == "cross-encoder"
-    if isinstance(model, Ranker):
+    if isinstance(model, RankerModel):
         state = {model.checkpoint_name(name): tensor for name, tensor in model.state_dict().items()} | model.untrained
         architecture = model.family.classifier if cross else model.family.encoder
         model_folders.write_weights(folder / model_folders.WEIGHTS, state)

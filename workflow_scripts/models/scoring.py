@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,24 +12,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workflow_scripts.models.devices import DTYPES, best_device, device_name, inference_precision
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES, pack
-from workflow_scripts.models.rankers import Ranker, load_ranker
+from workflow_scripts.models.rankers import RankerModel, load_ranker
 from workflow_scripts.models.token_store import Sequences, TokenStore, pair_lengths, pair_sequences, single_sequences
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 
 if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MOST_TOKENS = {"cpu": 4096, "cuda": 131072}  # a GPU wants enough work to fill it
 CHUNK_PAIRS = 2**20
 EMBEDDING_BYTES = 2**31
-PROGRESS_S = 10
 
 
 def scoring_ranker(
     folder: str | Path, architecture: str, *stores: TokenStore, precision: str = "auto"
-) -> Ranker | PaddedRanker:
+) -> RankerModel | PaddedRanker:
     """A ranker loaded for scoring the stores' texts: vocabulary checked, on the device, in its precision.
 
     Raises :class:`InputError` for a cross-encoder without a head of its own: a random one would rank at random.
@@ -41,42 +40,21 @@ def scoring_ranker(
     return for_inference(model, precision)
 
 
-def best_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """What a manifest says of the device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """``auto``: bf16 on a GPU that has it, fp16 on an older one, fp32 on a CPU."""
-    if precision == "auto":
-        if device.type == "cpu":
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if precision not in PRECISIONS:
-        raise InputError(f"no precision {precision!r}: choose auto, {', '.join(PRECISIONS)}")
-    return PRECISIONS[precision]
-
-
 def for_inference(
-    model: Ranker | PaddedRanker, precision: str = "auto", device: torch.device | None = None
-) -> Ranker | PaddedRanker:
+    model: RankerModel | PaddedRanker, precision: str = "auto", device: torch.device | None = None
+) -> RankerModel | PaddedRanker:
     """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32."""
     device = device or best_device()
-    dtype = resolve_precision(precision, device)
+    dtype = DTYPES[inference_precision(precision, device.type)]
     ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-    if isinstance(ready, Ranker):
+    if isinstance(ready, RankerModel):
         ready.encoder.to(dtype)
     else:
         ready.compute_in(dtype)
     return ready
 
 
-def default_budget(model: Ranker | PaddedRanker) -> int:
+def default_budget(model: RankerModel | PaddedRanker) -> int:
     """Tokens a batch may hold: on a CPU no more than its cache has room for in the model's widest layer."""
     most = MOST_TOKENS[model.device.type]
     if model.device.type == "cpu":
@@ -85,7 +63,7 @@ def default_budget(model: Ranker | PaddedRanker) -> int:
 
 
 def score_pairs(
-    model: Ranker | PaddedRanker,
+    model: RankerModel | PaddedRanker,
     queries: TokenStore,
     documents: TokenStore,
     query_rows: np.ndarray,
@@ -116,7 +94,7 @@ def score_pairs(
 
 
 def _score_cross(
-    model: Ranker | PaddedRanker,
+    model: RankerModel | PaddedRanker,
     queries: TokenStore,
     documents: TokenStore,
     query_rows: np.ndarray,
@@ -135,7 +113,7 @@ def _score_cross(
 
 
 def _score_bi(
-    model: Ranker | PaddedRanker,
+    model: RankerModel | PaddedRanker,
     queries: TokenStore,
     documents: TokenStore,
     query_rows: np.ndarray,
@@ -165,7 +143,7 @@ def _score_bi(
 
 @torch.inference_mode()
 def _encode(
-    model: Ranker | PaddedRanker,
+    model: RankerModel | PaddedRanker,
     lengths: np.ndarray,
     build: Callable[[np.ndarray], Sequences],
     budget: int,
@@ -207,50 +185,35 @@ def _check_finite(
         )
 
 
-class Progress:
-    """Lines on stderr: what is to be scored before it starts, then every ten seconds how far it is and how long yet.
+def scoring_progress(
+    model: RankerModel | PaddedRanker,
+    queries: TokenStore,
+    documents: TokenStore,
+    query_rows: np.ndarray,
+    document_rows: np.ndarray,
+    *,
+    name: str,
+    max_document: int | None = None,
+) -> Progress:
+    """Progress of a scoring job, in tokens, since batches run from short sequences to long ones.
 
-    Time left is judged by tokens, since batches run from short sequences to long ones.
+    Says what is to be scored before it starts. Texts that two parts of a large bi-encoder job share count once.
     """
-
-    def __init__(
-        self,
-        model: Ranker | PaddedRanker,
-        queries: TokenStore,
-        documents: TokenStore,
-        query_rows: np.ndarray,
-        document_rows: np.ndarray,
-        *,
-        name: str,
-        max_document: int | None = None,
-    ) -> None:
-        limit = max_document or documents.cut_at
-        if model.architecture == "cross-encoder":
-            self.total = _sum_lengths(queries, query_rows, documents, document_rows, limit)
-        else:
-            self.total = sum(
-                int((np.minimum(store.lengths[np.unique(rows)], cut) + 2).sum())
-                for store, rows, cut in ((queries, query_rows, queries.cut_at), (documents, document_rows, limit))
-            )
-        self.name, self.done, self.start, self.told = name, 0, time.monotonic(), time.monotonic()
-        self._say(
-            f"{len(query_rows):,} pairs to score with a {model.architecture}: {self.total:,} tokens, "
-            f"{next(model.parameters()).dtype} on {device_name(model.device)}"
+    limit = max_document or documents.cut_at
+    if model.architecture == "cross-encoder":
+        total = _sum_lengths(queries, query_rows, documents, document_rows, limit)
+    else:
+        total = sum(
+            int((np.minimum(store.lengths[np.unique(rows)], cut) + 2).sum())
+            for store, rows, cut in ((queries, query_rows, queries.cut_at), (documents, document_rows, limit))
         )
-
-    def add(self, tokens: int) -> None:
-        """Count tokens as done."""
-        self.done += tokens
-        now = time.monotonic()
-        if now - self.told > PROGRESS_S:
-            self.told, spent = now, now - self.start
-            # Texts that two parts of a large bi-encoder job share are encoded again: never more than all is said.
-            share = min(1.0, self.done / self.total)
-            left = spent * (1 - share) / share
-            self._say(f"{share:.0%} done, {self.done / spent:,.0f} tokens/s, {left:,.0f} s to go")
-
-    def _say(self, text: str) -> None:
-        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+    print(
+        f"{name}: {len(query_rows):,} pairs to score with a {model.architecture}: {total:,} tokens, "
+        f"{next(model.parameters()).dtype} on {device_name(model.device)}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return Progress(total, f"tokens of {name}")
 
 
 def _sum_lengths(

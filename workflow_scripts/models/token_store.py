@@ -19,6 +19,7 @@ import numpy as np
 
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.ids import as_arrow, find_ids
 
 CHUNK = 8192
 TOKENIZER = "tokenizer.json"
@@ -79,25 +80,14 @@ class TokenStore:
         missing = np.flatnonzero(rows < 0)
         if len(missing):
             raise InputError(
-                f"{_arrow(ids)[int(missing[0])].as_py()!r} is not in the token store {self}: "
+                f"{as_arrow(ids)[int(missing[0])].as_py()!r} is not in the token store {self}: "
                 "was it tokenised from the same corpus or collection?"
             )
         return rows
 
     def find(self, ids: object) -> np.ndarray:
-        """As :meth:`rows`, with -1 for an id that the store does not hold.
-
-        Bounded by one binary search for each *distinct* id.
-        """
-        encoded = _arrow(ids).dictionary_encode()
-        distinct = encoded.dictionary.to_pylist()
-        if not distinct:
-            return np.empty(0, np.int64)
-        wanted = np.array([text.encode() for text in distinct])
-        # A wider array would make searchsorted copy the whole store; an id that is cut here fails the comparison.
-        rows = np.searchsorted(self.ids, wanted.astype(self.ids.dtype)).clip(max=len(self.ids) - 1)
-        rows = np.where(self.ids[rows] == wanted, rows, -1)
-        return rows[encoded.indices.to_numpy(zero_copy_only=False)]
+        """As :meth:`rows`, with -1 for an id that the store does not hold."""
+        return find_ids(self.ids, ids)
 
     def names(self, rows: np.ndarray):
         """The ids of rows, an arrow string array."""
@@ -308,17 +298,6 @@ def _chunks(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[s
     rows = iter(rows)
     while chunk := list(islice(rows, CHUNK)):
         yield [row[0] for row in chunk], [row[1] for row in chunk]
-
-
-def _arrow(ids: object):
-    """Any column of text as one arrow array."""
-    import pyarrow as pa
-
-    column = pa.array(ids, type=pa.string()) if not isinstance(ids, pa.Array | pa.ChunkedArray) else ids
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    # pandas gives large strings or dictionaries.
-    return column if column.type == pa.string() else column.cast(pa.string())
 
 
 def _check_sorted(ids: np.ndarray) -> None:

@@ -19,7 +19,6 @@ CPU_STAGES = {
     "build_index": "indexing",
     "search_index": "BM25 search",
     "mine_negatives": "mining",
-    "cut_groups": "mining",
     "measure_runs": "measuring",
     "pretrain_backbone": "pretraining from scratch",
 }
@@ -38,13 +37,11 @@ FILES = {
     "download_file": "rankings",
     "score_pool": "scores",
     "mine_negatives": "groups, labels",
-    "cut_groups": "groups, labels",
     "label_groups": "groups, labels",
     "fetch_backbone": "models",
     "pretrain_backbone": "models",
     "train_teacher": "models",
     "train_student": "models",
-    "export_run": "runs",
     "rerank_candidates": "runs",
     "retrieve_documents": "runs",
     "measure_runs": "metrics",
@@ -84,7 +81,7 @@ class Footprint:
             case "search_index":
                 documents = sizes.documents(sizes.corpus(job["collection"]))
                 return sizes.queries(job["collection"]) * documents / 1e6 * cpu["query_s_a_million_documents"]
-            case "mine_negatives" | "cut_groups":
+            case "mine_negatives":
                 return self._training_queries(job["label"]) / cpu["mined_queries_s"]
             case "measure_runs":
                 return sum(map(sizes.queries, self.experiment.tested(job["ranker"]))) / cpu["measured_queries_s"]

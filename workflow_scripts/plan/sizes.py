@@ -96,8 +96,8 @@ class Sizes:
         Negatives of a ranking that some pool holds as deep as they are drawn are known, those of any other are not.
         """
         entry = self.experiment.entry("samplers", sampler)
-        if "cut" in entry or entry["reads_teacher"]:
-            return 0.0  # among the pairs that it was cut from, or drawn by their scores
+        if entry["reads_teacher"]:
+            return 0.0  # drawn by the scores of its pools
         if not entry["systems"]:
             return 1.0
         pools = [self.experiment.entry("pools", name) for name in entry["pools"]]

@@ -143,8 +143,7 @@ class Workload:
         collection = self.experiment.trained_on(sampler)
         missing = self.config["training"]["negatives"] * self.sizes.unscored_share(sampler)
         pools = self.config["samplers"][sampler]["pools"]
-        if "cut" not in self.config["samplers"][sampler]:
-            missing += not any(self.config["pools"][pool]["positives"] for pool in pools)
+        missing += not any(self.config["pools"][pool]["positives"] for pool in pools)
         backbone = self.config["teachers"][job["teacher"]]["backbone"]
         return self._pairs(backbone, missing * self.sizes.queries(collection), collection)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.analysis.summaries import BM25
+from workflow_scripts.analysis.summaries import BM25, values_at
 from workflow_scripts.analysis.summaries import TEACHER as TEACHER_ROWS
 from workflow_scripts.presentation.plots import (
     MARKERS,
@@ -67,8 +67,8 @@ def draw_cost(*, spec: Mapping, cost: Path, main: Path, png: Path, pdf: Path) ->
 def _points(spec: Mapping, costs: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """Energy and effectiveness of every student of the spec's losses and samplers, cheapest first."""
     chosen = values[np.all([values[axis].isin(spec[names]) for axis, names in AXES.items()], axis=0)]
-    costs = costs.loc[costs["scope"] == "student", [*KEYS, "energy_wh"]]
-    points = chosen.merge(costs, on=KEYS, how="left", validate="one_to_one")
+    energy = costs[costs["scope"] == "student"].set_index(KEYS)["energy_wh"].to_dict()
+    points = chosen.assign(energy_wh=values_at(chosen, energy))
     if points.empty or points[["mean", "energy_wh"]].isna().any(axis=None):
         raise InputError(
             f"a student's cost or its {spec['measure']} on {spec['domain']} is missing: make both tables again"

@@ -13,8 +13,8 @@ from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.paired import mean_difference
-from workflow_scripts.analysis.query_values import QueryValues, Ranker
-from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
+from workflow_scripts.analysis.summaries import Grid, values_at
 from workflow_scripts.report.advice import USE, advise, choose, compare
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -76,9 +76,10 @@ def _candidates(grid: Grid, domains: Sequence[Domain], measure: str, main: Path,
     """Ranker, domain, energy_wh, mean and std_seed of every cell of the grid, in its order."""
     means, costs = read_numbers(main)[0], read_numbers(cost)[0]
     means = means.loc[(means["collection"] == ALL) & (means["measure"] == measure)]
-    costs = costs.loc[costs["scope"] == "student", [*RANKER, "energy_wh"]]
+    energy = costs[costs["scope"] == "student"].set_index(RANKER)["energy_wh"].to_dict()
     cells = [(*ranker, domain.name) for ranker in grid.trained for domain in domains]
-    table = pd.DataFrame(cells, columns=[*RANKER, "domain"]).merge(costs, how="left", on=RANKER)
+    table = pd.DataFrame(cells, columns=[*RANKER, "domain"])
+    table = table.assign(energy_wh=values_at(table, energy))
     table = table.merge(means[[*RANKER, "domain", "mean", "std_seed"]], how="left", on=[*RANKER, "domain"])
     for absent, message in (
         (~(table["energy_wh"] > 0), "the cost table has no energy of {}: make it again"),
@@ -89,7 +90,7 @@ def _candidates(grid: Grid, domains: Sequence[Domain], measure: str, main: Path,
     return table
 
 
-def _values(values: QueryValues, rankers: Sequence[Ranker], seeds: Sequence, domain: Domain, measure: str) -> dict:
+def _values(values: QueryValues, rankers: Sequence[RankerKey], seeds: Sequence, domain: Domain, measure: str) -> dict:
     """Collection to the rankers' values  # (rankers, queries)."""
     return {
         name: np.stack([values.of(ranker, seeds, name, measure) for ranker in rankers]) for name in domain.collections

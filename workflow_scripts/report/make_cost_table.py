@@ -98,12 +98,14 @@ def _student_rows(lineage: Lineage, metrics: Sequence[Path], power: Mapping) -> 
         student = lineage.model(manifest)
         yield {"scope": "student", "stage": "", **keys, **_cost_behind(lineage, [student], power)}
         by_kind = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
-        starts = {CONTRASTIVE: [by_kind["groups"]]}
+        needed = [by_kind[kind] for kind in ("groups", "labels") if kind in by_kind]
+        # An entropy cut of groups reads the labels whatever the loss.
+        starts = {CONTRASTIVE: needed if "cut" in lineage.artifact(student).spec else needed[:1]}
         if "labels" in by_kind:
-            starts[DISTILLED] = [by_kind["groups"], by_kind["labels"]]
+            starts[DISTILLED] = needed
         shared = {"student": "", "loss": "", **{name: keys[name] for name in ("sampler", "teacher", "seed")}}
         for name, paths in starts.items():
-            key = (name, keys["sampler"], keys["teacher"], keys["seed"])
+            key = (name, keys["sampler"], *paths)
             if key not in seen:
                 seen.add(key)
                 yield {"scope": "sampler", "stage": name, **shared, **_cost_behind(lineage, paths, power)}

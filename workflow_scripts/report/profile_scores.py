@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,9 +15,8 @@ from workflow_scripts.report.profiles import PROFILES
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.runs import read_run
-
-PROGRESS_S = 10
 
 
 def profile_scores(*, spec: Mapping, runs: Sequence[Path], output: Path) -> None:
@@ -30,15 +27,13 @@ def profile_scores(*, spec: Mapping, runs: Sequence[Path], output: Path) -> None
     """
     if len(spec["rankers"]) != len(runs):
         raise InputError(f"the spec names {len(spec['rankers'])} rankers and {len(runs)} runs are given: one each")
-    last_report = time.monotonic()
+    progress = Progress(len(runs), "rankers")
     with atomic_path(output) as path, pq.ParquetWriter(path, PROFILES, compression="zstd") as writer:
-        for number, (ranker, manifest) in enumerate(zip(spec["rankers"], runs, strict=True), 1):
+        for ranker, manifest in zip(spec["rankers"], runs, strict=True):
             keys = dict(zip(KEYS, ranker, strict=True))
             for collection in spec["collections"]:
                 writer.write_table(_profile(keys, manifest, collection, spec["points"]))
-            if time.monotonic() - last_report > PROGRESS_S:
-                last_report = time.monotonic()
-                print(f"{number} of {len(runs)} rankers", file=sys.stderr, flush=True)
+            progress.add(1)
 
 
 def _profile(keys: Mapping[str, object], manifest: Path, collection: str, points: int) -> pa.Table:

@@ -1,4 +1,4 @@
-"""What every ranker is evaluated on, as ``gather_evaluation`` writes it: three tables for each test collection."""
+"""What every ranker is evaluated on, as ``gather_evaluation`` writes it beside the first stage's runs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import pandas as pd
 import pyarrow as pa
 
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.rankings import RANKING_SCHEMA
+from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import read_table
 
 KINDS = {
-    "candidates": pa.schema([RANKING_SCHEMA.field(name) for name in ("query_id", "doc_id", "rank", "score")]),
     "qrels": pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("relevance", pa.int32())]),
     "queries": pa.schema([("query_id", pa.string())]),
 }
-"""Kind of table to its columns; candidates are sorted by (query_id, rank)."""
+"""Kind of table to its columns."""
 
 
-def read_evaluation(manifest: str | Path, collection: str, kind: str, columns: list[str] | None = None) -> pd.DataFrame:
+def read_evaluation(manifest: str | Path, collection: str, kind: str) -> pd.DataFrame:
     """One of :data:`KINDS` of a collection; :class:`InputError` where the artifact has no such collection."""
-    return read_table(Artifact(manifest).file(f"{collection}.{kind}.parquet"), columns=columns)
+    return read_table(Artifact(manifest).file(f"{collection}.{kind}.parquet"))
+
+
+def read_candidates(manifest: str | Path, collection: str) -> pd.DataFrame:
+    """The first stage's documents of each query: query_id, doc_id, rank, score, sorted by query and rank."""
+    return read_run(Artifact(manifest).file(f"{collection}.run.gz"))

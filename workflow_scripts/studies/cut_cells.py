@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.cuts import CUTS
+from workflow_scripts.analysis.cuts import CUTS, keep
 from workflow_scripts.analysis.domains import Domain
-from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.paired import holm, mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.groups import read_entropies
 
 UNCUT = "all queries"
 """What the column ``cut`` holds for the cell trained on every query."""
@@ -29,67 +27,27 @@ Derived = dict[str, dict[str, str]]
 
 
 def derived_samplers(cuts: Mapping[str, Mapping[str, str]], samplers: Sequence[str]) -> Derived:
-    """The spec's cuts after all queries, in the order of tables, complete and without a name given twice."""
-    for cut, of_sampler in cuts.items():
-        if cut not in CUTS:
-            raise InputError(f"there is no cut {cut!r}: the cuts are {', '.join(CUTS)}")
-        if set(of_sampler) != set(samplers):
-            raise InputError(f"the cut {cut} is of {', '.join(of_sampler)}: name one derived sampler for each sampler")
-    derived = {UNCUT: {name: name for name in samplers}} | {cut: dict(cuts[cut]) for cut in CUTS if cut in cuts}
-    names = [name for of_sampler in derived.values() for name in of_sampler.values()]
-    if len(set(names)) < len(names) or len(derived) < 2:
-        raise InputError(f"name at least one cut, each of each sampler by an id of its own: got {', '.join(names)}")
-    return derived
+    """The spec's cuts after all queries, in the order of tables."""
+    return {UNCUT: {name: name for name in samplers}} | {cut: dict(cuts[cut]) for cut in CUTS if cut in cuts}
 
 
-def kept_queries(
-    grid: Grid,
-    derived: Derived,
-    uncut_groups: Sequence[str | Path],
-    uncut_labels: Sequence[str | Path],
-    cut_groups: Sequence[str | Path],
-) -> pd.DataFrame:
+def kept_queries(grid: Grid, cuts: Sequence[str], fence: float, labels: Sequence[str | Path]) -> pd.DataFrame:
     """What each cut trains on: sampler, teacher, cut, groups, share, entropy; means over the seeds.
 
-    The entropy is recomputed from the labels of all groups. Raises :class:`InputError` where the number of manifests
-    is not the grid's, or cut groups are not some of the uncut ones at their place. Memory: two samplers' groups.
+    ``labels``: of each sampler x teacher x seed, in this order; :class:`InputError` for another number of them.
     """
     rows = list(product(grid.samplers, grid.teachers, grid.seeds))
-    cuts = [cut for cut in derived if cut != UNCUT]
-    of_cut: dict[str, list] = {cut: [] for cut in cuts}
-    for manifest in cut_groups:
-        # By what the manifest says: a canonical spec has lost the order of the cuts.
-        of_cut.setdefault(Artifact(manifest).spec.get("cut"), []).append(manifest)
-    wrong = [name for name, given in (*of_cut.items(), ("uncut", uncut_groups)) if len(given) != len(rows)]
-    if wrong or len(of_cut) > len(cuts) or len(uncut_labels) != len(rows):
-        raise InputError(
-            f"give {len(rows)} manifests (sampler x teacher x seed) of uncut groups, of their labels and of the groups "
-            f"of each of {', '.join(cuts)}" + (f": the number of {wrong[0]} groups differs" if wrong else "")
-        )
+    if len(labels) != len(rows):
+        raise InputError(f"give {len(rows)} labels, of each sampler, teacher and seed in this order; got {len(labels)}")
     found = []
-    for place, (sampler, teacher, _) in enumerate(rows):
-        parts = {cut: of_cut[cut][place] for cut in cuts}
-        for cut, *numbers in _kept(uncut_groups[place], uncut_labels[place], parts):
-            found.append((sampler, teacher, cut, *numbers))
+    for (sampler, teacher, _), manifest in zip(rows, labels, strict=True):
+        entropy = read_entropies(manifest)  # (queries,)
+        for cut in cuts:
+            kept = np.ones(len(entropy), bool) if cut == UNCUT else keep(entropy, cut, fence)
+            found.append((sampler, teacher, cut, int(kept.sum()), kept.mean(), entropy[kept].mean()))
     keys = ["sampler", "teacher", "cut"]
     frame = pd.DataFrame(found, columns=[*keys, "groups", "share", "entropy"])
     return frame.groupby(keys, sort=False, as_index=False).mean()
-
-
-def _kept(
-    uncut: str | Path, labels: str | Path, cuts: Mapping[str, str | Path]
-) -> Iterator[tuple[str, int, float, float]]:
-    """(cut, groups, share, mean entropy) of all queries, then of each cut of one sampler, teacher and seed."""
-    every = read_sampled_groups(uncut)
-    entropy = pairwise_entropy(read_labels(labels, every))
-    yield UNCUT, len(every), 1.0, float(entropy.mean())
-    for cut, manifest in cuts.items():
-        part = read_sampled_groups(manifest)
-        places = pd.Index(every.query_ids).get_indexer(part.query_ids)
-        same = (places >= 0).all() and part.doc_ids.shape[1] == every.doc_ids.shape[1]
-        if not same or (every.doc_ids[places] != part.doc_ids).any():
-            raise InputError(f"{manifest} holds a group that {uncut} lacks: give both in the same order, or cut again")
-        yield cut, len(part), len(part) / len(every), float(entropy[places].mean())
 
 
 def compare_cuts(

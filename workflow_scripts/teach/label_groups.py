@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
+from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.groups import KEYS, LABELS_FILE, LABELS_SCHEMA, read_group_table
 from workflow_scripts.storage.tables import write_table
-from workflow_scripts.teach.pools import LABELS_FILE, PairCodes, check_teacher, look_up
-
-LABELS_SCHEMA = pa.schema(
-    [("query_id", pa.string()), ("position", pa.int16()), ("doc_id", pa.string()), ("score", pa.float32())]
-)
+from workflow_scripts.teach.pools import PairCodes, check_teacher, look_up
 
 
 def label_groups(
@@ -30,18 +27,16 @@ def label_groups(
     output: Path,
     known: Sequence[Path] = (),
 ) -> None:
-    """Write ``labels.parquet`` (query_id, position, doc_id, score): a finite score for every row of the groups.
+    """Write ``labels.parquet`` (:data:`LABELS_SCHEMA`): a finite score for every row of the groups, each group's H.
 
     All arguments are manifest paths. ``spec``: ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in
     scoring. Counts ``pairs`` (rows), ``looked_up`` and ``scored`` (distinct pairs). Where the pools hold every pair, no
     model is loaded.
     """
-    import pyarrow.parquet as pq
-
     check_teacher(model, known)
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
-    table = pq.read_table(Artifact(groups).file("groups.parquet"), columns=["query_id", "position", "doc_id"])
-    rows = codes.encode(table["query_id"], table["doc_id"])  # (rows,)
+    table = read_group_table(groups)
+    rows = codes.encode(table.rows["query_id"], table.rows["doc_id"])  # (rows,)
     wanted, places = np.unique(rows, return_inverse=True)
     scores = look_up(wanted, known, codes)
     missing = np.isnan(scores)
@@ -58,14 +53,16 @@ def label_groups(
         "known": list(known),
     }
     with ArtifactWriter(output, kind="labels", spec=spec, inputs=inputs, device=device) as writer:
-        labelled = table.append_column("score", pa.array(scores[places], pa.float32()))
-        write_table(writer.path(LABELS_FILE), labelled, LABELS_SCHEMA)
+        entropy = np.repeat(pairwise_entropy(scores[places].reshape(-1, table.size)), table.size)
+        columns = {key: table.rows[key] for key in KEYS} | {"score": scores[places], "entropy": entropy}
+        write_table(writer.path(LABELS_FILE), columns, LABELS_SCHEMA)
         scored = int(missing.sum())
         writer.counts |= {"pairs": len(rows), "looked_up": len(wanted) - scored, "scored": scored}
 
 
 def _score(spec: Mapping, model: str | Path, codes: PairCodes, wanted: np.ndarray) -> tuple[np.ndarray, str]:
     from workflow_scripts.models import scoring
+    from workflow_scripts.models.devices import device_name
 
     stores = codes.queries, codes.documents
     pairs = codes.rows(wanted)
@@ -73,11 +70,11 @@ def _score(spec: Mapping, model: str | Path, codes: PairCodes, wanted: np.ndarra
         Artifact(model).folder, "cross-encoder", *stores, precision=spec.get("precision", "auto")
     )
     limits = {"max_document": spec.get("max_tokens")}
-    progress = scoring.Progress(ranker, *stores, *pairs, name="label_groups", **limits)
+    progress = scoring.scoring_progress(ranker, *stores, *pairs, name="label_groups", **limits)
     scores = scoring.score_pairs(
         ranker, *stores, *pairs, token_budget=spec.get("token_budget"), progress=progress, **limits
     )
-    return scores, scoring.device_name(ranker.device)
+    return scores, device_name(ranker.device)
 
 
 def _check(scores: np.ndarray, wanted: np.ndarray, codes: PairCodes) -> None:

@@ -19,7 +19,7 @@ from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE
 
-SCORES_FILE, LABELS_FILE = "scores.parquet", "labels.parquet"
+SCORES_FILE = "scores.parquet"
 SCORES_SCHEMA = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("score", pa.float32())])
 ROW_GROUP = 2**20
 
@@ -61,10 +61,8 @@ class PairCodes:
 
 
 def read_pool(manifest: str | Path, codes: PairCodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Codes and scores of a scored pool, or of labels, part by part; a pair of others has code -1."""
-    artifact = Artifact(manifest)
-    name = SCORES_FILE if SCORES_FILE in artifact else LABELS_FILE
-    for batch in _batches(artifact.file(name), SCORES_SCHEMA.names):
+    """Codes and scores of a scored pool, part by part; a pair of other queries or documents has code -1."""
+    for batch in _batches(Artifact(manifest).file(SCORES_FILE), SCORES_SCHEMA.names):
         yield codes.known(batch["query_id"], batch["doc_id"]), batch["score"].to_numpy()
 
 

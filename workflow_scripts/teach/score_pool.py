@@ -21,7 +21,7 @@ from workflow_scripts.storage.provenance import fingerprint
 from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, check_teacher, look_up
 
 if TYPE_CHECKING:
-    from workflow_scripts.models.rankers import Ranker
+    from workflow_scripts.models.rankers import RankerModel
     from workflow_scripts.teach.scored_parts import ScoredParts
 
 PART = 2**20  # pairs scored and kept at a time: under a minute of a current GPU
@@ -55,15 +55,14 @@ def score_pool(
     print(f"{len(wanted):,} pairs in the pool, {len(wanted) - len(missing):,} of them known", file=sys.stderr)
 
     from workflow_scripts.models import scoring
+    from workflow_scripts.models.devices import best_device, device_name
     from workflow_scripts.teach.scored_parts import ScoredParts
 
-    device = scoring.best_device()
+    device = best_device()
     inputs = {"model": model, "queries": queries, "documents": documents, "rankings": list(rankings)}
     inputs |= {"known": list(known)} | ({"collection": collection} if positives else {})
     with (
-        ArtifactWriter(
-            output, kind="teacher scores", spec=spec, inputs=inputs, device=scoring.device_name(device)
-        ) as writer,
+        ArtifactWriter(output, kind="teacher scores", spec=spec, inputs=inputs, device=device_name(device)) as writer,
         PoolWriter(writer.path(SCORES_FILE), codes) as pool,
     ):
         stores, precision = (codes.queries, codes.documents), spec.get("precision", "auto")
@@ -83,7 +82,7 @@ def score_pool(
 
 
 def _score(
-    spec: Mapping, ranker: Ranker, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter
+    spec: Mapping, ranker: RankerModel, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter
 ) -> None:
     """Score ``pairs`` part by part into ``pool``; a part that an earlier process finished is taken from ``parts``."""
     from workflow_scripts.models import scoring
@@ -94,7 +93,7 @@ def _score(
         scores = parts.load(number, len(part))
         if scores is None:
             # What is left is told once it is known: finished parts come first.
-            progress = progress or scoring.Progress(
+            progress = progress or scoring.scoring_progress(
                 ranker, *stores, *codes.rows(pairs[number * PART :]), name="score_pool", **limits
             )
             budget = spec.get("token_budget")

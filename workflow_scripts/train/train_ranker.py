@@ -22,7 +22,7 @@ def train_ranker(
 ) -> None:
     """Write a ranker's folder (model, training history, card) by :class:`~workflow_scripts.train.settings.Settings`.
 
-    All paths are manifests. ``labels`` are the teacher's scores of the groups, where the loss reads them.
+    All paths are manifests. ``labels`` are the teacher's scores of the groups, where the loss or a cut reads them.
     """
     # Importing torch takes a second: a mistyped option is refused, and what is there is kept, before that.
     from workflow_scripts.train.training import train

@@ -19,12 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workflow_scripts.models.devices import DTYPES, best_device, device_name, training_precision
 from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
-from workflow_scripts.models.rankers import Ranker, load_ranker, save_ranker
+from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.provenance import fingerprint
 from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.train.batches import Batch, GroupBatches, in_turn
@@ -35,25 +37,14 @@ from workflow_scripts.train.losses import Loss, load_loss
 from workflow_scripts.train.model_card import write_model_card
 from workflow_scripts.train.settings import Settings
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FLUSH_STEPS = 50
-PROGRESS_SECONDS = 10
 TERMINATED = 128 + signal.SIGTERM
 # Settings that do not change the weights.
 NOT_IN_FINGERPRINT = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
 
 
-def choose_precision(wanted: str, device: str) -> str:
-    """What is computed in: on a GPU ``auto`` is bf16 where it has it, else fp16; a CPU trains in fp32 always."""
-    if device == "cpu":
-        return "fp32"
-    if wanted == "auto":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return wanted
-
-
 def fit(
-    model: Ranker, loss: Loss, batches: GroupBatches, settings: Settings, checkpoints: Checkpoints, device: str
+    model: RankerModel, loss: Loss, batches: GroupBatches, settings: Settings, checkpoints: Checkpoints, device: str
 ) -> History:
     """Train ``model`` in place through its whole budget; goes on from a checkpoint of this very job.
 
@@ -65,7 +56,7 @@ def fit(
         groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
         model.collect_word_gradients(groups < settings.batch_groups)
     batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
-    precision = choose_precision(settings.precision, device)
+    precision = training_precision(settings.precision, device)
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
@@ -106,7 +97,7 @@ def part_groups(batch_groups: int, group_bytes: int) -> int:
 
 
 def _resume(
-    model: Ranker, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
+    model: RankerModel, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
 ) -> tuple[int, History]:
     """Steps that a checkpoint has behind it, and their history; 0 and none without one."""
     restored = checkpoints.load(model, optimiser)
@@ -118,7 +109,7 @@ def _resume(
 
 
 def _step(
-    model: Ranker,
+    model: RankerModel,
     loss: Loss,
     batches: Iterable[Batch],
     optimiser: AdamW,
@@ -152,20 +143,16 @@ class _Clock:
     """When to fetch the history, print a line, write a checkpoint."""
 
     def __init__(self, settings: Settings, start: int) -> None:
-        self.settings, self.steps, self.start = settings, settings.steps, start
-        self.began = self.said = self.saved = time.monotonic()
+        self.settings, self.steps, self.saved = settings, settings.steps, time.monotonic()
+        self.progress = Progress((self.steps - start) * settings.documents_a_step, "documents")
 
     def tell(self, history: History) -> None:
-        """Fetch the history every 50 steps or 10 seconds; a line every 10 seconds and at the end."""
-        now, done = time.monotonic(), len(history.columns["step"])
-        due = now - self.said > PROGRESS_SECONDS
-        if history.pending >= FLUSH_STEPS or due or done == self.steps:
+        """Fetch the history every 50 steps, and for a line of progress."""
+        done, note = len(history.columns["step"]), ""
+        if history.pending >= FLUSH_STEPS or self.progress.due or done == self.steps:
             history.flush()
-        if due or done == self.steps:
-            self.said = now
-            loss = np.mean(history.columns["loss"][-FLUSH_STEPS:])
-            rate = (done - self.start) * self.settings.documents_a_step / (now - self.began)
-            print(f"step {done}/{self.steps}: loss {loss:.4f}, {rate:.0f} documents/s", file=sys.stderr, flush=True)
+            note = f"step {done}, loss {np.mean(history.columns['loss'][-FLUSH_STEPS:]):.4f}"
+        self.progress.add(self.settings.documents_a_step, note)
 
     def checkpoint_is_due(self, done: int) -> bool:
         """After the last step there is nothing to come back to."""
@@ -204,21 +191,23 @@ def train(
     ``documents`` (token stores) are manifests. Raises :class:`InputError` for whatever does not fit together.
     """
     settings = Settings.from_spec(spec)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device().type
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
     if loss.needs_teacher and labels is None:
         raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
-    labels = labels if loss.needs_teacher else None
+    if settings.cut and labels is None:
+        raise InputError(f"the cut {settings.cut['cut']} is by the teacher's entropy: give the groups' labels")
+    labels = labels if loss.needs_teacher or settings.cut else None
     inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
     inputs = {name: path for name, path in inputs.items() if path is not None}
     kind = "teachers" if settings.name.startswith("teacher/") else "students"
     with ArtifactWriter(
-        output, kind=kind, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=_device_name(device)
+        output, kind=kind, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=device_name(best_device())
     ) as artifact:
-        model, batches = _open(settings, inputs, device)
+        model, batches = _open(settings, loss, inputs, device)
         decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
         # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
-        decisive["precision"] = precision = choose_precision(settings.precision, device)
+        decisive["precision"] = precision = training_precision(settings.precision, device)
         checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))
         print(
             f"{settings.steps} steps of {settings.documents_a_step} documents from {len(batches.groups)} groups",
@@ -235,13 +224,21 @@ def train(
     checkpoints.remove()
 
 
-def _open(settings: Settings, inputs: Mapping[str, str | Path], device: str) -> tuple[Ranker, GroupBatches]:
+def _open(
+    settings: Settings, loss: Loss, inputs: Mapping[str, str | Path], device: str
+) -> tuple[RankerModel, GroupBatches]:
     backbone = Artifact(inputs["backbone"]).folder
     queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
     for store in (queries, documents):
         store.check_vocabulary(backbone)
     groups = read_groups(
-        inputs["groups"], queries, documents, group_size=settings.group_size, labels=inputs.get("labels")
+        inputs["groups"],
+        queries,
+        documents,
+        group_size=settings.group_size,
+        labels=inputs.get("labels"),
+        reads_teacher=loss.needs_teacher,
+        cut=settings.cut,
     )
     needed = settings.steps * settings.gradient_accumulation * settings.batch_groups
     model = load_ranker(
@@ -266,7 +263,3 @@ def _open(settings: Settings, inputs: Mapping[str, str | Path], device: str) -> 
             "positions: lower max_tokens"
         )
     return model, batches
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else device

@@ -110,7 +110,7 @@ def test_names_are_as_ir_measures_prints_them() -> None:
 def evaluation(folder: Path, test: Path, candidates: pd.DataFrame = RUN) -> Path:
     manifests = {"tests": [test], "rankings": [ranking(folder / "ranking", candidates)]}
     output = folder / "evaluation" / "manifest.json"
-    gather_evaluation(spec={"depth": 100}, collections=["demo"], **manifests, output=output)
+    gather_evaluation(spec={"depth": 100, "tag": "bm25"}, collections=["demo"], **manifests, output=output)
     return output
 
 

@@ -16,6 +16,7 @@ FAULTS = [
     # Names
     ("students.teacher", BI_ENCODER, "students.teacher: this name is taken by the runs of the teachers"),
     ("students.retrieved", BI_ENCODER, "students.retrieved: this name is taken by the runs of dense retrieval"),
+    ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
     ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),
     ("domains.more", [{"name": "in-domain", "collections": ["demo"]}], "in-domain has the name of one of the domains"),

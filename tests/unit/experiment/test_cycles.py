@@ -11,10 +11,15 @@ DENSE = {"model": "dense", "encoder": "be/kl.bm25.base/seed0", "depth": 100}
 DEEP = {"systems": ["dense"], "depth": 50}
 DRAW = {"pool": 50, "depth": 100}
 FAULTS = [
-    ("systems.dense.encoder", "ce/lce.bm25.base/seed0", "systems.dense.encoder: ce is no bi-encoder"),
+    ("systems.dense.encoder", "ce/lce.bm25.none/seed0", "systems.dense.encoder: ce is no bi-encoder"),
     ("systems.dense.encoder", "minilm", "systems.dense.encoder: 'minilm' is no backbone and no cell"),
-    ("systems.dense.encoder", "be/lce.bm25.base/seed1", "; the nearest cell of a bi-encoder is be/lce.bm25.base/seed0"),
-    ("systems.dense.encoder", "be/lce.bm25.weak/seed0", "'be/lce.bm25.weak/seed0' is no backbone and no cell"),
+    ("systems.dense.encoder", "be/lce.bm25.none/seed1", "; the nearest cell of a bi-encoder is be/lce.bm25.none/seed0"),
+    ("systems.dense.encoder", "be/kl.bm25.weak/seed0", "'be/kl.bm25.weak/seed0' is no backbone and no cell"),
+    (
+        "systems.dense.encoder",
+        "be/lce.bm25.base/seed0",
+        "lce.bm25.base/seed0 has no teacher: name be/lce.bm25.none/seed0",
+    ),
     ("students.be.architecture", "cross-encoder", "systems.dense.encoder: be is no bi-encoder; name a backbone"),
     ("pools.positives.known", ["positives"], "pools.positives.known: pools.positives needs pools.positives, a depend"),
     ("pools.positives.known", ["dense"], "a dependency cycle; drop one of them"),
@@ -29,7 +34,7 @@ def test_a_faulty_encoder_or_pool_is_one_line(key: str, value: object, message: 
 @pytest.mark.parametrize(
     ("encoder", "changes", "cycle"),
     [
-        ("be/lce.dense.base/seed0", {}, "samplers.dense"),
+        ("be/lce.dense.none/seed0", {}, "samplers.dense"),
         # Labels are looked up in the sampler's pools.
         ("be/kl.bm25.base/seed0", {"samplers.bm25.pools": ["positives", "dense"]}, "pools.dense"),
         ("be/kl.bm25.base/seed0", {"pools.bm25.known": ["deep"], "pools.deep": DEEP}, "pools.bm25 pools.deep"),
@@ -48,12 +53,12 @@ def test_a_faulty_encoder_or_pool_is_one_line(key: str, value: object, message: 
         ),
         (
             # Two that need each other.
-            "be/lce.mutual.base/seed0",
+            "be/lce.mutual.none/seed0",
             {
-                "systems.other": DENSE | {"encoder": "be/lce.dense.base/seed0"},
+                "systems.other": DENSE | {"encoder": "be/lce.dense.none/seed0"},
                 "samplers.mutual": {"function": "dense", "systems": ["other"], "options": DRAW},
             },
-            "samplers.mutual systems.other be/lce.dense.base/seed0 samplers.dense",
+            "samplers.mutual systems.other be/lce.dense.none/seed0 samplers.dense",
         ),
     ],
 )
@@ -67,7 +72,7 @@ def test_an_encoder_may_have_pools_that_its_training_does_not_read() -> None:
     # Contrastive, and its sampler reads no teacher: the scores of its pools wait for it, not it for them.
     assert Experiment(demo({"samplers.bm25.pools": ["positives", "bm25", "dense"]})).rankers
     # A teacher that is not trained waits for no sampler; a chain of encoders is no cycle.
-    chain = DENSE | {"encoder": "be/lce.dense.base/seed0"}
+    chain = DENSE | {"encoder": "be/lce.dense.none/seed0"}
     sampler = {"function": "dense", "systems": ["chain"], "options": DRAW}
     assert Experiment(demo({"systems.chain": chain, "samplers.chain": sampler})).rankers
     assert Experiment(demo({"teachers.base": {"backbone": "mini", "trained": False}})).rankers

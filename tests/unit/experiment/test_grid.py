@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from changed_demo import demo
 
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.grid_point import GridPoint
+from workflow_scripts.storage.errors import InputError
 
 
 def test_studies_add_cells_and_seeds_are_told_apart() -> None:
@@ -16,4 +19,20 @@ def test_studies_add_cells_and_seeds_are_told_apart() -> None:
         "ce.kl.crossencoder.weak.seed4",
     ]
     assert "ce.marginmse.bm25-outliers.base.seed0" in experiment.cells and len(experiment.grid_rankers) == 80
-    assert experiment.label("bm25-outliers", "base") == "bm25-outliers.base"
+    # A cut has no groups of its own.
+    assert experiment.label("bm25-outliers", "base") == "bm25" and "bm25-outliers.base" not in experiment.labels
+
+
+def test_a_student_that_reads_no_teacher_is_trained_once_and_stands_under_each() -> None:
+    # A second teacher trains every student again, but for contrastive ones on negatives drawn without a teacher.
+    one, two = Experiment(demo()), Experiment(demo({"teachers.weak.in_grid": True}))
+    assert len(set(two.grid_rankers) - set(one.grid_rankers)) == 2 * (4 * 5 - 3)
+    teacherless = {path for path in two.grid_rankers if ".none/" in path}
+    drawn = ("random", "bm25", "dense")
+    assert teacherless == {f"{name}/lce.{sampler}.none/seed0" for name in ("be", "ce") for sampler in drawn}
+    for teacher in ("base", "weak"):
+        assert two.points[GridPoint("ce", "lce", "bm25", teacher, 0)].path == "ce/lce.bm25.none/seed0"
+        with pytest.raises(InputError, match=r"lce.bm25.\w+.seed0 has no teacher: name ce.lce.bm25.none.seed0$"):
+            two.ranker(f"ce.lce.bm25.{teacher}.seed0")
+    # A cut of such groups is by a teacher's entropy.
+    assert "ce/lce.bm25-outliers.base/seed0" in Experiment(demo({"studies.cuts.losses": ["lce"]})).rankers

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from workflow_scripts.evaluate.export_run import export_run
 from workflow_scripts.evaluate.gather_evaluation import gather_evaluation
 from workflow_scripts.index import java
 from workflow_scripts.index.build_index import build_index
@@ -197,11 +196,10 @@ def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_pa
 
     def gather(ranking: str, output: Path) -> None:
         manifests = {"tests": [tmp_path / "test" / "manifest.json"], "rankings": [tmp_path / ranking / "manifest.json"]}
-        gather_evaluation(spec={"depth": 2}, collections=["c"], **manifests, output=output)
+        gather_evaluation(spec={"depth": 2, "tag": "x"}, collections=["c"], **manifests, output=output)
 
     gather("ranking", evaluation)
-    export_run({"tag": "x"}, ["c"], evaluation, tmp_path / "run" / "manifest.json")
-    exported = read_run(tmp_path / "run" / "c.run.gz")
+    exported = read_run(tmp_path / "evaluation" / "c.run.gz")
     expected = frame[frame["rank"] <= 2].reset_index(drop=True)
     assert (
         exported[["query_id", "doc_id", "rank"]].values.tolist()

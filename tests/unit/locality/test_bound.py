@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from rendered import render
 from safetensors.numpy import save_file
@@ -17,10 +16,10 @@ from scipy.special import lambertw
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.locality import bound
 from workflow_scripts.locality.make_bound_table import make_bound_table
-from workflow_scripts.mine.mine_negatives import GROUPS
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
 from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
 
 
@@ -137,10 +136,10 @@ def write_groups(folder: Path, name: str, documents: list[list[str]], scores: li
     columns |= {"score": [None] * 3 * number, "probability": [None, 0.5, 0.5] * number}
     manifests = [folder / kind / name / "manifest.json" for kind in ("groups", "labels")]
     with ArtifactWriter(manifests[0], kind="test", spec={}) as writer:
-        write_table(writer.path("groups.parquet"), columns, GROUPS)
-    schema = pa.schema([GROUPS.field(key) for key in keys] + [("score", pa.float32())])
+        write_table(writer.path("groups.parquet"), columns, GROUPS_SCHEMA)
+    entropy = np.repeat(pairwise_entropy(np.reshape(scores, (-1, 3))), 3)
     with ArtifactWriter(manifests[1], kind="test", spec={}) as writer:
-        write_table(writer.path("labels.parquet"), {**keys, "score": scores}, schema)
+        write_table(writer.path("labels.parquet"), {**keys, "score": scores, "entropy": entropy}, LABELS_SCHEMA)
     return manifests[0], manifests[1]
 
 

@@ -13,9 +13,9 @@ from scipy.spatial.distance import pdist
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
 from workflow_scripts.locality.make_locality_table import make_locality_table
-from workflow_scripts.mine.mine_negatives import GROUPS
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.groups import GROUPS_SCHEMA, KEYS, LABELS_SCHEMA
 from workflow_scripts.storage.rankings import RankingWriter
 from workflow_scripts.storage.tables import read_numbers, write_table
 
@@ -103,12 +103,11 @@ def experiment(tmp_path: Path) -> dict:
             "score": [None] * 6,
             "probability": [value for chance in chances for value in (None, chance, chance)],
         }
-        groups.append(artifact(tmp_path, f"groups-{name}", GROUPS, columns, "groups.parquet"))
-        scored = {**{key: columns[key] for key in ("query_id", "position", "doc_id")}, "score": [2.0, 1.8, 0, 1, 0, 0]}
-        schema = pa.schema(
-            [GROUPS.field(key) for key in ("query_id", "position", "doc_id")] + [("score", pa.float32())]
-        )
-        labels.append(artifact(tmp_path, f"labels-{name}", schema, scored, "labels.parquet"))
+        groups.append(artifact(tmp_path, f"groups-{name}", GROUPS_SCHEMA, columns, "groups.parquet"))
+        scores = np.array([2.0, 1.8, 0, 1, 0, 0], np.float32)
+        entropy = np.repeat(pairwise_entropy(scores.reshape(2, 3)), 3)
+        scored = {key: columns[key] for key in KEYS} | {"score": scores, "entropy": entropy}
+        labels.append(artifact(tmp_path, f"labels-{name}", LABELS_SCHEMA, scored, "labels.parquet"))
     embeddings = tmp_path / "embeddings" / "manifest.json"
     with ArtifactWriter(embeddings, kind="test", spec={}) as writer:
         angles = np.arange(10) * np.pi / 10

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
+from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.backbone import tokenise_queries as tokenise_queries_script
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
@@ -97,15 +98,14 @@ def test_scores_do_not_depend_on_the_batch(world, architecture, monkeypatch, cap
     expected = one_by_one(world, architecture, names)
     assert expected.std() > 0.1
     model = scoring.scoring_ranker(world / architecture, architecture, queries, documents)
-    monkeypatch.setattr(scoring, "PROGRESS_S", -1)
     for budget, chunk in ((1, 40), (50, 7), (10**6, 40)):
         monkeypatch.setattr(scoring, "CHUNK_PAIRS", chunk)
         monkeypatch.setattr(scoring, "EMBEDDING_BYTES", 4 * 16 * chunk)
-        progress = scoring.Progress(model, queries, documents, *pairs, name="test")
+        progress = scoring.scoring_progress(model, queries, documents, *pairs, name="test")
         scores = scoring.score_pairs(model, queries, documents, *pairs, token_budget=budget, progress=progress)
         np.testing.assert_allclose(scores, expected, atol=1e-5)
     said = capsys.readouterr().err
-    assert "40 pairs to score" in said and "100% done" in said
+    assert "40 pairs to score" in said and "of test, " in said
     low = scoring.scoring_ranker(world / architecture, architecture, queries, documents, precision="bf16")
     np.testing.assert_allclose(scoring.score_pairs(low, queries, documents, *pairs), expected, rtol=0.1, atol=0.2)
 
@@ -168,12 +168,9 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         np.testing.assert_allclose(labels["score"], one_by_one(world, "cross-encoder", pairs), atol=1e-5)
         counts = Artifact(output).counts
         assert counts["pairs"] == 4 and counts["looked_up"] + counts["scored"] == 4
-        # Labels are a pool too: those of a cut's groups are found in the labels that they were cut from.
-        with monkeypatch.context() as patch:
-            patch.setattr(label_groups, "_score", None)
-            again = [part for part in command if "--output" not in part] + [f"--output={world / name / 'again.json'}"]
-            call(label_groups.label_groups, [*again, "--known", str(output)])
-        assert Artifact(world / name / "again.json").counts["looked_up"] == 4
+        # The entropy of each group's labels, in each of its rows.
+        entropy = pairwise_entropy(labels["score"].to_numpy().reshape(2, 2))
+        assert labels["entropy"].tolist() == np.repeat(entropy, 2).tolist()
 
 
 def _known(first, second, number):
@@ -236,7 +233,7 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
     stores, both = str(world / "tokens/manifest.json"), ["--collections", "one", "two"]
     add_qrels(world)
     listed = ["--tests", *[made["collection"]] * 2]
-    spec, rankings = json.dumps({"depth": 4}), [made["ranking"]] * 2
+    spec, rankings = json.dumps({"depth": 4, "tag": "bm25"}), [made["ranking"]] * 2
     call(
         gather_evaluation,
         ["--spec", spec, *both, *listed, "--rankings", *rankings, "--output", made["evaluation"]],
@@ -274,7 +271,7 @@ def test_a_candidate_that_the_corpus_lacks_is_told(world):
     manifest = {name: world / name / "manifest.json" for name in ("collection", "corpus", "ranking", "backbone")}
     tests = {"collections": ["one"], "tests": [manifest["collection"]]}
     evaluation, output = world / "evaluation/manifest.json", world / "tokens/manifest.json"
-    gather_evaluation(spec={"depth": 6}, rankings=[manifest["ranking"]], output=evaluation, **tests)
+    gather_evaluation(spec={"depth": 6, "tag": "bm25"}, rankings=[manifest["ranking"]], output=evaluation, **tests)
     write_collection(world / "other", {"d00": ("", "red")}, {"q0": "red"})
     arguments = {"backbone": manifest["backbone"], "evaluation": evaluation, "output": output, **tests}
     spec = {"query_tokens": 3, "document_tokens": 10}
@@ -289,8 +286,6 @@ def test_nan_names_the_pair(world):
     model.head.out.bias.fill_(float("nan"))
     with pytest.raises(InputError, match="query q1, document d03 as nan"):
         scoring.score_pairs(model, queries, documents, np.array([1]), np.array([3]))
-    with pytest.raises(InputError, match="no precision 'int8'"):
-        scoring.for_inference(model, "int8")
     # An encoder alone has no head to score by, and no random one is made up for it.
     with pytest.raises(InputError, match=r"bi-encoder: weight bert\.pooler\.dense\.\w+ is missing"):
         scoring.scoring_ranker(world / "bi-encoder", "cross-encoder", queries, documents)

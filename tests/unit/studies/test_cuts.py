@@ -1,4 +1,4 @@
-"""Entropy cuts by hand and by a second implementation; cut groups and their table end to end on made artifacts."""
+"""Entropy cuts by hand and by a second implementation; what is trained on, and the table, on made artifacts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy import stats
@@ -15,14 +16,15 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from workflow_scripts.analysis import cuts, measures
-from workflow_scripts.mine.cut_groups import cut_groups
-from workflow_scripts.mine.mine_negatives import GROUPS
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.presentation.render_table import render_table
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies import make_cuts_table
-from workflow_scripts.teach.label_groups import LABELS_SCHEMA
+from workflow_scripts.train.groups import Groups, read_groups
 
 HALF, QUARTER = "below-median", "upper-quartile"
 DOMAINS = [{"name": "near", "collections": ["a"]}, {"name": "far", "collections": ["a", "b"]}]
@@ -117,9 +119,10 @@ def sampled(folder: Path, scores: np.ndarray) -> tuple[Path, Path]:
     ).astype({"rank": "Int32"})
     paths = folder / "groups/manifest.json", folder / "labels/manifest.json"
     with ArtifactWriter(paths[0], kind="test", spec={}) as writer:
-        write_table(writer.path("groups.parquet"), frame, GROUPS)
+        write_table(writer.path("groups.parquet"), frame, GROUPS_SCHEMA)
     with ArtifactWriter(paths[1], kind="test", spec={}) as writer:
-        write_table(writer.path("labels.parquet"), frame.assign(score=scores.ravel()), LABELS_SCHEMA)
+        labels = frame.assign(score=scores.ravel(), entropy=np.repeat(entropies(scores), size))
+        write_table(writer.path("labels.parquet"), labels, LABELS_SCHEMA)
     return paths
 
 
@@ -129,50 +132,48 @@ def entropies(scores: np.ndarray) -> np.ndarray:
     return np.array([np.mean([stats.entropy([p, 1 - p], base=2) for p in coins]) for coins in pairs])
 
 
-def cut(paths: tuple[Path, Path], output: Path, name: str, at_least: int = 1, fence: float = 1.5) -> Path:
-    spec = json.dumps({"cut": name, "fence": fence, "at_least": at_least})
-    arguments = ["--groups", str(paths[0]), "--labels", str(paths[1]), "--output", str(output / "manifest.json")]
-    call(cut_groups, ["--spec", spec, *arguments])
-    return output / "manifest.json"
+class Store:
+    """Stands for a token store whose ids are numbered."""
+
+    def rows(self, ids: pa.ChunkedArray) -> np.ndarray:
+        return np.array([int(text[1:]) for text in ids.to_pylist()])
 
 
-def test_cut_groups_keep_the_right_groups_as_they_were(tmp_path: Path) -> None:
+def read(paths: tuple[Path, Path], cut: str, at_least: int = 1, reads_teacher: bool = True, **fence: float) -> Groups:
+    spec = {"cut": cut, "at_least": at_least, **fence}
+    return read_groups(paths[0], Store(), Store(), group_size=4, labels=paths[1], cut=spec, reads_teacher=reads_teacher)
+
+
+def test_a_cut_is_trained_on_the_groups_of_its_queries_as_they_were(tmp_path: Path) -> None:
     scores = np.random.default_rng(3).normal(scale=2, size=(32, 4)).astype(np.float32)
     scores[5] = 0.0, 0.0, 0.0, 0.0  # certainly unsure
     paths, h = sampled(tmp_path, scores), entropies(scores)
-    rows = pq.read_table(tmp_path / "groups/groups.parquet")
+    documents = pq.read_table(tmp_path / "groups/groups.parquet")["doc_id"].to_pylist()
+    documents = np.array([int(text[1:]) for text in documents]).reshape(32, 4)
     expected = {
-        "lower-quartile": h <= np.percentile(h, 25),
-        "upper-quartile": h > np.percentile(h, 75),
-        "above-median": h > np.median(h),
-        "outliers": np.abs(h - np.percentile(h, [25, 75]).mean()) > (0.5 + 0.2) * stats.iqr(h),
+        "lower-quartile": (h <= np.percentile(h, 25), {}),
+        "upper-quartile": (h > np.percentile(h, 75), {}),
+        "above-median": (h > np.median(h), {}),
+        "outliers": (np.abs(h - np.percentile(h, [25, 75]).mean()) > (0.5 + 0.2) * stats.iqr(h), {"fence": 0.2}),
     }
-    for name, mask in expected.items():
-        artifact = Artifact(cut(paths, tmp_path / name, name, fence=0.2))
-        table = pq.read_table(artifact.file("groups.parquet"))
-        assert table.equals(rows.filter(np.repeat(mask, 4))) and 0 < mask.sum() < 32
-        assert table.schema.equals(GROUPS, check_metadata=True)
-        counts = artifact.counts
-        assert (counts["queries"], counts["of"], counts["groups"]) == (mask.sum(), 32, mask.sum())
-        assert (counts["documents"], counts["filled"]) == (4 * mask.sum(), mask.sum())
-        assert counts["distinct_documents"] == table.to_pandas()["doc_id"].nunique()
-        assert counts["entropy"] == pytest.approx(h[mask].mean()) and counts["median"] == pytest.approx(np.median(h))
-    assert expected["upper-quartile"].sum() == 8 and expected["upper-quartile"][5]
+    for name, (mask, fence) in expected.items():
+        groups = read(paths, name, **fence)
+        assert 0 < mask.sum() < 32 and groups.query_rows.tolist() == np.flatnonzero(mask).tolist()
+        assert (groups.document_rows == documents[mask]).all() and (groups.teacher == scores[mask]).all()
+        # A contrastive loss reads the labels for the cut alone.
+        contrastive = read(paths, name, reads_teacher=False, **fence)
+        assert (contrastive.document_rows == groups.document_rows).all() and contrastive.teacher is None
+    assert expected["upper-quartile"][0].sum() == 8 and expected["upper-quartile"][0][5]
 
 
-def test_a_cut_that_keeps_too_few_writes_nothing(tmp_path: Path) -> None:
+def test_a_cut_that_keeps_too_few_is_refused(tmp_path: Path) -> None:
     scores = np.random.default_rng(3).normal(scale=2, size=(32, 4)).astype(np.float32)
     paths = sampled(tmp_path, scores)
     widest = cuts.widest_fence(entropies(scores), 4)
     with pytest.raises(InputError, match=rf"keeps 0 of 32 .*fences .* 9 inter.*set a fence below {widest:.3g} or leav"):
-        cut(paths, tmp_path / "cut", "outliers", at_least=4, fence=9)
-    with pytest.raises(InputError, match=r"upper-quartile keeps 8 of 32 .* not at least 9 .*: leave this cut out"):
-        cut(paths, tmp_path / "cut", "upper-quartile", at_least=9)
-    with pytest.raises(InputError, match="no cut 'upper'"):
-        cut(paths, tmp_path / "cut", "upper")
-    with pytest.raises(InputError, match="at_least is 0"):
-        cut(paths, tmp_path / "cut", "outliers", at_least=0)
-    assert not (tmp_path / "cut").exists()
+        read(paths, "outliers", at_least=4, fence=9)
+    with pytest.raises(InputError, match=r"quartile keeps 8 of 32 .* not at least 9 .* bits\): leave this cut out"):
+        read(paths, "upper-quartile", at_least=9)
 
 
 def metrics(tmp_path: Path, samplers: dict[str, float]) -> Path:
@@ -188,8 +189,8 @@ def metrics(tmp_path: Path, samplers: dict[str, float]) -> Path:
     return tmp_path / "metrics.parquet"
 
 
-def study(tmp_path: Path) -> tuple[dict, dict[str, list[Path]]]:
-    """The spec and the artifacts of one sampler, two seeds, two cuts."""
+def study(tmp_path: Path) -> tuple[dict, list[Path]]:
+    """The spec and the labels of one sampler, two seeds, two cuts."""
     spec = {"students": ["be", "ce"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0, 1]}
     spec |= {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE, "fence": 0.5}
     spec |= {
@@ -198,32 +199,31 @@ def study(tmp_path: Path) -> tuple[dict, dict[str, list[Path]]]:
     }
     generator = np.random.default_rng(3)
     paths = [sampled(tmp_path / str(seed), generator.normal(size=(32, 4)).astype(np.float32)) for seed in (0, 1)]
-    parts = [cut(pair, tmp_path / f"{name}{seed}", name) for name in (HALF, QUARTER) for seed, pair in enumerate(paths)]
-    return spec, {"uncut-groups": [p[0] for p in paths], "uncut-labels": [p[1] for p in paths], "cut-groups": parts}
+    return spec, [labels for _, labels in paths]
 
 
-def make(tmp_path: Path, spec: dict, artifacts: dict[str, list[Path]]) -> pd.DataFrame:
-    arguments = [f"--{ending}={tmp_path}/cuts.{ending}" for ending in ("csv", "md", "tex")]
-    for name, manifests in artifacts.items():
-        arguments += [f"--{name}", *map(str, manifests)]
-    call(
-        make_cuts_table.make_cuts_table,
-        ["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet", *arguments],
-    )
-    return pd.read_csv(tmp_path / "cuts.csv")
+def make(tmp_path: Path, spec: dict, labels: list[Path]) -> pd.DataFrame:
+    """The CSV, by way of the numbers."""
+    numbers = tmp_path / "cuts.parquet"
+    arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--labels", *map(str, labels), "--output", str(numbers)]
+    call(make_cuts_table.make_cuts_table, ["--spec", json.dumps(spec), *arguments])
+    files = {ending: tmp_path / f"cuts.{ending}" for ending in ("csv", "md", "tex")}
+    captions = ROOT / "workflow_scripts/presentation/captions/cuts.rst"
+    render_table(spec={"layout": "cuts"}, numbers=numbers, captions=captions, **files)
+    return pd.read_csv(files["csv"])
 
 
 def test_the_table_by_hand(tmp_path: Path) -> None:
     path = metrics(tmp_path, {"x": 0.0, "x4": 0.1, "x2": 0.001, "other": 0.5})
-    spec, artifacts = study(tmp_path)
-    table = make(tmp_path, spec, artifacts)
+    spec, manifests = study(tmp_path)
+    table = make(tmp_path, spec, manifests)
     assert list(table.columns) == list(make_cuts_table.COLUMNS) and len(table) == 2 * 2 * 3
     assert table["cut"].tolist() == [name for name in ("all queries", "upper-quartile", HALF) for _ in range(2)] * 2
     assert table["sampler"].unique().tolist() == ["x"]
 
     # What was trained on, from the labels of all groups.
     for name, mask in {"all queries": lambda h: h > 0, QUARTER: lambda h: h > np.percentile(h, 75)}.items():
-        labels = [pd.read_parquet(manifest.parent / "labels.parquet") for manifest in artifacts["uncut-labels"]]
+        labels = [pd.read_parquet(manifest.parent / "labels.parquet") for manifest in manifests]
         h = [entropies(frame["score"].to_numpy().reshape(-1, 4)) for frame in labels]
         of_cut = table[table["cut"] == name]
         assert of_cut["entropy"].to_numpy() == pytest.approx(np.mean([v[mask(v)].mean() for v in h]), rel=1e-5)
@@ -259,29 +259,15 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert far.loc[QUARTER, "difference"] == pytest.approx((means["x4"] - means["x"]).mean(), rel=1e-4)
 
     markdown = (tmp_path / "cuts.md").read_text()
-    assert "Of 8 differences: 2 different" in markdown and "upper-quartile of x, 4 times as often" in markdown
-    assert "further than 0.5 interquartile ranges outside the quartiles" in markdown
-    assert "Not shown: an effect of entropy alone" in markdown and "2 seeds a cell" in markdown
-    assert "| kl     | upper-quartile | " in markdown and "near ce less all queries" in markdown
-
-    # The order of the cuts on the command line does not matter: a manifest says what it is a cut of.
-    artifacts["cut-groups"] = artifacts["cut-groups"][2:] + artifacts["cut-groups"][:2]
-    assert make(tmp_path, spec, artifacts).equals(table)
+    assert "Of 8 differences from all queries: 2 different" in markdown and "within ±0.02." in markdown
+    assert "| kl     | upper-quartile | " in markdown and "near ce minus all queries" in markdown
+    assert "docs/tables.md#cuts" in markdown
 
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     metrics(tmp_path, {"x": 0.0, "x4": 0.1})
-    spec, artifacts = study(tmp_path)
+    spec, labels = study(tmp_path)
     with pytest.raises(InputError, match=r"lack .* loss=kl sampler=x2 teacher=t seed=0 on a"):
-        make(tmp_path, spec, artifacts)
-    seeds = artifacts["cut-groups"]
-    with pytest.raises(InputError, match=r"holds a group that .*0/groups/manifest.json lacks"):
-        other = sampled(tmp_path / "other", np.random.default_rng(9).normal(size=(40, 4)).astype(np.float32))
-        swapped = cut(other, tmp_path / "swapped", HALF)
-        make(tmp_path, spec, artifacts | {"cut-groups": [swapped, *seeds[1:]]})
-    with pytest.raises(InputError, match=r"give 2 manifests .*the number of upper-quartile groups differs"):
-        make(tmp_path, spec, artifacts | {"cut-groups": seeds[:3]})
-    with pytest.raises(InputError, match="no cut 'upper'"):
-        make(tmp_path, spec | {"cuts": {"upper": {"x": "x4"}}}, artifacts)
-    with pytest.raises(InputError, match="name one derived sampler for each sampler"):
-        make(tmp_path, spec | {"cuts": {HALF: {"y": "x4"}}}, artifacts)
+        make(tmp_path, spec, labels)
+    with pytest.raises(InputError, match=r"give 2 labels, .* got 1"):
+        make(tmp_path, spec, labels[:1])

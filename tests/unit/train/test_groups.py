@@ -38,22 +38,21 @@ def write(folder, name, rows, scores=None):
     return manifest
 
 
-def test_rows_and_labels_in_either_order(tmp_path):
+def test_rows_and_labels(tmp_path):
     groups = write(tmp_path, "groups", GROUPS)
-    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
-        labels = write(tmp_path, "labels", [GROUPS[i] for i in order], [SCORES[i] for i in order])
-        read = read_groups(groups, QUERIES, DOCUMENTS, group_size=2, labels=labels)
-        assert read.query_rows.tolist() == [1, 2]
-        assert read.document_rows.tolist() == [[2, 0], [1, 2]]
-        assert read.teacher.tolist() == [[4.0, 1.0], [3.0, 2.5]] and read.teacher.dtype == np.float32
+    labels = write(tmp_path, "labels", GROUPS, SCORES)
+    read = read_groups(groups, QUERIES, DOCUMENTS, group_size=2, labels=labels)
+    assert read.query_rows.tolist() == [1, 2]
+    assert read.document_rows.tolist() == [[2, 0], [1, 2]]
+    assert read.teacher.tolist() == [[4.0, 1.0], [3.0, 2.5]] and read.teacher.dtype == np.float32
     assert read_groups(groups, QUERIES, DOCUMENTS, group_size=2).teacher is None
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (GROUPS[:3], "query q2 .* has 1 documents, not 1 \\+ 1"),
-        ([*GROUPS, ("q2", 2, "d1")], "query q2 .* has 3 documents"),
+        (GROUPS[:3], "query q2 has 1 documents, others have 2"),
+        ([*GROUPS, ("q2", 2, "d1")], "query q1 has 2 documents, others have 3"),
         ([GROUPS[0], GROUPS[2], GROUPS[1], GROUPS[3]], "not sorted"),
         ([("q1", 0, "d3"), ("q2", 1, "d1"), ("q2", 0, "d2"), ("q1", 1, "d3")], "not sorted"),
     ],
@@ -63,11 +62,17 @@ def test_a_group_of_another_size_is_refused_by_its_query(tmp_path, rows, message
         read_groups(write(tmp_path, "groups", rows), QUERIES, DOCUMENTS, group_size=2)
 
 
-@pytest.mark.parametrize("scores", [SCORES[:3], [4.0, 1.0, 3.0, float("nan")]])
-def test_a_missing_label_is_refused_by_query_and_document(tmp_path, scores):
-    groups, labels = write(tmp_path, "groups", GROUPS), write(tmp_path, "labels", GROUPS[: len(scores)], scores)
-    with pytest.raises(InputError, match="no teacher score for query q2, document d3"):
-        read_groups(groups, QUERIES, DOCUMENTS, group_size=2, labels=labels)
+def test_labels_of_other_groups_and_labels_that_are_no_numbers_are_refused(tmp_path):
+    groups = write(tmp_path, "groups", GROUPS)
+    for name, rows, scores, message in (
+        ("fewer", GROUPS[:3], SCORES[:3], "labels other groups than those of .*groups/manifest.json"),
+        ("other", [GROUPS[i] for i in (1, 0, 2, 3)], SCORES, "labels other groups"),
+        ("nan", GROUPS, [*SCORES[:3], float("nan")], "the score nan for query q2, document d3"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_groups(groups, QUERIES, DOCUMENTS, group_size=2, labels=write(tmp_path / name, "labels", rows, scores))
+    with pytest.raises(InputError, match=r"groups of 2 documents, not 1 \+ 2"):
+        read_groups(groups, QUERIES, DOCUMENTS, group_size=3)
 
 
 def test_every_epoch_is_a_permutation_and_a_budget_is_a_prefix():

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
+from workflow_scripts.models.devices import training_precision
 from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
@@ -269,9 +270,9 @@ def test_adamw_is_torch_s_and_skips_a_step_whose_gradient_overflowed():
 def test_auto_is_bf16_only_where_the_gpu_itself_has_it(monkeypatch):
     for own in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True, own=own: own)
-        assert training.choose_precision("auto", "cuda") == ("bf16" if own else "fp16")
+        assert training_precision("auto", "cuda") == ("bf16" if own else "fp16")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert training.choose_precision("auto", "cuda") == "fp16" and training.choose_precision("bf16", "cpu") == "fp32"
+    assert training_precision("auto", "cuda") == "fp16" and training_precision("bf16", "cpu") == "fp32"
 
 
 def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypatch):
@@ -284,7 +285,7 @@ def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypa
     monkeypatch.setattr(training, "fit", stop)
     # The same spec, on a GPU with and without bf16.
     for precision in ("bf16", "bf16", "fp16"):
-        monkeypatch.setattr(training, "choose_precision", lambda wanted, device, found=precision: found)
+        monkeypatch.setattr(training, "training_precision", lambda wanted, device, found=precision: found)
         with pytest.raises(KeyboardInterrupt):
             train(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
     assert marks[0] == marks[1] != marks[2]
@@ -320,7 +321,7 @@ def test_inputs_that_do_not_fit_together_are_one_line_and_leave_nothing(inputs, 
     output = tmp_path / "model" / "manifest.json"
     with pytest.raises(InputError, match="marginmse reads teacher scores"):
         train(**inputs | {"labels": None}, spec=SPEC, output=output)
-    with pytest.raises(InputError, match=r"group of query q0 .* has 3 documents, not 1 \+ 1"):
+    with pytest.raises(InputError, match=r"has groups of 3 documents, not 1 \+ 1"):
         train(**inputs, spec=SPEC | {"group_size": 2, "documents": 80}, output=output)
     assert not any(tmp_path.rglob("*.*"))
 
