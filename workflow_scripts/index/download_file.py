@@ -16,7 +16,7 @@ from typing import BinaryIO
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, raise_shortage
 from workflow_scripts.storage.progress import Progress
 
 BLOCK = 2**20
@@ -91,7 +91,8 @@ def _fetch(url: str, part: Path) -> None:
         if error.code == 416 and start:  # nothing lies beyond what has come
             return
         raise InputError(f"{url} cannot be downloaded ({error}): check the address") from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
+        raise_shortage(error)
         raise InputError(f"{url} cannot be downloaded ({error}): run again to go on") from None
     if total is not None and part.stat().st_size != total:
         raise InputError(f"{url} broke off at {part.stat().st_size:,} of {total:,} bytes: run again to go on")

@@ -21,8 +21,8 @@ from workflow_scripts.storage.errors import InputError
 
 MODELS = {"bm25": ("k1", "b"), "qld": ("mu",)}
 RM3 = {"feedback_terms": 10, "feedback_documents": 10, "original_weight": 0.5}  # Anserini's own settings
-# A query of that many distinct terms is a document (ArguAna's are); Lucene's own limit is 1024.
-MAX_QUERY_TERMS = 65536
+# A query may be a document (ArguAna's are), of whatever length; Lucene's own limit is 1024 distinct terms.
+MAX_QUERY_TERMS = 2**31 - 1
 
 
 def index_folder(documents: Path, index: Path, *, threads: int, heap_mb: int, docvectors: bool) -> None:

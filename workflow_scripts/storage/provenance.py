@@ -242,8 +242,10 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The code's git commit, with ``-dirty`` where the working tree differs; None outside a checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    """The code's git commit, with ``-dirty`` where the working tree differs; None where the project is no checkout."""
+    # Git would take a repository that the project only lies in.
+    place = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT)]
+    command = ["git", *place, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
