@@ -19,19 +19,17 @@ QUERY_KEYS = ("query_id", "id", "_id"), ("text",)
 FIRST_LINES = 100
 """Lines that decide how many columns a TSV file has."""
 # Names of columns in other tools' header lines, as _letters gives them.
-ID_NAMES = frozenset(
-    "id docid docno did documentid docidentifier pid psgid passageid paragraphid pageid cid corpusid qid queryid "
-    "topicid questionid".split()
+ID_NAME = (
+    "(doc|document|d|passage|psg|paragraph|page|p|corpus|c|query|question|q|topic|unique|u)?id|docno|docidentifier"
 )
-TEXT_NAMES = frozenset(
-    "text title url body content contents passage passages document documents doc abstract paragraph sentence "
-    "query queries querytext question topic description narrative".split()
+TEXT_NAME = (
+    "(doc|document|passage|query)?text|title|url|body|contents?|passages?|documents?|doc|abstract|paragraph|sentence"
+    "|query|queries|question|topic|description|narrative"
 )
-OTHER_NAMES = frozenset(
-    "number num no key index name identifier uid iter iteration run q score rank rel relevance relevant label grade "
-    "judgement judgment".split()
+OTHER_NAME = (
+    "number|num|no|key|index|name|identifier|iter(ation)?|run|q|score|rank|rel(evan(t|ce))?|label|grade|judge?ment"
 )
-NAMES = ID_NAMES | TEXT_NAMES | OTHER_NAMES
+IS_ID, IS_TEXT, IS_NAME = map(re.compile, (ID_NAME, TEXT_NAME, f"{ID_NAME}|{TEXT_NAME}|{OTHER_NAME}"))
 
 
 def iterate_documents(path: Path) -> Iterator[Document]:
@@ -64,7 +62,7 @@ def iterate_judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
     """(line, query id, document id, relevance) of TREC judgements: ``query iteration document relevance``."""
     for number, line in read_lines(path):
         here, fields = f"{path}:{number}", line.split()
-        if _letters(fields[0]) in NAMES and _letters(fields[-1]) in NAMES:
+        if IS_NAME.fullmatch(_letters(fields[0])) and IS_NAME.fullmatch(_letters(fields[-1])):
             raise InputError(f"{here} is a header line ({shown(line)}): judgements here have none, delete it")
         if len(fields) != 4:
             raise InputError(
@@ -144,10 +142,15 @@ def _check_headless(here: str, fields: Sequence[str], *, first: bool) -> None:
     On the ``first`` line the name of an id's column is enough, or names of columns in any order.
     """
     start = _letters(fields[0][:40])
-    if start not in NAMES or len(fields) < 2:
+    if len(fields) < 2 or not IS_NAME.fullmatch(start):
         return
-    others = {_letters(field[:40]) for field in fields[1:]}
-    if (start in ID_NAMES and (first or others <= TEXT_NAMES)) or (first and others <= NAMES):
+    has_id_name = bool(IS_ID.fullmatch(start))
+    others = [_letters(field[:40]) for field in fields[1:]]
+    if first:
+        is_header = has_id_name or all(map(IS_NAME.fullmatch, others))
+    else:
+        is_header = has_id_name and all(map(IS_TEXT.fullmatch, others))
+    if is_header:
         raise InputError(f"{here} is a header line ({', '.join(map(shown, fields))}): such a file has none, delete it")
 
 

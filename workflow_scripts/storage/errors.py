@@ -16,7 +16,9 @@ def shortage_of(error: BaseException) -> str | None:
         where = getattr(error, "filename", None)
         return f"the disk is full{f', writing {where}' if where else ''}: free some space and run again ({text[:200]})"
     if isinstance(error, MemoryError) or "OutOfMemoryError" in f"{type(error).__name__} {text}":
-        return f"memory is short: give the job more (resources in the config) and run again ({text[:200] or 'none left'})"
+        return (
+            f"memory is short: give the job more (resources in the config) and run again ({text[:200] or 'none left'})"
+        )
     return None
 
 
