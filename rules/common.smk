@@ -25,6 +25,8 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import STARTED
 
 prepare_environment(Path(workflow.basedir))
+if re.search("[{}]", workflow.basedir):
+    raise WorkflowError(f"Snakemake cannot work in {workflow.basedir}: move the project to a path without braces")
 if not config:
     raise WorkflowError("name an experiment, for example: snakemake --configfile config/demo.yaml --cores 2")
 try:

@@ -11,14 +11,12 @@ class InputError(Exception):
 
 def shortage_of(error: BaseException) -> str | None:
     """What the machine has run out of, as a line with the fix; None for any other error."""
-    text = " ".join(str(error).split())
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    # Libraries raise their own errors with the system's words.
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text:
-        where = getattr(error, "filename", None)
-        return f"the disk is full{f', writing {where}' if where else ''}: free some space and run again ({text[:200]})"
-    if isinstance(error, MemoryError) or "OutOfMemoryError" in f"{type(error).__name__} {text}":
-        return (
-            f"memory is short: give the job more (resources in the config) and run again ({text[:200] or 'none left'})"
-        )
+        return f"the disk is full: free some space and run again ({text})"
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in text or "can't allocate memory" in text:
+        return f"memory is short: give the job more under resources in the config and run again ({text})"
     return None
 
 
