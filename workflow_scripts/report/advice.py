@@ -18,7 +18,7 @@ USE, CHEAPEST = "use", "cheapest"
 class Comparisons:
     """Candidates # (K,) against the first, and every two of them.
 
-    ``difference``, ``low``, ``high``: of each less the first, the intervals jointly (Bonferroni over the K - 1);
+    ``difference``, ``low``, ``high``: of each minus the first, the intervals jointly (Bonferroni over the K - 1);
     ``p`` Holm-corrected over the K - 1 and ``outcome`` its verdict (the first: 1, and equivalent to itself);
     ``worse``  # (K, K): the candidate of the row is shown to be worse than the column's: the first's row and column by
     ``outcome``, the rest by :func:`pairwise`.

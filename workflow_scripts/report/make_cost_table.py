@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -19,37 +18,17 @@ JOULES_PER_WH = 3600
 CONTRASTIVE, DISTILLED = "groups", "groups and labels"
 
 
-@dataclass(frozen=True)
-class Power:
-    """Watts to assume of a busy CPU core and of a GPU while a job holds it."""
+COSTS = ("jobs", "wall_s", "cpu_s", "gpu_s", "peak_rss_mb", "peak_gpu_mb", "energy_wh")
+"""Cost of one or more jobs.
 
-    watts_per_core: float
-    watts_per_gpu: float
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of one or more jobs.
-
-    jobs         how many
-    wall_s       seconds from start to end, added up as if one job ran after the other
-    cpu_s        processor seconds of all their threads and children
-    gpu_s        wall seconds of the jobs that computed on a GPU
-    peak_rss_mb  largest resident memory of any, MB (2^20 bytes)
-    peak_gpu_mb  largest GPU memory of any, MB; 0 where none used one
-    energy_wh    watt-hours: cpu_s x watts of a core, and of a GPU what was measured, else gpu_s x its watts
-    """
-
-    jobs: int
-    wall_s: float
-    cpu_s: float
-    gpu_s: float
-    peak_rss_mb: float
-    peak_gpu_mb: float
-    energy_wh: float
-
-
-COSTS = [field.name for field in fields(Cost)]
+jobs         how many
+wall_s       seconds from start to end, added up as if one job ran after the other
+cpu_s        processor seconds of all their threads and children
+gpu_s        wall seconds of the jobs that computed on a GPU
+peak_rss_mb  largest resident memory of any, MB (2^20 bytes)
+peak_gpu_mb  largest GPU memory of any, MB; 0 where none used one
+energy_wh    watt-hours: cpu_s x watts of a core, and of a GPU what was measured, else gpu_s x its watts
+"""
 COLUMNS = ["scope", "stage", *KEYS[:4], *COSTS]
 
 
@@ -67,13 +46,13 @@ def make_cost_table(*, spec: Mapping, metrics: Sequence[Path], also: Sequence[Pa
 
     Each artifact counts once in a row, so what samplers share (corpus, ranking, teacher) is in each one's row.
     """
-    power, lineage = Power(**spec), Lineage()
+    lineage = Lineage()
     everything = stages(lineage.behind([*metrics, *also]))
-    rows = [{"scope": "stage", "stage": name, **total_cost(each, power)} for name, each in everything.items()]
-    detailed = pd.DataFrame(_student_rows(lineage, metrics, power), columns=["seed", *COLUMNS])
+    rows = [{"scope": "stage", "stage": name, **total_cost(each, spec)} for name, each in everything.items()]
+    detailed = pd.DataFrame(_student_rows(lineage, metrics, spec), columns=["seed", *COLUMNS])
     if detailed.empty:
         raise InputError("no metrics of a trained student were given: name the rankers to cost")
-    over_seeds = detailed.groupby(COLUMNS[:6], sort=False, dropna=False)[COSTS].mean().reset_index()
+    over_seeds = detailed.groupby(COLUMNS[:6], sort=False, dropna=False)[list(COSTS)].mean().reset_index()
     table = pd.concat([pd.DataFrame(rows), over_seeds], ignore_index=True)[COLUMNS]
     table[COLUMNS[1:6]] = table[COLUMNS[1:6]].fillna("")
     samplers = table[table["scope"] == "sampler"]
@@ -81,33 +60,35 @@ def make_cost_table(*, spec: Mapping, metrics: Sequence[Path], also: Sequence[Pa
     write_numbers(output, table.assign(times_cheapest=samplers["energy_wh"] / least), spec)
 
 
-def total_cost(artifacts: Iterable[Artifact], power: Power) -> dict[str, float]:
-    """:class:`Cost` of the artifacts as a dict, each counted once however many were made from it; peaks are maxima.
+def total_cost(artifacts: Iterable[Artifact], power: Mapping) -> dict[str, float]:
+    """COSTS of the artifacts together, each counted once however many were made from it; peaks are maxima.
 
-    A manifest whose cost has ``gpu_energy_wh`` (measured) is not estimated for its GPU. Raises :class:`InputError`
-    for a manifest without its cost.
+    ``power``: ``watts_per_core`` and ``watts_per_gpu``, of a busy core and of a GPU while a job holds it. A manifest
+    whose cost has ``gpu_energy_wh`` (measured) is not estimated for its GPU. Raises :class:`InputError` for a manifest
+    without its cost.
     """
     costs = [_job_cost(artifact, power) for artifact in artifacts]
     total = {}
     for name in COSTS:
-        values = [getattr(cost, name) for cost in costs]
+        values = [cost[name] for cost in costs]
         total[name] = max(values, default=0.0) if name.startswith("peak") else sum(values)
     return total
 
 
-def _job_cost(artifact: Artifact, power: Power) -> Cost:
+def _job_cost(artifact: Artifact, power: Mapping) -> dict[str, float]:
     try:
         cost, device = artifact.manifest["cost"], artifact.manifest["device"]
         wall_s, cpu_s, memory = cost["wall_s"], cost["cpu_s"], cost["peak_rss_mb"]
     except KeyError as error:
         raise InputError(f"{artifact.manifest_path} does not say its {error}: build the artifact again") from None
     gpu_s = 0.0 if device == "cpu" else wall_s
-    gpu_wh = cost.get("gpu_energy_wh", gpu_s * power.watts_per_gpu / JOULES_PER_WH)
-    energy = cpu_s * power.watts_per_core / JOULES_PER_WH + gpu_wh
-    return Cost(1, wall_s, cpu_s, gpu_s, memory, cost.get("peak_gpu_mb", 0.0), energy)
+    gpu_wh = cost.get("gpu_energy_wh", gpu_s * power["watts_per_gpu"] / JOULES_PER_WH)
+    energy = cpu_s * power["watts_per_core"] / JOULES_PER_WH + gpu_wh
+    costs = (1, wall_s, cpu_s, gpu_s, memory, cost.get("peak_gpu_mb", 0.0), energy)
+    return dict(zip(COSTS, costs, strict=True))
 
 
-def _student_rows(lineage: Lineage, metrics: Sequence[Path], power: Power) -> Iterator[dict]:
+def _student_rows(lineage: Lineage, metrics: Sequence[Path], power: Mapping) -> Iterator[dict]:
     """Costs of each student and, once for each of its groups and labels, of what they need; one row a seed."""
     seen: set[tuple] = set()
     for manifest in metrics:
@@ -130,7 +111,7 @@ def _student_rows(lineage: Lineage, metrics: Sequence[Path], power: Power) -> It
                 yield {"scope": "sampler", "stage": name, **shared, **_cost_behind(lineage, paths, power)}
 
 
-def _cost_behind(lineage: Lineage, paths: Sequence[str], power: Power) -> dict[str, float]:
+def _cost_behind(lineage: Lineage, paths: Sequence[str], power: Mapping) -> dict[str, float]:
     return total_cost(lineage.behind(paths).values(), power)
 
 

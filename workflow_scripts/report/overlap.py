@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class Match(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    """Lower-case words parted by single blanks: NFKC, case folded, all that is no letter, mark or digit a blank."""
+    """Words in lower case, a blank between two: NFKC, case folded, all but letters, marks and digits made blanks."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join("".join(char if unicodedata.category(char)[0] in "LMN" else " " for char in folded).split())
 
@@ -42,44 +42,28 @@ def closest(test: Mapping[str, str], train: Mapping[str, str], threshold: float)
         raise InputError(f"the overlap's threshold is {threshold}, not above 0 and at most 1")
     limit = Fraction(str(threshold))
     texts = {name: normalise(text) for name, text in train.items()}
-    frequency = Counter(word for text in texts.values() for word in set(text.split()))
-    holders: dict[str, list[str]] = {}
     words = {name: frozenset(text.split()) for name, text in texts.items()}
+    frequency = Counter(word for own in words.values() for word in own)
+    holders: dict[str, list[str]] = {}
     for name in sorted(words):
         for word in _prefix(words[name], frequency, limit):
             holders.setdefault(word, []).append(name)
     matches = []
     for name in sorted(test):
-        best = _best(name, normalise(test[name]), texts, words, holders, frequency, limit)
-        if best is not None:
-            matches.append(best)
+        text = normalise(test[name])
+        own, found = frozenset(text.split()), []
+        for other in {other for word in _prefix(own, frequency, limit) for other in holders.get(word, ())}:
+            shared = len(own & words[other])
+            union = len(own) + len(words[other]) - shared
+            # In whole numbers: 4/5 in floating point would miss 0.8.
+            if shared * limit.denominator >= union * limit.numerator:
+                found.append((-shared / union, texts[other] != text, other))
+        if found:
+            jaccard, differs, other = min(found)
+            matches.append(Match(name, other, -jaccard, not differs))
     return matches
 
 
 def _prefix(words: Iterable[str], frequency: Mapping[str, int], limit: Fraction) -> list[str]:
     ordered = sorted(words, key=lambda word: (frequency[word], word))
     return ordered[: len(ordered) - math.ceil(limit * len(ordered)) + 1] if ordered else []
-
-
-def _best(
-    name: str,
-    text: str,
-    texts: Mapping[str, str],
-    words: Mapping[str, frozenset[str]],
-    holders: Mapping[str, Sequence[str]],
-    frequency: Mapping[str, int],
-    limit: Fraction,
-) -> Match | None:
-    own = frozenset(text.split())
-    candidates = {other for word in _prefix(own, frequency, limit) for other in holders.get(word, ())}
-    found = []
-    for other in candidates:
-        shared = len(own & words[other])
-        union = len(own) + len(words[other]) - shared
-        # In whole numbers: 4/5 in floating point would miss 0.8.
-        if shared * limit.denominator >= union * limit.numerator:
-            found.append((-shared / union, texts[other] != text, other))
-    if not found:
-        return None
-    jaccard, differs, other = min(found)
-    return Match(name, other, -jaccard, not differs)

@@ -58,8 +58,8 @@ def analyse(values: Values, weights: Mapping[str, float], *, margin: float, rule
     :func:`contrasts` in the measure's units, estimated by :func:`estimate`: ``error`` and ``degrees`` are those of its
     first row; the interval (at ``rule.confidence``) is the widest of its rows', ``p_size`` against 0, ``p_equivalence``
     against ``margin`` and ``smallest_margin`` the largest: what is shown is shown by each. ``outcome`` is the verdict
-    by ``rule``, one test at a time. F speaks of other seeds on these very queries; size and interval speak of other
-    seeds and other queries, or, with one seed, of other queries alone.
+    by ``rule``, one test at a time. F is about other seeds on these same queries; size and interval are about other
+    seeds and other queries, or, with one seed, about other queries alone.
     """
     means = _means(values, weights)
     table = anova(means, rule.confidence)
@@ -140,7 +140,7 @@ def share_interval(f: float, df: float, rest_df: float, confidence: float) -> tu
     """Interval of an effect's partial share of the variance, which partial eta^2 and omega^2 estimate.
 
     F follows the non-central F distribution with noncentrality L, and SS_effect + SS_error is expected to be
-    L + df + rest_df error variances: L / (L + df + rest_df) is the share. L's interval turns the distribution round
+    L + df + rest_df error variances: L / (L + df + rest_df) is the share. L's interval inverts the distribution
     (Steiger 2004, Psychological Methods 9(2), section on the analysis of variance), with the degrees of freedom of the
     effect's own error: its ends are those L at which P(F' <= f) is (1 + confidence) / 2 and (1 - confidence) / 2; 0
     where no L >= 0 gives that.

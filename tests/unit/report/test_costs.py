@@ -13,7 +13,7 @@ from rendered import render
 from workflow_scripts.report.draw_cost import pareto_front
 from workflow_scripts.report.lineage import Lineage
 from workflow_scripts.report.make_configuration_table import make_configuration_table, shared_settings
-from workflow_scripts.report.make_cost_table import Power, make_cost_table, total_cost
+from workflow_scripts.report.make_cost_table import make_cost_table, total_cost
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 
@@ -129,7 +129,7 @@ def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Resu
 
 def test_measured_gpu_energy_takes_the_place_of_the_estimate(results: Results) -> None:
     measured = results.make("a", "x", device="gpu", cpu_s=100, gpu_energy_wh=7)
-    costs = total_cost([Lineage().artifact(measured)], Power(**POWER))
+    costs = total_cost([Lineage().artifact(measured)], POWER)
     assert costs["energy_wh"] == pytest.approx(7 + 1)
 
 

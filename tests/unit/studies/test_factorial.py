@@ -33,12 +33,12 @@ def test_anova_against_statsmodels_with_the_seed_as_subject() -> None:
     means = np.random.default_rng(2).normal(size=(3, 2, 4)) + np.arange(3)[:, None, None] + 5 * np.arange(4)
     rows = [(i, j, s, means[i, j, s]) for i, j, s in np.ndindex(*means.shape)]
     frame = pd.DataFrame(rows, columns=["a", "b", "seed", "y"])
-    known = AnovaRM(frame, "y", "seed", within=["a", "b"]).fit().anova_table
+    expected = AnovaRM(frame, "y", "seed", within=["a", "b"]).fit().anova_table
     table = factorial.anova(means, 0.95).set_index("source")
     effects, errors = ["locality", "entropy", "interaction"], ["locality:seed", "entropy:seed", "interaction:seed"]
     assert table.index.tolist() == [*effects, "seed", *errors]
     ours = table.loc[effects, ["f", "df", "error_df", "p"]].to_numpy(float)
-    np.testing.assert_allclose(ours, known.to_numpy(float), rtol=1e-8)
+    np.testing.assert_allclose(ours, expected.to_numpy(float), rtol=1e-8)
     assert table["df"].tolist() == [2, 1, 2, 3, 6, 3, 6]
     assert table["eta_squared"].sum() == pytest.approx(1)
     ss = table["sum_squares"]
@@ -99,12 +99,12 @@ def test_one_seed_is_the_paired_t_test_of_the_contrast() -> None:
     values = np.random.default_rng(1).normal(size=(2, 3, 1, 40))
     contrast = values[1, 2, 0] - values[0, 2, 0] - values[1, 0, 0] + values[0, 0, 0]
     found = factorial.estimate({"a": values}, ONE, factorial.contrasts(2, 3)["interaction"])
-    known = stats.ttest_1samp(contrast, 0)
+    expected = stats.ttest_1samp(contrast, 0)
     assert found.mean.tolist() == pytest.approx([contrast.mean()])
-    assert found.difference_p()[0] == pytest.approx(known.pvalue) and found.degrees[0] == pytest.approx(39)
+    assert found.difference_p()[0] == pytest.approx(expected.pvalue) and found.degrees[0] == pytest.approx(39)
     table = factorial.analyse({"a": values}, ONE, margin=0.1, rule=Rule(**RULE)).set_index("source")
     ends = table.loc["interaction", ["ci_low", "ci_high"]].tolist()
-    assert ends == pytest.approx(list(known.confidence_interval(0.95)))
+    assert ends == pytest.approx(list(expected.confidence_interval(0.95)))
 
 
 def test_without_noise_over_queries_the_test_of_the_size_is_the_anovas_and_the_t_test_over_seeds() -> None:
@@ -114,10 +114,10 @@ def test_without_noise_over_queries_the_test_of_the_size_is_the_anovas_and_the_t
     effects = table.loc[["locality", "entropy", "interaction"]]
     assert ((effects["size"] / effects["error"]) ** 2).tolist() == pytest.approx(effects["f"].tolist())
     assert effects["p_size"].tolist() == pytest.approx(effects["p"].tolist())
-    known = stats.ttest_1samp(np.tensordot([[1, -1], [-1, 1]], values[..., 0], axes=2), 0)
-    assert effects.loc["interaction", "p_size"] == pytest.approx(known.pvalue)
+    expected = stats.ttest_1samp(np.tensordot([[1, -1], [-1, 1]], values[..., 0], axes=2), 0)
+    assert effects.loc["interaction", "p_size"] == pytest.approx(expected.pvalue)
     ends = effects.loc["interaction", ["ci_low", "ci_high"]].tolist()
-    assert ends == pytest.approx(list(known.confidence_interval(0.95)))
+    assert ends == pytest.approx(list(expected.confidence_interval(0.95)))
 
 
 EFFECTS = ("locality", "entropy", "interaction")
@@ -329,8 +329,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert table.loc[("known", "nDCG@10", "interaction"), "margin"] == pytest.approx(0.05)
     with pytest.raises(InputError, match="no run of student=bm25"):
         files.make(rule=shared, runs=[["other", "", "", "", None], *files.rankers[1:]])
-    known, _ = read_numbers(files.locality)
-    write_numbers(files.locality, known[known["sampler"] == "far"], {})
+    whole, _ = read_numbers(files.locality)
+    write_numbers(files.locality, whole[whole["sampler"] == "far"], {})
     with pytest.raises(InputError, match="no diameter of near under t"):
         files.make()
 

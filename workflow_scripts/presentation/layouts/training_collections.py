@@ -5,8 +5,8 @@ Across, for each domain and student: the training collections, then the differen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping
+from itertools import combinations, product
 
 import pandas as pd
 
@@ -15,8 +15,7 @@ from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
 
-KEYS = ["scope", "student", "loss", "function", "teacher", "domain", "training", "training_b"]
-SIZES = (("queries", "training queries", ",.0f"), ("positives", "positives a query", ".2f"))
+SIZES = {"queries": "training queries", "positives": "positives a query"}
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
@@ -45,58 +44,45 @@ def _own(spec: Mapping) -> TextTable:
 
 
 def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
-    several, collections = len(spec["teachers"]) > 1, spec["training_collections"]
+    shown, collections = 3 if len(spec["teachers"]) > 1 else 2, spec["training_collections"]
     # The later of two collections comes first: a difference is its value minus the earlier's.
     columns = [*((name, "") for name in collections), *((two, one) for one, two in combinations(collections, 2))]
     blocks = [(domain.name, student) for domain in parse_domains(spec["domains"]) for student in spec["students"]]
-    values = ["value", "std_seed", "ci_low", "ci_high", "outcome"]
-    found = rows.set_index(KEYS)[values].T.to_dict("list")
+    cells: dict[tuple, Cell] = {}
+    sections: dict[str, dict[tuple[str, str, str], None]] = {}
+    for row in rows.itertuples():
+        label, place = _place(row, columns[0])
+        sections.setdefault(row.loss or ("sizes" if row.scope in SIZES else "references"), {})[label] = None
+        cells[label, *place] = _cell(row)
 
-    def line(scope: str, loss: str, function: str, teacher: str) -> list[Cell]:
-        return [
-            _cell(found.get(("difference" if other else scope, student, loss, function, teacher, domain, name, other)))
-            for domain, student in blocks
-            for name, other in columns
-        ]
+    def line(label: tuple[str, str, str]) -> list[Cell]:
+        found = []
+        for (domain, student), column in product(blocks, columns):
+            # A size is of no domain and no student, a reference of no student.
+            places = [(domain, student, column), (domain, "", column), ("", "", column)]
+            found.append(next((cells[label, *place] for place in places if (label, *place) in cells), Cell("")))
+        return found
 
-    sections = [_size_lines(found, columns, len(blocks), several), _reference_lines(rows, columns, blocks, several)]
-    functions = dict.fromkeys(spec["trained_on"][sampler]["function"] for sampler in spec["samplers"])
-    for loss in spec["losses"]:
-        labels = [(loss, function, teacher) for function in functions for teacher in spec["teachers"]]
-        sections.append([(label if several else label[:2], line("student", *label)) for label in labels])
     headers = [f"{name} minus {other}" if other else name for name, other in columns]
-    spans = [(f"{domain} {student}", headers) for domain, student in blocks]
-    return TextTable(("loss", "sampler", "teacher") if several else ("loss", "sampler"), spans, sections)
-
-
-def _cell(row: Sequence | None) -> Cell:
-    if row is None:
-        return Cell("")
-    value, std_seed, low, high, outcome = row
-    return Cell(
-        f"{value:+.3f} [{low:+.3f}, {high:+.3f}] {MARKS[outcome]}" if outcome else format_value(value, std_seed)
+    return TextTable(
+        ("loss", "sampler", "teacher")[:shown],
+        [(f"{domain} {student}", headers) for domain, student in blocks],
+        [[(label[:shown], line(label)) for label in labels] for labels in sections.values()],
     )
 
 
-def _size_lines(found: Mapping, columns: Sequence[tuple[str, str]], blocks: int, several: bool) -> list:
-    """Queries and positives a query above each block's collections."""
-    lines = []
-    for scope, label, form in SIZES:
-        sizes = [found.get((scope, "", "", "", "", "", *column)) for column in columns]
-        cells = [Cell(format(size[0], form)) if size else Cell("") for size in sizes]
-        lines.append(((label, "", "") if several else (label, ""), cells * blocks))
-    return lines
+def _place(row: object, first: tuple[str, str]) -> tuple[tuple[str, str, str], tuple]:
+    """Label of a row's line; its domain, student and column. A reference stands in each block's ``first`` column."""
+    if row.scope in SIZES:
+        return (SIZES[row.scope], "", ""), ("", "", (row.training, ""))
+    if row.scope == "reference":
+        return ("BM25" if row.student == "bm25" else row.student, "", row.teacher), (row.domain, "", first)
+    return (row.loss, row.function, row.teacher), (row.domain, row.student, (row.training, row.training_b))
 
 
-def _reference_lines(rows: pd.DataFrame, columns: Sequence, blocks: Sequence[tuple[str, str]], several: bool) -> list:
-    """BM25 and the teachers, which are the same whatever the students were trained on: in each block's first column."""
-    lines = []
-    references = rows[rows["scope"] == "reference"]
-    for (name, teacher), part in references.groupby(["student", "teacher"], sort=False):
-        values = part.set_index("domain")[["value", "std_seed"]].T.to_dict("list")
-        cells = []
-        for domain, _ in blocks:
-            cells += [Cell(format_value(*values[domain])), *[Cell("")] * (len(columns) - 1)]
-        label = "BM25" if name == "bm25" else name
-        lines.append(((label, "", teacher) if several else (label, ""), cells))
-    return lines
+def _cell(row: object) -> Cell:
+    if row.scope == "difference":
+        return Cell(f"{row.value:+.3f} [{row.ci_low:+.3f}, {row.ci_high:+.3f}] {MARKS[row.outcome]}")
+    if row.scope == "queries":
+        return Cell(f"{row.value:,.0f}")
+    return Cell(f"{row.value:.2f}" if row.scope == "positives" else format_value(row.value, row.std_seed))
