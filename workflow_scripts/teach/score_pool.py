@@ -70,14 +70,12 @@ def score_pool(
         read = {"model": model, "queries": queries, "documents": documents}
         parts = ScoredParts(writer.folder, fingerprint(decisive, read, device.type))
         writer.cost_before_resume = parts.cost_before_resume
-        _score(spec, ranker, missing, codes, parts, pool)
+        _score(ranker, missing, codes, parts, pool)
         writer.counts |= {"pairs": len(missing), "known": len(wanted) - len(missing)}
     parts.remove()
 
 
-def _score(
-    spec: Mapping, ranker: RankerModel, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter
-) -> None:
+def _score(ranker: RankerModel, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter) -> None:
     """Score ``pairs`` part by part into ``pool``; a part that an earlier process finished is taken from ``parts``."""
     from workflow_scripts.models import scoring
 

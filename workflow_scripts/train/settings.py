@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from workflow_scripts.storage.errors import InputError
 
@@ -17,7 +17,7 @@ class Settings:
     (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
     stores' own; ``cut``: the entropy cut whose queries alone are trained on, None for all (see
     :func:`~workflow_scripts.train.groups.read_groups`); ``checkpoint_minutes``, ``checkpoint_steps``: how often the
-    state is saved; ``card``: more lines for the model card.
+    state is saved.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Settings:
     dropout: float | None = None
     checkpoint_minutes: float = 10.0
     checkpoint_steps: int | None = None
-    card: Mapping = field(default_factory=dict)
 
     @property
     def documents_a_step(self) -> int:

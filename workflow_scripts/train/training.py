@@ -41,7 +41,7 @@ from workflow_scripts.train.settings import Settings
 FLUSH_STEPS = 50
 TERMINATED = 128 + signal.SIGTERM
 # Settings that do not change the weights.
-NOT_IN_FINGERPRINT = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
+NOT_IN_FINGERPRINT = ("name", "checkpoint_minutes", "checkpoint_steps")
 
 
 def fit(
