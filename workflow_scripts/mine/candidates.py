@@ -72,7 +72,7 @@ class Candidates:
     """One query's candidates.
 
     ``rankings`` maps a system to (document ids, scores or Nones), best first, in the config's order; ``teacher`` maps
-    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler tells.
+    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler counts.
     """
 
     query_id: str
