@@ -31,9 +31,7 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
     the counts. Raises :class:`InputError` for a source that cannot be
     reached, has pickled weights only, brings its own code, or lacks a weight.
     """
-    source, revision = spec.get("source"), spec.get("revision")
-    if not source:
-        raise InputError("the spec has no source: name a hub id or a local model folder")
+    source, revision = spec["source"], spec.get("revision")
     local = Path(source).expanduser()
     if not local.is_dir() and str(source).startswith(("/", ".", "~")):
         raise InputError(f"{source} is no folder: name a folder with config.json, model.safetensors and tokenizer.json")

@@ -7,7 +7,7 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 
@@ -17,7 +17,7 @@ from workflow_scripts.storage.errors import InputError, raise_shortage
 
 def iterate_documents(
     name: str,
-    text_fields: list[str],
+    text_fields: Sequence[str],
     title_field: str | None = None,
     title_separator: str | None = None,
     title_repeated: bool = False,
@@ -27,8 +27,6 @@ def iterate_documents(
     ``text_fields`` are joined by a space. The title is ``title_field``, or what stands before the first
     ``title_separator`` in the raw text, or none. ``title_repeated``: the title that the text begins with is taken off.
     """
-    if not isinstance(text_fields, list) or not text_fields:
-        raise InputError(f"{name}: text_fields is {text_fields!r}: give a list of at least one field")
     if title_field and title_separator:
         raise InputError(f"{name}: title_field and title_separator are both given: keep one")
     if title_repeated and not title_field:

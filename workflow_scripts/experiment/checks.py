@@ -12,7 +12,8 @@ from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.studies import study_problems
-from workflow_scripts.storage.ids import NO_TEACHER
+from workflow_scripts.models.faiss_indexes import SUPPORTED, is_supported
+from workflow_scripts.storage.ids import NO_SYSTEMS, NO_TEACHER
 
 AXES = ("students", "losses", "samplers", "teachers")
 TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}
@@ -25,7 +26,7 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_retrieval, seed_problems, study_problems):
+    for check in (_indexes, _retrieval, seed_problems, study_problems):
         yield from check(config)
 
 
@@ -36,6 +37,9 @@ def _names(config: Mapping) -> Iterator[str]:
     for name, owner in TAKEN.items():
         if name in config["students"]:
             yield f"students.{name}: this name is taken by the runs of {owner}; choose another"
+    for name, system in config["systems"].items():
+        for taken in {name, *system.get("systems", ())}.intersection(NO_SYSTEMS):
+            yield f"systems.{name}: groups call other documents than a system's {taken!r}; choose another name"
     if NO_TEACHER in config["teachers"]:
         yield f"teachers.{NO_TEACHER}: this name stands for no teacher in a student's id; choose another"
 
@@ -160,6 +164,15 @@ def _measures(config: Mapping) -> Iterator[str]:
                 yield f"{where}: use ir_measures' own name {str(measure)!r} for {name!r}"
             if where != "evaluation.measures" and name in evaluation["measures"]:
                 yield f"{where}: {name!r} is among evaluation.measures already; name it once"
+
+
+def _indexes(config: Mapping) -> Iterator[str]:
+    """Faiss indexes that dense retrieval does not support."""
+    indexes = {f"systems.{name}.index": entry.get("index", "Flat") for name, entry in config["systems"].items()}
+    indexes["evaluation.retrieval.index"] = (config["evaluation"]["retrieval"] or {"index": "Flat"})["index"]
+    for where, factory in indexes.items():
+        if not is_supported(factory):
+            yield f"{where}: {factory!r} is not supported; name one of {SUPPORTED}"
 
 
 def _retrieval(config: Mapping) -> Iterator[str]:

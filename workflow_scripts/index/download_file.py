@@ -49,17 +49,13 @@ def download_file(spec: Mapping, output: Path) -> None:
 
 
 def _check_spec(spec: Mapping) -> tuple[str, str | None]:
-    if set(spec) != {"url", "sha256"}:
-        raise InputError(f"the spec of download_file has exactly url and sha256: got {', '.join(sorted(spec))}")
     url, pinned = spec["url"], spec["sha256"]
     try:
         valid = urllib.parse.urlparse(url).scheme in SCHEMES and re.fullmatch(r"\w[\w.-]*", _name(url))
-    except (ValueError, AttributeError, TypeError):
+    except ValueError:
         valid = False
     if not valid:
         raise InputError(f"{url!r} is no address of a file: it must begin with https:// and end with a file's name")
-    if pinned is not None and not re.fullmatch(r"[0-9a-f]{64}", str(pinned)):
-        raise InputError(f"the checksum {pinned!r} is not 64 lower-case hexadecimal digits")
     return url, pinned
 
 

@@ -18,7 +18,7 @@ from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
-from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.text_files import read_objects, shown
 
 CHUNK_QUERIES = 2_000
@@ -34,7 +34,7 @@ def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -
     ``duplicates`` (passages that a system lists again for a query, left out). Lists lie in a scratch file of
     systems x queries x depth numbers of 4 bytes; reading JSON bounds the time.
     """
-    systems, depth = _check_spec(spec)
+    systems, depth = spec["systems"], spec["depth"]
     source = Artifact(file)
     if len(source.manifest["files"]) != 1:
         raise InputError(f"{file} has {len(source.manifest['files'])} files: name the manifest of one download")
@@ -52,19 +52,6 @@ def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -
         del lists
         scratch.unlink()
         writer.counts |= {"queries": len(queries), **counts}
-
-
-def _check_spec(spec: Mapping) -> tuple[list[str], int]:
-    if set(spec) != {"systems", "depth"}:
-        raise InputError(f"the spec of import_rankings has exactly systems and depth: got {', '.join(sorted(spec))}")
-    systems, depth = spec["systems"], spec["depth"]
-    if not isinstance(systems, list) or not systems or len(set(systems)) != len(systems):
-        raise InputError(f"systems is {systems!r}, not a list of different names")
-    for system in systems:
-        check_system(system)
-    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
-        raise InputError(f"depth is {depth!r}, not a whole number from 1 up")
-    return systems, depth
 
 
 def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.ndarray) -> dict[str, int]:

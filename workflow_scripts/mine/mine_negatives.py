@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative, check_sizes
+from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative
 from workflow_scripts.mine.query_rows import QueryRows
 from workflow_scripts.mine.samplers import Sampler, load_sampler
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
@@ -26,7 +26,6 @@ from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.rankings import RANKING_FILE, row_groups
 from workflow_scripts.storage.seeds import derive_seed
 
-KEYS = ("sampler", "options", "negatives", "seed")
 CHUNK_QUERIES = 2_000
 ASKED_TWICE = 20
 """Queries whose negatives are drawn twice: a sampler must depend on nothing but the query and its generator."""
@@ -68,12 +67,7 @@ def mine_negatives(
 
 
 def _load(spec: Mapping, rankings: Sequence[str | Path], scores: Sequence[str | Path]) -> Sampler:
-    """Check the spec and what is read against the sampler's needs."""
-    if set(spec) != set(KEYS):
-        raise InputError(f"the spec of mine_negatives has exactly {', '.join(KEYS)}: got {', '.join(sorted(spec))}")
-    check_sizes(negatives=spec["negatives"])
-    if not isinstance(spec["seed"], int) or isinstance(spec["seed"], bool):
-        raise InputError(f"the seed is {spec['seed']!r}, not a whole number")
+    """The spec's sampler, after checking what is read against its needs."""
     sampler = load_sampler(spec["sampler"], spec["options"])
     for what, needed, given in (
         ("rankings", sampler.needs_rankings, rankings),

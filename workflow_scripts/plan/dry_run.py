@@ -76,8 +76,8 @@ def _finish(process: subprocess.Popen) -> str:
 
 def refusal(lines: Sequence[str]) -> str:
     """Snakemake's reason in the lines of a failed run: what follows the line that names the exception."""
-    told = [line.strip() for line in lines if line.strip()]
-    for place, line in enumerate(told[:-1]):
+    lines = [line.strip() for line in lines if line.strip()]
+    for place, line in enumerate(lines[:-1]):
         if re.match(r"\w*(Error|Exception)\b", line):
-            return told[place + 1]
-    return told[-1] if told else "snakemake failed and said nothing: run it with --dry-run"
+            return lines[place + 1]
+    return lines[-1] if lines else "snakemake failed and said nothing: run it with --dry-run"

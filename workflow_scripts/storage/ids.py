@@ -1,4 +1,4 @@
-"""Ids: how sorted ones are looked up, and what a student that reads no teacher is called."""
+"""Ids: how sorted ones are looked up, and those that stand for something."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 NO_TEACHER = "none"
 """What stands in the teacher's place of a student that reads no teacher's scores."""
+NO_SYSTEMS = ("positive", "corpus", "fill")
+"""What stands in the ranking system's place of groups' documents that no system has listed."""
 
 
 def find_ids(ids: np.ndarray, wanted: Any) -> np.ndarray:

@@ -25,6 +25,7 @@ from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import read_settings
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.provenance import fingerprint
@@ -40,7 +41,7 @@ from workflow_scripts.train.settings import Settings
 FLUSH_STEPS = 50
 TERMINATED = 128 + signal.SIGTERM
 # Settings that do not change the weights.
-NOT_IN_FINGERPRINT = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
+NOT_IN_FINGERPRINT = ("name", "checkpoint_minutes", "checkpoint_steps")
 
 
 def fit(
@@ -73,12 +74,12 @@ def fit(
             history.add(
                 *_step(model, loss, some, optimiser, scaler, accumulation, DTYPES[precision]), optimiser.learning_rate
             )
-            clock.tell(history)
+            clock.report(history)
             if terminated or clock.checkpoint_is_due(step + 1):
                 history.flush()
                 checkpoints.save(model, optimiser, step + 1, history.tensors(), scaler.state_dict())
             if terminated:
-                print(f"told to stop: checkpoint written after step {step + 1}", file=sys.stderr, flush=True)
+                print(f"asked to stop: checkpoint written after step {step + 1}", file=sys.stderr, flush=True)
                 sys.exit(TERMINATED)
     history.flush()
     if history.documents != settings.documents:
@@ -146,7 +147,7 @@ class _Clock:
         self.settings, self.steps, self.saved = settings, settings.steps, time.monotonic()
         self.progress = Progress((self.steps - start) * settings.documents_a_step, "documents")
 
-    def tell(self, history: History) -> None:
+    def report(self, history: History) -> None:
         """Fetch the history every 50 steps, and for a line of progress."""
         done, note = len(history.columns["step"]), ""
         if history.pending >= FLUSH_STEPS or self.progress.due or done == self.steps:
@@ -167,10 +168,10 @@ class _Clock:
 @contextlib.contextmanager
 def _termination() -> Iterator[list]:
     """A list that is filled when SIGTERM (a time limit, a pre-emption) comes: the loop ends after the step at hand."""
-    told: list = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    received: list = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
-        yield told
+        yield received
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -190,7 +191,7 @@ def train(
     ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries`` and
     ``documents`` (token stores) are manifests. Raises :class:`InputError` for whatever does not fit together.
     """
-    settings = Settings.from_spec(spec)
+    settings = read_settings(Settings, spec)
     device = best_device().type
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
     if loss.needs_teacher and labels is None:

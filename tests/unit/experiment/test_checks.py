@@ -16,6 +16,9 @@ FAULTS = [
     # Names
     ("students.teacher", BI_ENCODER, "students.teacher: this name is taken by the runs of the teachers"),
     ("students.retrieved", BI_ENCODER, "students.retrieved: this name is taken by the runs of dense retrieval"),
+    ("systems.fill", {"model": "qld", "mu": 50, "depth": 20}, "systems.fill: groups call other documents .* 'fill'"),
+    ("systems.dense.index", "HNSW32", r"systems.dense.index: 'HNSW32' is not supported; name one of Flat, and IVF"),
+    ("evaluation.retrieval.index", "IVF0,Flat", "evaluation.retrieval.index: 'IVF0,Flat' is not supported"),
     ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
     ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),

@@ -179,7 +179,7 @@ def test_every_rule_has_a_script_and_every_script_a_rule() -> None:
     runnable = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in (ROOT / PACKAGE).rglob("*.py")
-        if "__main__" in path.read_text()
+        if 'if __name__ == "__main__"' in path.read_text()
     }
     assert runnable - scripts == {f"{PACKAGE}.plan.bill", f"{PACKAGE}.experiment.describe"} and scripts <= runnable
     for rule, (_, script) in rules().items():
