@@ -88,7 +88,7 @@ def _is_jsonl(path: Path) -> bool:
 
 
 def _iterate_records(path: Path, id_keys: Sequence[str], text_keys: Sequence[str]) -> Iterator[tuple]:
-    """(line, id, text of each text key) of a JSONL file. Other keys are not read, which is said at its end."""
+    """(line, id, text of each text key) of a JSONL file. Keys that are not read are printed at its end."""
     spelling = {_letters(key): key for key in (*text_keys, *reversed(id_keys))}
     keys, unread = {*id_keys, *text_keys}, set()
     for number, record in read_objects(path):
