@@ -9,10 +9,12 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.measure_names import parse_measure
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.studies import study_problems
 from workflow_scripts.models.faiss_indexes import SUPPORTED, is_supported
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_SYSTEMS, NO_TEACHER
 
 AXES = ("students", "losses", "samplers", "teachers")
@@ -147,18 +149,15 @@ def _positions(config: Mapping) -> Iterator[str]:
 
 
 def _measures(config: Mapping) -> Iterator[str]:
-    import ir_measures
-
     evaluation = config["evaluation"]
     named = {"evaluation.measures": evaluation["measures"]}
     named |= {f"evaluation.more_measures.{key}": names for key, names in evaluation["more_measures"].items()}
     for where, names in named.items():
         for name in names:
             try:
-                measure = ir_measures.parse_measure(name)
-                measure.validate_params()
-            except (ValueError, NameError, AssertionError, AttributeError, TypeError):
-                yield f"{where}: {name!r} must be a measure of ir_measures, as in nDCG@10, R@100 or AP(rel=2)"
+                measure = parse_measure(name)
+            except InputError as error:
+                yield f"{where}: {error}"
                 continue
             if str(measure) != name:
                 yield f"{where}: use ir_measures' own name {str(measure)!r} for {name!r}"

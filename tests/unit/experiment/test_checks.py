@@ -54,6 +54,8 @@ FAULTS = [
     # Measures and retrieval
     ("evaluation.measures", ["nDGC@10"], "evaluation.measures: 'nDGC@10' must be a measure of ir_measures"),
     ("evaluation.measures", ["R"], "evaluation.measures: 'R' must be a measure"),
+    ("evaluation.measures", ["AP", "alpha_nDCG@10"], "'alpha_nDCG@10' is a measure that nothing installed computes"),
+    ("evaluation.more_measures", {"demo": ["R@0"]}, "evaluation.more_measures.demo: 'R@0': cutoff is 0, and must be"),
     ("evaluation.measures", ["MRR"], "evaluation.measures: use ir_measures' own name 'RR' for 'MRR'"),
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
