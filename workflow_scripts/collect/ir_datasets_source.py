@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 
 from workflow_scripts.collect.documents import Document, clean, split_title, strip_title
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, raise_shortage
 
 
 def iterate_documents(
@@ -123,7 +123,8 @@ def family_lock(name: str) -> Iterator[None]:
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+        raise_shortage(error)
         line = clean(str(error))[:300]
         raise InputError(
             f"{name} of ir_datasets cannot be read ({type(error).__name__}: {line}): it needs a network, "

@@ -20,8 +20,8 @@ from workflow_scripts.index import java
 
 RM3_TERMS, RM3_DOCUMENTS, RM3_WEIGHT = 10, 10, 0.5
 """Terms and documents of the feedback, and the original query's weight: Anserini's own settings."""
-# A query of that many distinct terms is a document (ArguAna's are); Lucene's own limit is 1024.
-MAX_QUERY_TERMS = 65536
+# A query may be a document (ArguAna's are), of whatever length; Lucene's own limit is 1024 distinct terms.
+MAX_QUERY_TERMS = 2**31 - 1
 
 
 def index_folder(documents: Path, index: Path, *, threads: int, heap_mb: int, docvectors: bool) -> None:

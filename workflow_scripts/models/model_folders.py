@@ -74,7 +74,7 @@ def read_config(folder: str | Path) -> dict:
     """``config.json`` as a dict; :class:`InputError` where it is missing, broken or asks for code of its own."""
     path = Path(folder) / CONFIG
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: {folder} is not a Hugging Face model folder") from None
     except json.JSONDecodeError as error:
@@ -163,7 +163,7 @@ def weight_files(folder: str | Path) -> list[Path]:
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         for name in names:
             if Path(name).name != name or not name.endswith(".safetensors"):
                 raise InputError(
@@ -190,7 +190,7 @@ def write_weights(path: str | Path, tensors: Mapping) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Indented JSON with sorted keys."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def copy_tokenizer(source: str | Path, folder: str | Path) -> None:

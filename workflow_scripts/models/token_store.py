@@ -200,7 +200,7 @@ def vocabulary_checksum(tokenizer: object) -> str:
 def special_ids(folder: str | Path, tokenizer: object) -> dict[str, int]:
     """Ids of cls, sep, pad and mask, by the tokens that ``tokenizer_config.json`` names (else BERT's)."""
     path = Path(folder) / "tokenizer_config.json"
-    config = json.loads(path.read_text()) if path.is_file() else {}
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found = {}
     for name, default in _SPECIALS.items():
         token = config.get(f"{name}_token") or default

@@ -59,11 +59,11 @@ def read_jobs(text: str) -> list[Job]:
 
 
 def _start(configs: Sequence[str | Path], *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     # The profile's rule of what counts as changed is the one that a run goes by.
     command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
     command += ["--dry-run", "--quiet", "reason", "host", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
 def _finish(process: subprocess.Popen) -> str:

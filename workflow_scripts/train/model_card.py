@@ -76,7 +76,7 @@ def write_model_card(
         "`manifest.json` beside this file has the library versions, the code's commit and the cost.",
         "",
     ]
-    Path(path).write_text("\n".join(lines))
+    Path(path).write_text("\n".join(lines), encoding="utf-8")
 
 
 def _plain(value: object) -> str:

@@ -159,13 +159,11 @@ def test_a_cut_inside_ties_and_a_removed_query_keep_the_first_ids(small, tmp_pat
     assert frame[frame["query_id"] == "q1"]["doc_id"].tolist() == ["d02", "d05", "d07", "ä9"]
 
 
-def test_a_query_as_long_as_a_document_is_searched(small, tmp_path):
-    words = " ".join(
-        f"{first}{second}z{third}" for first in "abcdefghijklm" for second in "nopqrstuvw" for third in "bcdfghjklm"
-    )
+def test_a_query_longer_than_any_document_is_searched(small, tmp_path):
+    words = " ".join(f"t{number}" for number in range(70_000))
     collection = collection_artifact(tmp_path / "collection", {"long": f"{words} clover"})
     frame = search(small, BM25, tmp_path / "manifest.json", collection=collection)
-    assert len(words.split()) > 1024 and frame["doc_id"].tolist()[0] == "d02"
+    assert frame["doc_id"].tolist()[0] == "d02"
 
 
 def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_path):

@@ -19,7 +19,9 @@ import pytest
 from workflow_scripts.index import download_file
 from workflow_scripts.index.import_rankings import import_rankings
 from workflow_scripts.mine import query_rows
+from workflow_scripts.mine.candidates import Negative
 from workflow_scripts.mine.mine_negatives import mine_negatives
+from workflow_scripts.mine.samplers import Sampler
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RankingWriter, read_ranking, systems
@@ -178,6 +180,23 @@ def test_mining_refuses_what_does_not_fit(study, tmp_path):
         with pytest.raises(InputError, match=message):
             mine(study, output, sampler, **changes)
         assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "choose", [random.sample, lambda pool, count: list(np.random.choice(pool, count, replace=False))]
+)
+def test_a_sampler_must_draw_by_its_own_generator(study, tmp_path, monkeypatch, choose):
+    def sample(query, count, rng):
+        eligible = sorted({*DOCUMENTS} - query.positives)
+        return [Negative(str(document), "corpus", probability=0.5) for document in choose(eligible, count)]
+
+    sampler = Sampler("mine", {}, False, False, sample)
+    monkeypatch.setattr("workflow_scripts.mine.mine_negatives.load_sampler", lambda name, options: sampler)
+    with pytest.raises(
+        InputError, match=r"test_mining\.py, sample: returned other .* for query query00; it must draw by"
+    ):
+        mine(study, tmp_path / "made" / "manifest.json", "random")
+    assert not list((tmp_path / "made").iterdir())
 
 
 def published(folder: Path) -> tuple[str, str]:
