@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.models.model_folders import headless
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
-from workflow_scripts.models.token_store import Sequences
+from workflow_scripts.models.token_store import Sequences, require_room
 from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.seeds import derive_seed
 
@@ -97,11 +97,7 @@ class PaddedRanker(nn.Module):
         return results if batch.inverse is None else results.index_select(0, batch.inverse)
 
     def _padded(self, batch: PackedBatch, first: int, last: int, longest: int) -> Tensor:
-        if longest > self.longest:
-            raise InputError(
-                f"a sequence of {longest} tokens does not fit the model's {self.longest} positions: "
-                "lower the query's or the document's max_tokens"
-            )
+        require_room(longest, self.longest)
         offsets = batch.offsets[first : last + 1].long()
         place = torch.arange(longest, device=offsets.device)
         mask = place < offsets.diff()[:, None]  # (sequences, longest)

@@ -164,6 +164,15 @@ def pair_lengths(
     return query_lengths + np.minimum(documents.lengths[document_rows], max_document) + 2 + queries.separators
 
 
+def require_room(tokens: int, room: int) -> None:
+    """Raise :class:`InputError` where a sequence of ``tokens`` is longer than the ``room`` that a model has."""
+    if tokens > room:
+        raise InputError(
+            f"a sequence of {tokens} tokens does not fit the model's {room} positions: lower the query's or the "
+            "document's max_tokens"
+        )
+
+
 def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Positions start, start + 1, ... of every span, end to end  # (sum of lengths,)."""
     ends = np.cumsum(lengths)

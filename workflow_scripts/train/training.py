@@ -23,7 +23,7 @@ from workflow_scripts.models.devices import DTYPES, best_device, device_name, tr
 from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
-from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.models.token_store import TokenStore, require_room
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
@@ -259,9 +259,5 @@ def _open(
         max_tokens=settings.max_tokens or {"query": queries.cut_at, "document": documents.cut_at},
         device=device,
     )
-    if batches.longest() > model.longest:
-        raise InputError(
-            f"queries and documents make sequences of up to {batches.longest()} tokens, the model has {model.longest} "
-            "positions: lower max_tokens"
-        )
+    require_room(batches.longest(), model.longest)
     return model, batches
