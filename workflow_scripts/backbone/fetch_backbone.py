@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run
@@ -28,20 +29,18 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
 
     ``spec``: ``source`` (a local folder or a hub id), ``revision`` (a hub branch, tag or commit; None for the main
     branch). ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched is in
-    the counts. Raises :class:`InputError` for a source that cannot be
-    reached, has pickled weights only, brings its own code, or lacks a weight.
+    the counts. Raises :class:`InputError` for a source that cannot be reached, has pickled weights only, brings its own
+    code, or lacks a weight.
     """
     source, revision = spec.get("source"), spec.get("revision")
     if not source:
         raise InputError("the spec has no source: name a hub id or a local model folder")
-    local = Path(source).expanduser()
-    if not local.is_dir() and str(source).startswith(("/", ".", "~")):
-        raise InputError(f"{source} is no folder: name a folder with config.json, model.safetensors and tokenizer.json")
+    local = local_folder(source)
     with (
         ArtifactWriter(output, kind="backbones", spec=spec, inputs={"files": list(files)}) as writer,
         tempfile.TemporaryDirectory() as scratch,
     ):
-        if not local.is_dir():
+        if local is None:
             local = Path(scratch)
             writer.counts["revision"] = _download(source, revision, local)
         folder = writer.path("")

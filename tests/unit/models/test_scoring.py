@@ -303,7 +303,7 @@ def test_fetch_a_local_backbone(world):
     assert Artifact(output).counts["parameters"] == sum(parameter.numel() for parameter in fetched.parameters())
     weights = world / "bi-encoder/model.safetensors"
     weights.rename(weights.with_name("pytorch_model.bin"))
-    for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "is no folder")):
+    for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "no folder")):
         with pytest.raises(InputError, match=message):
             fetch_backbone({"source": source}, world / "refused/manifest.json")
     assert not (world / "refused/manifest.json").exists()

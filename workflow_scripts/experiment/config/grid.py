@@ -74,7 +74,7 @@ class Pretraining(Part):
 class Backbone(Part):
     """A pretrained encoder: from the hub, from a local folder or (source scratch) made here."""
 
-    source: Text = setting("a hub id, a local folder (starts with . or /), or scratch")
+    source: Text = setting("a hub id, a local folder (starts with ., / or ~), or scratch")
     revision: Text = setting("a hub revision; left out, the newest", left_out)
     vocabulary: Slug = setting("backbones with one vocabulary share their token stores")
     corpora: Annotated[list[Slug], Field(min_length=1)] = setting("scratch: whose text it learns", left_out)
