@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workflow_scripts.storage.errors import InputError
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_ID = re.compile(r"(?=.{1,96}$)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 READ = (".json", ".safetensors", ".txt", ".model")
 """Endings of the files of a model folder that decide what is loaded from it."""
 

@@ -38,7 +38,7 @@ class Experiment:
         self.points = {point: trained_at(point, self.config) for axes in self._all_axes() for point in points(axes)}
         """Every point of the main grid and the studies to the student that stands there."""
         self.rankers = {ranker.path: ranker for ranker in self.points.values()}
-        self.grid_rankers = {ranker.path: ranker for ranker in map(self.points.get, points(self.grid))}
+        self.grid_rankers = {ranker.path: ranker for ranker in (self.points[point] for point in points(self.grid))}
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
         _refuse(cycle_problems(self.config, self.rankers, self.points))
         self.labels = {

@@ -208,8 +208,8 @@ def _parts_read(path: Path, job: Job | None) -> dict[str, str | None]:
 
 
 def describe_inputs(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> dict:
-    """Path and identity of each artifact, path and checksum of each source file (``inputs`` where no job runs)."""
-    inputs = _current[-1].paths if _current else inputs
+    """Path and identity of each artifact, path and checksum of each source file, the job's arguments among them."""
+    inputs = {**(_current[-1].paths if _current else {}), **inputs}
     return {
         name: [_input(path) for path in _as_list(given)] if _is_many(given) else _input(_as_list(given)[0])
         for name, given in inputs.items()
