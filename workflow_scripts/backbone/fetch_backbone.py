@@ -17,6 +17,7 @@ import torch
 
 from workflow_scripts.backbone import library_tokenizer
 from workflow_scripts.backbone.library_tokenizer import write_library_tokenizer
+from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import Sequences
@@ -47,14 +48,12 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
     own code, lacks a weight, or whose tokens are not those of the library.
     """
     source, revision = spec["source"], spec.get("revision")
-    local = Path(source).expanduser()
-    if not local.is_dir() and str(source).startswith(("/", ".", "~")):
-        raise InputError(f"{source} is no folder: name a folder with config.json, model.safetensors and tokenizer.json")
+    local = local_folder(source)
     with (
         ArtifactWriter(output, kind="backbones", spec=spec, inputs={"files": list(files)}) as writer,
         tempfile.TemporaryDirectory() as scratch,
     ):
-        if not local.is_dir():
+        if local is None:
             local = Path(scratch)
             writer.counts["revision"] = _download(source, revision, local)
         folder = writer.path("")

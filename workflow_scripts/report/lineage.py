@@ -49,8 +49,11 @@ class Lineage:
         return [entry["path"] for entry in entries if is_manifest(entry["path"])]
 
     def run(self, metrics: str | Path) -> str:
-        """Manifest of the runs that a metrics manifest measures."""
-        return self.artifact(metrics).manifest["inputs"]["runs"]["path"]
+        """Manifest of the runs that a metrics manifest measures: BM25's are the evaluation that all others re-rank."""
+        inputs = self.artifact(metrics).manifest["inputs"]
+        if "runs" not in inputs:
+            raise InputError(f"{metrics} measures no runs: measure them again")
+        return inputs["runs"]["path"]
 
     def model(self, metrics: str | Path) -> str:
         """Manifest of the student that a metrics manifest measures; other students behind it are its miner."""
