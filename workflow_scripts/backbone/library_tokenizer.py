@@ -91,7 +91,11 @@ def _with_embeddings(library: PreTrainedTokenizerBase, source: Path, embeddings:
     """The library's tokenizer, without tokens that have no embedding and that its family alone adds, not the folder."""
     described = json.loads(library.backend_tokenizer.to_str())
     named = {getattr(library, f"{kind}_token", None) for kind in SPECIAL}
-    texts = [(source / file).read_text(errors="replace") for file in FOLDER_NAMES if (source / file).is_file()]
+    texts = [
+        (source / file).read_text(encoding="utf-8", errors="replace")
+        for file in FOLDER_NAMES
+        if (source / file).is_file()
+    ]
 
     def has_a_place(token: dict) -> bool:
         content = token["content"]

@@ -16,7 +16,7 @@ FAULTS = [
     # Names
     ("students.teacher", BI_ENCODER, "students.teacher: this name is taken by the runs of the teachers"),
     ("students.retrieved", BI_ENCODER, "students.retrieved: this name is taken by the runs of dense retrieval"),
-    ("systems.fill", {"model": "qld", "mu": 50, "depth": 20}, "systems.fill: groups call other documents .* 'fill'"),
+    ("systems.fill", {"model": "qld", "mu": 50, "depth": 20}, "systems.fill: a ranking system cannot be called 'fill'"),
     ("systems.dense.index", "HNSW32", r"systems.dense.index: 'HNSW32' is not supported; name one of Flat, and IVF"),
     ("evaluation.retrieval.index", "IVF0,Flat", "evaluation.retrieval.index: 'IVF0,Flat' is not supported"),
     ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
