@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.analysis.measure_names import parse_measure
 from workflow_scripts.analysis.measures import (
     METRICS_FILE,
     METRICS_SCHEMA,
     check_ranks,
     evaluate,
     metrics_table,
-    parse_measures,
 )
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
@@ -39,7 +39,7 @@ def measure_runs(
     lacks is an error.
     """
     artifact = Artifact(runs)
-    measures = {name: parse_measures(spec["measures"][name]) for name in collections}
+    measures = {name: [parse_measure(each) for each in spec["measures"][name]] for name in collections}
     frames, counts = {}, {}
     for name in collections:
         path = artifact.file(f"{name}.run.gz")

@@ -62,7 +62,7 @@ def _index_folder(index: str | Path, model: Mapping) -> Path:
         raise InputError(f"{index} lists no Lucene index: build it with build_index")
     if model.get("rm3") and not artifact.spec.get("docvectors"):
         raise InputError(f'{index} has no term vectors, which rm3 reads: build it with {{"docvectors": true}}')
-    return artifact.folder / "lucene"
+    return artifact.manifest_path.parent / "lucene"
 
 
 def _query_chunks(path: Path, size: int) -> Iterator[list[tuple[str, str]]]:

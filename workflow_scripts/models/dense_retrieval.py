@@ -15,6 +15,7 @@ import torch
 from workflow_scripts.models import scoring
 from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.embedding import embed_texts
+from workflow_scripts.models.sentence_transformers import other_embedding
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
@@ -59,14 +60,18 @@ class Settings:
 class DenseRetriever:
     """A bi-encoder (or a bare backbone) that searches token stores; ``model`` is its manifest.
 
-    Raises :class:`InputError` where a store's vocabulary is not the model's.
+    Raises :class:`InputError` where a store's vocabulary is not the model's, and for a folder that asks for another
+    embedding than [CLS] and the dot product.
     """
 
     def __init__(self, model: str | Path, settings: Settings, *stores: TokenStore) -> None:
         self.settings = settings
-        self.encoder = scoring.scoring_ranker(
-            Artifact(model).folder, "bi-encoder", *stores, precision=settings.precision
-        )
+        folder = Artifact(model).folder
+        if other := other_embedding(folder):
+            raise InputError(
+                f"{folder} is no dense encoder as it is: {other}; train a bi-encoder from it, or take another"
+            )
+        self.encoder = scoring.scoring_ranker(folder, "bi-encoder", *stores, precision=settings.precision)
         self.device = device_name(self.encoder.device)
 
     def embed_queries(self, store: TokenStore, ids: object) -> np.ndarray:

@@ -15,7 +15,15 @@ from torch import Tensor
 from workflow_scripts.models.devices import DTYPES, best_device, device_name, inference_precision
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES, pack
 from workflow_scripts.models.rankers import RankerModel, load_ranker
-from workflow_scripts.models.token_store import Sequences, TokenStore, pair_lengths, pair_sequences, single_sequences
+from workflow_scripts.models.sentence_transformers import other_embedding
+from workflow_scripts.models.token_store import (
+    Sequences,
+    TokenStore,
+    pair_lengths,
+    pair_sequences,
+    require_room,
+    single_sequences,
+)
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 
@@ -36,6 +44,8 @@ def scoring_ranker(
     """
     for store in stores:
         store.check_vocabulary(folder)
+    if architecture == "bi-encoder" and (other := other_embedding(folder)):
+        print(f"{folder}: {other}", file=sys.stderr)
     model = load_ranker(folder, architecture, initialise_seed=0, new_head=False)
     return for_inference(model, precision)
 
@@ -144,6 +154,7 @@ def _encode(
     progress: Progress | None,
 ) -> np.ndarray:
     """The model's outputs for all sequences, in order; no host synchronisation between batches."""
+    require_room(int(lengths.max(initial=0)), model.longest)  # now, since the longest come last
     order = np.argsort(lengths, kind="stable")
     outputs: list[Tensor] = []
     for rows in token_batches(lengths, order, budget):

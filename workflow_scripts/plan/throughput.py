@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.storage.errors import InputError
 
 TRAINING_PASSES = 3
@@ -80,9 +81,9 @@ def backbone_shape(name: str, backbone: Mapping, figures: Mapping) -> Shape:
     source = backbone["source"]
     if source == "scratch":
         sizes = {"vocabulary": backbone["tokenizer"]["size"], **backbone["architecture"]}
-    elif source.startswith((".", "/")):
+    elif folder := local_folder(source):
         try:
-            config = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             sizes = dict(zip(SHAPE_KEYS, (config[key] for key in LIBRARY_KEYS), strict=True))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"backbones.{name}: {source}/config.json does not say its sizes ({error})") from None

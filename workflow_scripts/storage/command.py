@@ -16,12 +16,13 @@ import os
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import NoReturn, TypeVar
 
 from workflow_scripts.storage import provenance
+from workflow_scripts.storage.checked import note_output, output_fault, signature
 from workflow_scripts.storage.errors import InputError, shortage_of
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
@@ -66,9 +67,14 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
     declared = given.pop("declared")
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
+    _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
     output = work.get("output")
     if not isinstance(output, Path) or output.name != provenance.MANIFEST:
+        before = {path: signature(path) for path in _paths(work)}
         function(**work)
+        written = [path for path in before if signature(path) not in (None, before[path])]
+        for path in written:
+            note_output(path, inputs=[path for path in before if path not in written])
         return
     started = output.with_name(provenance.STARTED)
     read = {name: value for name, value in work.items() if name not in (*LIMITS, *OUTPUTS, "spec")}
@@ -90,6 +96,19 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
     with provenance.doing(job):
         function(**work)
     started.unlink(missing_ok=True)
+
+
+def _paths(work: Mapping[str, object]) -> list[Path]:
+    """All paths among the arguments, inputs and outputs."""
+    values = [value if isinstance(value, list) else [value] for value in work.values()]
+    return [value for each in values for value in each if isinstance(value, Path)]
+
+
+def _refuse_damaged(paths: Iterable[Path]) -> None:
+    """Raise :class:`InputError` for a table or a figure's numbers that are not as an earlier job wrote them."""
+    for path in paths:
+        if fault := output_fault(path):
+            raise InputError(f"{path} {fault}; {provenance.how_to_remake(path)}")
 
 
 def _module_name(function: Callable[..., object]) -> str:

@@ -24,3 +24,8 @@ def raise_shortage(error: BaseException) -> None:
     """Raise ``error`` again where the machine, not the input, is at fault."""
     if shortage_of(error):
         raise error
+
+
+def one_line(error: BaseException) -> str:
+    """What a library's error says, in one line: the start of its text, or its type where it says nothing."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workflow_scripts.storage.checked import file_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
 from workflow_scripts.storage.code import ROOT, forget, job_digest
 from workflow_scripts.storage.energy import start_meter
@@ -59,11 +61,11 @@ class Job:
     def __post_init__(self) -> None:
         self.code = job_digest(self.module, self.spec)
         paths = [path for given in self.paths.values() for path in _as_list(given)]
-        self.sources = {path: _signature(path) for path in paths if path.name != MANIFEST}
+        self.sources = {path: signature(path) for path in paths if path.name != MANIFEST}
 
     def source_at_end(self, path: Path) -> str | None:
         """Checksum of a source file; None where it was written while the job ran: nobody can say what was read."""
-        return sha256(path) if self.sources.get(path) == _signature(path) else None
+        return sha256(path) if self.sources.get(path) == signature(path) else None
 
     def code_at_end(self) -> str | None:
         """The code's digest; None where a file was edited while the job ran: nobody can say what ran."""
@@ -137,24 +139,50 @@ def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str |
             return "the code has changed"
         if job_then["values"] != _plain(job.values) or job_then["arguments"] != _shape(job.paths):
             return "the arguments have changed"
-        missing = _changed_files(manifest.parent, made["files"])
-        missing += [path for path in declared if not path.is_file()]
-        if missing:
-            return f"{missing[0]} is missing or has another size"
-        for name, entries in job_then["opened"].items():
-            for path, parts in zip(_as_list(job.paths[name]), entries, strict=True):
-                changed = _changed_part(path, parts)
-                if changed:
-                    return f"--{name}: {changed} of {path} has changed"
+        if fault := place_fault(manifest, made):
+            return f"it {fault}"
+        for name, listed in made["files"].items():
+            if fault := file_fault(manifest.parent, name, listed):
+                return f"{manifest.parent / name} {fault}"
+        for path in declared:
+            if not path.is_file():
+                return f"{path} is missing"
+        return stale_input(made, job.paths)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its manifest cannot be compared ({type(error).__name__})"
     return None
 
 
-def _changed_files(folder: Path, files: Mapping[str, Mapping]) -> list[Path]:
-    """Listed files that are not there with their size."""
-    paths = {folder / name: about["bytes"] for name, about in files.items()}
-    return [path for path, size in paths.items() if not path.is_file() or path.stat().st_size != size]
+def stale_input(made: Mapping, paths: Mapping[str, Path | Sequence[Path]]) -> str | None:
+    """What an artifact's job opened and is no longer the same, in words; None where all of it is.
+
+    ``made``: its manifest; ``paths``: the job's arguments as they are now.
+    """
+    for name, entries in made["job"]["opened"].items():
+        for path, parts in zip(_as_list(paths[name]), entries, strict=True):
+            if changed := _changed_part(path, parts):
+                return f"--{name}: {changed} of {path} has changed"
+    return None
+
+
+def place(manifest: Path) -> str | None:
+    """An artifact's folder below ``results/EXPERIMENT``; None where it lies elsewhere."""
+    parts = manifest.parent.parts
+    starts = [at for at, part in enumerate(parts[:-2]) if part == "results"]
+    return "/".join(parts[starts[-1] + 2 :]) if starts else None
+
+
+def place_fault(path: Path, manifest: Mapping) -> str | None:
+    """That a manifest is another artifact's, in words; None where it lies where it was made, or outside any results."""
+    made = manifest.get("place")
+    if made is None or place(path) is None or f"/{path.parent.as_posix()}".endswith(f"/{made}"):
+        return None
+    return f"is the manifest of {made}"
+
+
+def how_to_remake(path: Path) -> str:
+    """The end of an error's line: how what a manifest vouches for, or a damaged file without one, is made again."""
+    return f"make it again: rm {shlex.quote(str(path))}, then the same snakemake or make command as before"
 
 
 def _changed_part(path: Path, parts: Mapping[str, str]) -> str | None:
@@ -184,7 +212,8 @@ def _parts_read(path: Path, job: Job | None) -> dict[str, str | None]:
 
 
 def describe_inputs(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> dict:
-    """Path and identity of each artifact, path and checksum of each source file."""
+    """Path and identity of each artifact, path and checksum of each source file, the job's arguments among them."""
+    inputs = {**(_current[-1].paths if _current else {}), **inputs}
     return {
         name: [_input(path) for path in _as_list(given)] if _is_many(given) else _input(_as_list(given)[0])
         for name, given in inputs.items()
@@ -205,15 +234,6 @@ def _shape(paths: Mapping) -> dict[str, int | None]:
 def _plain(values: Mapping) -> dict:
     """Values as JSON gives them back."""
     return json.loads(json.dumps(dict(values)))
-
-
-def _signature(path: Path) -> tuple | None:
-    """What changes when a file is written or replaced; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_many(given: object) -> bool:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.ids import check_system as check_system
 
 RANKING_FILE = "ranking.parquet"
 RANKING_SCHEMA = pa.schema(

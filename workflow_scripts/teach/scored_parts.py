@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import shutil
 import sys
@@ -13,9 +15,12 @@ import numpy as np
 from workflow_scripts.storage.artifacts import CHECKPOINT, atomic_path
 from workflow_scripts.storage.provenance import cost_so_far
 
+DIGEST = hashlib.sha256().digest_size
+"""Bytes of the SHA-256 that ends a part's file."""
+
 
 class ScoredParts:
-    """One file of scores a part, in ``.checkpoint`` beside the artifact's manifest.
+    """One file of scores a part (.npy, then its SHA-256), in ``.checkpoint`` beside the artifact's manifest.
 
     ``fingerprint`` is of what is scored, with what and how (:func:`~workflow_scripts.storage.provenance.fingerprint`):
     parts under another one are not read. ``cost_before_resume`` is what the processes that made the parts had cost.
@@ -29,24 +34,28 @@ class ScoredParts:
             self.cost_before_resume = json.loads((self.parts / "cost.json").read_text(encoding="utf-8"))
 
     def load(self, number: int, pairs: int) -> np.ndarray | None:
-        """Scores float32 (pairs,) of a finished part; None, with a line where its file cannot be read, for others."""
+        """Scores float32 (pairs,) of a finished part; None, with a line where its file cannot be used, for others."""
         try:
-            scores = np.load(self._path(number))
+            content = self._path(number).read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError) as error:
-            scores, reason = np.empty(0), str(error)
-        else:
+        whole, checksum = content[:-DIGEST], content[-DIGEST:]
+        if hashlib.sha256(whole).digest() == checksum:
+            scores = np.load(io.BytesIO(whole))
+            if scores.shape == (pairs,):
+                return scores
             reason = f"{len(scores)} scores of {pairs} pairs"
-        if scores.shape == (pairs,):
-            return scores
+        else:
+            reason = "its checksum does not fit its bytes"
         print(f"part {number} is scored again: its file cannot be used ({reason})", file=sys.stderr, flush=True)
         return None
 
     def save(self, number: int, scores: np.ndarray) -> None:
         """Keep a finished part, and what the job has cost so far."""
+        buffer = io.BytesIO()
+        np.save(buffer, scores)
         with atomic_path(self._path(number)) as path:
-            np.save(path, scores)
+            path.write_bytes(buffer.getvalue() + hashlib.sha256(buffer.getvalue()).digest())
         with atomic_path(self.parts / "cost.json") as path:
             path.write_text(json.dumps(cost_so_far(self.cost_before_resume)), encoding="utf-8")
 

@@ -1,13 +1,15 @@
 """Training checkpoints: one safetensors file, replaced in one rename, tied to what is being trained.
 
 The file holds the weights, AdamW's moments and the history so far; its header (JSON) holds the step, the gradient
-scaler's state, what the job has cost so far and a fingerprint of the spec and the inputs. No generator state is needed:
-the order of the groups and the dropout masks are drawn from (seed, epoch) and (seed, step). Nothing is pickled.
+scaler's state, what the job has cost so far, a fingerprint of the spec and the inputs, and a checksum of all this. No
+generator state is needed: the order of the groups and the dropout masks are drawn from (seed, epoch) and (seed, step).
+Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -59,6 +61,7 @@ class Checkpoints:
             "scaler": json.dumps(dict(scaler)),
             "cost": json.dumps(cost_so_far(self.cost_before_resume)),
         }
+        header["checksum"] = _checksum(header, tensors)
         with atomic_path(self.path) as path:
             save_file(tensors, path, metadata=header)
             with open(path, "rb") as file:
@@ -78,6 +81,9 @@ class Checkpoints:
         except (SafetensorError, OSError) as error:
             print(f"checkpoint ignored: it cannot be read ({error})", file=sys.stderr, flush=True)
             return None
+        if header.pop("checksum", None) != _checksum(header, tensors):
+            print("checkpoint ignored: its bytes are not those that were written", file=sys.stderr, flush=True)
+            return None
         with torch.no_grad():
             for name, value in _live(model, optimiser).items():
                 value.copy_(tensors[name])
@@ -90,6 +96,15 @@ class Checkpoints:
         """Delete the checkpoint: the model is final."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
+
+
+def _checksum(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the header and each tensor's name, type, shape and bytes, in the order of the names."""
+    found = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def _live(model: nn.Module, optimiser: AdamW) -> dict[str, Tensor]:

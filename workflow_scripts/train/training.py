@@ -23,7 +23,7 @@ from workflow_scripts.models.devices import DTYPES, best_device, device_name, tr
 from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
-from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.models.token_store import TokenStore, require_room
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import read_settings
 from workflow_scripts.storage.errors import InputError
@@ -61,7 +61,7 @@ def fit(
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
-    start, history = _resume(model, optimiser, scaler, checkpoints)
+    start, history = _resume(model, loss, optimiser, scaler, checkpoints)
     clock = _Clock(settings, start)
     stream = in_turn(batches, start * accumulation, steps * accumulation, ahead=device != "cpu")
     with _termination() as terminated, contextlib.closing(stream):
@@ -98,15 +98,15 @@ def part_groups(batch_groups: int, group_bytes: int) -> int:
 
 
 def _resume(
-    model: RankerModel, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
+    model: RankerModel, loss: Loss, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
 ) -> tuple[int, History]:
     """Steps that a checkpoint has behind it, and their history; 0 and none without one."""
     restored = checkpoints.load(model, optimiser)
     if restored is None:
-        return 0, History()
+        return 0, History(loss)
     scaler.load_state_dict(restored.scaler)
     print(f"resumed after step {restored.step}", file=sys.stderr, flush=True)
-    return restored.step, History(restored.history)
+    return restored.step, History(loss, restored.history)
 
 
 def _step(
@@ -117,13 +117,14 @@ def _step(
     scaler: torch.amp.GradScaler,
     accumulation: int,
     dtype: torch.dtype,
-) -> tuple[Tensor, Tensor, int]:
-    """One optimiser step; returns the mean loss, the gradient's norm before clipping and the documents seen.
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """One optimiser step; returns the mean loss, the gradient's norm before clipping, the largest score, documents.
 
     The losses average over groups, so equally large batches accumulate to the gradient of one large batch.
     """
     optimiser.zero_grad()
-    total, documents = torch.zeros((), device=model.device), 0
+    total, largest = torch.zeros(2, device=model.device).unbind()
+    documents = 0
     for batch in batches:
         with torch.autocast(model.device.type, dtype=dtype, enabled=dtype != torch.float32):
             output = model(batch.sequences)
@@ -131,13 +132,14 @@ def _step(
         value = loss(scores, batch.teacher) / accumulation
         scaler.scale(value).backward()
         total += value.detach()
+        largest = torch.maximum(largest, scores.detach().abs().max())
         documents += scores.numel()
     optimiser.densify()
     scaler.unscale_(optimiser)
     norm = optimiser.clip()
     scaler.step(optimiser)
     scaler.update()
-    return total, norm.detach(), documents
+    return total, norm.detach(), largest, documents
 
 
 class _Clock:
@@ -258,9 +260,5 @@ def _open(
         max_tokens=settings.max_tokens or {"query": queries.cut_at, "document": documents.cut_at},
         device=device,
     )
-    if batches.longest() > model.longest:
-        raise InputError(
-            f"queries and documents make sequences of up to {batches.longest()} tokens, the model has {model.longest} "
-            "positions: lower max_tokens"
-        )
+    require_room(batches.longest(), model.longest)
     return model, batches

@@ -232,7 +232,7 @@ def test_published_negatives_become_rankings(tmp_path):
     assert Artifact(tmp_path / "out" / "manifest.json").counts == {
         "queries": 3, "queries_without_results": 1, "duplicates": 1, "hits": 5
     }  # fmt: skip
-    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["manifest.json", "ranking.parquet"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["manifest.json", "ranking.parquet"]
     with pytest.raises(InputError, match="no system 'other': it has bm25, dense, third"):
         import_rankings({**spec, "systems": ["other"]}, **paths, output=tmp_path / "x" / "manifest.json")
 

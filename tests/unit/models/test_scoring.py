@@ -28,6 +28,7 @@ from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import read_table, write_table
 from workflow_scripts.teach import label_groups, score_pool
+from workflow_scripts.teach.scored_parts import DIGEST
 
 CONFIG = {
     "model_type": "bert",
@@ -206,7 +207,9 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
     assert not killed.exists()
     kept = sorted((killed.parent / ".checkpoint").rglob("*.npy"))
     assert len(kept) == 2
-    kept[1].write_bytes(kept[1].read_bytes()[:-1])
+    content = bytearray(kept[1].read_bytes())
+    content[-DIGEST - 2] ^= 1  # one bit of a score
+    kept[1].write_bytes(content)
     calls.extend([0])  # past the call that is interrupted
     before = len(calls)
     score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
@@ -311,7 +314,7 @@ def test_fetch_a_local_backbone(world):
     assert Artifact(output).counts["parameters"] == sum(parameter.numel() for parameter in fetched.parameters())
     weights = world / "bi-encoder/model.safetensors"
     weights.rename(weights.with_name("pytorch_model.bin"))
-    for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "is no folder")):
+    for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "no folder")):
         with pytest.raises(InputError, match=message):
             fetch_backbone({"source": source}, world / "refused/manifest.json")
     assert not (world / "refused/manifest.json").exists()
@@ -324,6 +327,6 @@ def test_unreachable_hub_is_one_line(tmp_path, monkeypatch):
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
-    with pytest.raises(InputError, match=r"^some/model cannot be fetched .*no route\).*local folder") as caught:
+    with pytest.raises(InputError, match=r"^some/model cannot be fetched .*no route to host\).*local folder") as caught:
         fetch_backbone({"source": "some/model"}, tmp_path / "backbone/manifest.json")
     assert "\n" not in str(caught.value)
