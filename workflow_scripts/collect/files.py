@@ -141,7 +141,7 @@ def _iterate_rows(path: Path, layouts: dict[int, str]) -> Iterator[tuple[int, li
 def _check_headless(here: str, fields: Sequence[str], *, first: bool) -> None:
     """Raise :class:`InputError` for a header line, which would become a document or a query of its own.
 
-    On the ``first`` line the name of an id's column is enough, or names of columns in any order.
+    On the ``first`` line the name of an id's column beside short texts is enough, or names of columns in any order.
     """
     # Most ids have a digit, names of columns have none.
     start = "" if DIGIT.search(fields[0]) else _letters(fields[0][:40])
@@ -150,7 +150,8 @@ def _check_headless(here: str, fields: Sequence[str], *, first: bool) -> None:
     has_id_name = bool(IS_ID.fullmatch(start))
     others = [_letters(field[:40]) for field in fields[1:]]
     if first:
-        is_header = has_id_name or all(map(IS_NAME.fullmatch, others))
+        short = all(field.count(" ") < 3 for field in fields)
+        is_header = (has_id_name and short) or all(map(IS_NAME.fullmatch, others))
     else:
         is_header = has_id_name and all(map(IS_TEXT.fullmatch, others))
     if is_header:
