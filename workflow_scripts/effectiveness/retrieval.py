@@ -77,7 +77,7 @@ def _by_seed(
     for name in domain.collections:
         rankers: list[RankerKey] = grid.trained
         array = np.stack([[values.of(ranker, [seed], name, measure) for seed in grid.seeds] for ranker in rankers])
-        found[name] = array[:, :, _places(values.queries(name), order.queries(name), name)]
+        found[name] = array[:, :, _places(values.queries(name, measure), order.queries(name, measure), name)]
     return found
 
 

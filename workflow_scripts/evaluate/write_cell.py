@@ -10,6 +10,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.analysis.domains import Domain, parse_domains
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.analysis.measures import METRICS_FILE
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
@@ -25,13 +26,14 @@ def write_cell(*, spec: Mapping, metrics: Path, cells: Sequence[Path]) -> None:
     value = sum over the domain's collections c of w_c times the mean of c's queries, with w_c = 1 / number of
     collections (a named set of collections counts as one, its parts sharing its weight): a macro mean over
     collections. The interval is :func:`stratified_interval`'s; n_queries is the number of queries behind both. Only
-    measures that every collection of the domain has. ``spec``: ``domains`` and ``bootstrap`` (samples, seed,
-    confidence); ``cells``: a path for each domain, in order.
+    measures that every collection of the domain has; excess risk, which some queries have not, has a table instead.
+    ``spec``: ``domains`` and ``bootstrap`` (samples, seed, confidence); ``cells``: a path for each domain, in order.
     """
     domains = parse_domains(spec["domains"])
     if len(cells) != len(domains):
         raise InputError(f"give one cell for each domain, in order: {', '.join(domain.name for domain in domains)}")
     frame = read_table(Artifact(metrics).file(METRICS_FILE), columns=["collection", "query_id", "measure", "value"])
+    frame = frame[frame["measure"] != EXCESS_RISK]
     for domain, path in zip(domains, cells, strict=True):
         cell = cell_values(frame, domain, **spec["bootstrap"])
         with atomic_path(path) as partial:

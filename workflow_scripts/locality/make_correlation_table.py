@@ -57,7 +57,10 @@ def make_correlation_table(
     values = QueryValues(metrics, [measure])
     collections = list(dict.fromkeys(name for domain in domains for name in domain.collections))
     candidates = {
-        teacher: {name: TeacherCandidates(manifest, name, spec["depth"], values.queries(name)) for name in collections}
+        teacher: {
+            name: TeacherCandidates(manifest, name, spec["depth"], values.queries(name, measure))
+            for name in collections
+        }
         for teacher, manifest in zip(grid.teachers, teachers, strict=True)
     }
     entropies = {
@@ -67,7 +70,7 @@ def make_correlation_table(
     for ranker, teacher, seeds, manifests in _rankers(values, grid, students):
         found = candidates[teacher]
         effectiveness = {
-            name: values.of(ranker, seeds, name, measure)[_places(values.queries(name), found[name].queries)]
+            name: values.of(ranker, seeds, name, measure)[_places(values.queries(name, measure), found[name].queries)]
             for name in collections
         }
         predictors = {ENTROPY: entropies[teacher]}
