@@ -20,21 +20,9 @@ BLOCK = ("student", "loss", "teacher", "domain", "measure")
 """What the samplers of one family of comparisons share."""
 COLUMNS = (
     *BLOCK,
-    "sampler_a",
-    "sampler_b",
-    "mean_difference",
-    "ci_low",
-    "ci_high",
-    "margin",
-    "smallest_margin",
-    "p_difference",
-    "p_randomisation",
-    "p_equivalence",
-    "p_difference_holm",
-    "p_equivalence_holm",
-    "outcome",
-    "n_queries",
-    "n_seeds",
+    *("sampler_a", "sampler_b", "mean_difference", "ci_low", "ci_high", "margin", "smallest_margin"),
+    *("p_difference", "p_randomisation", "p_equivalence", "p_difference_holm", "p_equivalence_holm"),
+    *("outcome", "n_queries", "n_seeds"),
 )
 
 

@@ -15,17 +15,8 @@ from workflow_scripts.analysis.query_values import RankerKey, standing_at
 from workflow_scripts.storage.errors import InputError
 
 COLUMNS = (
-    "student",
-    "loss",
-    "sampler",
-    "teacher",
-    "domain",
-    "collection",
-    "measure",
-    "mean",
-    "std_seed",
-    "n_seeds",
-    "n_queries",
+    *("student", "loss", "sampler", "teacher", "domain", "collection", "measure", "mean", "std_seed"),
+    *("n_seeds", "n_queries"),
 )
 BM25 = "bm25"
 TEACHER = "teacher"

@@ -19,19 +19,8 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
 
 COLUMNS = (
-    "student",
-    "loss",
-    "sampler",
-    "teacher",
-    "domain",
-    "measure",
-    "predictor",
-    "method",
-    "correlation",
-    "ci_low",
-    "ci_high",
-    "n_queries",
-    "n_seeds",
+    *("student", "loss", "sampler", "teacher", "domain", "measure", "predictor", "method", "correlation"),
+    *("ci_low", "ci_high", "n_queries", "n_seeds"),
 )
 ENTROPY, KL = "entropy", "kl"
 Arrays = Mapping[str, np.ndarray]

@@ -16,29 +16,12 @@ from workflow_scripts.storage.errors import InputError
 
 LOCALITY, ENTROPY, INTERACTION = "locality", "entropy", "interaction"
 ANOVA = (
-    "source",
-    "df",
-    "sum_squares",
-    "error_df",
-    "f",
-    "p",
-    "eta_squared",
-    "partial_eta_squared",
-    "partial_omega_squared",
-    "share_low",
-    "share_high",
+    *("source", "df", "sum_squares", "error_df", "f", "p", "eta_squared", "partial_eta_squared"),
+    *("partial_omega_squared", "share_low", "share_high"),
 )
 SIZE = (
-    "size",
-    "ci_low",
-    "ci_high",
-    "error",
-    "degrees",
-    "p_size",
-    "p_equivalence",
-    "margin",
-    "smallest_margin",
-    "outcome",
+    *("size", "ci_low", "ci_high", "error", "degrees", "p_size", "p_equivalence", "margin"),
+    *("smallest_margin", "outcome"),
 )
 COLUMNS = (*ANOVA, *SIZE, "n_seeds", "n_queries")
 

@@ -20,24 +20,9 @@ from workflow_scripts.studies.cut_cells import CELL, compare_cuts, derived_sampl
 
 COLUMNS = (
     *CELL,
-    "groups",
-    "share",
-    "entropy",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "std_seed",
-    "n_seeds",
-    "n_queries",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "margin",
-    "p_difference",
-    "p_equivalence",
-    "p_difference_holm",
-    "p_equivalence_holm",
-    "outcome",
+    *("groups", "share", "entropy", "mean", "ci_low", "ci_high", "std_seed", "n_seeds", "n_queries"),
+    *("difference", "difference_low", "difference_high", "margin", "p_difference", "p_equivalence"),
+    *("p_difference_holm", "p_equivalence_holm", "outcome"),
 )
 
 
