@@ -132,7 +132,7 @@ def sampler_letters(
     found = dict(iter(comparisons.groupby(list(BLOCK), sort=False)))
     letters = {}
     for block, of_sampler in means.items():
-        rows = found.get(block, comparisons.iloc[:0])
+        rows = found[block]
         outcomes = dict(zip(zip(rows["sampler_a"], rows["sampler_b"], strict=True), rows["outcome"], strict=True))
         for pair in combinations(of_sampler, 2):
             if pair not in outcomes and pair[::-1] not in outcomes:

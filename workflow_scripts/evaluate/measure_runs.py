@@ -40,7 +40,7 @@ def measure_runs(
     0 and is counted as ``unretrieved``. One that the run alone lacks is an error.
     """
     artifact = Artifact(runs)
-    names = {name: _measures_of(spec, name) for name in collections}
+    names = spec["measures"]
     measures = {name: [parse_measure(each) for each in names[name] if each != EXCESS_RISK] for name in collections}
     frames, counts = [], {}
     for name in sorted(collections):
@@ -59,13 +59,6 @@ def measure_runs(
     with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
         write_table(writer.path(METRICS_FILE), metrics_table(spec["keys"], frame), METRICS_SCHEMA)
         writer.counts.update(counts)
-
-
-def _measures_of(spec: Mapping, collection: str) -> Sequence[str]:
-    try:
-        return spec["measures"][collection]
-    except KeyError:
-        raise InputError(f"the spec names no measures for {collection}: add measures.{collection}") from None
 
 
 def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

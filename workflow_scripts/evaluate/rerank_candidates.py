@@ -10,7 +10,6 @@ from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_candidates
 from workflow_scripts.storage.runs import write_run
 
@@ -29,9 +28,6 @@ def rerank_candidates(
     ``spec``: ``architecture``, ``tag``; ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in
     scoring. Counts the pairs of each collection. The model is loaded once; bounded by it.
     """
-    for key in ("architecture", "tag"):
-        if key not in spec:
-            raise InputError(f"the spec has no {key!r}")
     stores = [tuple(TokenStore(tokens, f"{name}.{kind}") for kind in ("queries", "documents")) for name in collections]
     ranker = scoring.scoring_ranker(
         Artifact(model).folder, spec["architecture"], stores[0][0], precision=spec.get("precision", "auto")

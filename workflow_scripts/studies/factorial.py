@@ -12,7 +12,6 @@ from scipy.special import fdtrc, ncfdtr
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.paired import MeanDifference, mean_difference
 from workflow_scripts.analysis.variance import SEED, decompose
-from workflow_scripts.storage.errors import InputError
 
 LOCALITY, ENTROPY, INTERACTION = "locality", "entropy", "interaction"
 ANOVA = (
@@ -84,10 +83,8 @@ def anova(means: np.ndarray, confidence: float) -> pd.DataFrame:
     interaction, ``seed``, and the errors ``locality:seed``, ``entropy:seed`` and ``interaction:seed``.
 
     One seed has no errors: three rows, nothing is tested, all of these but eta^2 are NaN, and the interaction's sum of
-    squares holds the seed's noise. Raises :class:`InputError` for a dial of one level.
+    squares holds the seed's noise.
     """
-    if min(means.shape[:2]) < 2:
-        raise InputError(f"the study has {means.shape[0]} x {means.shape[1]} cells: give each dial two levels or more")
     effects = [LOCALITY, ENTROPY, INTERACTION]
     errors = [f"{name}:{SEED}" for name in effects]
     if means.shape[2] == 1:

@@ -77,12 +77,7 @@ def _values(metrics: QueryValues, grid: Grid, student: str, teacher: str, collec
 
 def _dials(spec: Mapping, grid: Grid, labels: Sequence[Path], groups: Sequence[Path], locality: Path) -> pd.DataFrame:
     """teacher, sampler, loss, share, temperature, diameter and entropy of each cell, losses fastest in a teacher."""
-    for axis, listed in ((LOCALITY, grid.samplers), (ENTROPY, grid.losses)):
-        if set(spec[axis]) != set(listed):
-            raise InputError(f"the dial {axis} has levels for {', '.join(spec[axis])}, the study {', '.join(listed)}")
     keys = list(product(grid.samplers, grid.teachers, grid.seeds))
-    if not len(keys) == len(labels) == len(groups):
-        raise InputError(f"give labels and groups for each sampler, teacher and seed: {len(keys)} of both, in order")
     temperatures = [spec[ENTROPY][loss] for loss in grid.losses]
     entropies: dict[tuple[str, str], list[list[float]]] = {}
     for (sampler, teacher, _), label, group in zip(keys, labels, groups, strict=True):
