@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.storage.artifacts import CHECKPOINT, atomic_path
+from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.provenance import cost_so_far
 
 
@@ -25,30 +26,30 @@ class ScoredParts:
         self.folder = Path(folder) / CHECKPOINT
         self.parts = self.folder / fingerprint
         self.cost_before_resume: dict[str, float] = {}
+        self.checksums: dict[str, str] = {}  # of the parts, by the names of their files
         with contextlib.suppress(OSError, ValueError):
-            self.cost_before_resume = json.loads((self.parts / "cost.json").read_text())
+            about = json.loads((self.parts / "about.json").read_text())
+            self.cost_before_resume, self.checksums = about["cost"], about["checksums"]
 
     def load(self, number: int, pairs: int) -> np.ndarray | None:
-        """Scores float32 (pairs,) of a finished part; None, with a line where its file cannot be read, for others."""
-        try:
-            scores = np.load(self._path(number))
-        except FileNotFoundError:
+        """Scores float32 (pairs,) of a finished part; None, with a line where its file is damaged, for others."""
+        path = self._path(number)
+        if not path.exists():
             return None
-        except (OSError, ValueError, EOFError) as error:
-            scores, reason = np.empty(0), str(error)
-        else:
-            reason = f"{len(scores)} scores of {pairs} pairs"
-        if scores.shape == (pairs,):
-            return scores
-        print(f"part {number} is scored again: its file cannot be used ({reason})", file=sys.stderr, flush=True)
+        if sha256(path) == self.checksums.get(path.name):
+            scores = np.load(path)
+            if scores.shape == (pairs,):
+                return scores
+        print(f"part {number} is scored again: {path} is not the file that was written", file=sys.stderr, flush=True)
         return None
 
     def save(self, number: int, scores: np.ndarray) -> None:
         """Keep a finished part, and what the job has cost so far."""
         with atomic_path(self._path(number)) as path:
             np.save(path, scores)
-        with atomic_path(self.parts / "cost.json") as path:
-            path.write_text(json.dumps(cost_so_far(self.cost_before_resume)))
+        self.checksums[self._path(number).name] = sha256(self._path(number))
+        with atomic_path(self.parts / "about.json") as path:
+            path.write_text(json.dumps({"cost": cost_so_far(self.cost_before_resume), "checksums": self.checksums}))
 
     def remove(self) -> None:
         """Delete the parts: the artifact is final."""

@@ -1,5 +1,6 @@
 """Scoring: the order, the pools, the labels and the runs, against one pair at a time through the model."""
 
+import dataclasses
 import json
 import shutil
 from types import SimpleNamespace
@@ -201,7 +202,9 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
     assert not killed.exists()
     kept = sorted((killed.parent / ".checkpoint").rglob("*.npy"))
     assert len(kept) == 2
-    kept[1].write_bytes(kept[1].read_bytes()[:-1])
+    damaged = bytearray(kept[1].read_bytes())
+    damaged[-1] ^= 1  # a number as any other, of the right length
+    kept[1].write_bytes(damaged)
     calls.extend([0])  # past the call that is interrupted
     before = len(calls)
     score_pool.score_pool({"depth": 3}, *inputs, killed)
@@ -278,6 +281,15 @@ def test_a_candidate_that_the_corpus_lacks_is_told(world):
     with pytest.raises(InputError, match=r"candidates of one are not in .*other/corpus"):
         tokenise_evaluation(spec=spec, corpora=[world / "other/corpus/manifest.json"], **arguments)
     assert not output.exists()
+
+
+def test_a_text_that_does_not_fit_is_refused_before_anything_is_scored(world, monkeypatch):
+    queries, documents = TokenStore(world / "queries/manifest.json"), TokenStore(world / "documents/manifest.json")
+    monkeypatch.setattr(scoring, "pack", lambda *_: pytest.fail("something is scored"))
+    model = scoring.scoring_ranker(world / "cross-encoder", "cross-encoder", queries, documents)
+    model.shape = dataclasses.replace(model.shape, positions=11)
+    with pytest.raises(InputError, match="a sequence of 16 tokens does not fit the model's 11 positions"):
+        scoring.score_pairs(model, queries, documents, np.array([2, 2]), np.array([0, 11]))
 
 
 def test_nan_names_the_pair(world):

@@ -236,8 +236,14 @@ def test_a_checkpoint_of_another_job_or_a_broken_one_is_ignored_with_a_line(tmp_
     again.save(model, optimiser, 1, history.tensors(), {})
     own.load(model, optimiser)
     assert own.cost_before_resume["wall_s"] > 1e6 and own.cost_before_resume["peak_rss_mb"] == 1e6
-    own.path.write_bytes(own.path.read_bytes()[:-7])
+    whole = own.path.read_bytes()
+    own.path.write_bytes(whole[:-7])
     assert own.load(model, optimiser) is None and "cannot be read" in capsys.readouterr().err
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for place in [*range(0, 8), *range(8, len(whole), 23), len(whole) - 1]:
+        own.path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert own.load(model, optimiser) is None and "checkpoint ignored" in capsys.readouterr().err, place
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     own.remove()
     assert not own.folder.exists()
 
