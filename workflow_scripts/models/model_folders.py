@@ -217,7 +217,7 @@ def saved_config(config: Mapping, architecture: str, *, one_label: bool) -> dict
     saved |= {"architectures": [architecture], "dtype": "float32"}
     if one_label:
         saved |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
-        # sentence-transformers puts a sigmoid on one label unless told otherwise.
+        # By default sentence-transformers puts a sigmoid on one label.
         saved["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity"}
     return saved
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.rankings import RANKING_FILE
 
 SCORES_FILE = "scores.parquet"
@@ -36,7 +36,7 @@ class PairCodes:
         """Codes of pairs; :class:`InputError` for an id that a store lacks."""
         return self.queries.rows(query_ids) * len(self.documents) + self.documents.rows(doc_ids)
 
-    def known(self, query_ids: object, doc_ids: object) -> np.ndarray:
+    def find(self, query_ids: object, doc_ids: object) -> np.ndarray:
         """As :meth:`encode`, with -1 for a pair of other queries or documents."""
         query_rows, document_rows = self.queries.find(query_ids), self.documents.find(doc_ids)
         codes = query_rows * len(self.documents) + document_rows
@@ -63,7 +63,7 @@ class PairCodes:
 def read_pool(manifest: str | Path, codes: PairCodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Codes and scores of a scored pool, part by part; a pair of other queries or documents has code -1."""
     for batch in _batches(Artifact(manifest).file(SCORES_FILE), SCORES_SCHEMA.names):
-        yield codes.known(batch["query_id"], batch["doc_id"]), batch["score"].to_numpy()
+        yield codes.find(batch["query_id"], batch["doc_id"]), batch["score"].to_numpy()
 
 
 def look_up(wanted: np.ndarray, pools: Sequence[str | Path], codes: PairCodes) -> np.ndarray:
@@ -117,5 +117,5 @@ def _batches(path: str | Path, columns: list[str]) -> Iterator[pa.Table]:
         file = pq.ParquetFile(path)
         for batch in file.iter_batches(batch_size=ROW_GROUP, columns=columns):
             yield pa.Table.from_batches([batch]).select(columns)
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise InputError(f"{path} cannot be read as a table of pairs ({error}): make it again") from None
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise InputError(f"{path} cannot be read as a table of pairs ({one_line(error)}): make it again") from None

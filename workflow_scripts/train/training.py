@@ -73,12 +73,12 @@ def fit(
             history.add(
                 *_step(model, loss, some, optimiser, scaler, accumulation, DTYPES[precision]), optimiser.learning_rate
             )
-            clock.tell(history)
+            clock.report(history)
             if terminated or clock.checkpoint_is_due(step + 1):
                 history.flush()
                 checkpoints.save(model, optimiser, step + 1, history.tensors(), scaler.state_dict())
             if terminated:
-                print(f"told to stop: checkpoint written after step {step + 1}", file=sys.stderr, flush=True)
+                print(f"asked to stop: checkpoint written after step {step + 1}", file=sys.stderr, flush=True)
                 sys.exit(TERMINATED)
     history.flush()
     if history.documents != settings.documents:
@@ -148,7 +148,7 @@ class _Clock:
         self.settings, self.steps, self.saved = settings, settings.steps, time.monotonic()
         self.progress = Progress((self.steps - start) * settings.documents_a_step, "documents")
 
-    def tell(self, history: History) -> None:
+    def report(self, history: History) -> None:
         """Fetch the history every 50 steps, and for a line of progress."""
         done, note = len(history.columns["step"]), ""
         if history.pending >= FLUSH_STEPS or self.progress.due or done == self.steps:
@@ -168,11 +168,11 @@ class _Clock:
 
 @contextlib.contextmanager
 def _termination() -> Iterator[list]:
-    """A list that is filled when SIGTERM (a time limit, a pre-emption) comes: the loop ends after the step at hand."""
-    told: list = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    """A list that SIGTERM (a time limit, a pre-emption) adds to, so that the loop ends after the step at hand."""
+    received: list = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
-        yield told
+        yield received
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -201,7 +201,7 @@ def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs,
         state = checkpoint.stat().st_mtime_ns
         with safe_open(checkpoint, framework="pt") as file:
             before, spent = spent, json.loads(file.metadata()["cost"])
-    assert "told to stop: checkpoint written after step" in said
+    assert "asked to stop: checkpoint written after step" in said
     done = subprocess.run([*command, str(manifest)], **options)
     assert done.returncode == 0 and "resumed after step" in done.stderr
     assert whole.wait() == 0
