@@ -8,7 +8,7 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch plan describe check test lint format hooks venv \
+.PHONY: help demo study small small-scratch plan verify describe check test lint format hooks venv \
   bench bench-gpu bench-memory bench-search bench-dag bench-venv
 
 help:  ## these lines
@@ -29,6 +29,9 @@ small-scratch: venv  ## real text, students from scratch: needs no model hub
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH))
+
+verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
+	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
 
 describe: venv  ## config/schema.json and docs/configuration.md from the settings' descriptions
 	$(BIN)/python -m workflow_scripts.experiment.describe

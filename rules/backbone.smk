@@ -5,7 +5,7 @@ SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["s
 
 use rule prepare_job as fetch_backbone with:
     input:
-        unpack(reads(files=lambda w: local_model(entry("backbones", w.backbone)["source"]))),
+        unpack(reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"]))),
     output:
         artifact("backbones", "{backbone}"),
     log:

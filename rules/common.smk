@@ -14,10 +14,11 @@ from snakemake.exceptions import WorkflowError
 
 # A DAG of thousands of jobs is millions of objects that all stay: looking for garbage among them took a sixth of a dry run.
 gc.set_threshold(200_000)
-sys.path.insert(0, workflow.basedir)
-from workflow_scripts.experiment.checks import collections_of
+sys.path.append(workflow.basedir)
+from workflow_scripts.experiment.backbone_source import local_files
+from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.storage.code import job_digest
-from workflow_scripts.experiment.environment import prepare_environment
+from workflow_scripts.experiment.environment import bring_to_now, prepare_environment
 from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
 from workflow_scripts.experiment.grid_point import points
 from workflow_scripts.experiment.studies import dial
@@ -25,6 +26,8 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import STARTED
 
 prepare_environment(Path(workflow.basedir))
+if re.search("[{}]", workflow.basedir):
+    raise WorkflowError(f"Snakemake cannot work in {workflow.basedir}: move the project to a path without braces")
 if not config:
     raise WorkflowError("name an experiment, for example: snakemake --configfile config/demo.yaml --cores 2")
 try:
@@ -152,7 +155,14 @@ def remake(path):
 
 @functools.cache
 def _is_whole(path):
+    if not workflow.dryrun:
+        bring_to_now(path)
     return os.path.exists(path) and not os.path.exists(os.path.join(os.path.dirname(path), STARTED))
+
+
+def _each(paths, change):
+    """A path, or each of a list, changed."""
+    return change(paths) if isinstance(paths, str) else [change(path) for path in paths]
 
 
 def reads(*functions, **named):
@@ -164,10 +174,8 @@ def reads(*functions, **named):
 
     def resolved(wildcards, value):
         if callable(value):
-            value = value(wildcards)
-        if isinstance(value, str):
-            return remake(value.format(**wildcards))
-        return [resolved(wildcards, each) for each in value]
+            return _each(value(wildcards), remake)
+        return _each(value, lambda path: remake(path.format(**wildcards)))
 
     def inputs(wildcards):
         values = dict(named)
@@ -352,13 +360,6 @@ def architecture(ranker):
         return "cross-encoder", entry("teachers", ranker.removeprefix("teacher/"))["backbone"]
     student = entry("students", known(EXPERIMENT.ranker, ranker).student)
     return student["architecture"], student["backbone"]
-
-
-def local_model(source):
-    """Files of a backbone in a local folder; none of a hub id."""
-    if not source.startswith((".", "/")):
-        return []
-    return sorted(str(path) for path in Path(source).iterdir() if path.suffix in (".json", ".safetensors", ".txt"))
 
 
 def runs(ranker):

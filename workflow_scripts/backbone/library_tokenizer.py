@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from workflow_scripts.models.model_folders import read_json, write_json
 from workflow_scripts.models.tokenizer import SETTINGS, TOKENIZER, Layout, number_of_tokens, read_tokenizer
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -81,6 +81,7 @@ def _load(source: Path, name: str) -> PreTrainedTokenizerBase:
     try:
         library = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # broken files raise whatever the library's readers do
+        raise_shortage(error)
         raise InputError(f"{name} has no tokenizer that can be read ({one_line(error)})") from None
     if not library.is_fast:
         raise InputError(f"{name} has no fast tokenizer (tokenizer.json): choose a backbone that has one")
@@ -91,7 +92,11 @@ def _with_embeddings(library: PreTrainedTokenizerBase, source: Path, embeddings:
     """The library's tokenizer, without tokens that have no embedding and that its family alone adds, not the folder."""
     described = json.loads(library.backend_tokenizer.to_str())
     named = {getattr(library, f"{kind}_token", None) for kind in SPECIAL}
-    texts = [(source / file).read_text(errors="replace") for file in FOLDER_NAMES if (source / file).is_file()]
+    texts = [
+        (source / file).read_text(encoding="utf-8", errors="replace")
+        for file in FOLDER_NAMES
+        if (source / file).is_file()
+    ]
 
     def has_a_place(token: dict) -> bool:
         content = token["content"]

@@ -19,7 +19,7 @@ def tokenise_corpus(spec: Mapping, backbone: Path, corpus: Path, output: Path, *
     """
     folder = Artifact(backbone).file("tokenizer.json").parent
     with ArtifactWriter(output, kind="tokens", spec=spec, inputs={"backbone": backbone, "corpus": corpus}) as writer:
-        write_store(writer, _read(corpus, spec.get("view")), folder, spec.get("max_tokens"), threads=threads)
+        write_store(writer, _read(corpus, spec["view"]), folder, spec["max_tokens"], threads=threads)
 
 
 def _read(corpus: str | Path, view: str) -> Iterator[tuple[str, str]]:

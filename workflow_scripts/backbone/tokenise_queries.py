@@ -21,7 +21,7 @@ def tokenise_queries(spec: Mapping, backbone: Path, collection: Path, output: Pa
         output, kind="tokens", spec=spec, inputs={"backbone": backbone, "collection": collection}
     ) as writer:
         queries = read_queries(collection)
-        write_store(writer, queries, folder, spec.get("max_tokens"), allow_empty=False, threads=threads)
+        write_store(writer, queries, folder, spec["max_tokens"], allow_empty=False, threads=threads)
 
 
 if __name__ == "__main__":

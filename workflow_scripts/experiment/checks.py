@@ -6,13 +6,18 @@ The checks assume that every name that is used exists, see :mod:`workflow_script
 from __future__ import annotations
 
 import itertools
+import reprlib
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.experiment.faiss_index import FLAT, index_problem
+from workflow_scripts.experiment.functions import read_function
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.studies import study_problems
-from workflow_scripts.storage.ids import NO_TEACHER
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.ids import NO_TEACHER, check_system
 
 AXES = ("students", "losses", "samplers", "teachers")
 TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}
@@ -25,7 +30,7 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_retrieval, seed_problems, study_problems):
+    for check in (_systems, _retrieval, seed_problems, study_problems):
         yield from check(config)
 
 
@@ -78,6 +83,50 @@ def _collections(config: Mapping) -> Iterator[str]:
                 # The ids of two collections may coincide: a score would be another pair's.
                 if (entry["collection"] or training) != (config["pools"][pool]["collection"] or training):
                     yield f"{kind}.{name}.{key}: {pool} is of another collection; give both the same collection"
+
+    for name, entry in collections.items():
+        corpus = config["corpora"][entry["corpus"]]
+        if entry["source"] == "generated" and (corpus["source"], corpus.get("seed")) != ("generated", entry["seed"]):
+            made = f"has seed {corpus['seed']}" if corpus["source"] == "generated" else "is not generated"
+            yield f"collections.{name}.seed: {entry['seed']}, and its corpus {entry['corpus']} {made}; make them agree"
+    tested = list(itertools.chain(*map(collections_of, config["domains"].values())))
+    for name in config["evaluation"]["more_measures"]:
+        if name not in tested:
+            yield f"evaluation.more_measures.{name}: is in no domain; name a test collection of the domains"
+
+
+def _systems(config: Mapping) -> Iterator[str]:
+    """Names that systems cannot have, indexes that Faiss cannot make, and rankings that a sampler does not read."""
+    for name, system in config["systems"].items():
+        for listed in [name, *system.get("systems", ())]:
+            try:
+                check_system(listed)
+            except InputError as error:
+                yield f"systems.{name}: {error}"
+        if system["model"] == "dense":
+            width = _width(config, system["encoder"])
+            if problem := index_problem(system.get("index", FLAT), system.get("index_parameters"), width):
+                yield f"systems.{name}.{problem}"
+    retrieval = config["evaluation"]["retrieval"]
+    if retrieval and (problem := index_problem(retrieval["index"], retrieval["index_parameters"], None)):
+        yield f"evaluation.retrieval.{problem}"
+    for name, sampler in config["samplers"].items():
+        ranked = list(itertools.chain(*(config["systems"][each].get("systems", [each]) for each in sampler["systems"])))
+        options, where = sampler["options"], f"samplers.{name}.options"
+        chosen = [("system", options["system"])] if options.get("system") is not None else []
+        chosen += [("systems", each) for each in options.get("systems") or ()]
+        for option, each in chosen:
+            if each not in ranked:
+                yield f"{where}.{option}: {reprlib.repr(each)} is none of {', '.join(ranked)}, which its systems rank"
+        if not chosen and len(ranked) > 1 and "system" in read_function("samplers", sampler["function"]).options:
+            yield f"{where}.system: is missing; name one of {', '.join(ranked)}"
+
+
+def _width(config: Mapping, encoder: str) -> int | None:
+    """Width of an encoder's vectors; None where a fetched model decides it."""
+    student = config["students"].get(encoder.split("/")[0].split(".")[0], {"backbone": encoder})
+    backbone = config["backbones"].get(student["backbone"], {})
+    return backbone["architecture"]["hidden"] if backbone.get("source") == "scratch" else None
 
 
 def _first_stage(config: Mapping) -> Iterator[str]:
@@ -143,18 +192,15 @@ def _positions(config: Mapping) -> Iterator[str]:
 
 
 def _measures(config: Mapping) -> Iterator[str]:
-    import ir_measures
-
     evaluation = config["evaluation"]
     named = {"evaluation.measures": evaluation["measures"]}
     named |= {f"evaluation.more_measures.{key}": names for key, names in evaluation["more_measures"].items()}
     for where, names in named.items():
         for name in names:
             try:
-                measure = ir_measures.parse_measure(name)
-                measure.validate_params()
-            except (ValueError, NameError, AssertionError, AttributeError, TypeError):
-                yield f"{where}: {name!r} must be a measure of ir_measures, as in nDCG@10, R@100 or AP(rel=2)"
+                measure = parse_measure(name)
+            except InputError as error:
+                yield f"{where}: {error}"
                 continue
             if str(measure) != name:
                 yield f"{where}: use ir_measures' own name {str(measure)!r} for {name!r}"

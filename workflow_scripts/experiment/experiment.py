@@ -38,8 +38,9 @@ class Experiment:
         self.points = {point: trained_at(point, self.config) for axes in self._all_axes() for point in points(axes)}
         """Every point of the main grid and the studies to the student that stands there."""
         self.rankers = {ranker.path: ranker for ranker in self.points.values()}
-        self.grid_rankers = {ranker.path: ranker for ranker in map(self.points.get, points(self.grid))}
+        self.grid_rankers = {ranker.path: ranker for ranker in (self.points[point] for point in points(self.grid))}
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
+        self._at_cell = self.cells | {point.cell: ranker for point, ranker in self.points.items()}
         _refuse(cycle_problems(self.config, self.rankers, self.points))
         self.labels = {
             self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
@@ -79,9 +80,12 @@ class Experiment:
         return self.config[axis][name]
 
     def ranker(self, name: str) -> GridPoint:
-        """A student by its path or its cell; :class:`InputError` naming the values of every axis."""
+        """A student by its path, or by the cell of any point where it stands.
+
+        Raises :class:`InputError` naming the values of every axis.
+        """
         try:
-            return self.rankers.get(name) or self.cells[name]
+            return self.rankers.get(name) or self._at_cell[name]
         except KeyError:
             if renamed := teacherless_name(name, self.points):
                 raise InputError(renamed) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
-from workflow_scripts.experiment.config.settings import read_number
+from workflow_scripts.experiment.config.settings import read_number, read_whole
 from workflow_scripts.experiment.functions import Function, function_names, read_function
 from workflow_scripts.experiment.options import option_problems
 from workflow_scripts.experiment.references import collections_of
@@ -42,8 +42,9 @@ def _fill_functions(config: dict) -> Iterator[str]:
 
 def _typed(options: Mapping, function: Function) -> dict:
     """Options with texts read as numbers where the function wants these: --config gives texts alone."""
-    numbers = [name for name, each in function.options.items() if each["type"] in ("whole", "number")]
-    return {name: read_number(value) if name in numbers else value for name, value in options.items()}
+    read = {"whole": read_whole, "number": read_number}
+    kinds = {name: each["type"] for name, each in function.options.items()}
+    return {name: read[kinds[name]](value) if kinds.get(name) in read else value for name, value in options.items()}
 
 
 def _fill_needs(where: str, entry: dict, needs: Mapping[str, bool]) -> Iterator[str]:

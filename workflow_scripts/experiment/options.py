@@ -11,10 +11,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import reprlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
+from workflow_scripts.experiment.config.settings import LARGEST
 from workflow_scripts.storage.errors import InputError
 
 TYPES = {"whole": "a whole number", "number": "a number", "text": "text", "texts": "a list of texts"}
@@ -42,7 +44,7 @@ def option_problems(options: Mapping, described: Mapping[str, Mapping], defaults
             yield f".{name}: is missing; it must be {rule(described[name])}"
     for name, value in options.items():
         if not _is_valid(value, described[name]) and not (value is None and defaults.get(name, ...) is None):
-            yield f".{name}: must be {rule(described[name])} (is {value!r})"
+            yield f".{name}: must be {rule(described[name])} (is {reprlib.repr(value)})"
     yield from _too_large({**defaults, **options}, described)
 
 
@@ -80,6 +82,6 @@ def _is_valid(value: object, described: Mapping) -> bool:
         return (kind == "texts") == isinstance(value, list | tuple) and all(isinstance(text, str) for text in texts)
     if isinstance(value, bool) or not isinstance(value, int if kind == "whole" else (int, float)):
         return False
-    low, above = described.get("ge", -math.inf), described.get("gt", -math.inf)
-    high, below = described.get("le", math.inf), described.get("lt", math.inf)
-    return math.isfinite(value) and low <= value <= high and above < value < below
+    low, above = described.get("ge", -LARGEST), described.get("gt", -math.inf)
+    high, below = described.get("le", LARGEST), described.get("lt", math.inf)
+    return low <= value <= high and above < value < below

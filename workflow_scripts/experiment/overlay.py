@@ -17,8 +17,8 @@ def read_config(*paths: str | Path) -> dict:
     config: dict = {}
     for path in paths:
         try:
-            read = yaml.load(Path(path).read_text(), LOADER)
-        except (OSError, yaml.YAMLError) as error:
+            read = yaml.load(Path(path).read_text(encoding="utf-8"), LOADER)
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{path} cannot be read ({error}): give --configfile an experiment") from None
         if not isinstance(read, dict):
             raise InputError(f"{path} holds no experiment: give --configfile one such as config/demo.yaml")

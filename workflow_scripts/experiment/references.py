@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from workflow_scripts.experiment.backbone_source import local_folder
+from workflow_scripts.storage.errors import InputError
+
 
 def collections_of(members: list) -> list[str]:
     """Collections of a domain, those of its sets among them."""
@@ -66,6 +69,8 @@ def _missing_files(config: Mapping) -> Iterator[str]:
         if isinstance(path, str) and not Path(path).is_file():
             yield f"{where}: no file {path}; give its path from the working directory or an absolute one"
     for name, backbone in config["backbones"].items():
-        source = backbone["source"]
-        if source.startswith((".", "/")) and not Path(source).is_dir():
-            yield f"backbones.{name}.source: no folder {source}; give a local model folder, a hub id or scratch"
+        try:
+            if local_folder(backbone["source"]) and "revision" in backbone:
+                yield f"backbones.{name}.revision: {backbone['source']} is a folder; leave the revision out"
+        except InputError as error:
+            yield f"backbones.{name}.source: {error}"

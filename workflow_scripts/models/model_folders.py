@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.models.tokenizer import SETTINGS, TOKENIZER
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -139,6 +139,7 @@ def read_weights(folder: str | Path) -> dict:
         try:
             tensors.update(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
+            raise_shortage(error)
             raise InputError(f"{path} cannot be read ({one_line(error)}): fetch or save the model again") from None
     return {
         name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor
@@ -201,7 +202,7 @@ def read_json(path: Path, kind: type = dict):
 
 def write_json(path: Path, value: object) -> None:
     """Indented JSON with sorted keys."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def copy_tokenizer(source: str | Path, folder: str | Path) -> None:

@@ -60,7 +60,7 @@ class TokenStore:
         return len(self.ids)
 
     def __str__(self) -> str:
-        return str(self.artifact.folder / self.part)
+        return str(self.artifact.manifest_path.parent / self.part)
 
     def rows(self, ids: object) -> np.ndarray:
         """Rows of ``ids`` (text: list, numpy, pandas or arrow), int64, in their order.

@@ -41,7 +41,7 @@ def make_configuration_table(*, metrics: Sequence[Path], output: Path) -> None:
     """
     lineage = Lineage()
     everything = lineage.behind(metrics)
-    root = os.path.commonpath([artifact.folder.resolve() for artifact in everything.values()])
+    root = os.path.commonpath([artifact.manifest_path.parent.resolve() for artifact in everything.values()])
     rows: list[tuple[str, ...]] = []
     for part, members in stages(everything).items():
         if part in RANKED:
@@ -143,7 +143,7 @@ def _settings(artifact: Artifact, counted: bool = True) -> dict:
 
 def _name(artifact: Artifact, root: str) -> str:
     """An artifact's folder below the experiment's and its stage's, as a reader would look for it."""
-    parts = artifact.folder.resolve().relative_to(root).parts
+    parts = artifact.manifest_path.parent.resolve().relative_to(root).parts
     return "/".join(parts[1:] or parts)
 
 

@@ -15,15 +15,20 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from workflow_scripts.storage.checked import file_fault, note_written
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import (
+    CARD,
     MANIFEST,
     describe_inputs,
     describe_job,
     describe_run,
+    how_to_remake,
     note_opened,
     part_checksum,
+    place,
+    place_fault,
 )
 
 PARTIAL = ".partial"
@@ -36,13 +41,15 @@ Inputs = Mapping[str, str | Path | Sequence[str | Path]]
 class Artifact:
     """A finished artifact, opened through its manifest. What is read of it is noted for the manifest of the reader.
 
-    Raises :class:`InputError` where the manifest is missing, is not one, or names a file outside its folder.
+    Files are compared with the manifest's checksums when they are asked for, see
+    :mod:`~workflow_scripts.storage.checked`. Raises :class:`InputError` where the manifest is missing, is not one, is
+    another artifact's, or names a file outside its folder.
     """
 
     def __init__(self, manifest: str | Path) -> None:
         self.manifest_path = Path(manifest)
         try:
-            self._manifest = json.loads(self.manifest_path.read_text())
+            self._manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
             self._files = self._manifest["files"]
         except FileNotFoundError:
             raise InputError(f"{manifest} is missing: build the artifact first") from None
@@ -53,13 +60,18 @@ class Artifact:
         for name in self._files:
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 raise InputError(f"{manifest} names {name!r}, a path outside its folder: delete it and build it again")
+        if fault := place_fault(self.manifest_path, self._manifest):
+            raise InputError(f"{manifest} {fault}; {how_to_remake(self.manifest_path)}")
 
     def _note(self, part: str) -> None:
         note_opened(self.manifest_path, part, part_checksum(self._manifest, part))
 
     @property
     def folder(self) -> Path:
-        """The artifact's folder, for a library that reads it whole."""
+        """The artifact's folder, for a library that reads it whole: every file is as the manifest says."""
+        for name in self._files:
+            if name != CARD:  # readers may edit it; no library reads it
+                self._check(name)
         self._note("folder")
         return self.manifest_path.parent
 
@@ -98,16 +110,17 @@ class Artifact:
         return name in self._files
 
     def file(self, name: str) -> Path:
-        """Path of one of the artifact's files; :class:`InputError` where it is absent or its size has changed."""
-        path = self.manifest_path.parent / name
+        """Path of one of the artifact's files; :class:`InputError` where it is absent or not as it was written."""
         if name not in self._files:
             raise InputError(f"{self.manifest_path} lists no file {name!r}: it has {', '.join(sorted(self._files))}")
-        if not path.is_file() or path.stat().st_size != self._files[name]["bytes"]:
-            raise InputError(
-                f"{path} is missing or not what its manifest says: delete {self.manifest_path} to make it again"
-            )
+        self._check(name)
         self._note(f"file {name}")
-        return path
+        return self.manifest_path.parent / name
+
+    def _check(self, name: str) -> None:
+        if fault := file_fault(self.manifest_path.parent, name, self._files[name]):
+            path = self.manifest_path.parent / name
+            raise InputError(f"{path} {fault}; {how_to_remake(self.manifest_path)}")
 
 
 class ArtifactWriter:
@@ -171,8 +184,10 @@ class ArtifactWriter:
                 shutil.rmtree(target)
             os.replace(path, target)
         self.partial.rmdir()
+        note_written(self.folder, files)
         manifest = {
             "kind": self.kind,
+            "place": place(self.manifest_path),
             "spec": self.spec,
             "seed": self.seed,
             "files": files,
@@ -182,7 +197,7 @@ class ArtifactWriter:
             **describe_run(self.device, self.cost_before_resume),
         }
         with atomic_path(self.manifest_path) as path:
-            path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+            path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _lock_folder(folder: Path) -> int:

@@ -22,7 +22,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "workflow_scripts"
 NOT_IN_DIGEST = frozenset(
     f"{PACKAGE}.{name}"
-    for name in ("storage.code", "storage.provenance", "storage.energy", "storage.progress", "train.model_card")
+    for name in (
+        "storage.code",
+        "storage.checked",
+        "storage.provenance",
+        "storage.energy",
+        "storage.progress",
+        "train.model_card",
+    )
 )
 """Modules that write manifests, logs and cards, and nothing else: an edit of theirs changes no result."""
 FINDS = "FINDS"
@@ -177,5 +184,5 @@ def _save() -> None:
     with contextlib.suppress(OSError):
         _CACHE.parent.mkdir(exist_ok=True)
         temporary = _CACHE.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(_cached()))
+        temporary.write_text(json.dumps(_cached()), encoding="utf-8")
         os.replace(temporary, _CACHE)

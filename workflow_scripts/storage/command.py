@@ -16,13 +16,14 @@ import os
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import NoReturn, TypeVar
 
 from workflow_scripts.storage import provenance
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.checked import note_output, output_fault, signature
+from workflow_scripts.storage.errors import InputError, shortage_of
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
 """What a job may use, by argument, and what a run by hand has."""
@@ -46,6 +47,8 @@ def end_in_one_line(main: Callable[[], object], terminal: int | None = None) -> 
         _end(f"error: {' '.join(str(error).split())}", terminal)
     except Exception as error:
         traceback.print_exc()
+        if shortage := shortage_of(error):
+            _end(f"error: {shortage}", terminal)
         _end(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", terminal)
 
 
@@ -61,9 +64,14 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
     declared = given.pop("declared")
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
+    _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
     output = work.get("output")
     if not isinstance(output, Path) or output.name != provenance.MANIFEST:
+        before = {path: signature(path) for path in _paths(work)}
         function(**work)
+        written = [path for path in before if signature(path) not in (None, before[path])]
+        for path in written:
+            note_output(path, inputs=[path for path in before if path not in written])
         return
     started = output.with_name(provenance.STARTED)
     read = {name: value for name, value in work.items() if name not in (*LIMITS, *OUTPUTS, "spec")}
@@ -87,6 +95,19 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
     started.unlink(missing_ok=True)
 
 
+def _paths(work: Mapping[str, object]) -> list[Path]:
+    """All paths among the arguments, inputs and outputs."""
+    values = [value if isinstance(value, list) else [value] for value in work.values()]
+    return [value for each in values for value in each if isinstance(value, Path)]
+
+
+def _refuse_damaged(paths: Iterable[Path]) -> None:
+    """Raise :class:`InputError` for a table or a figure's numbers that are not as an earlier job wrote them."""
+    for path in paths:
+        if fault := output_fault(path):
+            raise InputError(f"{path} {fault}; {provenance.how_to_remake(path)}")
+
+
 def _module_name(function: Callable[..., object]) -> str:
     """Name of the module that holds the function, also where it runs as ``__main__``."""
     spec = sys.modules[function.__module__].__spec__
@@ -101,7 +122,8 @@ def _is_path(value: object) -> bool:
 def _end(message: str, terminal: int | None) -> NoReturn:
     print(message, file=sys.stderr, flush=True)
     if terminal is not None:
-        os.write(terminal, f"{message}\n".encode())
+        # A path that is not UTF-8 must not end the job with another error.
+        os.write(terminal, f"{message}\n".encode(errors="backslashreplace"))
     sys.exit(1)
 
 

@@ -1,14 +1,18 @@
-"""Ids: how sorted ones are looked up, and what a student that reads no teacher is called."""
+"""Ids: how sorted ones are looked up, and names that stand for something else."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
 NO_TEACHER = "none"
 """What stands in the teacher's place of a student that reads no teacher's scores."""
+NO_SYSTEMS = ("positive", "corpus", "fill")
+"""What stands in the ranking system's place of groups' documents that no system has listed."""
 
 
 def find_ids(ids: np.ndarray, wanted: Any) -> np.ndarray:
@@ -38,3 +42,11 @@ def as_arrow(ids: Any) -> Any:
         column = column.combine_chunks()
     # pandas gives large strings or dictionaries.
     return column if column.type == pa.string() else column.cast(pa.string())
+
+
+def check_system(name: object) -> None:
+    """Raise :class:`InputError` unless ``name`` can name a system: a word, and none that groups.parquet reserves."""
+    if not isinstance(name, str) or not name or any(letter.isspace() for letter in name):
+        raise InputError(f"the spec's system is {name!r}: give the ranking system a name without blanks")
+    if name in NO_SYSTEMS:
+        raise InputError(f"a ranking system cannot be called {name!r}: groups use that word for themselves")

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workflow_scripts.storage.checked import file_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
 from workflow_scripts.storage.code import ROOT, forget, job_digest
 from workflow_scripts.storage.energy import start_meter
@@ -59,11 +61,11 @@ class Job:
     def __post_init__(self) -> None:
         self.code = job_digest(self.module, self.spec)
         paths = [path for given in self.paths.values() for path in _as_list(given)]
-        self.sources = {path: _signature(path) for path in paths if path.name != MANIFEST}
+        self.sources = {path: signature(path) for path in paths if path.name != MANIFEST}
 
     def source_at_end(self, path: Path) -> str | None:
         """Checksum of a source file; None where it was written while the job ran: nobody can say what was read."""
-        return sha256(path) if self.sources.get(path) == _signature(path) else None
+        return sha256(path) if self.sources.get(path) == signature(path) else None
 
     def code_at_end(self) -> str | None:
         """The code's digest; None where a file was edited while the job ran: nobody can say what ran."""
@@ -109,7 +111,11 @@ def part_checksum(manifest: Mapping, part: str) -> str:
 
 def fingerprint(decisive: Mapping, inputs: Mapping[str, str | Path | None], device: str) -> str:
     """SHA-256 of what decides the numbers of unfinished work: code, settings, inputs' files, device, torch."""
-    files = {name: json.loads(Path(path).read_text())["files"] for name, path in inputs.items() if path is not None}
+    files = {
+        name: json.loads(Path(path).read_text(encoding="utf-8"))["files"]
+        for name, path in inputs.items()
+        if path is not None
+    }
     for listed in files.values():
         listed.pop(CARD, None)
     code = _current[-1].code if _current else None
@@ -125,7 +131,7 @@ def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str |
     promises beside the manifest.
     """
     try:
-        made = json.loads(manifest.read_text())
+        made = json.loads(manifest.read_text(encoding="utf-8"))
         job_then = made["job"]
         if made["spec"] != job.spec:
             return "the spec has changed"
@@ -133,30 +139,56 @@ def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str |
             return "the code has changed"
         if job_then["values"] != _plain(job.values) or job_then["arguments"] != _shape(job.paths):
             return "the arguments have changed"
-        missing = _changed_files(manifest.parent, made["files"])
-        missing += [path for path in declared if not path.is_file()]
-        if missing:
-            return f"{missing[0]} is missing or has another size"
-        for name, entries in job_then["opened"].items():
-            for path, parts in zip(_as_list(job.paths[name]), entries, strict=True):
-                changed = _changed_part(path, parts)
-                if changed:
-                    return f"--{name}: {changed} of {path} has changed"
+        if fault := place_fault(manifest, made):
+            return f"it {fault}"
+        for name, listed in made["files"].items():
+            if fault := file_fault(manifest.parent, name, listed):
+                return f"{manifest.parent / name} {fault}"
+        for path in declared:
+            if not path.is_file():
+                return f"{path} is missing"
+        return stale_input(made, job.paths)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its manifest cannot be compared ({type(error).__name__})"
     return None
 
 
-def _changed_files(folder: Path, files: Mapping[str, Mapping]) -> list[Path]:
-    """Listed files that are not there with their size."""
-    paths = {folder / name: about["bytes"] for name, about in files.items()}
-    return [path for path, size in paths.items() if not path.is_file() or path.stat().st_size != size]
+def stale_input(made: Mapping, paths: Mapping[str, Path | Sequence[Path]]) -> str | None:
+    """What an artifact's job opened and is no longer the same, in words; None where all of it is.
+
+    ``made``: its manifest; ``paths``: the job's arguments as they are now.
+    """
+    for name, entries in made["job"]["opened"].items():
+        for path, parts in zip(_as_list(paths[name]), entries, strict=True):
+            if changed := _changed_part(path, parts):
+                return f"--{name}: {changed} of {path} has changed"
+    return None
+
+
+def place(manifest: Path) -> str | None:
+    """An artifact's folder below ``results/EXPERIMENT``; None where it lies elsewhere."""
+    parts = manifest.parent.parts
+    starts = [at for at, part in enumerate(parts[:-2]) if part == "results"]
+    return "/".join(parts[starts[-1] + 2 :]) if starts else None
+
+
+def place_fault(path: Path, manifest: Mapping) -> str | None:
+    """That a manifest is another artifact's, in words; None where it lies where it was made, or outside any results."""
+    made = manifest.get("place")
+    if made is None or place(path) is None or f"/{path.parent.as_posix()}".endswith(f"/{made}"):
+        return None
+    return f"is the manifest of {made}"
+
+
+def how_to_remake(path: Path) -> str:
+    """The end of an error's line: how what a manifest vouches for, or a damaged file without one, is made again."""
+    return f"make it again: rm {shlex.quote(str(path))}, then the same snakemake or make command as before"
 
 
 def _changed_part(path: Path, parts: Mapping[str, str]) -> str | None:
     if path.name != MANIFEST:
         return None if parts["source"] == sha256(path) else "the content"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     return next((part for part, checksum in parts.items() if part_checksum(manifest, part) != checksum), None)
 
 
@@ -180,7 +212,8 @@ def _parts_read(path: Path, job: Job | None) -> dict[str, str | None]:
 
 
 def describe_inputs(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> dict:
-    """Path and identity of each artifact, path and checksum of each source file."""
+    """Path and identity of each artifact, path and checksum of each source file, the job's arguments among them."""
+    inputs = {**(_current[-1].paths if _current else {}), **inputs}
     return {
         name: [_input(path) for path in _as_list(given)] if _is_many(given) else _input(_as_list(given)[0])
         for name, given in inputs.items()
@@ -190,7 +223,7 @@ def describe_inputs(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> 
 def _input(path: Path) -> dict[str, str]:
     if path.name != MANIFEST:
         return {"path": str(path), "sha256": sha256(path)}
-    return {"path": str(path), "identity": part_checksum(json.loads(path.read_text()), "identity")}
+    return {"path": str(path), "identity": part_checksum(json.loads(path.read_text(encoding="utf-8")), "identity")}
 
 
 def _shape(paths: Mapping) -> dict[str, int | None]:
@@ -201,15 +234,6 @@ def _shape(paths: Mapping) -> dict[str, int | None]:
 def _plain(values: Mapping) -> dict:
     """Values as JSON gives them back."""
     return json.loads(json.dumps(dict(values)))
-
-
-def _signature(path: Path) -> tuple | None:
-    """What changes when a file is written or replaced; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_many(given: object) -> bool:
@@ -234,7 +258,9 @@ def describe_run(device: str, cost_before_resume: Mapping[str, float]) -> dict:
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     with contextlib.suppress(OSError, KeyError, tomllib.TOMLDecodeError):
-        versions["distillery"] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+        versions["distillery"] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "version"
+        ]
     for name in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
@@ -242,10 +268,12 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The code's git commit, with ``-dirty`` where the working tree differs; None outside a checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    """The code's git commit, with ``-dirty`` where the working tree differs; None where the project is no checkout."""
+    # Git would take a repository that the project only lies in.
+    place = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT)]
+    command = ["git", *place, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -253,7 +281,7 @@ def _commit() -> str | None:
 def _peak_rss_kb(own: resource.struct_rusage) -> int:
     """This process's own peak. On Linux ru_maxrss survives exec: a small job would report its parent's; read VmHWM."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return own.ru_maxrss
     return int(status.partition("VmHWM:")[2].split()[0])

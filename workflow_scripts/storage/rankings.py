@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.ids import check_system as check_system
 
 RANKING_FILE = "ranking.parquet"
 RANKING_SCHEMA = pa.schema(
@@ -24,8 +25,6 @@ RANKING_SCHEMA = pa.schema(
     ]
 )
 """Rows sorted by (system, query_id, rank), ranks from 1; ``score`` is null where the source publishes none."""
-
-RESERVED = ("positive", "corpus", "fill")  # what groups.parquet calls documents that no ranking system listed
 
 
 def read_ranking(manifest: str | Path, depth: int | None = None) -> pd.DataFrame:
@@ -57,14 +56,6 @@ def row_groups(manifest: str | Path) -> dict[str, list[int]]:
             raise InputError(f"{manifest}: row group {number} is not of one system: make the ranking again")
         groups.setdefault(statistics.min, []).append(number)
     return dict(sorted(groups.items()))
-
-
-def check_system(name: object) -> None:
-    """Raise :class:`InputError` unless ``name`` can name a system: a word, and none that groups.parquet reserves."""
-    if not isinstance(name, str) or not name or any(letter.isspace() for letter in name):
-        raise InputError(f"the spec's system is {name!r}: give the ranking system a name without blanks")
-    if name in RESERVED:
-        raise InputError(f"a ranking system cannot be called {name!r}: groups use that word for themselves")
 
 
 class RankingWriter:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import shutil
 import sys
@@ -11,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.storage.artifacts import CHECKPOINT, atomic_path
-from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.provenance import cost_so_far
+
+DIGEST = hashlib.sha256().digest_size
+"""Bytes of the SHA-256 that ends a part's file."""
 
 
 class ScoredParts:
-    """One file of scores a part, in ``.checkpoint`` beside the artifact's manifest.
+    """One file of scores a part (.npy, then its SHA-256), in ``.checkpoint`` beside the artifact's manifest.
 
     ``fingerprint`` is of what is scored, with what and how (:func:`~workflow_scripts.storage.provenance.fingerprint`):
     parts under another one are not read. ``cost_before_resume``: cost of earlier, interrupted runs of this job.
@@ -26,30 +30,34 @@ class ScoredParts:
         self.folder = Path(folder) / CHECKPOINT
         self.parts = self.folder / fingerprint
         self.cost_before_resume: dict[str, float] = {}
-        self.checksums: dict[str, str] = {}  # of the parts, by the names of their files
         with contextlib.suppress(OSError, ValueError):
-            about = json.loads((self.parts / "about.json").read_text())
-            self.cost_before_resume, self.checksums = about["cost"], about["checksums"]
+            self.cost_before_resume = json.loads((self.parts / "cost.json").read_text(encoding="utf-8"))
 
     def load(self, number: int, pairs: int) -> np.ndarray | None:
-        """Scores float32 (pairs,) of a finished part; None, with a line where its file is damaged, for others."""
-        path = self._path(number)
-        if not path.exists():
+        """Scores float32 (pairs,) of a finished part; None, with a line where its file cannot be used, for others."""
+        try:
+            content = self._path(number).read_bytes()
+        except FileNotFoundError:
             return None
-        if sha256(path) == self.checksums.get(path.name):
-            scores = np.load(path)
+        whole, checksum = content[:-DIGEST], content[-DIGEST:]
+        if hashlib.sha256(whole).digest() == checksum:
+            scores = np.load(io.BytesIO(whole))
             if scores.shape == (pairs,):
                 return scores
-        print(f"part {number} is scored again: {path} is not the file that was written", file=sys.stderr, flush=True)
+            reason = f"{len(scores)} scores of {pairs} pairs"
+        else:
+            reason = "its checksum does not fit its bytes"
+        print(f"part {number} is scored again: its file cannot be used ({reason})", file=sys.stderr, flush=True)
         return None
 
     def save(self, number: int, scores: np.ndarray) -> None:
         """Keep a finished part, and what the job has cost so far."""
+        buffer = io.BytesIO()
+        np.save(buffer, scores)
         with atomic_path(self._path(number)) as path:
-            np.save(path, scores)
-        self.checksums[self._path(number).name] = sha256(self._path(number))
-        with atomic_path(self.parts / "about.json") as path:
-            path.write_text(json.dumps({"cost": cost_so_far(self.cost_before_resume), "checksums": self.checksums}))
+            path.write_bytes(buffer.getvalue() + hashlib.sha256(buffer.getvalue()).digest())
+        with atomic_path(self.parts / "cost.json") as path:
+            path.write_text(json.dumps(cost_so_far(self.cost_before_resume)), encoding="utf-8")
 
     def remove(self) -> None:
         """Delete the parts: the artifact is final."""

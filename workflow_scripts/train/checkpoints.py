@@ -1,7 +1,7 @@
 """Training checkpoints: one safetensors file, replaced in one rename, tied to what is being trained.
 
 The file holds the weights, AdamW's moments and the history so far; its header (JSON) holds the step, the gradient
-scaler's state, what the job has cost so far, a fingerprint of the spec and the inputs, and a checksum of it all. No
+scaler's state, what the job has cost so far, a fingerprint of the spec and the inputs, and a checksum of all this. No
 generator state is needed: the order of the groups and the dropout masks are drawn from (seed, epoch) and (seed, step).
 Nothing is pickled.
 """
@@ -61,8 +61,9 @@ class Checkpoints:
             "scaler": json.dumps(dict(scaler)),
             "cost": json.dumps(cost_so_far(self.cost_before_resume)),
         }
+        header["checksum"] = _checksum(header, tensors)
         with atomic_path(self.path) as path:
-            save_file(tensors, path, metadata=header | {"checksum": _checksum(header, tensors)})
+            save_file(tensors, path, metadata=header)
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
 
@@ -77,11 +78,11 @@ class Checkpoints:
                     print("checkpoint ignored: it is of another spec or other inputs", file=sys.stderr, flush=True)
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError) as error:
             print(f"checkpoint ignored: it cannot be read ({error})", file=sys.stderr, flush=True)
             return None
         if header.pop("checksum", None) != _checksum(header, tensors):
-            print(f"checkpoint ignored: {self.path} is damaged", file=sys.stderr, flush=True)
+            print("checkpoint ignored: its bytes are not those that were written", file=sys.stderr, flush=True)
             return None
         with torch.no_grad():
             for name, value in _live(model, optimiser).items():
@@ -98,12 +99,12 @@ class Checkpoints:
 
 
 def _checksum(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over what a checkpoint holds; safetensors checks sizes alone."""
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    """SHA-256 over the header and each tensor's name, type, shape and bytes, in the order of the names."""
+    found = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def _live(model: nn.Module, optimiser: AdamW) -> dict[str, Tensor]:

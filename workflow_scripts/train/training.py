@@ -25,6 +25,7 @@ from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
 from workflow_scripts.models.token_store import TokenStore, require_room
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import read_settings
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.provenance import fingerprint
@@ -40,7 +41,7 @@ from workflow_scripts.train.settings import Settings
 FLUSH_STEPS = 50
 TERMINATED = 128 + signal.SIGTERM
 # Settings that do not change the weights.
-NOT_IN_FINGERPRINT = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
+NOT_IN_FINGERPRINT = ("name", "checkpoint_minutes", "checkpoint_steps")
 
 
 def fit(
@@ -192,7 +193,7 @@ def train(
     ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries`` and
     ``documents`` (token stores) are manifests. Raises :class:`InputError` for whatever does not fit together.
     """
-    settings = Settings.from_spec(spec)
+    settings = read_settings(Settings, spec)
     device = best_device().type
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
     if loss.needs_teacher and labels is None:

@@ -8,7 +8,7 @@ from changed_demo import demo, refused
 from workflow_scripts.experiment.experiment import Experiment
 
 BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
-OTHER = {"collections.other": {"corpus": "demo", "source": "generated", "role": "train", "seed": 8, "queries": 64}}
+OTHER = {"collections.other": {"corpus": "demo", "source": "generated", "role": "train", "seed": 7, "queries": 64}}
 """A second training collection."""
 STUDY = {"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["base"]}
 TWICE = [{"name": "x", "collections": ["demo"]}, {"name": "x", "collections": ["demo-mild"]}]
@@ -16,6 +16,9 @@ FAULTS = [
     # Names
     ("students.teacher", BI_ENCODER, "students.teacher: this name is taken by the runs of the teachers"),
     ("students.retrieved", BI_ENCODER, "students.retrieved: this name is taken by the runs of dense retrieval"),
+    ("systems.fill", {"model": "qld", "mu": 50, "depth": 20}, "systems.fill: a ranking system cannot be called 'fill'"),
+    ("systems.dense.index", "HNSW32", r"systems.dense.index: 'HNSW32' is not supported; name one of Flat, and IVF"),
+    ("evaluation.retrieval.index", "IVF0,Flat", "evaluation.retrieval.index: 'IVF0,Flat' is not supported"),
     ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
     ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),
@@ -51,6 +54,8 @@ FAULTS = [
     # Measures and retrieval
     ("evaluation.measures", ["nDGC@10"], "evaluation.measures: 'nDGC@10' must be a measure of ir_measures"),
     ("evaluation.measures", ["R"], "evaluation.measures: 'R' must be a measure"),
+    ("evaluation.measures", ["AP", "alpha_nDCG@10"], "'alpha_nDCG@10' is a measure that nothing installed computes"),
+    ("evaluation.more_measures", {"demo": ["R@0"]}, "evaluation.more_measures.demo: 'R@0': cutoff is 0, and must be"),
     ("evaluation.measures", ["MRR"], "evaluation.measures: use ir_measures' own name 'RR' for 'MRR'"),
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
@@ -66,7 +71,7 @@ FAULTS = [
     ("samplers.near-0.options.share", 0.5, r"0.5 must be a whole number of 7 negatives; set it to 0.429 \(3 of 7\) or"),
     ("samplers.near-0.options.share", 0.9999, "their share is 0.9999, 1; list them in rising order, each level once"),
     ("samplers.near-0.options.depth", 90, "factorial.samplers: near-0 and near-100 differ in depth beside share"),
-    ("samplers.near-0.systems", ["bm25", "dense"], "near-0 and near-100 differ in systems beside share"),
+    ("samplers.near-0.systems", ["dense"], "near-0 and near-100 differ in systems beside share"),
     (
         "losses.kl-flat.options.temperature",
         2.0,

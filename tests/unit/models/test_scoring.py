@@ -29,6 +29,7 @@ from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import read_table, write_table
 from workflow_scripts.teach import label_groups, score_pool
+from workflow_scripts.teach.scored_parts import DIGEST
 
 CONFIG = {
     "model_type": "bert",
@@ -132,12 +133,12 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
     arguments.append(f"--model={manifest['cross-encoder']}")
     shallow, deep = world / "shallow/manifest.json", world / "deep/manifest.json"
     ranking = f"--rankings={manifest['ranking']}"
-    spec = "--spec=" + json.dumps({"depth": 2, "positives": True})
+    spec = "--spec=" + json.dumps({"depth": 2, "precision": "auto"})
     call(
         score_pool.score_pool,
         [*arguments, ranking, spec, f"--collection={world / 'train/manifest.json'}", f"--output={shallow}"],
     )
-    spec = "--spec=" + json.dumps({"depth": 4})
+    spec = "--spec=" + json.dumps({"depth": 4, "precision": "auto"})
     call(score_pool.score_pool, [*arguments, ranking, spec, f"--known={shallow}", f"--output={deep}"])
     listed = read_table(world / "ranking/ranking.parquet")
     positives = read_table(world / "train/positives.parquet")
@@ -158,7 +159,12 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
             write_table(writer.path("groups.parquet"), groups | {"doc_id": documents}, schema)
         known = [f"--known={shallow}", f"{deep}"]
         output = world / f"labels-{name}/manifest.json"
-        command = ["--spec={}", f"--groups={folder / 'manifest.json'}", *arguments, f"--output={output}"]
+        command = [
+            '--spec={"precision": "auto"}',
+            f"--groups={folder / 'manifest.json'}",
+            *arguments,
+            f"--output={output}",
+        ]
         with monkeypatch.context() as patch:
             if name == "known":  # nothing to score: the model stays on the disk
                 patch.setattr(label_groups, "_score", None)
@@ -185,7 +191,7 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
     inputs = manifest["cross-encoder"], manifest["queries"], manifest["documents"], [manifest["ranking"]]
     monkeypatch.setattr(score_pool, "PART", 3)
     whole, killed = world / "whole/manifest.json", world / "killed/manifest.json"
-    score_pool.score_pool({"depth": 3}, *inputs, whole)
+    score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, whole)
     pairs = Artifact(whole).counts["pairs"]
     assert pairs > 8 and not (whole.parent / ".checkpoint").exists()
     score_pairs, calls = scoring.score_pairs, []
@@ -198,26 +204,26 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
 
     monkeypatch.setattr(scoring, "score_pairs", counted)
     with pytest.raises(KeyboardInterrupt):
-        score_pool.score_pool({"depth": 3}, *inputs, killed)
+        score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
     assert not killed.exists()
     kept = sorted((killed.parent / ".checkpoint").rglob("*.npy"))
     assert len(kept) == 2
-    damaged = bytearray(kept[1].read_bytes())
-    damaged[-1] ^= 1  # a number as any other, of the right length
-    kept[1].write_bytes(damaged)
+    content = bytearray(kept[1].read_bytes())
+    content[-DIGEST - 2] ^= 1  # one bit of a score
+    kept[1].write_bytes(content)
     calls.extend([0])  # past the call that is interrupted
     before = len(calls)
-    score_pool.score_pool({"depth": 3}, *inputs, killed)
+    score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
     assert sum(calls[before:]) == pairs - 3 and "part 1 is scored again" in capsys.readouterr().err
     assert (killed.parent / "scores.parquet").read_bytes() == (whole.parent / "scores.parquet").read_bytes()
     assert not (killed.parent / ".checkpoint").exists()
     monkeypatch.setattr(score_pool, "PART", 4)
     calls.clear()
     with pytest.raises(KeyboardInterrupt):
-        score_pool.score_pool({"depth": 3}, *inputs, killed)
+        score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
     calls.extend([0])
     before = len(calls)
-    score_pool.score_pool({"depth": 3, "token_budget": 64}, *inputs, killed)  # another spec: nothing is taken over
+    score_pool.score_pool({"depth": 3, "precision": "bf16"}, *inputs, killed)  # another spec: nothing is taken over
     assert sum(calls[before:]) == pairs
 
 
@@ -225,9 +231,15 @@ def test_pool_of_another_teacher_is_refused(world):
     manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
     inputs = manifest["queries"], manifest["documents"], [manifest["ranking"]]
     pool = world / "pool/manifest.json"
-    score_pool.score_pool({"depth": 1}, manifest["cross-encoder"], *inputs, pool)
+    score_pool.score_pool({"depth": 1, "precision": "auto"}, manifest["cross-encoder"], *inputs, pool)
     with pytest.raises(InputError, match="scored by another model"):
-        score_pool.score_pool({"depth": 2}, world / "bi-encoder/manifest.json", *inputs, world / "x.json", known=[pool])
+        score_pool.score_pool(
+            {"depth": 2, "precision": "auto"},
+            world / "bi-encoder/manifest.json",
+            *inputs,
+            world / "x.json",
+            known=[pool],
+        )
 
 
 @pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
@@ -247,7 +259,7 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
     assert len(TokenStore(stores, "two.documents")) < 12  # what is never re-ranked is not tokenised
     with pytest.raises(InputError, match=r"has no token store 'three\.documents': it has one\.documents, one\.queries"):
         TokenStore(stores, "three.documents")
-    spec = json.dumps({"architecture": architecture, "tag": "student"})
+    spec = json.dumps({"architecture": architecture, "tag": "student", "precision": "auto"})
     command = ["--spec", spec, "--model", str(world / architecture / "manifest.json"), *both]
     command += ["--evaluation", made["evaluation"], "--tokens", stores]
     call(rerank_candidates, [*command, "--output", str(world / "run/manifest.json")])
@@ -312,7 +324,7 @@ def test_fetch_a_local_backbone(world):
     assert Artifact(output).counts["parameters"] == sum(parameter.numel() for parameter in fetched.parameters())
     weights = world / "bi-encoder/model.safetensors"
     weights.rename(weights.with_name("pytorch_model.bin"))
-    for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "is no folder")):
+    for source, message in ((str(world / "bi-encoder"), "pickled weights"), (str(world / "nowhere"), "no folder")):
         with pytest.raises(InputError, match=message):
             fetch_backbone({"source": source}, world / "refused/manifest.json")
     assert not (world / "refused/manifest.json").exists()

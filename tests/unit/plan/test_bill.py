@@ -74,6 +74,7 @@ def test_a_local_model_tells_its_own_size(tmp_path: Path) -> None:
         '"max_position_embeddings": 64}'
     )
     assert backbone_shape("x", {"source": str(tmp_path)}, FIGURES_READ) == Shape(2, 8, 32, 100, 64)
+    (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match=r"backbones.x: .*/none/config.json does not say its sizes"):
         backbone_shape("x", {"source": str(tmp_path / "none")}, FIGURES_READ)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import urllib.parse
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag, model_validator
 
 from workflow_scripts.experiment.config.settings import (
     SHA256,
@@ -13,6 +15,7 @@ from workflow_scripts.experiment.config.settings import (
     Distinct,
     Flag,
     Maybe,
+    Name,
     Natural,
     Number,
     Part,
@@ -25,6 +28,7 @@ from workflow_scripts.experiment.config.settings import (
     setting,
 )
 
+Separator = Annotated[str, Field(min_length=1, max_length=100)]
 DATASET = "an ir_datasets id"
 FILE = "relative to the working directory, or absolute"
 
@@ -40,13 +44,13 @@ class IrDatasetsCorpus(_Corpus):
     """Documents of a public dataset."""
 
     source: Literal["ir_datasets"]
-    id: Text = setting(DATASET)
-    text_fields: Annotated[list[Text], Field(min_length=1)] = setting(
-        'fields joined by a space into the text; left out, "text"', left_out
-    )
-    title_field: Maybe[Text] = setting("field of the title; left out, there is none", left_out)
+    id: Name = setting(DATASET)
+    text_fields: Some[Name] = setting('fields joined by a space into the text; left out, "text"', left_out)
+    title_field: Maybe[Name] = setting("field of the title; left out, there is none", left_out)
     title_repeated: Flag = setting("true where the text field begins with the title; left out, false", left_out)
-    title_separator: Maybe[Text] = setting("what ends a title at the start of the text; left out, nothing", left_out)
+    title_separator: Maybe[Annotated[str, Field(min_length=1, max_length=100)]] = setting(
+        "what ends a title at the start of the text; left out, nothing", left_out
+    )
 
 
 class GeneratedCorpus(_Corpus):
@@ -55,7 +59,7 @@ class GeneratedCorpus(_Corpus):
     source: Literal["generated"]
     world: Literal["in-domain", "mild-shift", "hard-shift"] = setting("how far it lies from the training world")
     seed: Natural = setting("of the language and the documents; one seed is one language")
-    documents: Count = setting("how many", unit="documents")
+    documents: Count = setting("how many", unit="documents", le=10**8)
 
 
 class FilesCorpus(_Corpus):
@@ -83,13 +87,19 @@ class _Judged(_Collection):
     )
     seed: Natural = setting("of the choice of queries; left out, 0", left_out)
 
+    def refuse_training_pairs(self) -> None:
+        """Raise ValueError where a test collection says where training pairs come from."""
+        pairs = getattr(self, "pairs", None)
+        if self.role == "test" and pairs not in (None, "qrels"):
+            raise ValueError(f"pairs {pairs} are for training; leave pairs out for role test")
+
 
 class IrDatasetsCollection(_Judged):
     """Queries of a public dataset."""
 
     source: Literal["ir_datasets"]
-    id: Text = setting(f"{DATASET}; needed unless pairs is titles", left_out)
-    query_field: Text = setting('field of the query\'s text; left out, "text"', left_out)
+    id: Name = setting(f"{DATASET}; needed unless pairs is titles", left_out)
+    query_field: Name = setting('field of the query\'s text; left out, "text"', left_out)
     pairs: Literal["qrels", "docpairs", "titles"] = setting(
         "where positives come from (role train): judgements, training triples, or titles as queries for their own text",
         left_out,
@@ -102,6 +112,7 @@ class IrDatasetsCollection(_Judged):
             self.require("role train", "pairs")
         if self.pairs != "titles":
             self.require("a collection of source ir_datasets", "id")
+        self.refuse_training_pairs()
         return self
 
 
@@ -110,7 +121,7 @@ class GeneratedCollection(_Collection):
 
     source: Literal["generated"]
     seed: Natural = setting("the corpus' own seed")
-    queries: Count = setting("how many", unit="queries")
+    queries: Count = setting("how many", unit="queries", le=10**8)
 
 
 class FilesCollection(_Judged):
@@ -132,6 +143,9 @@ class FilesCollection(_Judged):
             self.require("role train", "pairs")
         if self.role == "test" or self.pairs == "qrels":
             self.require("a collection of files with judgements", "queries", "qrels")
+        elif self.model_fields_set & {"queries", "qrels"}:
+            raise ValueError("queries and qrels are not read where pairs is titles; leave them out")
+        self.refuse_training_pairs()
         return self
 
 
@@ -161,7 +175,7 @@ class Bm25System(_Lucene):
     """Lucene's BM25."""
 
     model: Literal["bm25"]
-    k1: Number = setting("saturation of term frequency", ge=0)
+    k1: Number = setting("saturation of term frequency", ge=0, le=1000)
     b: Share = setting("normalisation by length")
 
 
@@ -177,17 +191,25 @@ class DenseSystem(_System):
 
     model: Literal["dense"]
     encoder: Text = setting("a backbone, or the path of a bi-encoder's cell: be/lce.bm25.none/seed0")
-    index: Text = setting("a Faiss factory string; left out, Flat, which is exact", left_out)
+    index: Text = setting("a Faiss index, Flat or IVF256,Flat; left out, Flat, which is exact", left_out)
     index_parameters: Text = setting("of the index's search: nprobe=16; left out, Faiss' own", left_out)
+
+
+def _address(url: str) -> str:
+    parsed = urllib.parse.urlparse(url)
+    name = urllib.parse.unquote(parsed.path).rsplit("/", 1)[-1]
+    if parsed.scheme not in ("https", "file") or not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"{url!r} must begin with https:// (or file://) and end with a file's name")
+    return url
 
 
 class ImportedSystem(_System):
     """Published rankings in the format of SentenceTransformers' hard negatives."""
 
     model: Literal["import"]
-    url: Text = setting("https address of the file")
+    url: Annotated[Text, AfterValidator(_address)] = setting("https address of the file, or file:// of a copy")
     sha256: Maybe[Annotated[str, Field(pattern=SHA256)]] = setting("checksum; null where none is published", None)
-    systems: Annotated[list[Text], Field(min_length=1)] = setting("the file's systems to read")
+    systems: Some[Name] = setting("the file's systems to read")
 
 
 System = Annotated[Bm25System | QldSystem | DenseSystem | ImportedSystem, Field(discriminator="model")]

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Tag, model_validator
 
 from workflow_scripts.experiment.config.settings import (
-    FUNCTION,
     VALUE_OR_PART,
     Count,
     Distinct,
     Flag,
+    Function,
     Maybe,
+    Name,
     Natural,
     Number,
     Part,
@@ -26,6 +27,7 @@ from workflow_scripts.experiment.config.settings import (
 )
 
 CUTS = ("lower-quartile", "inner-quartiles", "upper-quartile", "below-median", "above-median", "outliers")
+LearningRate = Annotated[Positive, Field(le=1)]
 IN_GRID = "false: only in the studies that name it"
 
 
@@ -45,17 +47,23 @@ class Tokenizer(Part):
     """A vocabulary made here."""
 
     kind: Literal["words", "wordpiece"] = setting("whole words, or WordPiece")
-    size: Annotated[Count, Field(ge=10)] = setting("size of the vocabulary", unit="entries")
+    size: Annotated[Count, Field(ge=10, le=10**7)] = setting("size of the vocabulary", unit="entries")
 
 
 class Architecture(Part):
     """Shape of a BERT that is made here."""
 
-    layers: Count = setting("transformer layers")
-    hidden: Count = setting("width of a layer")
+    layers: Count = setting("transformer layers", le=1000)
+    hidden: Count = setting("width of a layer", le=10**5)
     heads: Count = setting("attention heads; they divide the width")
-    feed_forward: Count = setting("width between the two feed-forward layers")
-    positions: Count = setting("longest sequence", unit="tokens")
+    feed_forward: Count = setting("width between the two feed-forward layers", le=10**6)
+    positions: Count = setting("longest sequence", unit="tokens", le=10**6)
+
+    @model_validator(mode="after")
+    def _divide(self) -> Architecture:
+        if self.hidden % self.heads:
+            raise ValueError(f"heads {self.heads} do not divide hidden {self.hidden}; choose heads that do")
+        return self
 
 
 class Pretraining(Part):
@@ -63,7 +71,7 @@ class Pretraining(Part):
 
     steps: Natural = setting("optimiser steps", unit="steps")
     batch: Count = setting("in a step", unit="text pairs")
-    learning_rate: Positive = setting("highest learning rate")
+    learning_rate: LearningRate = setting("highest learning rate")
     mlm_weight: Share = setting("weight of masked language modelling beside the matching of words and text")
     removal: Share = setting(
         "chance that a drawn word is taken out of its own text; left out, 0.8",
@@ -74,8 +82,8 @@ class Pretraining(Part):
 class Backbone(Part):
     """A pretrained encoder: from the hub, from a local folder or (source scratch) made here."""
 
-    source: Text = setting("a hub id, a local folder (starts with . or /), or scratch")
-    revision: Text = setting("a hub revision; left out, the newest", left_out)
+    source: Text = setting("a hub id, a local folder (starts with ., / or ~), or scratch")
+    revision: Name = setting("a hub revision; left out, the newest", left_out)
     vocabulary: Slug = setting("backbones with one vocabulary share their token stores")
     corpora: Annotated[list[Slug], Field(min_length=1)] = setting("scratch: whose text it learns", left_out)
     tokenizer: Tokenizer = setting("scratch: its vocabulary", left_out)
@@ -100,8 +108,8 @@ class Training(Part):
     batch_groups: Count = setting("in a step, before accumulation", unit="groups")
     gradient_accumulation: Count = setting("batches in a step", 1)
     warmup: Share = setting("share of the steps in which the learning rate rises", 0.1)
-    weight_decay: Number = setting("decoupled weight decay", 0.01, ge=0)
-    dropout: Maybe[Share] = setting("null keeps the backbone's", None)
+    weight_decay: Number = setting("decoupled weight decay", 0.01, ge=0, le=10)
+    dropout: Maybe[Annotated[Number, Field(ge=0, lt=1)]] = setting("null keeps the backbone's", None)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto: bf16 on a GPU that has it, fp16 on another; a CPU computes in fp32 always", "auto"
     )
@@ -116,7 +124,7 @@ class Teacher(Part):
     loss: Slug = setting("a loss that reads no teacher", left_out)
     sampler: Slug = setting("a sampler that reads no teacher", left_out)
     documents: Count = setting("budget, a multiple of a step's documents", left_out, unit="documents seen")
-    learning_rate: Positive = setting("highest learning rate", left_out)
+    learning_rate: LearningRate = setting("highest learning rate", left_out)
     seed: Natural = setting("of its negatives, order and weights", left_out)
 
     @model_validator(mode="after")
@@ -139,12 +147,20 @@ class Pool(Part):
         left_out,
     )
 
+    @model_validator(mode="after")
+    def _filled(self) -> Pool:
+        if not self.systems and not self.positives:
+            raise ValueError("holds nothing; name systems, or set positives to true")
+        if bool(self.systems) != bool(self.depth):
+            raise ValueError(f"depth {self.depth} of {len(self.systems)} systems; set both or neither")
+        return self
+
 
 class Sampler(Part):
     """Where a group's negatives come from."""
 
     in_grid: Flag = setting(IN_GRID, True)
-    function: Annotated[str, Field(pattern=FUNCTION)] = setting("a file of workflow_scripts/mine/samplers")
+    function: Function = setting("a file of workflow_scripts/mine/samplers")
     collection: Maybe[Slug] = setting("whose queries; null for training.collection", None)
     systems: Distinct[Slug] = setting("rankings that it draws from", [])
     reads_teacher: Flag = setting("filled in: whether the function draws by a teacher's scores of its pools", left_out)
@@ -156,7 +172,7 @@ class Loss(Part):
     """What a student learns from a group."""
 
     in_grid: Flag = setting(IN_GRID, True)
-    function: Annotated[str, Field(pattern=FUNCTION)] = setting("a file of workflow_scripts/train/losses")
+    function: Function = setting("a file of workflow_scripts/train/losses")
     reads_teacher: Flag = setting("filled in: false for a contrastive loss, trained without labels", left_out)
     options: dict[str, Any] = setting("of the function, see docs/configuration.md", {})
 
@@ -166,7 +182,7 @@ class Student(Part):
 
     architecture: Literal["bi-encoder", "cross-encoder"] = setting("how it scores a pair")
     backbone: Slug = setting("what it starts from")
-    learning_rate: Positive = setting("highest learning rate")
+    learning_rate: LearningRate = setting("highest learning rate")
 
 
 class Study(Part):

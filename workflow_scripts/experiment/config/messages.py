@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from workflow_scripts.experiment.config.settings import FUNCTION, SHA256, SLUG
+from workflow_scripts.experiment.config.settings import FUNCTION, LONGEST_ID, NAME, PRINTABLE, SHA256, SLUG
 
 PATTERNS = {
     SLUG: "must be lower-case letters and digits, joined by hyphens",
     FUNCTION: "must be the name of a file there, lower-case letters, digits and underscores",
+    NAME: "must be letters, digits and _ . / + -, the first a letter or a digit",
+    PRINTABLE: "must be one line of text, without control characters",
     SHA256: "must be 64 hexadecimal digits",
 }
 MUST = {
@@ -25,6 +27,8 @@ MUST = {
     "greater_than": "must be above {gt:g}",
     "less_than_equal": "must be at most {le:g}",
     "less_than": "must be below {lt:g}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_unicode": "must be text that has a UTF-8 form",
     "dict_type": "must be a mapping of ids to entries",
     "model_type": "must be a mapping of settings",
     "model_attributes_type": "must be a mapping of settings",
@@ -38,7 +42,13 @@ def first_line(error: ValidationError, config: Mapping) -> str:
     """The line of the first fault: ``KEY.PATH: what is wrong; what is right``."""
     fault = error.errors(include_url=False)[0]
     path = [*_path(fault["loc"], config, fault["type"])]
-    return f"{'.'.join(map(str, path)) or 'top level'}: {_what(fault)}"
+    return f"{'.'.join(map(_shown, path)) or 'top level'}: {_what(fault)}"
+
+
+def _shown(key: int | str) -> str:
+    """A key as a line can hold it."""
+    text = str(key)
+    return text if text.isprintable() and len(text) <= 2 * LONGEST_ID else reprlib.repr(text)
 
 
 def _path(places: Sequence[int | str], value: object, kind: str) -> Iterator[int | str]:
@@ -62,7 +72,9 @@ def _what(fault: ErrorDetails) -> str:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         name = context["discriminator"].strip("'")
         tags = context.get("expected_tags", "").replace("'", "")
-        found = f"is {context['tag']!r}; it must be one of {tags}" if tags else "is missing; give it a value"
+        found = (
+            f"is {reprlib.repr(context['tag'])}; it must be one of {tags}" if tags else "is missing; give it a value"
+        )
         return f"{name} {found}"
     if kind == "string_pattern_mismatch":
         return f"{PATTERNS[context['pattern']]} (is {reprlib.repr(given)})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from workflow_scripts.experiment.config.settings import (
     Count,
@@ -30,7 +30,7 @@ class Retrieval(Part):
     """Dense retrieval from whole collections by every bi-encoder of the main grid."""
 
     depth: Count = setting("retrieved per query", unit="documents")
-    index: Text = setting("a Faiss factory string; Flat is exact", "Flat")
+    index: Text = setting("a Faiss index, Flat or IVF256,Flat; Flat is exact", "Flat")
     index_parameters: Maybe[Text] = setting("of the index's search: nprobe=16", None)
     collections: Maybe[Some[Slug]] = setting("test collections, at least a whole domain's; null for all", None)
 
@@ -99,7 +99,7 @@ class Bound(Part):
 class Advice(Part):
     """What a practitioner should buy."""
 
-    budgets: Annotated[list[Maybe[Annotated[Number, Field(ge=1)]]], Field(min_length=1)] = setting(
+    budgets: Some[Maybe[Annotated[Number, Field(ge=1)]]] = setting(
         "energy of a student and all that it needs, null for any", [1.5, 3, None], unit="multiples of the cheapest"
     )
 
@@ -110,10 +110,16 @@ class Contamination(Part):
     threshold: PositiveShare = setting("Jaccard similarity of two queries' words that makes them near-duplicates", 0.8)
 
 
+def _rising(ends: list[float]) -> list[float]:
+    if ends[0] >= ends[1]:
+        raise ValueError(f"must rise from the first to the second (is {ends})")
+    return ends
+
+
 class Figures(Part):
     """How figures are drawn."""
 
-    fit_range: Annotated[list[Share], Field(min_length=2, max_length=2)] = setting(
+    fit_range: Annotated[list[Share], Field(min_length=2, max_length=2), AfterValidator(_rising)] = setting(
         "rank ratios between which score against rank is fitted by a power law", [0, 0.5]
     )
     smoothing: Share = setting("the moving mean's share of the training steps", 0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -21,7 +22,13 @@ from pydantic import (
 T = TypeVar("T")
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 FUNCTION = r"^[a-z][a-z0-9_]*$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_./+-]*$"
 SHA256 = "^[0-9a-f]{64}$"
+LONGEST_ID = 40
+"""Letters of an id: the longest file name has five of them, and a file system takes 255."""
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+LARGEST = 2**31 - 1
+"""Beyond this a number is a slip of the keyboard."""
 WORDS = {"null": None, "~": None, "true": True, "false": False}
 
 
@@ -46,10 +53,16 @@ def read_word(value: object) -> object:
     return WORDS.get(value, value) if isinstance(value, str) else value
 
 
+def _within_reason(number: float) -> float:
+    if abs(number) > LARGEST:
+        raise ValueError(f"must be at most {LARGEST} in size (is {reprlib.repr(number)})")
+    return number
+
+
 def _keep_whole(value: object, check: ValidatorFunctionWrapHandler) -> object:
     """A number as it was written: 3 stays 3, or it would be another text in a job's spec."""
     number = read_number(value)
-    checked = check(number)
+    checked = _within_reason(check(number))
     return number if isinstance(number, int) else checked
 
 
@@ -67,7 +80,7 @@ def without_nulls(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, Strict(), BeforeValidator(read_whole)]
+Whole = Annotated[int, Strict(), AfterValidator(_within_reason), BeforeValidator(read_whole)]
 Natural = Annotated[Whole, Field(ge=0)]
 """A whole number from 0 up."""
 Count = Annotated[Whole, Field(ge=1)]
@@ -78,8 +91,11 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 Flag = Annotated[bool, Strict(), BeforeValidator(read_word)]
 Maybe = Annotated[T | None, BeforeValidator(read_word)]
 """A value or null."""
-Slug = Annotated[str, Field(pattern=SLUG)]
-Text = Annotated[str, Field(min_length=1)]
+Slug = Annotated[str, Field(pattern=SLUG, max_length=LONGEST_ID)]
+Name = Annotated[str, Field(pattern=NAME, max_length=100)]
+"""A name that others gave: of a dataset, a field, a revision, a published system."""
+Function = Annotated[str, Field(pattern=FUNCTION, max_length=LONGEST_ID)]
+Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=PRINTABLE)]
 Distinct = Annotated[list[T], AfterValidator(_distinct)]
 """A list without repetitions."""
 Some = Annotated[Distinct[T], Field(min_length=1)]

@@ -15,6 +15,7 @@ OPTIONS = {
     "per_system": {
         "type": "whole",
         "ge": 1,
+        "within": "depth",
         "unit": "documents",
         "description": "most that a system adds to the union",
     },

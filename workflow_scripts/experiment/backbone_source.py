@@ -1,0 +1,45 @@
+"""Where a backbone comes from: a local folder or the Hugging Face hub, decided in one place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from workflow_scripts.storage.errors import InputError
+
+HUB_ID = re.compile(r"(?=.{1,96}$)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+READ = (".json", ".safetensors", ".txt", ".model")
+"""Endings of the files of a model folder that decide what is loaded from it."""
+
+
+def local_folder(source: str) -> Path | None:
+    """The folder that ``source`` names; None for a hub id and for ``scratch``.
+
+    A source that starts with ``/``, ``.`` or ``~`` is a folder. Raises :class:`InputError` where there is none, where
+    a hub id is a folder's name here too, and for what is neither.
+    """
+    if source == "scratch":
+        return None
+    is_path = source.startswith(("/", ".", "~"))
+    try:
+        folder = Path(source).expanduser() if is_path else Path(source)
+        exists = folder.is_dir()
+    except (RuntimeError, OSError, ValueError):  # no such user, a name too long, a NUL
+        exists = False
+    may_be_id = not is_path and HUB_ID.fullmatch(source) is not None
+    if exists and may_be_id:
+        raise InputError(f"{source} is a folder here and may be a hub id: write ./{source} for the folder")
+    if may_be_id:
+        return None
+    if not exists:
+        raise InputError(f"no folder {source}; give a local model folder, a hub id or scratch")
+    return folder
+
+
+def local_files(source: str) -> list[str]:
+    """Files of a local folder that decide what is loaded from it, those of modules such as ``1_Pooling`` too."""
+    folder = local_folder(source)
+    if folder is None:
+        return []
+    places = [folder, *folder.glob("[0-9]*_*")]
+    return sorted(str(path) for place in places for path in place.glob("[!.]*") if path.suffix in READ)

@@ -1,0 +1,107 @@
+"""Files whose bytes are those that were written: compared with their SHA-256 once, then remembered.
+
+A folder's ``.checked`` has a line for each file that was hashed: its name, its SHA-256, and what changes whenever a
+file is written, replaced or copied (inode, size, times of modification and change). A line that fits no file, or cannot
+be read, counts for nothing; where the folder cannot be written, files are hashed by every job that opens them.
+
+Cost: a job hashes what it writes anyway and notes it, so a file is read once more only where it was copied or changed
+since. 100 GB are then some two minutes of a core (``openssl speed sha256`` tells a machine's own), or what the disk
+takes. A bit that flips on the disk without a write is found by :mod:`workflow_scripts.storage.verify`, which trusts no
+line. No result depends on this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from workflow_scripts.storage.checksums import sha256
+
+MEMORY = ".checked"
+WRITTEN = ".written"
+"""The same for files without a manifest, with what they were made from."""
+_intact: set[tuple] = set()
+
+
+def signature(path: Path) -> tuple | None:
+    """What changes when a file is written or replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def file_fault(folder: Path, name: str, listed: Mapping, trust_memory: bool = True) -> str | None:
+    """What is wrong with the file ``name`` of a folder, in words; None where it is as ``listed`` (bytes, sha256)."""
+    path = folder / name
+    found = signature(path)
+    if found is None or not path.is_file():
+        return "is missing"
+    if found[1] != listed["bytes"]:
+        return f"has {found[1]} bytes, not {listed['bytes']}"
+    line = (name, listed["sha256"], *found)
+    if trust_memory and ((folder, *line) in _intact or line in _remembered(folder)):
+        return None
+    if sha256(path) != listed["sha256"]:
+        return "has other bytes than were written (its SHA-256 differs)"
+    if signature(path) == found:
+        _intact.add((folder, *line))
+        _append(folder / MEMORY, [line])
+    return None
+
+
+def note_written(folder: Path, files: Mapping[str, Mapping]) -> None:
+    """Remember files just written, name to their bytes and sha256: nobody need read them again."""
+    lines = [(name, about["sha256"], *(signature(folder / name) or ())) for name, about in files.items()]
+    _append(folder / MEMORY, lines)
+
+
+def note_output(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Remember a file that has no manifest beside it, and what it was made from."""
+    line = (path.name, sha256(path), *(signature(path) or ()), list(map(str, inputs)))
+    _append(path.with_name(WRITTEN), [line])
+
+
+def output_fault(path: Path, trust_memory: bool = True) -> str | None:
+    """What is wrong with a file that :func:`note_output` has noted; None for any other file."""
+    noted = [line for line in _lines(path.with_name(WRITTEN), 7) if line[0] == path.name]
+    if not noted or not path.is_file():
+        return None
+    _, checksum, _, size, *_ = noted[-1]
+    return file_fault(path.parent, path.name, {"bytes": size, "sha256": checksum}, trust_memory)
+
+
+def outputs_noted(results: Path) -> dict[Path, list[Path]]:
+    """Files below ``results`` that :func:`note_output` has noted to what each was last made from."""
+    noted = [(memory, line) for memory in results.rglob(WRITTEN) for line in _lines(memory, 7)]
+    return {memory.with_name(line[0]): list(map(Path, line[-1])) for memory, line in noted}
+
+
+def _remembered(folder: Path) -> list[tuple]:
+    return [*_lines(folder / MEMORY, 6), *(line[:6] for line in _lines(folder / WRITTEN, 7))]
+
+
+def _lines(memory: Path, length: int) -> list[tuple]:
+    lines = []
+    with contextlib.suppress(OSError):
+        for line in memory.read_bytes().split(b"\n"):
+            with contextlib.suppress(ValueError):
+                values = json.loads(line)
+                if isinstance(values, list) and len(values) == length:
+                    lines.append(tuple(values))
+    return lines
+
+
+def _append(memory: Path, lines: Iterable[tuple]) -> None:
+    """Add lines in one write: jobs that run at once may lose none of each other's, and a torn line fits no file."""
+    text = "".join(f"\n{json.dumps(line)}" for line in lines)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(memory, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(descriptor, f"{text}\n".encode())
+        finally:
+            os.close(descriptor)

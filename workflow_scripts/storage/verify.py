@@ -1,0 +1,98 @@
+"""Name every artifact of an experiment that is not what it should be: ``make verify EXPERIMENT=demo``.
+
+``python -m workflow_scripts.storage.verify results/demo [FILES OF THE EXPERIMENT]`` reads every byte below the folder
+and trusts nothing that was compared before. It prints a line for each artifact that is missing, truncated, flipped,
+swapped with another, unfinished, or stale (what its job opened is no longer the same; changed code and settings are
+Snakemake's to see), then the command that makes those again and nothing else. Exit status 1 where it found any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from workflow_scripts.storage.checked import file_fault, output_fault, outputs_noted
+from workflow_scripts.storage.command import end_in_one_line
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.provenance import MANIFEST, STARTED, part_checksum, place_fault, stale_input
+
+
+def faults(results: Path) -> Iterator[tuple[Path, str]]:
+    """(manifest or file, what is wrong with it) of everything damaged below an experiment's results."""
+    outputs = outputs_noted(results)
+    named = [results.parents[1] / path for inputs in outputs.values() for path in inputs]
+    made = {manifest: _read(manifest) for manifest in results.rglob(MANIFEST)}
+    for each in made.values():
+        named += itertools.chain(*_inputs(each, results).values())
+    manifests = {path for path in named if path.name == MANIFEST and path.is_relative_to(results)}
+    for manifest in sorted(manifests | set(made)):
+        if fault := _artifact_fault(manifest, made.get(manifest), results) if manifest.exists() else "is missing":
+            yield manifest, fault
+    for path in sorted(outputs):
+        if fault := output_fault(path, trust_memory=False):
+            yield path, fault
+
+
+def _artifact_fault(manifest: Path, made: dict | None, results: Path) -> str | None:
+    if made is None:
+        return "cannot be read as a manifest"
+    if fault := place_fault(manifest, made):
+        return fault
+    for name, listed in made["files"].items():
+        if fault := file_fault(manifest.parent, name, listed, trust_memory=False):
+            return f"{name} {fault}"
+    if manifest.with_name(STARTED).exists():
+        return "was being made again when its job ended"
+    try:
+        stale = stale_input(made, _inputs(made, results))
+    except OSError as error:
+        return f"cannot be compared with what it was made from ({error.filename} is missing)"
+    return f"is stale: {stale}" if stale else None
+
+
+def _read(manifest: Path) -> dict | None:
+    try:
+        made = json.loads(manifest.read_text(encoding="utf-8"))
+        part_checksum(made, "identity")
+        return made if isinstance(made["job"]["opened"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _inputs(made: dict | None, results: Path) -> dict[str, list[Path]]:
+    """What a job was given, by argument. Paths are relative to the folder in which results lie."""
+    inputs = made["inputs"] if made else {}
+    entries = {name: value if isinstance(value, list) else [value] for name, value in inputs.items()}
+    return {name: [results.parents[1] / entry["path"] for entry in given] for name, given in entries.items()}
+
+
+def main() -> None:
+    """Print what is damaged and how to make it again."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", type=Path, help="an experiment's results: results/demo")
+    parser.add_argument("configfiles", nargs="*", help="files of the experiment, for the command that is printed")
+    options = parser.parse_args()
+    if not options.results.is_dir():
+        raise InputError(f"there are no results in {options.results}: name an experiment's, such as results/demo")
+    results = options.results.absolute()
+    found = list(faults(results))
+    shown = [path.relative_to(results.parents[1]) for path, _ in found]
+    for path, (_, fault) in zip(shown, found, strict=True):
+        print(f"{path}: {fault}")
+    if not found:
+        print(f"every artifact in {options.results} is as its job wrote it")
+        return
+    names = shlex.join(map(str, shown))
+    files = shlex.join(options.configfiles or [f"config/{results.name}.yaml"])
+    print(f"{len(found)} to make again, from the folder in which results/ lies:")
+    print(f"rm -f {names} && snakemake --configfile {files} --cores 2 -- {names}")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    end_in_one_line(main)
