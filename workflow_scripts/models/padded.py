@@ -51,11 +51,11 @@ class PaddedRanker(nn.Module):
 
     @property
     def widest(self) -> int:
-        """Features of the widest layer; four times an embedding's where the configuration does not tell."""
+        """Features of the widest layer; four times an embedding's where the configuration does not say."""
         return getattr(self.library.config, "intermediate_size", None) or 4 * self.hidden_size
 
     def collect_word_gradients(self, collect: bool) -> None:
-        """The library's model has gradients of its own kind."""
+        """Nothing to do: the library's embeddings have dense gradients."""
 
     @property
     def longest(self) -> int:

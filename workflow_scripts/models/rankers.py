@@ -66,7 +66,7 @@ class RankerModel(nn.Module):
         return self.shape.token_types > 1
 
     def collect_word_gradients(self, collect: bool) -> None:
-        """Whether the word embeddings' gradient stays sparse until the step: a dense one is filled for every part."""
+        """Keep the word embeddings' gradient sparse until the step, or not: a dense one is filled for every part."""
         self.encoder.embeddings.sparse = collect
 
     @property
