@@ -14,11 +14,12 @@ import torch
 
 from bench.inputs import BATCH_GROUPS, GROUP, read_texts
 from bench.workers import Positions, Stopwatch, serve
+from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.models import scoring
 from workflow_scripts.models.devices import DTYPES, inference_precision, training_precision
 from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import load_ranker
-from workflow_scripts.models.token_store import TokenStore, pair_lengths, write_store
+from workflow_scripts.models.token_store import TokenStore, pair_lengths
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.train import training
 from workflow_scripts.train.batches import GroupBatches

@@ -109,9 +109,17 @@ def _model_stages(stage, at) -> Iterator[Stage]:
     spec = cross | {"name": "teacher", "loss": {"function": "lce"}}
     yield stage("train_teacher", "train_ranker", spec, "teacher", *training)
     scoring = ("--model", at("teacher"), *queries, *documents)
-    yield stage("score_pool", "score_pool", {"depth": 20, "positives": False}, "pool", *scoring, *rankings)
+    yield stage("score_pool", "score_pool", {"depth": 20, "precision": "auto"}, "pool", *scoring, *rankings)
     yield stage(
-        "label_groups", "label_groups", {}, "labels", *scoring, "--groups", at("groups-bm25"), "--known", at("pool")
+        "label_groups",
+        "label_groups",
+        {"precision": "auto"},
+        "labels",
+        *scoring,
+        "--groups",
+        at("groups-bm25"),
+        "--known",
+        at("pool"),
     )
     collection = ("--collections", COLLECTION, "--tests", at("test"))
     spec, first = {"depth": 100, "tag": "bm25"}, ("--rankings", at("ranking-test"))
@@ -124,10 +132,10 @@ def _model_stages(stage, at) -> Iterator[Stage]:
         spec = TRAINING | {"architecture": kind, "name": kind, "loss": {"function": "kl"}}
         yield stage(f"train_student, {kind}", "train_ranker", spec, kind, *training, "--labels", at("labels"))
         tested = ("--collections", COLLECTION, *evaluation, "--tokens", at("evaluation-tokens"))
-        spec = {"architecture": kind, "tag": kind}
+        spec = {"architecture": kind, "tag": kind, "precision": "auto"}
         name = f"rerank_candidates, {kind}"
         yield stage(name, "rerank_candidates", spec, f"run-{kind}", "--model", at(kind), *tested)
-    spec = {"queries": None, "seed": 0}
+    spec = {"queries": None, "seed": 0, "precision": "auto", "max_tokens": None}
     groups = ("--groups", at("groups-random"), at("groups-bm25"), "--model", at("bi-encoder"))
     yield stage("embed_groups", "embed_groups", spec, "embeddings", *groups, *documents)
     spec = {"system": "dense", "depth": 100}

@@ -14,11 +14,11 @@ from snakemake.exceptions import WorkflowError
 
 # A DAG of thousands of jobs is millions of objects that all stay: looking for garbage among them took a sixth of a dry run.
 gc.set_threshold(200_000)
-sys.path.insert(0, workflow.basedir)
+sys.path.append(workflow.basedir)
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.storage.code import job_digest
-from workflow_scripts.experiment.environment import prepare_environment, take_over_locks
+from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
 from workflow_scripts.experiment.grid_point import points
 from workflow_scripts.experiment.studies import dial
@@ -26,6 +26,8 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 
 prepare_environment(Path(workflow.basedir))
+if re.search("[{}]", workflow.basedir):
+    raise WorkflowError(f"Snakemake cannot work in {workflow.basedir}: move the project to a path without braces")
 if workflow.is_main_process:
     take_over_locks()
 if not config:
@@ -155,6 +157,8 @@ def remake(path):
 
 @functools.cache
 def _is_whole(path):
+    if not workflow.dryrun:
+        bring_to_now(path)
     return os.path.exists(path) and not os.path.exists(os.path.join(os.path.dirname(path), STARTED))
 
 

@@ -26,7 +26,7 @@ use rule score_job as score_pool with:
     params:
         **job(
             "teach.score_pool",
-            lambda w: dict(**picked("pools", w.pool, "depth", "positives"), precision=TRAINING["precision"]),
+            lambda w: dict(**picked("pools", w.pool, "depth"), precision=TRAINING["precision"]),
         ),
 
 

@@ -144,3 +144,17 @@ def _imports_of_collections() -> set[str]:
         if isinstance(node, ast.Import)
         for alias in node.names
     }
+
+
+def test_text_is_read_and_written_as_utf_8_whatever_the_locale() -> None:
+    unsaid = []
+    for path in sorted(ROOT.glob("workflow_scripts/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if not isinstance(node, ast.Call) or any(word.arg == "encoding" for word in node.keywords):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            binary = isinstance(node.func, ast.Attribute) or any("b" in ast.unparse(mode) for mode in node.args[1:2])
+            asks_for_text = any(word.arg == "text" for word in node.keywords) and name in ("run", "Popen")
+            if name in ("read_text", "write_text") or asks_for_text or (name == "open" and not binary):
+                unsaid.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert unsaid == []

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from project import Project
 
+from workflow_scripts.storage.provenance import STARTED
+
 DOCUMENTS = '{"doc_id": "d1", "text": "one wing"}\n{"doc_id": "d2", "text": "two wings"}\n'
 OWN_CORPUS = (
     "demo-hard: {source: generated, world: hard-shift, seed: 7, documents: 200}",
@@ -31,7 +33,8 @@ def refused(project: Project, target: str, message: str) -> None:
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and message in errors[0], output
     folder = project.folder / "results" / "tiny" / target
-    assert not folder.exists() or not any(folder.iterdir())
+    # The mark of a job that did not end well, and nothing else.
+    assert [path.name for path in folder.iterdir()] == [STARTED]
 
 
 def test_a_duplicate_document_is_named_with_its_line(project: Project) -> None:

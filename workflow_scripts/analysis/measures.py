@@ -1,4 +1,4 @@
-"""Effectiveness of rankings: measures by name, per-query values, the long table that holds them all."""
+"""Effectiveness of rankings: per-query values, and the long table that holds them all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.analysis.measure_names import values_of
 from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,30 +40,6 @@ METRICS_SCHEMA = pa.schema(
 of rows, so what repeats is dictionary-encoded and reads as pandas categories."""
 
 
-def parse_measures(names: Sequence[str]) -> list[Measure]:
-    """Measures by their ir_measures names, e.g. ``nDCG@10`` or ``AP(rel=2)``; ``str(measure)`` is the name to store.
-
-    Raises :class:`InputError` for a name that is none, a measure that nothing installed computes, or one named twice.
-    """
-    import ir_measures
-
-    measures = []
-    for name in names:
-        try:
-            measure = ir_measures.parse_measure(name)
-            supported = ir_measures.DefaultPipeline.supports(measure)
-        except (ValueError, NameError, AssertionError, AttributeError, TypeError) as error:
-            raise InputError(f"{name!r} is not a measure ({error}): write it as ir_measures does, nDCG@10") from None
-        if not supported:
-            raise InputError(f"nothing installed computes the measure {name!r}: does it lack a cutoff, as in R@100?")
-        if measure in measures:
-            raise InputError(f"the measure {name!r} is listed twice: name {measure} once")
-        measures.append(measure)
-    if not measures:
-        raise InputError("the list of measures is empty: name at least one, such as nDCG@10")
-    return measures
-
-
 def evaluate(measures: Sequence[Measure], qrels: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:
     """Per-query values of a ranking, in the order that its ``rank`` column gives.
 
@@ -71,22 +48,20 @@ def evaluate(measures: Sequence[Measure], qrels: pd.DataFrame, ranking: pd.DataF
     and so scores 0, and so does one without a relevant document: both stay in the mean, as in ``trec_eval -c``.
     Unjudged queries are left out.
 
-    Evaluators are given -rank as the score. They sort again by score, trec_eval in 32 bits and with ties broken by
-    document id *descending*, MS MARCO's script by id ascending: each would measure another ranking than the run's
-    own. Raises :class:`InputError` where an evaluator gives no finite value for a query.
+    Evaluators are given numbers for ids and, as the score, how far a rank is from the last. They read ids (gdeval cuts
+    a query's at its last dash), and they sort again by score, trec_eval in 32 bits and with ties broken by document id
+    *descending*, MS MARCO's script by id ascending: each would measure another ranking than the run's own. Raises
+    :class:`InputError` where an evaluator fails, or gives no finite value for a query.
     """
-    import ir_measures
-
     judged = np.unique(qrels["query_id"].to_numpy(dtype=object))
-    judgements = _nested(qrels, qrels["relevance"].astype(int))
-    scores = _nested(ranking, -ranking["rank"].astype(float))
-    values = {
-        (metric.query_id, str(metric.measure)): metric.value
-        for metric in ir_measures.iter_calc(list(measures), judgements, scores)
-        if metric.query_id in judgements
-    }
-    names = sorted(str(measure) for measure in measures)
-    rows = [(query, name, values.get((query, name), np.nan)) for query in judged for name in names]
+    numbers = {query: str(place) for place, query in enumerate(judged)}
+    ranking = ranking[ranking["query_id"].isin(numbers)]
+    documents: dict[str, str] = {}
+    judgements = _nested(qrels, qrels["relevance"].astype(int), numbers, documents)
+    # Above 0, since Compat takes a document that was not retrieved for one with score 0.
+    scores = _nested(ranking, (ranking["rank"].max() + 1 - ranking["rank"]).astype(float), numbers, documents)
+    values = {str(measure): values_of(measure, judgements, scores) for measure in measures}
+    rows = [(query, name, values[name].get(numbers[query], np.nan)) for query in judged for name in sorted(values)]
     frame = pd.DataFrame(rows, columns=["query_id", "measure", "value"]).astype({"value": float})
     bad = ~np.isfinite(frame["value"].to_numpy())
     if bad.any():
@@ -158,9 +133,15 @@ def collection_means(path: str | Path) -> pd.DataFrame:
     return means.assign(mean=means["total"] / means["n_queries"]).drop(columns="total")
 
 
-def _nested(frame: pd.DataFrame, values: pd.Series) -> dict[str, dict[str, float]]:
-    """``{query_id: {doc_id: value}}``, the form that evaluators read without another copy."""
+def _nested(
+    frame: pd.DataFrame, values: pd.Series, queries: Mapping[str, str], documents: dict[str, str]
+) -> dict[str, dict[str, float]]:
+    """Query to document to value, under the numbers of ``queries`` and of ``documents``, which grow with new ones."""
     nested: dict[str, dict[str, float]] = {}
-    for query, document, value in zip(frame["query_id"], frame["doc_id"], values.tolist(), strict=True):
-        nested.setdefault(query, {})[document] = value
+    columns = (frame["query_id"], frame["doc_id"], values)
+    for query, document, value in zip(*(column.tolist() for column in columns), strict=True):
+        number = documents.get(document)
+        if number is None:
+            number = documents[document] = str(len(documents))
+        nested.setdefault(queries[query], {})[number] = value
     return nested

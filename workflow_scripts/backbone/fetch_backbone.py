@@ -6,21 +6,36 @@ The one script of the ranking side that may use the network. No code that comes 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
+from workflow_scripts.backbone import library_tokenizer
+from workflow_scripts.backbone.library_tokenizer import write_library_tokenizer
 from workflow_scripts.experiment.backbone_source import local_folder
-from workflow_scripts.models import model_folders
+from workflow_scripts.models import model_folders, sentence_transformers
+from workflow_scripts.models.rankers import load_ranker
+from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, one_line
 
+if TYPE_CHECKING:
+    from workflow_scripts.models.padded import PaddedRanker
+    from workflow_scripts.models.rankers import RankerModel
+
+LONGEST_TRIED = 1024
 PATTERNS = (
     model_folders.CONFIG,
     "*.safetensors",
     f"{model_folders.WEIGHTS}.index.json",
-    *model_folders.TOKENIZER_FILES,
+    *library_tokenizer.FILES,
+    *sentence_transformers.PATTERNS,
 )
 
 
@@ -29,12 +44,10 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
 
     ``spec``: ``source`` (a local folder or a hub id), ``revision`` (a hub branch, tag or commit; None for the main
     branch). ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched is in
-    the counts. Raises :class:`InputError` for a source that cannot be reached, has pickled weights only, brings its own
-    code, or lacks a weight.
+    the counts. Raises :class:`InputError` for a source that cannot be reached, has pickled weights only, brings its
+    own code, lacks a weight, or whose tokens are not those of the library.
     """
-    source, revision = spec.get("source"), spec.get("revision")
-    if not source:
-        raise InputError("the spec has no source: name a hub id or a local model folder")
+    source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)
     with (
         ArtifactWriter(output, kind="backbones", spec=spec, inputs={"files": list(files)}) as writer,
@@ -44,10 +57,17 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
             local = Path(scratch)
             writer.counts["revision"] = _download(source, revision, local)
         folder = writer.path("")
-        _copy(local, folder, name=source)
-        config = model_folders.read_config(folder)
-        writer.counts["parameters"] = _check(folder, name=source)
-        writer.counts["model_type"] = config["model_type"]
+        _copy(local, folder)
+        try:
+            model = load_ranker(folder, "bi-encoder", initialise_seed=0)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        layout = write_library_tokenizer(local, folder, model, source)
+        _try_out(model, layout.sep, source)
+        if other := sentence_transformers.other_embedding(folder):
+            print(f"{source}: {other}: trained here it is only where a student starts", file=sys.stderr)
+        writer.counts["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+        writer.counts["model_type"] = model.config["model_type"]
 
 
 def _download(source: str, revision: str | None, folder: Path) -> str:
@@ -66,49 +86,37 @@ def _download(source: str, revision: str | None, folder: Path) -> str:
     except InputError:
         raise
     except Exception as error:  # the hub's client lets its HTTP library's errors through, whichever that is
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{source} cannot be fetched from the Hugging Face hub ({reason}): check the id and the network, or give "
-            "as source the path of a local folder with config.json, model.safetensors and tokenizer.json"
+            f"{source} cannot be fetched from the Hugging Face hub ({one_line(error)}): check the id and the network, "
+            "or give as source the path of a local folder with config.json, model.safetensors and tokenizer.json"
         ) from None
     return info.sha
 
 
-def _copy(source: Path, folder: Path, name: str) -> None:
+def _copy(source: Path, folder: Path) -> None:
+    """Copy configuration and weights, shards joined, and what sentence-transformers would do with the encoder."""
     model_folders.read_config(source)
-    shutil.copyfile(source / model_folders.CONFIG, folder / model_folders.CONFIG)
+    for path in (source / model_folders.CONFIG, *sentence_transformers.files(source)):
+        target = folder / path.relative_to(source)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
     files = model_folders.weight_files(source)
     if len(files) == 1:
         shutil.copyfile(files[0], folder / model_folders.WEIGHTS)
     else:
         model_folders.write_weights(folder / model_folders.WEIGHTS, model_folders.read_weights(source))
-    model_folders.copy_tokenizer(source, folder)
-    if not (folder / "tokenizer.json").is_file():
-        _convert_tokenizer(source, folder, name)
+        model_folders.share(folder)
 
 
-def _convert_tokenizer(source: Path, folder: Path, name: str) -> None:
-    """Write ``tokenizer.json`` for a model that has only its vocabulary."""
-    from transformers import AutoTokenizer
-
+@torch.inference_mode()
+def _try_out(model: RankerModel | PaddedRanker, token: int, name: str) -> None:
+    """Encode the longest text that shall fit, so that a model that cannot is found here, not in training."""
+    length = min(model.longest, LONGEST_TRIED)
+    ids = np.full(length, token, np.int32)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name} has no tokenizer that can be read ({str(error).splitlines()[0]})") from None
-    tokenizer.save_pretrained(folder)
-    if not (folder / "tokenizer.json").is_file():
-        raise InputError(f"{name} has no fast tokenizer (tokenizer.json): choose a backbone that has one")
-
-
-def _check(folder: Path, name: str) -> int:
-    """Load the encoder once, so that a broken folder is found here; returns the number of its parameters."""
-    from workflow_scripts.models.rankers import load_ranker
-
-    try:
-        model = load_ranker(folder, "bi-encoder", initialise_seed=0)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    return sum(parameter.numel() for parameter in model.parameters())
+        model(Sequences(ids, np.zeros_like(ids), np.array([length])))
+    except Exception as error:  # whatever a model of the library raises that asks for more than tokens
+        raise InputError(f"{name}: the model does not encode {length} tokens alone ({one_line(error)})") from None
 
 
 if __name__ == "__main__":

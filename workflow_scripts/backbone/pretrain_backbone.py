@@ -49,19 +49,11 @@ DEFAULTS = {
 
 
 def complete_spec(spec: Mapping) -> dict:
-    """``spec`` with defaults filled in; :class:`InputError` for a key that is unknown or a size that cannot work."""
-    complete = {}
-    for section, defaults in DEFAULTS.items():
-        given = spec.get(section, defaults)
-        if isinstance(defaults, dict):
-            unknown = sorted(set(given) - set(defaults))
-            if unknown:
-                raise InputError(f"backbone: {section} has no key {unknown[0]!r}: it has {', '.join(defaults)}")
-            given = defaults | dict(given)
-        complete[section] = given
-    unknown = sorted(set(spec) - set(DEFAULTS))
-    if unknown:
-        raise InputError(f"backbone: the spec has no key {unknown[0]!r}: it has {', '.join(DEFAULTS)}")
+    """``spec`` with defaults filled in; :class:`InputError` for a width that the heads do not divide."""
+    complete = {
+        name: {**defaults, **spec.get(name, {})} if isinstance(defaults, dict) else spec.get(name, defaults)
+        for name, defaults in DEFAULTS.items()
+    }
     architecture = complete["architecture"]
     if architecture["hidden"] % architecture["heads"]:
         raise InputError(

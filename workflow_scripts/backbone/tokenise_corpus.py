@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workflow_scripts.models.token_store import write_store
+from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import count_documents, read_view
@@ -19,7 +19,7 @@ def tokenise_corpus(spec: Mapping, backbone: Path, corpus: Path, output: Path, *
     """
     folder = Artifact(backbone).file("tokenizer.json").parent
     with ArtifactWriter(output, kind="tokens", spec=spec, inputs={"backbone": backbone, "corpus": corpus}) as writer:
-        write_store(writer, _read(corpus, spec.get("view")), folder, spec.get("max_tokens"), threads=threads)
+        write_store(writer, _read(corpus, spec["view"]), folder, spec["max_tokens"], threads=threads)
 
 
 def _read(corpus: str | Path, view: str) -> Iterator[tuple[str, str]]:

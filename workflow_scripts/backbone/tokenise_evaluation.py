@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workflow_scripts.models.token_store import write_store
+from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import read_queries, read_view

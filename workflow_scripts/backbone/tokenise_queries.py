@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from workflow_scripts.models.token_store import write_store
+from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import read_queries
@@ -21,7 +21,7 @@ def tokenise_queries(spec: Mapping, backbone: Path, collection: Path, output: Pa
         output, kind="tokens", spec=spec, inputs={"backbone": backbone, "collection": collection}
     ) as writer:
         queries = read_queries(collection)
-        write_store(writer, queries, folder, spec.get("max_tokens"), allow_empty=False, threads=threads)
+        write_store(writer, queries, folder, spec["max_tokens"], allow_empty=False, threads=threads)
 
 
 if __name__ == "__main__":

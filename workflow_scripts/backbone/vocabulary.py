@@ -58,7 +58,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, positions: int) -> Non
         "model_max_length": positions,
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     } | {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _wordpieces(words: Counter[str], ordered: Sequence[str], size: int) -> dict[str, int]:

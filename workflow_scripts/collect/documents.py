@@ -7,6 +7,7 @@ the ids and by one range of documents (a quarter of a million), disk by twice th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,11 +22,15 @@ from workflow_scripts.collect.places import Place
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
+from workflow_scripts.storage.text_files import shown
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("title", pa.string()), ("text", pa.string())])
 SPOOL = pa.schema([("position", pa.int64()), *SCHEMA])
 BATCH = 20_000  # documents that exist as Python objects at a time
 RANGE = 250_000  # documents sorted at a time
+LONGEST_ID = 1_000  # characters: in memory every id takes as much room as the longest
+# Control characters, byte order marks and halves of characters.
+NOT_IN_IDS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ufeff\\ud800-\\udfff]")
 
 
 class Document(NamedTuple):
@@ -43,13 +48,25 @@ def clean(text: str | None) -> str:
 
 
 def check_id(what: str, identifier: object, here: str) -> str:
-    """The id as text; :class:`InputError` where it is missing, empty or holds white space (a run file could not)."""
+    """The id as text; :class:`InputError` where it is missing, too long or not what a run file could hold."""
     text = str(identifier) if isinstance(identifier, int) and not isinstance(identifier, bool) else identifier
     if not isinstance(text, str) or not text:
         raise InputError(f"{here} has no {what} id: every {what} needs one")
     if text.split() != [text]:
-        raise InputError(f"{here} has the {what} id {text!r}, with white space in it: take it out")
+        raise InputError(f"{here} has the {what} id {shown(text)}, with white space in it: take it out")
+    if NOT_IN_IDS.search(text):
+        raise InputError(f"{here} has the {what} id {shown(text)}, with a character that no one can see: take it out")
+    if len(text) > LONGEST_ID:
+        raise InputError(f"{here} has the {what} id {shown(text)} of {len(text)} characters: {LONGEST_ID} are allowed")
     return text
+
+
+def check_text(text: str, here: str) -> None:
+    """Raise :class:`InputError` where ``text`` cannot be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{here} holds half a character (a lone surrogate): write the file as UTF-8 again") from None
 
 
 def split_title(text: str, separator: str) -> tuple[str, str]:
@@ -134,12 +151,8 @@ def _spool_documents(documents: Iterable[Document], place: Place, spool: Path) -
 
 def _check(document: Document, place: Place) -> Document:
     here = place.at(document.position)
-    checked = document._replace(doc_id=check_id("document", document.doc_id, here))
-    try:
-        "".join(checked[1:]).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{here} holds half a character (a lone surrogate): write the file as UTF-8 again") from None
-    return checked
+    check_text(f"{document.title} {document.text}", here)
+    return document._replace(doc_id=check_id("document", document.doc_id, here))
 
 
 def _rank_ids(spool: Path, place: Place) -> np.ndarray:

@@ -2,68 +2,81 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterator
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
-from workflow_scripts.collect.documents import Document, clean
+from workflow_scripts.collect.documents import Document, check_id, clean
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.text_files import read_lines, read_objects, shown
 
-DOCUMENT_IDS = ("doc_id", "id", "_id")
-QUERY_IDS = ("query_id", "id", "_id")
+DOCUMENT_KEYS = ("doc_id", "id", "_id"), ("title", "text")
+QUERY_KEYS = ("query_id", "id", "_id"), ("text",)
+"""Keys of a JSON line: those of the id, of which one suffices, and those of the texts."""
+FIRST_LINES = 100
+"""Lines that decide how many columns a TSV file has."""
+# Names of columns in other tools' header lines, as _letters gives them.
+ID_NAME = (
+    "(doc|document|d|passage|psg|paragraph|page|p|corpus|c|query|question|q|topic|unique|u)?id|docno|docidentifier"
+)
+TEXT_NAME = (
+    "(doc|document|passage|query)?text|title|url|body|contents?|passages?|documents?|doc|abstract|paragraph|sentence"
+    "|query|queries|question|topic|description|narrative"
+)
+OTHER_NAME = (
+    "number|num|no|key|index|name|identifier|iter(ation)?|run|q|score|rank|rel(evan(t|ce))?|label|grade|judge?ment"
+)
+IS_ID, IS_TEXT, IS_NAME = map(re.compile, (ID_NAME, TEXT_NAME, f"{ID_NAME}|{TEXT_NAME}|{OTHER_NAME}"))
 
 
 def iterate_documents(path: Path) -> Iterator[Document]:
     """Documents of a JSONL file (doc_id, text and perhaps title) or a TSV file (id, text or id, title, text)."""
     if _is_jsonl(path):
-        for number, record in _iterate_records(path):
-            identifier, title = _pick(record, DOCUMENT_IDS), clean(_field(record, "title", f"{path}:{number}", True))
-            yield Document(number, identifier, title, clean(_field(record, "text", f"{path}:{number}")))
+        for number, identifier, title, text in _iterate_records(path, *DOCUMENT_KEYS):
+            yield Document(number, identifier, clean(title), clean(text))
         return
-    for number, line in _iterate_lines(path):
-        cells = line.split("\t")
-        if len(cells) not in (2, 3):
-            raise InputError(
-                f"{path}:{number} has {len(cells)} columns: put tabs between id and text, or id, title and text"
-            )
-        if number == 1:
-            _check_headless(f"{path}:1", cells[0], DOCUMENT_IDS)
-        yield Document(number, cells[0].strip(), clean(cells[1]) if len(cells) == 3 else "", clean(cells[-1]))
+    fields: list[str] = []
+    without_text = True
+    for number, fields in _iterate_rows(path, {2: "id and text", 3: "id, title and text"}):
+        text = clean(fields[-1])
+        without_text = without_text and not text
+        yield Document(number, fields[0].strip(), clean(fields[1]) if len(fields) == 3 else "", text)
+    if len(fields) == 3 and without_text:
+        raise InputError(f"{path} has nothing in the third column, the text: take out the tab that ends each line")
 
 
 def iterate_queries(path: Path) -> Iterator[tuple[int, str, str]]:
     """(line, query id, text) of a JSONL file (query_id, text) or a TSV file (id, text)."""
     if _is_jsonl(path):
-        for number, record in _iterate_records(path):
-            yield number, _pick(record, QUERY_IDS), clean(_field(record, "text", f"{path}:{number}"))
+        for number, identifier, text in _iterate_records(path, *QUERY_KEYS):
+            yield number, identifier, clean(text)
         return
-    for number, line in _iterate_lines(path):
-        cells = line.split("\t")
-        if len(cells) != 2:
-            raise InputError(f"{path}:{number} has {len(cells)} columns: write the query's id, a tab and its text")
-        if number == 1:
-            _check_headless(f"{path}:1", cells[0], QUERY_IDS)
-        yield number, cells[0].strip(), clean(cells[1])
+    for number, (identifier, text) in _iterate_rows(path, {2: "id and text"}):
+        yield number, identifier.strip(), clean(text)
 
 
 def iterate_judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
     """(line, query id, document id, relevance) of TREC judgements: ``query iteration document relevance``."""
-    for number, line in _iterate_lines(path):
-        try:
-            query, _, document, relevance = line.split()
-            yield number, query, document, int(relevance)
-        except ValueError:
+    for number, line in read_lines(path):
+        here, fields = f"{path}:{number}", line.split()
+        if IS_NAME.fullmatch(_letters(fields[0])) and IS_NAME.fullmatch(_letters(fields[-1])):
+            raise InputError(f"{here} is a header line ({shown(line)}): judgements here have none, delete it")
+        if len(fields) != 4:
             raise InputError(
-                f"{path}:{number} is no TREC judgement ({line.strip()!r}): write query, iteration, document and a "
-                "whole number, between spaces"
-            ) from None
-
-
-def _check_headless(place: str, identifier: str, names: tuple[str, ...]) -> None:
-    """A header line would become a document or a query of its own."""
-    if identifier.strip().lower() in names:
-        raise InputError(f"{place} is a header line ({identifier.strip()!r}): a TSV file here has none, delete it")
+                f"{here} is no TREC judgement ({shown(line)}): write query, iteration, document and relevance, "
+                "between spaces"
+            )
+        query, _, document, relevance = fields
+        # Nine digits are within the 32 bits that a relevance has.
+        if not re.fullmatch("-?[0-9]{1,9}", relevance):
+            raise InputError(
+                f"{here} is no TREC judgement: the relevance is {shown(relevance)}, not a whole number of at most "
+                "nine digits"
+            )
+        yield number, check_id("query", query, here), check_id("document", document, here), int(relevance)
 
 
 def _is_jsonl(path: Path) -> bool:
@@ -73,42 +86,74 @@ def _is_jsonl(path: Path) -> bool:
     return suffix != ".tsv"
 
 
-def _iterate_records(path: Path) -> Iterator[tuple[int, dict]]:
-    for number, line in _iterate_lines(path):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}:{number} is not JSON ({error.msg}): write one object a line") from None
-        if not isinstance(record, dict):
-            raise InputError(f"{path}:{number} is not a JSON object: write one object a line")
-        yield number, record
+def _iterate_records(path: Path, id_keys: Sequence[str], text_keys: Sequence[str]) -> Iterator[tuple]:
+    """(line, id, text of each text key) of a JSONL file. Other keys are not read, which is said at its end."""
+    spelling = {_letters(key): key for key in (*text_keys, *reversed(id_keys))}
+    unread: set[str] = set()
+    for number, record in read_objects(path):
+        here = f"{path}:{number}"
+        for key in record.keys() - {*id_keys, *text_keys}:
+            if _letters(key) in spelling:
+                raise InputError(f"{here} has the key {key!r}: write {spelling[_letters(key)]!r}")
+            if len(unread) < 10:
+                unread.add(key)
+        ids = [record[key] for key in id_keys if key in record]
+        if any(each != ids[0] for each in ids):
+            raise InputError(f"{here} has several ids ({', '.join(map(shown, ids))}): keep one key of {id_keys}")
+        texts = [_text(record, key, here) for key in text_keys]
+        _check_headless(here, [*map(str, ids[:1]), *filter(None, texts)], first=False)
+        yield number, ids[0] if ids else None, *texts
+    if unread:
+        print(f"{path}: keys that are not read: {', '.join(sorted(unread))}", file=sys.stderr, flush=True)
 
 
-def _iterate_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, text) of each line that is not blank; :class:`InputError` for one that is not UTF-8."""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                except UnicodeDecodeError:
-                    raise InputError(f"{path}:{number} is not UTF-8: save the file as UTF-8") from None
-                if text.strip():
-                    yield number, text
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: give the path of a file that exists") from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read ({error}): check the file") from None
-
-
-def _pick(record: dict, names: tuple[str, ...]) -> object:
-    return next((record[name] for name in names if name in record), None)
-
-
-def _field(record: dict, name: str, place: str, optional: bool = False) -> str:
-    value = record.get(name, "" if optional else None)
-    if value is None and optional:
+def _text(record: dict, key: str, here: str) -> str:
+    value = record.get(key)
+    if value is None and key == "title":
         return ""
     if not isinstance(value, str):
-        raise InputError(f"{place} has no text in {name!r}: every line needs one, if only an empty one")
+        raise InputError(f"{here} has no text in {key!r}: every line needs one, if only an empty one")
     return value
+
+
+def _iterate_rows(path: Path, layouts: dict[int, str]) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of a TSV file. Every line has the number of columns that most of the first lines have.
+
+    ``layouts``: the numbers of columns that may be, and what the columns hold.
+    """
+    rows = ((number, line.split("\t")) for number, line in read_lines(path))
+    first = list(islice(rows, FIRST_LINES))
+    # A sole line with carriage returns is a file of old line ends: its columns would be those of several lines.
+    if len(first) == 1 and any("\r" in field for field in first[0][1][1:-1]):
+        raise InputError(f"{path}:{first[0][0]} ends lines with carriage returns: end them with line feeds")
+    usual = max(Counter(len(fields) for _, fields in first).items(), key=lambda item: item[1], default=(0, 0))[0]
+    wanted = layouts.get(usual) or " or ".join(layouts.values())
+    for number, fields in chain(first, rows):
+        here = f"{path}:{number}"
+        _check_headless(here, fields, first=number == first[0][0])
+        if len(fields) != usual or usual not in layouts:
+            raise InputError(f"{here} has {len(fields)} columns: put tabs between {wanted}, and nowhere else")
+        yield number, fields
+
+
+def _check_headless(here: str, fields: Sequence[str], *, first: bool) -> None:
+    """Raise :class:`InputError` for a header line, which would become a document or a query of its own.
+
+    On the ``first`` line the name of an id's column is enough, or names of columns in any order.
+    """
+    start = _letters(fields[0][:40])
+    if len(fields) < 2 or not IS_NAME.fullmatch(start):
+        return
+    has_id_name = bool(IS_ID.fullmatch(start))
+    others = [_letters(field[:40]) for field in fields[1:]]
+    if first:
+        is_header = has_id_name or all(map(IS_NAME.fullmatch, others))
+    else:
+        is_header = has_id_name and all(map(IS_TEXT.fullmatch, others))
+    if is_header:
+        raise InputError(f"{here} is a header line ({', '.join(map(shown, fields))}): such a file has none, delete it")
+
+
+def _letters(name: str) -> str:
+    """A column's name as it is compared: ``doc_id``, ``Doc-ID`` and ``"docid"`` are one."""
+    return "".join(filter(str.isalnum, name)).lower()

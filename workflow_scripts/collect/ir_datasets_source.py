@@ -7,17 +7,17 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 
 from workflow_scripts.collect.documents import Document, clean, split_title, strip_title
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, raise_shortage
 
 
 def iterate_documents(
     name: str,
-    text_fields: list[str],
+    text_fields: Sequence[str],
     title_field: str | None = None,
     title_separator: str | None = None,
     title_repeated: bool = False,
@@ -27,8 +27,6 @@ def iterate_documents(
     ``text_fields`` are joined by a space. The title is ``title_field``, or what stands before the first
     ``title_separator`` in the raw text, or none. ``title_repeated``: the title that the text begins with is taken off.
     """
-    if not isinstance(text_fields, list) or not text_fields:
-        raise InputError(f"{name}: text_fields is {text_fields!r}: give a list of at least one field")
     if title_field and title_separator:
         raise InputError(f"{name}: title_field and title_separator are both given: keep one")
     if title_repeated and not title_field:
@@ -125,7 +123,8 @@ def family_lock(name: str) -> Iterator[None]:
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+        raise_shortage(error)
         line = clean(str(error))[:300]
         raise InputError(
             f"{name} of ir_datasets cannot be read ({type(error).__name__}: {line}): it needs a network, "

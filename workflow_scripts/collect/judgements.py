@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from workflow_scripts.collect.documents import check_id, find_documents
+from workflow_scripts.collect.documents import check_id, check_text, find_documents
 from workflow_scripts.collect.places import Place
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
@@ -26,6 +26,7 @@ def collect_queries(rows: Iterable[tuple[int, str, str]], place: Place) -> dict[
     queries: dict[str, str] = {}
     for position, identifier, text in rows:
         query = check_id("query", identifier, place.at(position))
+        check_text(text, place.at(position))
         if query in queries:
             raise InputError(f"{place.at(position)} repeats the query id {query!r}: remove one")
         queries[query] = text

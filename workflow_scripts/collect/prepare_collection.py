@@ -22,32 +22,46 @@ pair above 0) and concepts.parquet (query_id, doc_id of its source, register, co
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
 from workflow_scripts.collect import files, ir_datasets_source, judgements
-from workflow_scripts.collect.options import REQUIRED, check_choice, check_number, read_options
 from workflow_scripts.collect.places import Place
 from workflow_scripts.collect.titles import title_pairs
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import read_settings, run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table, write_table
 
-PAIRS = {"ir_datasets": ["qrels", "docpairs", "titles"], "files": ["qrels", "titles"]}
-CHOICE = {"pairs": "qrels", "max_queries": None, "seed": 0, "min_relevance": 1}
-OPTIONS = {
-    "ir_datasets": {"id": None, "query_field": "text", **CHOICE, "strict": False},
-    "files": {**CHOICE, "strict": True},
-    "generated": {"world": None, "seed": None, "queries": None},
-}
 TRAINING_QUERIES = 4000
 QUERIES = pa.schema([("query_id", pa.string()), ("text", pa.string())])
 POSITIVES = pa.schema([("query_id", pa.string()), ("doc_id", pa.string())])
 QRELS = pa.schema([*POSITIVES, ("relevance", pa.int32())])
 CONCEPTS = pa.schema([*POSITIVES, ("register", pa.int32()), ("concepts", pa.list_(pa.int32()))])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a collection is made of; a setting that its ``source`` has no use for stays at its default.
+
+    ``pairs``: where positives come from, qrels, docpairs or titles; ``strict`` None: true of files alone; ``world``,
+    ``seed`` of a generated collection None: its corpus' own; ``queries``: how many are generated.
+    """
+
+    source: str
+    role: str
+    id: str | None = None
+    query_field: str = "text"
+    pairs: str = "qrels"
+    max_queries: int | None = None
+    seed: int | None = None
+    min_relevance: int = 1
+    strict: bool | None = None
+    world: str | None = None
+    queries: int | None = None
 
 
 def prepare_collection(
@@ -62,16 +76,14 @@ def prepare_collection(
 
     Memory: queries, judgements and distinct training pairs; of the corpus only what is asked for (titles, for titles).
     """
-    check_choice("source", spec.get("source"), list(OPTIONS))
-    source = spec["source"]
-    known = {"source": REQUIRED, "role": REQUIRED, **OPTIONS[source]}
-    options = read_options(spec, known, f"a collection from {source}")
-    check_choice("role", options["role"], ["train", "test"])
+    options = asdict(read_settings(Settings, spec))
+    if options["strict"] is None:
+        options["strict"] = options["source"] == "files"
     _check_files(options, queries, qrels)
     paths = {"corpus": corpus, "queries": queries, "qrels": qrels}
     inputs = {name: path for name, path in paths.items() if path is not None}
     with ArtifactWriter(output, kind="collections", spec=spec, inputs=inputs, seed=options["seed"]) as writer:
-        if source == "generated":
+        if options["source"] == "generated":
             _write_generated(writer, Artifact(corpus), options)
         else:
             texts, frame, counts = _read_collection(options, Artifact(corpus), queries, qrels)
@@ -80,14 +92,9 @@ def prepare_collection(
 
 
 def _check_files(options: dict, queries: str | Path | None, qrels: str | Path | None) -> None:
-    pairs = options.get("pairs")
-    if pairs is not None:
-        check_choice("pairs", pairs, PAIRS[options["source"]])
-        check_number("max_queries", options["max_queries"], 1, optional=True)
-        check_number("min_relevance", options["min_relevance"], 1)
-        check_number("seed", options["seed"], 0)
-        if options["role"] == "test" and pairs != "qrels":
-            raise InputError(f'pairs {pairs!r} are for training: leave "pairs" out for the role test')
+    pairs = options["pairs"]
+    if options["role"] == "test" and pairs != "qrels":
+        raise InputError(f'pairs {pairs!r} are for training: leave "pairs" out for the role test')
     if options["source"] == "ir_datasets" and options["id"] is None and pairs != "titles":
         raise InputError('a collection from ir_datasets needs the option "id": add it to the spec')
     wanted = options["source"] == "files" and pairs != "titles"
@@ -117,7 +124,7 @@ def _read_collection(
         left_out.update(without)
         judgements.warn(left_out, place)
         counts.update(left_out)
-    texts = judgements.choose_queries(texts, options["max_queries"], options["seed"])
+    texts = judgements.choose_queries(texts, options["max_queries"], options["seed"] or 0)
     frame = relevant if train else frame
     return texts, frame[frame["query_id"].isin(texts)], counts
 
@@ -153,7 +160,6 @@ def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) ->
     for key in ("world", "seed"):
         if options[key] not in (None, made_with[key]):
             raise InputError(f"{key} is {options[key]!r} and the corpus' {made_with[key]!r}: make them agree")
-    check_number("queries", options["queries"], 1, optional=True)
     world, seed, role = made_with["world"], made_with["seed"], options["role"]
     number = options["queries"] or (WORLDS[world].queries if role == "test" else TRAINING_QUERIES)
     documents = Meanings.read(corpus.file("truth.parquet"))

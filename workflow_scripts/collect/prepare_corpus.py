@@ -14,7 +14,8 @@ Writes documents.parquet (doc_id, title, text: the body without the title). A ge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,24 +23,12 @@ import pyarrow as pa
 
 from workflow_scripts.collect import files, ir_datasets_source
 from workflow_scripts.collect.documents import Document, write_documents
-from workflow_scripts.collect.options import REQUIRED, check_choice, check_number, read_options
 from workflow_scripts.collect.places import Place
 from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import read_settings, run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
-OPTIONS = {
-    "ir_datasets": {
-        "id": REQUIRED,
-        "text_fields": ["text"],
-        "title_field": None,
-        "title_separator": None,
-        "title_repeated": False,
-    },
-    "generated": {"world": REQUIRED, "seed": REQUIRED, "documents": None},
-    "files": {},
-}
 TRUTH = pa.schema(
     [("doc_id", pa.string()), ("topic", pa.int32()), ("register", pa.int32()), ("focal", pa.list_(pa.int32()))]
 )
@@ -48,15 +37,45 @@ CONCEPTS = pa.schema(
 )
 
 
+@dataclass(frozen=True)
+class IrDatasets:
+    """Documents of a public dataset: see :func:`~workflow_scripts.collect.ir_datasets_source.iterate_documents`."""
+
+    source: str
+    id: str
+    text_fields: Sequence[str] = ("text",)
+    title_field: str | None = None
+    title_separator: str | None = None
+    title_repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Documents of the generated language; ``documents`` None: as many as its world has."""
+
+    source: str
+    world: str
+    seed: int
+    documents: int | None = None
+
+
+@dataclass(frozen=True)
+class Files:
+    """Documents of a file."""
+
+    source: str
+
+
+SOURCES: Mapping[str, type] = {"ir_datasets": IrDatasets, "generated": Generated, "files": Files}
+
+
 def prepare_corpus(*, output: Path, spec: Mapping, documents: Path | None = None) -> None:
     """Write the corpus of ``spec`` beside the manifest ``output``; raises :class:`InputError` for bad input.
 
     Memory: see :mod:`workflow_scripts.collect.documents`; of a generated corpus, what it is drawn from too.
     """
-    check_choice("source", spec.get("source"), list(OPTIONS))
-    source = spec["source"]
-    options = read_options(spec, {"source": REQUIRED, **OPTIONS[source]}, f"a corpus from {source}")
-    options.pop("source")
+    options = asdict(read_settings(SOURCES[spec["source"]], spec))
+    source = options.pop("source")
     if (source == "files") != (documents is not None):
         raise InputError("--documents names the file of a corpus from files: give both or neither")
     inputs = {} if documents is None else {"documents": documents}
@@ -75,9 +94,6 @@ def _generate(writer: ArtifactWriter, world: str, seed: int, documents: int | No
     from workflow_scripts.collect.generated import make_documents
     from workflow_scripts.collect.language import WORLDS, make_language
 
-    check_choice("world", world, list(WORLDS))
-    check_number("seed", seed, 0)
-    check_number("documents", documents, 1, optional=True)
     language = make_language(seed)
     made = make_documents(language, world, documents or WORLDS[world].documents, seed)
     known = made.focal >= 0

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.equivalence import Rule, compare_samplers
-from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.command import run
@@ -20,10 +19,10 @@ def make_equivalence_table(*, spec: Mapping, metrics: Path, output: Path) -> Non
     ``spec``: the lists of the grid (students, losses, samplers, teachers, seeds), ``domains``, ``measures`` and
     ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`).
     """
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     values, domains = QueryValues(metrics, measures), parse_domains(spec["domains"])
     table = compare_samplers(values, Grid.of(spec), domains, measures, Rule(**spec["rule"]))
-    write_numbers(output, table, {**spec, "measures": measures})
+    write_numbers(output, table, spec)
 
 
 if __name__ == "__main__":

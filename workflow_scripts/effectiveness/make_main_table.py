@@ -10,7 +10,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import BLOCK, sampler_letters
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means, parse_measures
+from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid, Means, summarise
 from workflow_scripts.storage.command import run
@@ -28,13 +28,13 @@ def make_main_table(*, spec: Mapping, metrics: Path, equivalence: Path, output: 
     :class:`InputError`. ``equivalence``: numbers of the equivalence table, whose outcomes are the letters.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     table = summarise(Means(collection_means(metrics)), grid, domains, measures)
     table = with_intervals(table, QueryValues(metrics, measures), grid, domains, spec["bootstrap"])
     if measures[0] not in set(table.loc[table["collection"] == ALL, "measure"]):
         raise InputError(f"no domain has {measures[0]} on all its collections: list another measure first")
     comparisons, _ = read_numbers(equivalence)
-    write_numbers(output, table.assign(letters=_letters(table, grid, comparisons)), {**spec, "measures": measures})
+    write_numbers(output, table.assign(letters=_letters(table, grid, comparisons)), spec)
 
 
 def _letters(table: pd.DataFrame, grid: Grid, comparisons: pd.DataFrame) -> list[str]:

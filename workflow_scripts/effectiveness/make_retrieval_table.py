@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.effectiveness.retrieval import compare_stages
@@ -22,11 +21,9 @@ def make_retrieval_table(*, spec: Mapping, reranked: Path, retrieved: Path, outp
     query). ``reranked`` and ``retrieved`` are tables of metrics with the same keys; a cell that one lacks is an error.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     both = QueryValues(reranked, measures), QueryValues(retrieved, measures)
-    write_numbers(
-        output, compare_stages(*both, grid, domains, measures, spec["bootstrap"]), {**spec, "measures": measures}
-    )
+    write_numbers(output, compare_stages(*both, grid, domains, measures, spec["bootstrap"]), spec)
 
 
 if __name__ == "__main__":

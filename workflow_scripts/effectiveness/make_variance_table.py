@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.measures import collection_means, parse_measures
+from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.summaries import Grid, Means, weighted_mean
 from workflow_scripts.analysis.variance import COLUMNS, decompose
 from workflow_scripts.storage.command import run
@@ -25,7 +25,7 @@ def make_variance_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     ``spec``: the lists of the grid, ``domains`` and ``measures``.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     means = Means(collection_means(metrics))
     shape = [len(axis) for axis in (grid.students, grid.losses, grid.samplers, grid.teachers, grid.seeds)]
     frames = []

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.analysis.measures import check_ranks, evaluate, parse_measures
+from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.analysis.measures import check_ranks, evaluate
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -81,7 +82,7 @@ def _figures(published: Mapping, ranking: Mapping, collection: Mapping) -> dict[
 
 def _compare(figures: Mapping[str, float], spec: Mapping, ranking: Artifact, collection: Artifact) -> list[tuple]:
     """Rows of measure, expected, measured, difference, verdict for one ranking."""
-    measures = parse_measures(list(figures) or spec["measures"])
+    measures = [parse_measure(name) for name in figures or spec["measures"]]
     depth = ranking.spec["depth"]
     deep = [measure for measure in measures if (measure.params.get("cutoff") or depth) <= depth]
     means = _measure(deep, ranking, collection) if deep else {}

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.analysis.measure_names import parse_measure
 from workflow_scripts.analysis.measures import (
     METRICS_FILE,
     METRICS_SCHEMA,
     check_ranks,
     evaluate,
     metrics_table,
-    parse_measures,
 )
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
@@ -39,7 +39,7 @@ def measure_runs(
     lacks is an error.
     """
     artifact = Artifact(runs)
-    measures = {name: parse_measures(_measures_of(spec, name)) for name in collections}
+    measures = {name: [parse_measure(each) for each in spec["measures"][name]] for name in collections}
     frames, counts = {}, {}
     for name in collections:
         path = artifact.file(f"{name}.run.gz")
@@ -52,13 +52,6 @@ def measure_runs(
     with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
         write_table(writer.path(METRICS_FILE), metrics_table(spec["keys"], frame), METRICS_SCHEMA)
         writer.counts.update(counts)
-
-
-def _measures_of(spec: Mapping, collection: str) -> Sequence[str]:
-    try:
-        return spec["measures"][collection]
-    except KeyError:
-        raise InputError(f"the spec names no measures for {collection}: add measures.{collection}") from None
 
 
 def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -10,7 +10,6 @@ from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_candidates
 from workflow_scripts.storage.runs import write_run
 
@@ -26,15 +25,12 @@ def rerank_candidates(
     """Score every candidate of each query of each collection and write one run a collection.
 
     ``collections`` are ids, ``evaluation`` holds their candidates, ``tokens`` (of ``tokenise_evaluation``) their texts.
-    ``spec``: ``architecture``, ``tag``; ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in
-    scoring. Counts the pairs of each collection. The model is loaded once; bounded by it.
+    ``spec``: ``architecture``, ``precision``, the runs' ``tag``. Counts the pairs of each collection. The model is
+    loaded once; bounded by it.
     """
-    for key in ("architecture", "tag"):
-        if key not in spec:
-            raise InputError(f"the spec has no {key!r}")
     stores = [tuple(TokenStore(tokens, f"{name}.{kind}") for kind in ("queries", "documents")) for name in collections]
     ranker = scoring.scoring_ranker(
-        Artifact(model).folder, spec["architecture"], stores[0][0], precision=spec.get("precision", "auto")
+        Artifact(model).folder, spec["architecture"], stores[0][0], precision=spec["precision"]
     )
     inputs = {"model": model, "evaluation": evaluation, "tokens": tokens}
     device = device_name(ranker.device)
@@ -42,17 +38,8 @@ def rerank_candidates(
         for collection, (queries, documents) in zip(collections, stores, strict=True):
             frame = read_candidates(evaluation, collection)[["query_id", "doc_id"]]
             pairs = queries.rows(frame["query_id"]), documents.rows(frame["doc_id"])
-            limits = {"max_document": spec.get("max_tokens")}
-            progress = scoring.scoring_progress(ranker, queries, documents, *pairs, name=collection, **limits)
-            frame["score"] = scoring.score_pairs(
-                ranker,
-                queries,
-                documents,
-                *pairs,
-                token_budget=spec.get("token_budget"),
-                progress=progress,
-                **limits,
-            )
+            progress = scoring.scoring_progress(ranker, queries, documents, *pairs, name=collection)
+            frame["score"] = scoring.score_pairs(ranker, queries, documents, *pairs, progress=progress)
             write_run(writer.path(f"{collection}.run.gz"), frame, spec["tag"])
             writer.counts[collection] = len(frame)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -12,12 +13,18 @@ import pandas as pd
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings, listed
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import read_settings, run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import read_table
 
-OWN_KEYS = ("tag", "remove_query")
+
+@dataclass(frozen=True)
+class RunSettings(Settings):
+    """Beside how is retrieved, the runs' ``tag`` and the collections that ``remove_query`` is true of."""
+
+    tag: str = "retrieved"
+    remove_query: Mapping[str, bool] = field(default_factory=dict)
 
 
 def retrieve_documents(
@@ -36,9 +43,9 @@ def retrieve_documents(
     query's is dropped; left out: nowhere) and :class:`~workflow_scripts.models.dense_retrieval.Settings`. Collections
     of one corpus are searched together, so that it is embedded once. Counts each collection's listed documents.
     """
-    settings = Settings.of(spec, OWN_KEYS)
-    remove = spec.get("remove_query") or {}
-    _check(spec, remove, collections, tests, queries, documents)
+    settings = read_settings(RunSettings, spec)
+    if not len(collections) == len(tests) == len(queries) == len(documents):
+        raise InputError("give one test, one query store and one document store for each collection, in order")
     query_ids = [
         read_table(Artifact(test).file("queries.parquet"), ["query_id"])["query_id"].tolist() for test in tests
     ]
@@ -51,26 +58,14 @@ def retrieve_documents(
         for manifest, store in stores.items():
             members = [place for place, other in enumerate(documents) if str(other) == manifest]
             vectors = [retriever.embed_queries(query_stores[place], query_ids[place]) for place in members]
-            removes = [remove.get(collections[place], False) for place in members]
+            removes = [settings.remove_query.get(collections[place], False) for place in members]
             scores, rows = retriever.search(np.concatenate(vectors), store, more=any(removes))
             ends = pairwise(accumulate(map(len, vectors), initial=0))
             for place, (first, last), remove_query in zip(members, ends, removes, strict=True):
                 found = scores[first:last], rows[first:last]
                 frame = _frame(listed(found, query_ids[place], store, settings.depth, remove_query=remove_query))
-                write_run(writer.path(f"{collections[place]}.run.gz"), frame, spec["tag"])
+                write_run(writer.path(f"{collections[place]}.run.gz"), frame, settings.tag)
                 writer.counts[collections[place]] = len(frame)
-
-
-def _check(spec: Mapping, remove: object, collections: Sequence[str], *lists: Sequence) -> None:
-    if not spec.get("tag"):
-        raise InputError("the spec has no 'tag'")
-    if any(len(given) != len(collections) for given in lists):
-        raise InputError("give one test, one query store and one document store for each collection, in order")
-    if not isinstance(remove, Mapping) or any(type(value) is not bool for value in remove.values()):
-        raise InputError(f"remove_query is {remove!r}, not an object of collections, each true or false")
-    unknown = sorted(set(remove) - set(collections))
-    if unknown:
-        raise InputError(f"remove_query names {unknown[0]}, which is none of --collections")
 
 
 def _frame(rows: Iterable[tuple[str, list[str], np.ndarray]]) -> pd.DataFrame:

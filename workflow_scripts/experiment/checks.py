@@ -10,6 +10,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.measure_names import parse_measure
 from workflow_scripts.experiment.faiss_index import FLAT, index_problem
 from workflow_scripts.experiment.functions import read_function
 from workflow_scripts.experiment.references import collections_of
@@ -191,18 +192,15 @@ def _positions(config: Mapping) -> Iterator[str]:
 
 
 def _measures(config: Mapping) -> Iterator[str]:
-    import ir_measures
-
     evaluation = config["evaluation"]
     named = {"evaluation.measures": evaluation["measures"]}
     named |= {f"evaluation.more_measures.{key}": names for key, names in evaluation["more_measures"].items()}
     for where, names in named.items():
         for name in names:
             try:
-                measure = ir_measures.parse_measure(name)
-                measure.validate_params()
-            except (ValueError, NameError, AssertionError, AttributeError, TypeError):
-                yield f"{where}: {name!r} must be a measure of ir_measures, as in nDCG@10, R@100 or AP(rel=2)"
+                measure = parse_measure(name)
+            except InputError as error:
+                yield f"{where}: {error}"
                 continue
             if str(measure) != name:
                 yield f"{where}: use ir_measures' own name {str(measure)!r} for {name!r}"

@@ -160,7 +160,7 @@ def _value(schema: Mapping) -> str:
 def main() -> None:
     """Write the files that differ."""
     for path, text in descriptions().items():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,16 +6,26 @@ import contextlib
 import fcntl
 import os
 import sys
+import time
 from pathlib import Path
+
+CLOCK_TOLERANCE_S = 1
 
 
 def prepare_environment(root: Path) -> None:
-    """Let jobs run ``python -m workflow_scripts.<rule>`` with this Python, from any working directory.
+    """Let jobs run ``python -m workflow_scripts.<stage>.<rule>`` with this Python, from any working directory.
 
     ``.venv/bin/snakemake`` is called without activating the environment, so its folder goes first on PATH.
     """
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    # Paths and texts are UTF-8, whatever the locale; Snakemake itself starts again where it could not open such a path.
+    os.environ["PYTHONUTF8"] = "1"
+    if sys.getfilesystemencoding() != "utf-8" and "snakemake" in Path(sys.argv[0]).parts:
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    # A file of the working directory that is named like a module (random.py) is not imported for it.
+    os.environ["PYTHONSAFEPATH"] = "1"
     os.environ["PYTHONPATH"] = str(root)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     # Jobs fill the cores; the tokenizers' own threads would fight them, where a script does not ask for its share.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -26,9 +36,9 @@ def take_over_locks(folder: Path = Path(".snakemake")) -> None:
     Every Snakemake of this project shares a lock of the kernel's until it ends, which its jobs do not inherit: who gets
     it alone is the only one there. Where the file system has no locks, ``snakemake --unlock`` is the user's to say.
     """
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
     with contextlib.suppress(OSError):
+        folder.mkdir(exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left = sorted((folder / "locks").glob("*.lock"))
@@ -38,3 +48,16 @@ def take_over_locks(folder: Path = Path(".snakemake")) -> None:
                 print("an earlier Snakemake was killed here: its locks are taken away", file=sys.stderr, flush=True)
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def bring_to_now(path: str) -> None:
+    """Give a file from the future (a clock was set back) the present time.
+
+    Snakemake ends with an error where an output is older than an input, and would make it again for ever.
+    """
+    try:
+        if os.path.getmtime(path) > time.time() + CLOCK_TOLERANCE_S:
+            os.utime(path)
+            print(f"{path} was from the future: it now has the present time", file=sys.stderr, flush=True)
+    except OSError:  # absent, or another user's: Snakemake will say so
+        pass

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from workflow_scripts.models.faiss_indexes import SUPPORTED, is_supported
+
 FLAT = "Flat"
 LARGEST = 2**20
 """Largest number in an index's description: of lists, neighbours or bits. Faiss makes room for them at once."""
@@ -19,6 +21,8 @@ def index_problem(index: str, parameters: str | None, width: int | None) -> str 
     """
     if index == FLAT:
         return f"index_parameters: {FLAT} has none; leave them out" if parameters else None
+    if not is_supported(index):
+        return f"index: {index!r} is not supported; name one of {SUPPORTED}"
     if any(int(number) > LARGEST for number in re.findall(r"\d{1,4000}", index)):
         return f"index: {index!r} has a number above {LARGEST}"
     try:

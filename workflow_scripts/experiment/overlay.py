@@ -17,7 +17,7 @@ def read_config(*paths: str | Path) -> dict:
     config: dict = {}
     for path in paths:
         try:
-            read = yaml.load(Path(path).read_text(), LOADER)
+            read = yaml.load(Path(path).read_text(encoding="utf-8"), LOADER)
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{path} cannot be read ({error}): give --configfile an experiment") from None
         if not isinstance(read, dict):

@@ -30,12 +30,6 @@ def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memo
     Counts: ``documents``, ``indexed`` and ``empty`` (without text: Lucene lists none of them). Raises
     :class:`InputError` where these do not add up.
     """
-    unknown = set(spec) - {"docvectors"}
-    if unknown:
-        raise InputError(f"unknown key {min(unknown)!r} in the index's spec: it takes docvectors alone")
-    docvectors = spec.get("docvectors", False)
-    if not isinstance(docvectors, bool):
-        raise InputError(f"docvectors is {docvectors!r}, not true or false")
     documents = Artifact(corpus).file("documents.parquet")
     with ArtifactWriter(output, kind="indexes", spec=spec, inputs={"corpus": corpus}) as writer:
         shards, index = writer.path("shards"), writer.path("lucene")
@@ -43,7 +37,7 @@ def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memo
         total, empty = _write_shards(documents, shards)
         if total == empty:
             raise InputError(f"{documents} holds no text to index: look at the corpus's fields")
-        index_folder(shards, index, threads=threads, heap_mb=heap_of(memory_mb), docvectors=docvectors)
+        index_folder(shards, index, threads=threads, heap_mb=heap_of(memory_mb), docvectors=spec["docvectors"])
         shutil.rmtree(shards)
         model = {"model": "bm25", "k1": 0.9, "b": 0.4}
         indexed = Searcher(index, model, threads=threads, heap_mb=heap_of(memory_mb)).documents

@@ -7,8 +7,6 @@ entry of a passage is its number, or an object with the number as ``pid`` (anoth
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +18,12 @@ from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
-from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
+from workflow_scripts.storage.text_files import read_objects, shown
 
 CHUNK_QUERIES = 2_000
 NONE = -1
+MOST = 2**31 - 1  # of 4 bytes
 
 
 def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -> None:
@@ -34,7 +34,7 @@ def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -
     ``duplicates`` (passages that a system lists again for a query, left out). Lists lie in a scratch file of
     systems x queries x depth numbers of 4 bytes; reading JSON bounds the time.
     """
-    systems, depth = _check_spec(spec)
+    systems, depth = spec["systems"], spec["depth"]
     source = Artifact(file)
     if len(source.manifest["files"]) != 1:
         raise InputError(f"{file} has {len(source.manifest['files'])} files: name the manifest of one download")
@@ -54,19 +54,6 @@ def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -
         writer.counts |= {"queries": len(queries), **counts}
 
 
-def _check_spec(spec: Mapping) -> tuple[list[str], int]:
-    if set(spec) != {"systems", "depth"}:
-        raise InputError(f"the spec of import_rankings has exactly systems and depth: got {', '.join(sorted(spec))}")
-    systems, depth = spec["systems"], spec["depth"]
-    if not isinstance(systems, list) or not systems or len(set(systems)) != len(systems):
-        raise InputError(f"systems is {systems!r}, not a list of different names")
-    for system in systems:
-        check_system(system)
-    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
-        raise InputError(f"depth is {depth!r}, not a whole number from 1 up")
-    return systems, depth
-
-
 def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.ndarray) -> dict[str, int]:
     """Fill ``lists``  # (systems, queries, depth) passage numbers, best first."""
     rows = {query_id: row for row, query_id in enumerate(queries)}
@@ -74,28 +61,27 @@ def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.nd
     counts: Counter = Counter(duplicates=0)
     done = np.zeros(len(queries), bool)
     progress = Progress(None, "lines read")
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                record = json.loads(line)
-                row, negatives = rows.get(str(record["qid"])), record["neg"]
-                met.update(negatives)
-                if row is None:
-                    continue
-                if done[row]:
-                    raise InputError(f"{path}, line {number} lists query {record['qid']} again")
-                done[row] = True
-                for place, system in enumerate(systems):
-                    passages = [_passage(entry) for entry in negatives.get(system, ())]
-                    ranked = list(dict.fromkeys(passages))
-                    counts["duplicates"] += len(passages) - len(ranked)
-                    ranked = ranked[: lists.shape[2]]
-                    lists[place, row, : len(ranked)] = ranked
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                raise InputError(
-                    f"{path}, line {number} is not a query with its negatives ({type(error).__name__}: {error})"
-                ) from None
-            progress.add(1)
+    for number, record in read_objects(path):
+        try:
+            row, negatives = rows.get(_query(record["qid"])), record["neg"]
+            met.update(negatives.keys())
+            if row is None:
+                continue
+            if done[row]:
+                raise ValueError(f"query {record['qid']} is there again")
+            done[row] = True
+            for place, system in enumerate(systems):
+                passages = [_passage(entry) for entry in negatives.get(system, ())]
+                ranked = list(dict.fromkeys(passages))
+                counts["duplicates"] += len(passages) - len(ranked)
+                ranked = ranked[: lists.shape[2]]
+                lists[place, row, : len(ranked)] = ranked
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{path}:{number} is not a query with its negatives ({reason}): check the file") from None
+        progress.add(1)
+    if not done.any():
+        raise InputError(f"{path} has no query of the collection: name the collection that it is for")
     for system in systems:
         if system not in met:
             raise InputError(f"{path} has no system {system!r}: it has {', '.join(sorted(met)) or 'none'}")
@@ -103,10 +89,16 @@ def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.nd
     return dict(counts)
 
 
+def _query(qid: object) -> str:
+    if not isinstance(qid, int | str) or isinstance(qid, bool):
+        raise ValueError(f"the query id is {shown(qid)}")
+    return str(qid)
+
+
 def _passage(entry: object) -> int:
     passage = entry["pid"] if isinstance(entry, dict) else entry
-    if not isinstance(passage, int) or isinstance(passage, bool) or passage < 0:
-        raise ValueError(f"{passage!r} is no passage number")
+    if not isinstance(passage, int) or isinstance(passage, bool) or not 0 <= passage <= MOST:
+        raise ValueError(f"{shown(passage)} is no passage number")
     return passage
 
 

@@ -8,7 +8,9 @@ Pyserini's ``LuceneSearcher``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import locale
 import os
 import re
 import shutil
@@ -37,6 +39,7 @@ def start(heap_mb: int, processors: int) -> Callable:
 
     if not jnius_config.vm_running:
         home = find_java()
+        _set_utf8_locale()
         os.environ["JAVA_HOME"] = str(home)
         os.environ["JVM_PATH"] = str(_library(home))
         jnius_config.set_options(f"-Xmx{heap_mb}m", f"-XX:ActiveProcessorCount={processors}")
@@ -44,6 +47,15 @@ def start(heap_mb: int, processors: int) -> Callable:
     import jnius
 
     return jnius.autoclass
+
+
+def _set_utf8_locale() -> None:
+    """Java reads paths in the locale's encoding: where that is not UTF-8 (LC_ALL=C), choose a locale where it is."""
+    for name in ("C.UTF-8", "en_US.UTF-8") if locale.getencoding().upper() != "UTF-8" else ():
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, name)
+            os.environ["LC_ALL"] = name
+            return
 
 
 def find_java() -> Path:
@@ -67,7 +79,7 @@ def find_java() -> Path:
 def _version(home: Path) -> int | None:
     """Major version by the ``release`` file that every Java runtime carries; None where it does not say."""
     try:
-        found = re.search(r'^JAVA_VERSION="(\d+)', (home / "release").read_text(), re.MULTILINE)
+        found = re.search(r'^JAVA_VERSION="(\d+)', (home / "release").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         return None
     return int(found[1]) if found else None

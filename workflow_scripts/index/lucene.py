@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.index import java
-from workflow_scripts.storage.errors import InputError
 
-MODELS = {"bm25": ("k1", "b"), "qld": ("mu",)}
-RM3 = {"feedback_terms": 10, "feedback_documents": 10, "original_weight": 0.5}  # Anserini's own settings
-# A query of that many distinct terms is a document (ArguAna's are); Lucene's own limit is 1024.
-MAX_QUERY_TERMS = 65536
+RM3_TERMS, RM3_DOCUMENTS, RM3_WEIGHT = 10, 10, 0.5
+"""Terms and documents of the feedback, and the original query's weight: Anserini's own settings."""
+# A query may be a document (ArguAna's are), of whatever length; Lucene's own limit is 1024 distinct terms.
+MAX_QUERY_TERMS = 2**31 - 1
 
 
 def index_folder(documents: Path, index: Path, *, threads: int, heap_mb: int, docvectors: bool) -> None:
@@ -47,12 +46,11 @@ def index_folder(documents: Path, index: Path, *, threads: int, heap_mb: int, do
 class Searcher:
     """Batch search on an index with one ranking model.
 
-    ``model`` has the keys ``model`` ("bm25" with k1 and b, "qld" with the Dirichlet mu) and optionally ``rm3``: query
-    expansion on top of the model, an object with the keys of :data:`RM3`, or true for the values there.
+    ``model`` has the keys ``model`` ("bm25" with k1 and b, "qld" with the Dirichlet mu) and optionally ``rm3``, true
+    for query expansion on top of the model.
     """
 
     def __init__(self, index: Path, model: Mapping, *, threads: int, heap_mb: int) -> None:
-        check_model(model)
         self._class = java.start(heap_mb, threads)
         self._class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(MAX_QUERY_TERMS)
         self._threads = threads
@@ -61,7 +59,7 @@ class Searcher:
             self._searcher.set_bm25(float(model["k1"]), float(model["b"]))
         else:
             self._searcher.set_qld(float(model["mu"]))
-        self._set_cascade(model.get("rm3"))
+        self._set_cascade(model.get("rm3", False))
         self._json = self._class("com.fasterxml.jackson.databind.ObjectMapper")()
         # Of a hit only its id and score are told, not the stored document or Lucene's own number.
         unread = (
@@ -102,37 +100,17 @@ class Searcher:
             texts.add(text)
         return self._json.writeValueAsString(self._searcher.batch_search(texts, ids, depth, self._threads))
 
-    def _set_cascade(self, rm3: Mapping | bool | None) -> None:
+    def _set_cascade(self, rm3: bool) -> None:
         """Replace the steps after retrieval: RM3 or nothing, and never the rounding of scores."""
         cascade = self._class("io.anserini.rerank.RerankerCascade")()
         if rm3:
-            terms, documents, weight = ((RM3 if rm3 is True else rm3)[name] for name in RM3)
-            self._searcher.set_rm3(terms, documents, float(weight))
+            self._searcher.set_rm3(RM3_TERMS, RM3_DOCUMENTS, RM3_WEIGHT)
             expansion = self._class("io.anserini.rerank.lib.Rm3Reranker")
             analyzer = self._searcher.get_analyzer()
-            cascade.add(expansion(analyzer, None, "contents", terms, documents, float(weight), False, True))
+            cascade.add(expansion(analyzer, None, "contents", RM3_TERMS, RM3_DOCUMENTS, RM3_WEIGHT, False, True))
         # Through Java's reflection: pyjnius corrupts the heap when it sets an object's field itself.
         fields = self._class("org.apache.commons.lang3.reflect.FieldUtils")
         fields.writeField(self._searcher, "cascade", cascade, True)
-
-
-def check_model(model: Mapping) -> None:
-    """Raise :class:`InputError` for an unknown ranking model, or a missing or unknown parameter."""
-    name = model.get("model")
-    if name not in MODELS:
-        raise InputError(f"unknown ranking model {name!r}: known are {', '.join(MODELS)}")
-    _check_numbers(name, {key: value for key, value in model.items() if key not in ("model", "rm3")}, MODELS[name])
-    if not isinstance(model.get("rm3"), bool | None):
-        _check_numbers("rm3", model["rm3"], tuple(RM3))
-
-
-def _check_numbers(name: str, parameters: Mapping, known: Sequence[str]) -> None:
-    if not isinstance(parameters, Mapping) or set(parameters) != set(known):
-        raise InputError(f"{name} takes exactly {', '.join(known)}: got {parameters!r}")
-    for key, value in parameters.items():
-        whole = key.startswith("feedback_")
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or value < 0:
-            raise InputError(f"{name}: {key} is {value!r}, not a {'whole ' if whole else ''}number from 0 up")
 
 
 def _read_hits(queries: Sequence[tuple[str, str]], found: Future[str]) -> dict[str, tuple[list[str], np.ndarray]]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings, listed
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
-from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
+from workflow_scripts.storage.command import read_settings, run
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.tables import read_table
 
 ROW_GROUP_QUERIES = 2_000
+
+
+@dataclass(frozen=True)
+class SystemSettings(Settings):
+    """Beside how is retrieved, the ``system`` that its rows name, and whether a query's own document is dropped."""
+
+    system: str = "dense"
+    remove_query: bool = False
 
 
 def search_dense(
@@ -30,23 +38,19 @@ def search_dense(
     document whose id is the query's) and :class:`~workflow_scripts.models.dense_retrieval.Settings`. The artifact is
     what search_index writes, with its counts ``queries``, ``hits`` and ``queries_without_results``.
     """
-    settings = Settings.of(spec, ("system", "remove_query"))
-    check_system(spec.get("system"))
-    remove_query = spec.get("remove_query", False)
-    if not isinstance(remove_query, bool):
-        raise InputError(f"remove_query is {remove_query!r}, not true or false")
+    settings = read_settings(SystemSettings, spec)
     query_ids = read_table(Artifact(collection).file("queries.parquet"), ["query_id"])["query_id"].tolist()
     stores = TokenStore(queries), TokenStore(documents)
     retriever = DenseRetriever(model, settings, *stores)
     inputs = {"model": model, "collection": collection, "queries": queries, "documents": documents}
     count = {"queries": 0, "hits": 0, "queries_without_results": 0}
     with ArtifactWriter(output, kind="rankings", spec=spec, inputs=inputs, device=retriever.device) as writer:
-        found = retriever.search(retriever.embed_queries(stores[0], query_ids), stores[1], more=remove_query)
+        found = retriever.search(retriever.embed_queries(stores[0], query_ids), stores[1], more=settings.remove_query)
         with RankingWriter(writer.path(RANKING_FILE)) as ranking:
             for query_id, doc_ids, scores in listed(
-                found, query_ids, stores[1], settings.depth, remove_query=remove_query
+                found, query_ids, stores[1], settings.depth, remove_query=settings.remove_query
             ):
-                ranking.add(spec["system"], query_id, doc_ids, scores)
+                ranking.add(settings.system, query_id, doc_ids, scores)
                 count["queries"] += 1
                 count["hits"] += len(doc_ids)
                 count["queries_without_results"] += not doc_ids

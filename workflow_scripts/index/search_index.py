@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from workflow_scripts.index.java import heap_of
-from workflow_scripts.index.lucene import Searcher, check_model
+from workflow_scripts.index.lucene import Searcher
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
-from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter, check_system
+from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 
 CHUNK_HITS = 200_000  # of a chunk, two of which are held: some 50 MB each of JSON text and Python objects
 OWN_KEYS = ("system", "depth", "remove_query")
+"""Of the spec; the others are the ranking model's."""
 
 
 def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, threads: int, memory_mb: int) -> None:
@@ -27,7 +28,7 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
     query's), ``model`` with its parameters and ``rm3``: see :class:`~workflow_scripts.index.lucene.Searcher`. Counts
     ``queries``, ``hits`` and ``queries_without_results``.
     """
-    model = _check_spec(spec)
+    model = {key: value for key, value in spec.items() if key not in OWN_KEYS}
     lucene = _index_folder(index, model)
     queries = Artifact(collection).file("queries.parquet")
     searcher = Searcher(lucene, model, threads=threads, heap_mb=heap_of(memory_mb))
@@ -52,19 +53,6 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
                 count["queries"] += len(found)
                 progress.add(len(found))
         writer.counts |= count
-
-
-def _check_spec(spec: Mapping) -> dict:
-    """Check the step's own keys; returns the ranking model's."""
-    check_system(spec.get("system"))
-    depth = spec.get("depth")
-    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
-        raise InputError(f"depth is {depth!r}, not a whole number from 1 up")
-    if not isinstance(spec.get("remove_query", False), bool):
-        raise InputError(f"remove_query is {spec['remove_query']!r}, not true or false")
-    model = {key: value for key, value in spec.items() if key not in OWN_KEYS}
-    check_model(model)
-    return model
 
 
 def _index_folder(index: str | Path, model: Mapping) -> Path:

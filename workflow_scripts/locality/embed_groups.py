@@ -34,16 +34,14 @@ def embed_groups(spec: Mapping, groups: Sequence[Path], model: Path, documents: 
     chosen, wanted = _choose(groups, spec["queries"], spec["seed"])
     store = TokenStore(documents)
     rows = store.rows(wanted.tolist())
-    encoder = scoring.scoring_ranker(
-        Artifact(model).folder, "bi-encoder", store, precision=spec.get("precision", "auto")
-    )
+    encoder = scoring.scoring_ranker(Artifact(model).folder, "bi-encoder", store, precision=spec["precision"])
     device = device_name(encoder.device)
     print(f"{len(rows):,} documents of {len(chosen):,} queries to embed on {device}", file=sys.stderr, flush=True)
     inputs = {"groups": list(groups), "model": model, "documents": documents}
     with ArtifactWriter(
         output, kind="embeddings", spec=spec, inputs=inputs, seed=spec["seed"], device=device
     ) as writer:
-        vectors = embed_texts(encoder, store, rows, max_tokens=spec.get("max_tokens"))
+        vectors = embed_texts(encoder, store, rows, max_tokens=spec["max_tokens"])
         np.save(writer.path("vectors.npy"), vectors)
         np.save(writer.path("ids.npy"), store.ids[rows])
         np.save(writer.path("queries.npy"), np.array([query.encode() for query in chosen]))

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
@@ -52,7 +51,7 @@ def make_correlation_table(
     for entropy. Correlations: :func:`~workflow_scripts.locality.correlations.pooled_correlation`.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
-    measure = str(parse_measures([spec["measure"]])[0])
+    measure = spec["measure"]
     if len(teachers) != len(grid.teachers) or len(students) != len(grid.trained) * len(grid.seeds):
         raise InputError("give a manifest of runs for each teacher, and for each student and seed, in the grid's order")
     values = QueryValues(metrics, [measure])
@@ -82,7 +81,7 @@ def make_correlation_table(
             result = _correlate(domain, arrays, effectiveness, method, spec["confidence"])
             queries = sum(len(effectiveness[name]) for name in domain.collections)
             rows.append((*keys, domain.name, measure, predictor, method, *result, queries, len(seeds)))
-    write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), {**spec, "measure": measure})
+    write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
 
 
 def _rankers(

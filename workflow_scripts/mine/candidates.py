@@ -72,7 +72,7 @@ class Candidates:
     """One query's candidates.
 
     ``rankings`` maps a system to (document ids, scores or Nones), best first, in the config's order; ``teacher`` maps
-    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler tells.
+    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler counts.
     """
 
     query_id: str
@@ -146,10 +146,3 @@ def draw_documents(
 def without(listed: Iterable[Negative], documents: Collection[str]) -> list[Negative]:
     """``listed`` less the ``documents``, in the same order."""
     return [negative for negative in listed if negative.doc_id not in documents]
-
-
-def check_sizes(**sizes: object) -> None:
-    """Raise :class:`InputError` for an option that is no whole number from 1 up."""
-    for name, value in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"the sampler's option {name} is {value!r}, not a whole number from 1 up")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative, check_sizes
+from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative
 from workflow_scripts.mine.query_rows import QueryRows
 from workflow_scripts.mine.samplers import Sampler, load_sampler
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
@@ -25,8 +26,9 @@ from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.rankings import RANKING_FILE, row_groups
 from workflow_scripts.storage.seeds import derive_seed
 
-KEYS = ("sampler", "options", "negatives", "seed")
 CHUNK_QUERIES = 2_000
+ASKED_TWICE = 20
+"""Queries whose negatives are drawn twice: a sampler must depend on nothing but the query and its generator."""
 
 
 def mine_negatives(
@@ -65,12 +67,7 @@ def mine_negatives(
 
 
 def _load(spec: Mapping, rankings: Sequence[str | Path], scores: Sequence[str | Path]) -> Sampler:
-    """Check the spec and what is read against the sampler's needs."""
-    if set(spec) != set(KEYS):
-        raise InputError(f"the spec of mine_negatives has exactly {', '.join(KEYS)}: got {', '.join(sorted(spec))}")
-    check_sizes(negatives=spec["negatives"])
-    if not isinstance(spec["seed"], int) or isinstance(spec["seed"], bool):
-        raise InputError(f"the seed is {spec['seed']!r}, not a whole number")
+    """The spec's sampler, after checking what is read against its needs."""
     sampler = load_sampler(spec["sampler"], spec["options"])
     for what, needed, given in (
         ("rankings", sampler.needs_rankings, rankings),
@@ -135,14 +132,23 @@ def _groups(
     """Each query's group, the positive first."""
     count, seed = spec["negatives"], spec["seed"]
     for query in candidates:
-        rng = np.random.Generator(np.random.PCG64(derive_seed(seed, "sampling", query.query_id)))
-        negatives = sampler(query, count, rng)
+        negatives = sampler(query, count, _generator(seed, query))
+        if counts["groups"] < ASKED_TWICE:
+            again = sampler(replace(query, counts=Counter()), count, _generator(seed, query))
+            if again != negatives:
+                raise sampler.broken(
+                    query, "returned other negatives when asked again", "draw by the rng that it is given"
+                )
         # 64 random bits: the remainder favours no positive by more than 1 in 10^15.
         choice = derive_seed(seed, "positive", query.query_id) % len(query.positives)
         counts["groups"] += 1
         counts["filled"] += sum(negative.source == "fill" for negative in negatives)
         counts.update(query.counts)
         yield query.query_id, [Negative(sorted(query.positives)[choice], "positive"), *negatives]
+
+
+def _generator(seed: int, query: Candidates) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(derive_seed(seed, "sampling", query.query_id)))
 
 
 def _tables(groups: Iterator[tuple[str, list[Negative]]]) -> Iterator[pa.Table]:

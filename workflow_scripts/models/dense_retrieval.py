@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import torch
 from workflow_scripts.models import scoring
 from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.embedding import embed_texts
+from workflow_scripts.models.sentence_transformers import other_embedding
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
@@ -37,11 +38,12 @@ Search = Callable[[np.ndarray, int], Found]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a dense system retrieves: the spec that search_dense and retrieve_documents share.
+    """How a dense system retrieves: what the specs of search_dense and retrieve_documents share.
 
-    ``depth``: documents a query; ``index``: "Flat" for the exact search, else a factory string of Faiss ("HNSW32",
-    "IVF256,Flat"), with ``index_parameters`` of its search ("nprobe=16", "efSearch=128"; None: Faiss's own);
-    ``precision`` of the encoder; ``max_tokens`` of a ``query`` and a ``document``, None for the token stores' own.
+    ``depth``: documents a query; ``index``: "Flat" for the exact search, else another of
+    :data:`~workflow_scripts.models.faiss_indexes.SUPPORTED`, with ``index_parameters`` of its search ("nprobe=16";
+    None: Faiss's own); ``precision`` of the encoder; ``max_tokens`` of a ``query`` and a ``document``, None for the
+    token stores' own.
     """
 
     depth: int
@@ -49,20 +51,6 @@ class Settings:
     index_parameters: str | None = None
     precision: str = "auto"
     max_tokens: Mapping[str, int | None] | None = None
-
-    @classmethod
-    def of(cls, spec: Mapping, own: tuple[str, ...]) -> Settings:
-        """Read them from a script's spec, which has the keys ``own`` besides; :class:`InputError` names a bad one."""
-        known = [item.name for item in fields(cls)]
-        for key in spec:
-            if key not in (*own, *known):
-                raise InputError(f"dense retrieval has no setting {key!r}: it has {', '.join((*own, *known))}")
-        settings = cls(**{"depth": None, **{key: value for key, value in spec.items() if key in known}})
-        if not isinstance(settings.depth, int) or isinstance(settings.depth, bool) or settings.depth < 1:
-            raise InputError(f"depth is {settings.depth!r}, not a whole number from 1 up")
-        if settings.max_tokens is not None and set(settings.max_tokens) != {"query", "document"}:
-            raise InputError(f"max_tokens has {', '.join(sorted(settings.max_tokens))}: give query and document")
-        return settings
 
     def tokens(self, side: str) -> int | None:
         """Where a ``query`` or a ``document`` is cut; None for where its store is."""
@@ -72,14 +60,18 @@ class Settings:
 class DenseRetriever:
     """A bi-encoder (or a bare backbone) that searches token stores; ``model`` is its manifest.
 
-    Raises :class:`InputError` where a store's vocabulary is not the model's.
+    Raises :class:`InputError` where a store's vocabulary is not the model's, and for a folder that asks for another
+    embedding than [CLS] and the dot product.
     """
 
     def __init__(self, model: str | Path, settings: Settings, *stores: TokenStore) -> None:
         self.settings = settings
-        self.encoder = scoring.scoring_ranker(
-            Artifact(model).folder, "bi-encoder", *stores, precision=settings.precision
-        )
+        folder = Artifact(model).folder
+        if other := other_embedding(folder):
+            raise InputError(
+                f"{folder} is no dense encoder as it is: {other}; train a bi-encoder from it, or take another"
+            )
+        self.encoder = scoring.scoring_ranker(folder, "bi-encoder", *stores, precision=settings.precision)
         self.device = device_name(self.encoder.device)
 
     def embed_queries(self, store: TokenStore, ids: object) -> np.ndarray:
@@ -92,8 +84,8 @@ class DenseRetriever:
         "Flat": exact up to float32 rounding. The corpus is embedded and searched chunk by chunk, so memory holds a
         chunk (256 MB of vectors) and queries x depth results, whatever the corpus. Bound by the encoder on most
         machines; the products are 2 queries x documents x dims, by Faiss on a CPU, by torch where the encoder is on a
-        GPU. Another index holds all vectors: documents x (4 dims + what its kind adds) bytes, for HNSW32 of 8.8 million
-        texts at 768 dims 27 + 2.4 GB; its results are approximate. Equal scores are ordered by document id.
+        GPU. Another index holds all vectors, documents x (the bytes of its codes, 4 dims of Flat); its results are
+        approximate. Equal scores are ordered by document id.
         """
         depth = self.settings.depth + more
         if self.settings.index != FLAT:
@@ -120,8 +112,6 @@ class DenseRetriever:
         faiss, factory, dims = _faiss(), self.settings.index, vectors.shape[1]
         try:
             index = faiss.index_factory(dims, factory, faiss.METRIC_INNER_PRODUCT)
-            if "HNSW" in factory:
-                faiss.omp_set_num_threads(1)  # its graph depends on the order in which threads insert
             if not index.is_trained:
                 generator = np.random.default_rng(derive_seed(0, "index", factory))
                 size = min(len(documents), TRAINING_SAMPLE)
@@ -130,7 +120,6 @@ class DenseRetriever:
                 index.add(chunk)
             if self.settings.index_parameters:
                 faiss.ParameterSpace().set_index_parameters(index, self.settings.index_parameters)
-            _faiss()  # all threads again
             found = index.search(vectors, min(depth, len(documents)))
         except RuntimeError as error:
             raise InputError(

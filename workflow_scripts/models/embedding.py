@@ -9,7 +9,7 @@ import torch
 
 from workflow_scripts.models.packed_encoder import pack
 from workflow_scripts.models.scoring import default_budget, token_batches
-from workflow_scripts.models.token_store import TokenStore, single_sequences
+from workflow_scripts.models.token_store import TokenStore, require_room, single_sequences
 from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def embed_texts(
     """
     limit = max_tokens or store.cut_at
     lengths = np.minimum(store.lengths[rows], limit) + 2
+    require_room(int(lengths.max(initial=0)), model.longest)
     order = np.argsort(lengths, kind="stable")
     vectors: np.ndarray | None = None
     for batch in token_batches(lengths, order, token_budget or default_budget(model)):

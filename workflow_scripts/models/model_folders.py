@@ -1,4 +1,4 @@
-"""Hugging Face model folders: configuration, safetensors weights, tokenizer files, sentence-transformers' extra files.
+"""Hugging Face model folders: configuration, safetensors weights, tokenizer files.
 
 Read and written without ``transformers``: a folder is ``config.json``, ``model.safetensors`` and tokenizer files.
 """
@@ -11,19 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.models.tokenizer import SETTINGS, TOKENIZER
+from workflow_scripts.storage.errors import InputError, one_line
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "sentencepiece.bpe.model",
-)
 
 
 @dataclass(frozen=True)
@@ -73,13 +65,10 @@ FAMILIES = {
 def read_config(folder: str | Path) -> dict:
     """``config.json`` as a dict; :class:`InputError` where it is missing, broken or asks for code of its own."""
     path = Path(folder) / CONFIG
-    try:
-        config = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: {folder} is not a Hugging Face model folder") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not JSON ({error})") from None
-    if "model_type" not in config:
+    if not path.is_file():
+        raise InputError(f"{path} is missing: {folder} is not a Hugging Face model folder")
+    config = read_json(path)
+    if not isinstance(config.get("model_type"), str):
         raise InputError(f"{path} names no model_type: save the model with Hugging Face transformers")
     if "auto_map" in config:
         raise InputError(f"{path} asks to run code that comes with the model: only the library's own models are loaded")
@@ -120,10 +109,10 @@ def encoder_shape(config: Mapping, dropout: float | None = None):
         positions=config.get("max_position_embeddings", 512),
         token_types=config.get("type_vocab_size", 2),
         embedding=config.get("embedding_size", 128) if electra else hidden,
-        epsilon=config.get("layer_norm_eps", 1e-12),
+        epsilon=float(config.get("layer_norm_eps", 1e-12)),
         activation=config.get("hidden_act", "gelu"),
-        dropout=config.get("hidden_dropout_prob", 0.1) if dropout is None else dropout,
-        attention_dropout=config.get("attention_probs_dropout_prob", 0.1) if dropout is None else dropout,
+        dropout=float(config.get("hidden_dropout_prob", 0.1) if dropout is None else dropout),
+        attention_dropout=float(config.get("attention_probs_dropout_prob", 0.1) if dropout is None else dropout),
         # RoBERTa counts positions from its padding id + 1.
         position_offset=offset and offset + config.get("pad_token_id", 1),
     )
@@ -142,11 +131,15 @@ def read_weights(folder: str | Path) -> dict:
 
     Raises :class:`InputError` for a folder with pickled weights only: unpickling runs code.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     tensors = {}
     for path in weight_files(folder):
-        tensors.update(load_file(path))
+        try:
+            tensors.update(load_file(path))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({one_line(error)}): fetch or save the model again") from None
     return {
         name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor
         for name, tensor in tensors.items()
@@ -163,7 +156,8 @@ def weight_files(folder: str | Path) -> list[Path]:
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        names = read_json(index).get("weight_map")
+        names = sorted(set(map(str, names.values()))) if isinstance(names, dict) else [""]
         for name in names:
             if Path(name).name != name or not name.endswith(".safetensors"):
                 raise InputError(
@@ -188,14 +182,31 @@ def write_weights(path: str | Path, tensors: Mapping) -> None:
     )
 
 
+def share(folder: Path) -> None:
+    """Let whom the umask allows read the weights, as config.json: safetensors makes its files the owner's alone."""
+    for path in weight_files(folder):
+        path.chmod((folder / CONFIG).stat().st_mode)
+
+
+def read_json(path: Path, kind: type = dict):
+    """What a JSON file holds; :class:`InputError` where that is not of the ``kind``: an object, or a list."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON ({one_line(error)}): fetch or save the model again") from None
+    if not isinstance(value, kind):
+        raise InputError(f"{path} holds no JSON {'object' if kind is dict else 'list'}: fetch or save the model again")
+    return value
+
+
 def write_json(path: Path, value: object) -> None:
     """Indented JSON with sorted keys."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def copy_tokenizer(source: str | Path, folder: str | Path) -> None:
     """Copy the tokenizer's files from one model folder to another."""
-    for name in TOKENIZER_FILES:
+    for name in (TOKENIZER, SETTINGS):
         if (Path(source) / name).is_file():
             shutil.copyfile(Path(source) / name, Path(folder) / name)
 
@@ -209,25 +220,6 @@ def saved_config(config: Mapping, architecture: str, *, one_label: bool) -> dict
         # sentence-transformers puts a sigmoid on one label unless told otherwise.
         saved["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity"}
     return saved
-
-
-def write_sentence_transformers(folder: Path, architecture: str, *, hidden_size: int, max_tokens: int) -> None:
-    """The files by which sentence-transformers knows a model: its modules, pooling, similarity, longest input."""
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
-    if architecture == "cross-encoder":
-        return
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
-    write_json(
-        folder / "modules.json",
-        [
-            {"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{kind}"}
-            for place, (path, kind) in enumerate(modules)
-        ],
-    )
-    (folder / "1_Pooling").mkdir(exist_ok=True)
-    pooling = {f"pooling_mode_{mode}": mode == "cls_token" for mode in ("cls_token", "mean_tokens", "max_tokens")}
-    write_json(folder / "1_Pooling" / CONFIG, pooling | {"word_embedding_dimension": hidden_size})
-    write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "dot"})
 
 
 def headless(folder: str | Path, name: str, problem: str) -> str:

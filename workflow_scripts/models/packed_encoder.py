@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workflow_scripts.models.dropout import dropout, dropout_add
-from workflow_scripts.models.token_store import Sequences, spans
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.models.token_store import Sequences, require_room, spans
 
 # What a CPU computes at a time should stay in its cache: the bytes of the widest layer's activations.
 CPU_CACHE_BYTES = 2**23
@@ -156,11 +155,7 @@ class PackedEncoder(nn.Module):
         return hidden if batch.token_inverse is None else hidden.index_select(0, batch.token_inverse)
 
     def _embed(self, batch: PackedBatch) -> Tensor:
-        if batch.longest > self.shape.longest:
-            raise InputError(
-                f"a sequence of {batch.longest} tokens does not fit the model's {self.shape.longest} positions: "
-                "lower the query's or the document's max_tokens"
-            )
+        require_room(batch.longest, self.shape.longest)
         hidden = self.embeddings(batch)
         return self.embeddings_project(hidden) if hasattr(self, "embeddings_project") else hidden
 

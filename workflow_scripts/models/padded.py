@@ -11,15 +11,19 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from workflow_scripts.models.model_folders import headless
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
-from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.models.token_store import Sequences, require_room
+from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
 
@@ -27,18 +31,14 @@ PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
 class PaddedRanker(nn.Module):
     """A cross-encoder or bi-encoder around a library model; the interface of :class:`~.models.RankerModel`."""
 
-    def __init__(self, library: nn.Module, architecture: str) -> None:
+    def __init__(self, library: nn.Module, architecture: str, config: Mapping) -> None:
         super().__init__()
-        self.library, self.architecture = library, architecture
+        self.library, self.architecture, self.config = library, architecture, dict(config)
         accepted = inspect.signature(library.forward).parameters
         # The library builds a model of one token type with a table of one row.
         self.segments = "token_type_ids" in accepted and getattr(library.config, "type_vocab_size", 0) > 1
         for module in self._heads():
             module.forward = functools.partial(_in_float32, module)
-
-    @property
-    def config(self) -> dict:
-        return self.library.config.to_dict()
 
     @property
     def device(self) -> torch.device:
@@ -59,8 +59,21 @@ class PaddedRanker(nn.Module):
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest sequence that fits, special tokens included."""
-        return getattr(self.library.config, "max_position_embeddings", None) or sys.maxsize
+        """Tokens of the longest sequence that fits, special tokens included.
+
+        A position table that has a row for padding counts from the row behind it, as RoBERTa's family does: 514 rows
+        are room for 512 tokens.
+        """
+        room = [getattr(self.library.config, "max_position_embeddings", None) or sys.maxsize]
+        for name, table in self.library.named_modules():
+            if "position" in name.rsplit(".", 1)[-1] and hasattr(table, "padding_idx"):
+                room.append(len(table.weight) - (0 if table.padding_idx is None else table.padding_idx + 1))
+        return min(rows for rows in room if rows > 0)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens that have an embedding."""
+        return self.library.get_input_embeddings().num_embeddings
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Cast the encoder; a cross-encoder's head stays float32."""
@@ -84,11 +97,7 @@ class PaddedRanker(nn.Module):
         return results if batch.inverse is None else results.index_select(0, batch.inverse)
 
     def _padded(self, batch: PackedBatch, first: int, last: int, longest: int) -> Tensor:
-        if longest > self.longest:
-            raise InputError(
-                f"a sequence of {longest} tokens does not fit the model's {self.longest} positions: "
-                "lower the query's or the document's max_tokens"
-            )
+        require_room(longest, self.longest)
         offsets = batch.offsets[first : last + 1].long()
         place = torch.arange(longest, device=offsets.device)
         mask = place < offsets.diff()[:, None]  # (sequences, longest)
@@ -142,31 +151,40 @@ def load_padded(
 
     As :func:`~.models.load_ranker`: only a head may be missing, and only where ``new_head`` allows it.
     """
-    from transformers import AutoModel, AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
     print(
         f"{folder}: {config['model_type']} models have no packed path; using padded, length-sorted batches",
         file=sys.stderr,
     )
-    options = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False, "dtype": torch.float32}
-    # Both are judged below, by which weights they are.
-    options |= {"ignore_mismatched_sizes": True, "output_loading_info": True}
-    kind = AutoModel
-    if architecture == "cross-encoder":
-        kind = AutoModelForSequenceClassification
-        options |= {"num_labels": 1}
+    options = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+    # Mismatched sizes are judged below, by which weights they are.
+    loading = {"dtype": torch.float32, "ignore_mismatched_sizes": True, "output_loading_info": True}
+    cross = architecture == "cross-encoder"
+    kind = AutoModelForSequenceClassification if cross else AutoModel
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(initialise_seed, "initialise", architecture) % 2**63)
         try:
-            library, report = kind.from_pretrained(folder, **options)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{folder} cannot be loaded as a {architecture}: {str(error).splitlines()[0]}") from None
+            described = AutoConfig.from_pretrained(folder, **({"num_labels": 1} if cross else {}))
+            own = described.to_dict()
+            if dropout is not None:
+                _set_dropout(described, dropout)
+            library, report = kind.from_pretrained(folder, config=described, **options, **loading)
+        except Exception as error:  # a folder that is not as it should be raises whatever the library's parts do
+            raise InputError(f"{folder} cannot be loaded as a {architecture}: {one_line(error)}") from None
     _check_weights(folder, library, architecture, report, new_head)
     if dropout is not None:
         for module in library.modules():
             if isinstance(module, nn.Dropout):
                 module.p = dropout
-    return PaddedRanker(library, architecture).eval()
+    return PaddedRanker(library, architecture, own).eval()
+
+
+def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
+    """Set every dropout of a library's configuration, some of which no module of the model holds."""
+    for name, value in config.to_dict().items():
+        if ("dropout" in name or name.endswith("pdrop")) and (value is None or type(value) in (int, float)):
+            setattr(config, name, dropout)
 
 
 def _check_weights(folder: str | Path, library: nn.Module, architecture: str, report: Mapping, new_head: bool) -> None:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workflow_scripts.models import model_folders
+from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.models.packed_encoder import ACTIVATIONS, Linear, PackedBatch, PackedEncoder, pack
 from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -54,6 +54,16 @@ class RankerModel(nn.Module):
     def widest(self) -> int:
         """Features of the widest layer."""
         return self.shape.feed_forward
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens that have an embedding."""
+        return self.shape.vocabulary
+
+    @property
+    def segments(self) -> bool:
+        """Whether the two texts of a pair may have embeddings of their own."""
+        return self.shape.token_types > 1
 
     def collect_word_gradients(self, collect: bool) -> None:
         """Whether the word embeddings' gradient stays sparse until the step: a dense one is filled for every part."""
@@ -167,24 +177,27 @@ def load_ranker(
     """
     config = model_folders.read_config(folder)
     model_folders.weight_files(folder)
-    if model_folders.packable(config) is None:
+    try:
+        model = _empty(config, architecture, dropout) if model_folders.packable(config) else None
+    except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: config.json describes no encoder that can be made ({one_line(error)})") from None
+    if model is None:
         from workflow_scripts.models.padded import load_padded
 
         return load_padded(
             folder, config, architecture, initialise_seed=initialise_seed, dropout=dropout, new_head=new_head
         )
-    model = _empty(config, architecture, dropout)
     weights = model_folders.read_weights(folder)
     fresh, own = [], model.state_dict()
     for name, parameter in own.items():
         tensor = _find(weights, model, name)
-        if tensor is not None and tensor.shape == parameter.shape:
+        if tensor is not None and tensor.shape == parameter.shape and tensor.is_floating_point():
             parameter.copy_(tensor)
         elif name.startswith("head.") and new_head:
             fresh.append(model.checkpoint_name(name))
             _initialise(name, parameter, config.get("initializer_range", 0.02), initialise_seed)
         else:
-            problem = "is missing" if tensor is None else f"has shape {tuple(tensor.shape)}"
+            problem = "is missing" if tensor is None else f"has shape {tuple(tensor.shape)} of {tensor.dtype}"
             if name.startswith("head."):
                 raise InputError(model_folders.headless(folder, model.checkpoint_name(name), problem))
             raise InputError(
@@ -243,7 +256,8 @@ def save_ranker(
     model_folders.write_json(
         folder / model_folders.CONFIG, model_folders.saved_config(model.config, architecture, one_label=cross)
     )
+    model_folders.share(folder)
     model_folders.copy_tokenizer(tokenizer_folder, folder)
-    model_folders.write_sentence_transformers(
+    sentence_transformers.write_files(
         folder, model.architecture, hidden_size=model.hidden_size, max_tokens=max_tokens or model.longest
     )

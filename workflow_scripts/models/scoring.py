@@ -15,7 +15,15 @@ from torch import Tensor
 from workflow_scripts.models.devices import DTYPES, best_device, device_name, inference_precision
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES, pack
 from workflow_scripts.models.rankers import RankerModel, load_ranker
-from workflow_scripts.models.token_store import Sequences, TokenStore, pair_lengths, pair_sequences, single_sequences
+from workflow_scripts.models.sentence_transformers import other_embedding
+from workflow_scripts.models.token_store import (
+    Sequences,
+    TokenStore,
+    pair_lengths,
+    pair_sequences,
+    require_room,
+    single_sequences,
+)
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 
@@ -36,6 +44,8 @@ def scoring_ranker(
     """
     for store in stores:
         store.check_vocabulary(folder)
+    if architecture == "bi-encoder" and (other := other_embedding(folder)):
+        print(f"{folder}: {other}", file=sys.stderr)
     model = load_ranker(folder, architecture, initialise_seed=0, new_head=False)
     return for_inference(model, precision)
 
@@ -70,25 +80,20 @@ def score_pairs(
     document_rows: np.ndarray,
     *,
     token_budget: int | None = None,
-    max_document: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Scores float32 (pairs,) of pairs given as rows of the two stores, in the pairs' order.
 
     ``model`` comes from :func:`for_inference`. ``token_budget`` is the number of tokens a batch may hold (None:
-    :func:`default_budget`); ``max_document`` cuts documents shorter than their store does. Raises :class:`InputError`
-    that names the pair for a score that is not finite.
+    :func:`default_budget`). Raises :class:`InputError` that names the pair for a score that is not finite.
     """
     score = _score_cross if model.architecture == "cross-encoder" else _score_bi
     budget = token_budget or default_budget(model)
-    limit = max_document or documents.cut_at
     step = CHUNK_PAIRS if score is _score_cross else max(1, EMBEDDING_BYTES // (4 * model.hidden_size))
     scores = np.empty(len(query_rows), np.float32)
     for first in range(0, len(query_rows), step):
         chunk = slice(first, first + step)
-        scores[chunk] = score(
-            model, queries, documents, query_rows[chunk], document_rows[chunk], budget, limit, progress
-        )
+        scores[chunk] = score(model, queries, documents, query_rows[chunk], document_rows[chunk], budget, progress)
         _check_finite(scores[chunk], queries, documents, query_rows[chunk], document_rows[chunk])
     return scores
 
@@ -100,14 +105,14 @@ def _score_cross(
     query_rows: np.ndarray,
     document_rows: np.ndarray,
     budget: int,
-    limit: int,
     progress: Progress | None,
 ) -> np.ndarray:
     """Bounded by the encoder's matrix products; batches are made on the host while a GPU works on the last ones."""
-    lengths = pair_lengths(queries, query_rows, documents, document_rows, queries.cut_at, limit)
+    limits = queries.cut_at, documents.cut_at
+    lengths = pair_lengths(queries, query_rows, documents, document_rows, *limits)
 
     def build(rows: np.ndarray) -> Sequences:
-        return pair_sequences(queries, query_rows[rows], documents, document_rows[rows], queries.cut_at, limit)
+        return pair_sequences(queries, query_rows[rows], documents, document_rows[rows], *limits)
 
     return _encode(model, lengths, build, budget, progress)
 
@@ -119,17 +124,16 @@ def _score_bi(
     query_rows: np.ndarray,
     document_rows: np.ndarray,
     budget: int,
-    limit: int,
     progress: Progress | None,
 ) -> np.ndarray:
     """Encode each distinct text once; bounded by the encoder, the dot products by reading the embeddings."""
     sides = []
-    for store, rows, cut in ((queries, query_rows, queries.cut_at), (documents, document_rows, limit)):
+    for store, rows in ((queries, query_rows), (documents, document_rows)):
         distinct, places = np.unique(rows, return_inverse=True)
-        lengths = np.minimum(store.lengths[distinct], cut) + 2
+        lengths = np.minimum(store.lengths[distinct], store.cut_at) + 2
 
-        def build(batch: np.ndarray, store=store, distinct=distinct, cut=cut) -> Sequences:
-            return single_sequences(store, distinct[batch], cut)
+        def build(batch: np.ndarray, store=store, distinct=distinct) -> Sequences:
+            return single_sequences(store, distinct[batch], store.cut_at)
 
         sides.append((_encode(model, lengths, build, budget, progress), places))
     (query_vectors, query_places), (document_vectors, document_places) = sides
@@ -150,6 +154,7 @@ def _encode(
     progress: Progress | None,
 ) -> np.ndarray:
     """The model's outputs for all sequences, in order; no host synchronisation between batches."""
+    require_room(int(lengths.max(initial=0)), model.longest)  # now, since the longest come last
     order = np.argsort(lengths, kind="stable")
     outputs: list[Tensor] = []
     for rows in token_batches(lengths, order, budget):
@@ -193,19 +198,17 @@ def scoring_progress(
     document_rows: np.ndarray,
     *,
     name: str,
-    max_document: int | None = None,
 ) -> Progress:
     """Progress of a scoring job, in tokens, since batches run from short sequences to long ones.
 
     Says what is to be scored before it starts. Texts that two parts of a large bi-encoder job share count once.
     """
-    limit = max_document or documents.cut_at
     if model.architecture == "cross-encoder":
-        total = _sum_lengths(queries, query_rows, documents, document_rows, limit)
+        total = _sum_lengths(queries, query_rows, documents, document_rows)
     else:
         total = sum(
-            int((np.minimum(store.lengths[np.unique(rows)], cut) + 2).sum())
-            for store, rows, cut in ((queries, query_rows, queries.cut_at), (documents, document_rows, limit))
+            int((np.minimum(store.lengths[np.unique(rows)], store.cut_at) + 2).sum())
+            for store, rows in ((queries, query_rows), (documents, document_rows))
         )
     print(
         f"{name}: {len(query_rows):,} pairs to score with a {model.architecture}: {total:,} tokens, "
@@ -216,13 +219,9 @@ def scoring_progress(
     return Progress(total, f"tokens of {name}")
 
 
-def _sum_lengths(
-    queries: TokenStore, query_rows: np.ndarray, documents: TokenStore, document_rows: np.ndarray, limit: int
-) -> int:
-    total = 0
+def _sum_lengths(queries: TokenStore, query_rows: np.ndarray, documents: TokenStore, document_rows: np.ndarray) -> int:
+    total, limits = 0, (queries.cut_at, documents.cut_at)
     for first in range(0, len(query_rows), CHUNK_PAIRS):
         chunk = slice(first, first + CHUNK_PAIRS)
-        total += int(
-            pair_lengths(queries, query_rows[chunk], documents, document_rows[chunk], queries.cut_at, limit).sum()
-        )
+        total += int(pair_lengths(queries, query_rows[chunk], documents, document_rows[chunk], *limits).sum())
     return total

@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> None:
     aimed = make_bill(experiment, jobs, total, Throughput(figures, shares="aims"), figures)
     print("\n".join(tell(bill, aimed, experiment, throughput, options)))
     if options.csv:
-        with atomic_path(options.csv) as path, open(path, "w", newline="") as file:
+        with atomic_path(options.csv) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("section", "item", "unit", "value"))
             writer.writerows(rows(bill, experiment.config["analysis"]["cost"], options.price))

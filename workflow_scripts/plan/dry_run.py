@@ -59,11 +59,11 @@ def read_jobs(text: str) -> list[Job]:
 
 
 def _start(configs: Sequence[str | Path], *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     # The profile's rule of what counts as changed is the one that a run goes by.
     command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
     command += ["--dry-run", "--quiet", "reason", "host", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
 def _finish(process: subprocess.Popen) -> str:
@@ -76,8 +76,8 @@ def _finish(process: subprocess.Popen) -> str:
 
 def refusal(lines: Sequence[str]) -> str:
     """Snakemake's reason in the lines of a failed run: what follows the line that names the exception."""
-    told = [line.strip() for line in lines if line.strip()]
-    for place, line in enumerate(told[:-1]):
+    lines = [line.strip() for line in lines if line.strip()]
+    for place, line in enumerate(lines[:-1]):
         if re.match(r"\w*(Error|Exception)\b", line):
-            return told[place + 1]
-    return told[-1] if told else "snakemake failed and said nothing: run it with --dry-run"
+            return lines[place + 1]
+    return lines[-1] if lines else "snakemake failed and said nothing: run it with --dry-run"

@@ -65,7 +65,7 @@ class Shape:
 def read_figures(path: str | Path) -> dict:
     """The figures of ``config/expected/throughput.yaml`` or a copy; :class:`InputError` where it cannot be read."""
     try:
-        figures = yaml.safe_load(Path(path).read_text())
+        figures = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         if not isinstance(figures, dict):
             raise InputError(f"{path} holds no figures: start from a copy of config/expected/throughput.yaml")
         return figures
@@ -83,7 +83,7 @@ def backbone_shape(name: str, backbone: Mapping, figures: Mapping) -> Shape:
         sizes = {"vocabulary": backbone["tokenizer"]["size"], **backbone["architecture"]}
     elif folder := local_folder(source):
         try:
-            config = json.loads((folder / "config.json").read_text())
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             sizes = dict(zip(SHAPE_KEYS, (config[key] for key in LIBRARY_KEYS), strict=True))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"backbones.{name}: {source}/config.json does not say its sizes ({error})") from None
@@ -139,7 +139,7 @@ class Throughput:
 def _bench_rows(path: str | Path) -> list[dict]:
     """A bench's rows but for the peers' own. Columns: name; tflops, or shape and ours (items a second); device."""
     try:
-        with open(path, newline="") as file:
+        with open(path, encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if not any(word in row["name"] for word in PEERS)]
     except (OSError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a bench's CSV ({error}): run the bench again") from None

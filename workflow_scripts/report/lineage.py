@@ -57,13 +57,9 @@ class Lineage:
 
     def model(self, metrics: str | Path) -> str:
         """Manifest of the student that a metrics manifest measures; other students behind it are its miner."""
-        return self._one(metrics, [self.run(metrics)], "students")
-
-    def _one(self, metrics: str | Path, manifests: Iterable[str | Path], wanted: str) -> str:
-        found = [path for manifest in manifests for path in self.parents(manifest)]
-        found = [path for path in found if self.artifact(path).kind == wanted]
+        found = [path for path in self.parents(self.run(metrics)) if self.artifact(path).kind == "students"]
         if len(found) != 1:
-            raise InputError(f"{metrics} measures {len(found)} {wanted}, not one: measure them again")
+            raise InputError(f"{metrics} measures {len(found)} students, not one: measure them again")
         return found[0]
 
     def behind(self, manifests: Iterable[str | Path]) -> dict[str, Artifact]:

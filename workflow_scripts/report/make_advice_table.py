@@ -11,7 +11,6 @@ import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.paired import mean_difference
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid, values_at
@@ -51,7 +50,7 @@ def make_advice_table(
     candidates are its temperatures, each the mean over its samplers, at no difference in cost.
     """
     grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
-    (measure,) = map(str, parse_measures([spec["measure"]]))
+    measure = spec["measure"]
     if not spec["budgets"]:
         raise InputError("the spec's list of budgets is empty: name one, null for any")
     values = QueryValues(metrics, [measure])

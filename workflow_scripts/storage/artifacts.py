@@ -49,7 +49,7 @@ class Artifact:
     def __init__(self, manifest: str | Path) -> None:
         self.manifest_path = Path(manifest)
         try:
-            self._manifest = json.loads(self.manifest_path.read_text())
+            self._manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
             self._files = self._manifest["files"]
         except FileNotFoundError:
             raise InputError(f"{manifest} is missing: build the artifact first") from None
@@ -198,7 +198,7 @@ class ArtifactWriter:
             **describe_run(self.device, self.cost_before_resume),
         }
         with atomic_path(self.manifest_path) as path:
-            path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+            path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -185,5 +185,5 @@ def _save() -> None:
     with contextlib.suppress(OSError):
         _CACHE.parent.mkdir(exist_ok=True)
         temporary = _CACHE.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(_cached()))
+        temporary.write_text(json.dumps(_cached()), encoding="utf-8")
         os.replace(temporary, _CACHE)

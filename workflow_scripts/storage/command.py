@@ -23,7 +23,7 @@ from typing import NoReturn, TypeVar
 
 from workflow_scripts.storage import provenance
 from workflow_scripts.storage.checked import note_output, output_fault, signature
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
@@ -48,6 +48,8 @@ def end_in_one_line(main: Callable[[], object], terminal: int | None = None) -> 
         _end(f"error: {' '.join(str(error).split())}", terminal)
     except Exception as error:
         traceback.print_exc()
+        if shortage := shortage_of(error):
+            _end(f"error: {shortage}", terminal)
         _end(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", terminal)
 
 
@@ -126,7 +128,8 @@ def _is_path(value: object) -> bool:
 def _end(message: str, terminal: int | None) -> NoReturn:
     print(message, file=sys.stderr, flush=True)
     if terminal is not None:
-        os.write(terminal, f"{message}\n".encode())
+        # A path that is not UTF-8 must not end the job with another error.
+        os.write(terminal, f"{message}\n".encode(errors="backslashreplace"))
     sys.exit(1)
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 NO_TEACHER = "none"
 """What stands in the teacher's place of a student that reads no teacher's scores."""
-RESERVED = ("positive", "corpus", "fill")
-"""What groups.parquet calls documents that no ranking system listed."""
+NO_SYSTEMS = ("positive", "corpus", "fill")
+"""What stands in the ranking system's place of groups' documents that no system has listed."""
 
 
 def find_ids(ids: np.ndarray, wanted: Any) -> np.ndarray:
@@ -48,5 +48,5 @@ def check_system(name: object) -> None:
     """Raise :class:`InputError` unless ``name`` can name a system: a word, and none that groups.parquet reserves."""
     if not isinstance(name, str) or not name or any(letter.isspace() for letter in name):
         raise InputError(f"the spec's system is {name!r}: give the ranking system a name without blanks")
-    if name in RESERVED:
+    if name in NO_SYSTEMS:
         raise InputError(f"a ranking system cannot be called {name!r}: groups use that word for themselves")

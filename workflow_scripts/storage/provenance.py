@@ -109,7 +109,11 @@ def part_checksum(manifest: Mapping, part: str) -> str:
 
 def fingerprint(decisive: Mapping, inputs: Mapping[str, str | Path | None], device: str) -> str:
     """SHA-256 of what decides the numbers of unfinished work: code, settings, inputs' files, device, torch."""
-    files = {name: json.loads(Path(path).read_text())["files"] for name, path in inputs.items() if path is not None}
+    files = {
+        name: json.loads(Path(path).read_text(encoding="utf-8"))["files"]
+        for name, path in inputs.items()
+        if path is not None
+    }
     for listed in files.values():
         listed.pop(CARD, None)
     code = _current[-1].code if _current else None
@@ -125,7 +129,7 @@ def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str |
     promises beside the manifest.
     """
     try:
-        made = json.loads(manifest.read_text())
+        made = json.loads(manifest.read_text(encoding="utf-8"))
         job_then = made["job"]
         if made["spec"] != job.spec:
             return "the spec has changed"
@@ -182,7 +186,7 @@ def how_to_remake(path: Path) -> str:
 def _changed_part(path: Path, parts: Mapping[str, str]) -> str | None:
     if path.name != MANIFEST:
         return None if parts["source"] == sha256(path) else "the content"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     return next((part for part, checksum in parts.items() if part_checksum(manifest, part) != checksum), None)
 
 
@@ -217,7 +221,7 @@ def describe_inputs(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> 
 def _input(path: Path) -> dict[str, str]:
     if path.name != MANIFEST:
         return {"path": str(path), "sha256": sha256(path)}
-    return {"path": str(path), "identity": part_checksum(json.loads(path.read_text()), "identity")}
+    return {"path": str(path), "identity": part_checksum(json.loads(path.read_text(encoding="utf-8")), "identity")}
 
 
 def _shape(paths: Mapping) -> dict[str, int | None]:
@@ -252,7 +256,9 @@ def describe_run(device: str, cost_before_resume: Mapping[str, float]) -> dict:
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     with contextlib.suppress(OSError, KeyError, tomllib.TOMLDecodeError):
-        versions["distillery"] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+        versions["distillery"] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "version"
+        ]
     for name in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
@@ -260,10 +266,12 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The code's git commit, with ``-dirty`` where the working tree differs; None outside a checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    """The code's git commit, with ``-dirty`` where the working tree differs; None where the project is no checkout."""
+    # Git would take a repository that the project only lies in.
+    place = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT)]
+    command = ["git", *place, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -271,7 +279,7 @@ def _commit() -> str | None:
 def _peak_rss_kb(own: resource.struct_rusage) -> int:
     """This process's own peak. On Linux ru_maxrss survives exec: a small job would report its parent's; read VmHWM."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return own.ru_maxrss
     return int(status.partition("VmHWM:")[2].split()[0])

@@ -58,7 +58,7 @@ def _artifact_fault(manifest: Path, made: dict | None, results: Path) -> str | N
 
 def _read(manifest: Path) -> dict | None:
     try:
-        made = json.loads(manifest.read_text())
+        made = json.loads(manifest.read_text(encoding="utf-8"))
         part_checksum(made, "identity")
         return made if isinstance(made["job"]["opened"], dict) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

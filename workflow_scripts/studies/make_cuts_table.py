@@ -10,7 +10,7 @@ import numpy as np
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means, parse_measures
+from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid, Means, summarise
 from workflow_scripts.storage.command import run
@@ -60,7 +60,7 @@ def make_cuts_table(*, spec: Mapping, metrics: Path, labels: Sequence[Path], out
     """
     grid, domains, rule = Cells.of(spec), parse_domains(spec["domains"]), Rule(**spec["rule"])
     derived = derived_samplers(spec["cuts"], grid.samplers)
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     kept = kept_queries(grid, list(derived), spec["fence"], labels)
     values = QueryValues(metrics, measures)
     names = {name: (sampler, cut) for cut, of_sampler in derived.items() for sampler, name in of_sampler.items()}

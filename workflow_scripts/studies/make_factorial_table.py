@@ -12,7 +12,6 @@ import pandas as pd
 from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.measures import parse_measures
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
@@ -75,7 +74,7 @@ def make_factorial_table(
 
 def _measured(spec: Mapping, metrics: Path, risks: RiskValues) -> Iterator[tuple[Domain, str, Source]]:
     """Domain, measure and where its values are; the risk last, where all of a domain's collections have a truth."""
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     values = QueryValues(metrics, measures)
     for domain in parse_domains(spec["domains"]):
         for measure in values.measures(domain.collections, measures):

@@ -8,7 +8,7 @@ from pathlib import Path
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means, parse_measures
+from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import TEACHER, Grid, Means, summarise
 from workflow_scripts.storage.command import run
@@ -35,7 +35,7 @@ def make_teachers_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`) and ``bootstrap``.
     """
     grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     values = QueryValues(metrics, measures)
     compared = compare_under_teachers(values, grid, domains, measures, rule)
     concluded = conclusions(compared, values, grid, domains, rule)

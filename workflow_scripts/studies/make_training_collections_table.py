@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.equivalence import BLOCK, Rule, compare_samplers
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means, parse_measures
+from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.paired import holm
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, summarise
@@ -46,7 +46,7 @@ def make_training_collections_table(*, spec: Mapping, metrics: Path, collections
     without those of which that is not recorded).
     """
     grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
-    measures = [str(measure) for measure in parse_measures(spec["measures"])]
+    measures = spec["measures"]
     samplers, values = _samplers(spec), QueryValues(metrics, measures)
     means = summarise(Means(collection_means(metrics)), grid, domains, measures)
     means = with_intervals(means, values, grid, domains, spec["bootstrap"])

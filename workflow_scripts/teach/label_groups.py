@@ -29,9 +29,8 @@ def label_groups(
 ) -> None:
     """Write ``labels.parquet`` (:data:`LABELS_SCHEMA`): a finite score for every row of the groups, each group's H.
 
-    All arguments are manifest paths. ``spec``: ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in
-    scoring. Counts ``pairs`` (rows), ``looked_up`` and ``scored`` (distinct pairs). Where the pools hold every pair, no
-    model is loaded.
+    All arguments are manifest paths. ``spec``: ``precision``. Counts ``pairs`` (rows), ``looked_up`` and ``scored``
+    (distinct pairs). Where the pools hold every pair, no model is loaded.
     """
     check_teacher(model, known)
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
@@ -66,14 +65,9 @@ def _score(spec: Mapping, model: str | Path, codes: PairCodes, wanted: np.ndarra
 
     stores = codes.queries, codes.documents
     pairs = codes.rows(wanted)
-    ranker = scoring.scoring_ranker(
-        Artifact(model).folder, "cross-encoder", *stores, precision=spec.get("precision", "auto")
-    )
-    limits = {"max_document": spec.get("max_tokens")}
-    progress = scoring.scoring_progress(ranker, *stores, *pairs, name="label_groups", **limits)
-    scores = scoring.score_pairs(
-        ranker, *stores, *pairs, token_budget=spec.get("token_budget"), progress=progress, **limits
-    )
+    ranker = scoring.scoring_ranker(Artifact(model).folder, "cross-encoder", *stores, precision=spec["precision"])
+    progress = scoring.scoring_progress(ranker, *stores, *pairs, name="label_groups")
+    scores = scoring.score_pairs(ranker, *stores, *pairs, progress=progress)
     return scores, device_name(ranker.device)
 
 

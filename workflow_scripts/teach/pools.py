@@ -36,7 +36,7 @@ class PairCodes:
         """Codes of pairs; :class:`InputError` for an id that a store lacks."""
         return self.queries.rows(query_ids) * len(self.documents) + self.documents.rows(doc_ids)
 
-    def known(self, query_ids: object, doc_ids: object) -> np.ndarray:
+    def find(self, query_ids: object, doc_ids: object) -> np.ndarray:
         """As :meth:`encode`, with -1 for a pair of other queries or documents."""
         query_rows, document_rows = self.queries.find(query_ids), self.documents.find(doc_ids)
         codes = query_rows * len(self.documents) + document_rows
@@ -63,7 +63,7 @@ class PairCodes:
 def read_pool(manifest: str | Path, codes: PairCodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Codes and scores of a scored pool, part by part; a pair of other queries or documents has code -1."""
     for batch in _batches(Artifact(manifest).file(SCORES_FILE), SCORES_SCHEMA.names):
-        yield codes.known(batch["query_id"], batch["doc_id"]), batch["score"].to_numpy()
+        yield codes.find(batch["query_id"], batch["doc_id"]), batch["score"].to_numpy()
 
 
 def look_up(wanted: np.ndarray, pools: Sequence[str | Path], codes: PairCodes) -> np.ndarray:

@@ -16,7 +16,6 @@ import numpy as np
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import fingerprint
 from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, check_teacher, look_up
 
@@ -39,18 +38,13 @@ def score_pool(
 ) -> None:
     """Write ``scores.parquet`` (query_id, doc_id, score) for the pairs of ``rankings`` that no ``known`` pool holds.
 
-    All arguments are manifest paths. ``spec``: ``depth`` of the rankings; ``positives`` (with ``collection``);
-    ``precision``, ``token_budget`` and ``max_tokens`` (a document's) as in scoring. Counts ``pairs`` and ``known``.
+    All arguments are manifest paths; ``collection`` is given where its positives are scored too. ``spec``: ``depth`` of
+    the rankings, ``precision``. Counts ``pairs`` and ``known``.
     Memory: about 30 bytes a pair. Bounded by the model. A killed job goes on after the parts it had finished.
     """
-    depth, positives = spec.get("depth"), bool(spec.get("positives"))
-    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 0:
-        raise InputError(f"depth is {depth!r}, not a whole number from 0 up")
-    if positives and collection is None:
-        raise InputError("the spec asks for the positives' scores: name the collection with --collection")
     check_teacher(model, known)
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
-    wanted = _wanted(codes, rankings, depth, Artifact(collection).file("positives.parquet") if positives else None)
+    wanted = _wanted(codes, rankings, spec["depth"], collection)
     missing = wanted[np.isnan(look_up(wanted, known, codes))]
     print(f"{len(wanted):,} pairs in the pool, {len(wanted) - len(missing):,} of them known", file=sys.stderr)
 
@@ -60,12 +54,12 @@ def score_pool(
 
     device = best_device()
     inputs = {"model": model, "queries": queries, "documents": documents, "rankings": list(rankings)}
-    inputs |= {"known": list(known)} | ({"collection": collection} if positives else {})
+    inputs |= {"known": list(known)} | ({"collection": collection} if collection else {})
     with (
         ArtifactWriter(output, kind="teacher scores", spec=spec, inputs=inputs, device=device_name(device)) as writer,
         PoolWriter(writer.path(SCORES_FILE), codes) as pool,
     ):
-        stores, precision = (codes.queries, codes.documents), spec.get("precision", "auto")
+        stores, precision = (codes.queries, codes.documents), spec["precision"]
         ranker = scoring.scoring_ranker(Artifact(model).folder, "cross-encoder", *stores, precision=precision)
         # The pairs stand for what they were taken from.
         decisive = {
@@ -76,42 +70,39 @@ def score_pool(
         read = {"model": model, "queries": queries, "documents": documents}
         parts = ScoredParts(writer.folder, fingerprint(decisive, read, device.type))
         writer.cost_before_resume = parts.cost_before_resume
-        _score(spec, ranker, missing, codes, parts, pool)
+        _score(ranker, missing, codes, parts, pool)
         writer.counts |= {"pairs": len(missing), "known": len(wanted) - len(missing)}
     parts.remove()
 
 
-def _score(
-    spec: Mapping, ranker: RankerModel, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter
-) -> None:
+def _score(ranker: RankerModel, pairs: np.ndarray, codes: PairCodes, parts: ScoredParts, pool: PoolWriter) -> None:
     """Score ``pairs`` part by part into ``pool``; a part that an earlier process finished is taken from ``parts``."""
     from workflow_scripts.models import scoring
 
     cut = [pairs[first : first + PART] for first in range(0, len(pairs), PART)]
-    stores, limits, progress = (codes.queries, codes.documents), {"max_document": spec.get("max_tokens")}, None
+    stores, progress = (codes.queries, codes.documents), None
     for number, part in enumerate(cut):
         scores = parts.load(number, len(part))
         if scores is None:
             # What is left is told once it is known: finished parts come first.
             progress = progress or scoring.scoring_progress(
-                ranker, *stores, *codes.rows(pairs[number * PART :]), name="score_pool", **limits
+                ranker, *stores, *codes.rows(pairs[number * PART :]), name="score_pool"
             )
-            budget = spec.get("token_budget")
-            scores = scoring.score_pairs(
-                ranker, *stores, *codes.rows(part), token_budget=budget, progress=progress, **limits
-            )
+            scores = scoring.score_pairs(ranker, *stores, *codes.rows(part), progress=progress)
             if number + 1 < len(cut):
                 parts.save(number, scores)
         pool.add(part, scores)
 
 
 def _wanted(
-    codes: PairCodes, rankings: Sequence[str | Path], depth: int, positives: Path | None
+    codes: PairCodes, rankings: Sequence[str | Path], depth: int, collection: Path | None
 ) -> np.ndarray:  # (pairs,) sorted, distinct
     wanted = np.empty(0, np.int64)
     for ranking in rankings:
         wanted = np.union1d(wanted, codes.of_ranking(ranking, depth))
-    return wanted if positives is None else np.union1d(wanted, codes.of_table(positives))
+    if collection is None:
+        return wanted
+    return np.union1d(wanted, codes.of_table(Artifact(collection).file("positives.parquet")))
 
 
 if __name__ == "__main__":

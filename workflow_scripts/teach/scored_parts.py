@@ -31,7 +31,7 @@ class ScoredParts:
         self.parts = self.folder / fingerprint
         self.cost_before_resume: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError):
-            self.cost_before_resume = json.loads((self.parts / "cost.json").read_text())
+            self.cost_before_resume = json.loads((self.parts / "cost.json").read_text(encoding="utf-8"))
 
     def load(self, number: int, pairs: int) -> np.ndarray | None:
         """Scores float32 (pairs,) of a finished part; None, with a line where its file cannot be used, for others."""
@@ -57,7 +57,7 @@ class ScoredParts:
         with atomic_path(self._path(number)) as path:
             path.write_bytes(buffer.getvalue() + hashlib.sha256(buffer.getvalue()).digest())
         with atomic_path(self.parts / "cost.json") as path:
-            path.write_text(json.dumps(cost_so_far(self.cost_before_resume)))
+            path.write_text(json.dumps(cost_so_far(self.cost_before_resume)), encoding="utf-8")
 
     def remove(self) -> None:
         """Delete the parts: the artifact is final."""

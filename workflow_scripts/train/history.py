@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from torch import Tensor
 
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
+from workflow_scripts.train.losses import Loss
 
+# Scores beyond this are a training that went astray; a loss that is NaN below it is so by itself.
+ASTRAY = 1e6
 COLUMNS = {
     "step": torch.int32,
     "loss": torch.float32,
@@ -21,14 +25,15 @@ COLUMNS = {
 
 
 class History:
-    """Loss, gradient norm, learning rate and documents seen, by step.
+    """The values of ``loss``, gradient norm, learning rate and documents seen, by step.
 
     What the device computed stays there until :meth:`flush`, so that no step waits for it.
     """
 
-    def __init__(self, restored: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, loss: Loss, restored: Mapping[str, Tensor] | None = None) -> None:
+        self.loss = loss
         self.columns: dict[str, list] = {name: restored[name].tolist() if restored else [] for name in COLUMNS}
-        self._pending: list[tuple[Tensor, Tensor]] = []
+        self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @property
     def pending(self) -> int:
@@ -39,22 +44,27 @@ class History:
         """Documents seen so far."""
         return self.columns["documents"][-1] if self.columns["documents"] else 0
 
-    def add(self, loss: Tensor, gradient_norm: Tensor, documents: int, learning_rate: float) -> None:
+    def add(
+        self, loss: Tensor, gradient_norm: Tensor, largest_score: Tensor, documents: int, learning_rate: float
+    ) -> None:
         """Note one step; ``documents`` are those of this step."""
         self.columns["documents"].append(self.documents + documents)
         self.columns["learning_rate"].append(learning_rate)
         self.columns["step"].append(len(self.columns["step"]) + 1)
-        self._pending.append((loss, gradient_norm))
+        self._pending.append((loss, gradient_norm, largest_score))
 
     def flush(self) -> None:
         """Fetch what is on the device; :class:`InputError` that names the first step whose loss is no number."""
         if not self._pending:
             return
-        fetched = torch.stack([torch.stack(pair) for pair in self._pending]).cpu()
+        fetched = torch.stack([torch.stack(step) for step in self._pending]).cpu()
         self._pending.clear()
         wrong = torch.nonzero(~torch.isfinite(fetched[:, 0]))
         if len(wrong):
             step = len(self.columns["loss"]) + int(wrong[0]) + 1
+            value, _, largest = fetched[wrong[0, 0]].tolist()
+            if math.isnan(value) and largest < ASTRAY:
+                raise self.loss.broken(f"returned nan at step {step}, for scores of at most {largest:.3g}")
             raise InputError(f"the loss is not a finite number at step {step}: lower the learning rate or use fp32")
         self.columns["loss"] += fetched[:, 0].tolist()
         self.columns["gradient_norm"] += fetched[:, 1].tolist()

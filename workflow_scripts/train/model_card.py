@@ -60,10 +60,9 @@ def write_model_card(
         "",
         "| setting | value |",
         "|---|---|",
-        *(f"| {name} | {_plain(value)} |" for name, value in asdict(settings).items() if name not in ("card", "name")),
+        *(f"| {name} | {_plain(value)} |" for name, value in asdict(settings).items() if name != "name"),
         f"| optimiser steps | {settings.steps} |",
         f"| computed in | {precision}, torch {torch.__version__} |",
-        *(f"| {name} | {_plain(value)} |" for name, value in settings.card.items()),
         "",
         f"{history.documents} documents were seen. The mean loss was {losses[:tenth].mean():.4f} over the first tenth "
         f"of the steps and {losses[-tenth:].mean():.4f} over the last; `history.parquet` has every step.",
@@ -77,7 +76,7 @@ def write_model_card(
         "`manifest.json` beside this file has the library versions, the code's commit and the cost.",
         "",
     ]
-    Path(path).write_text("\n".join(lines))
+    Path(path).write_text("\n".join(lines), encoding="utf-8")
 
 
 def _plain(value: object) -> str:

@@ -23,8 +23,9 @@ from workflow_scripts.models.devices import DTYPES, best_device, device_name, tr
 from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
-from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.models.token_store import TokenStore, require_room
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.command import read_settings
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.provenance import fingerprint
@@ -40,7 +41,7 @@ from workflow_scripts.train.settings import Settings
 FLUSH_STEPS = 50
 TERMINATED = 128 + signal.SIGTERM
 # Settings that do not change the weights.
-NOT_IN_FINGERPRINT = ("name", "card", "checkpoint_minutes", "checkpoint_steps")
+NOT_IN_FINGERPRINT = ("name", "checkpoint_minutes", "checkpoint_steps")
 
 
 def fit(
@@ -60,7 +61,7 @@ def fit(
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
-    start, history = _resume(model, optimiser, scaler, checkpoints)
+    start, history = _resume(model, loss, optimiser, scaler, checkpoints)
     clock = _Clock(settings, start)
     stream = in_turn(batches, start * accumulation, steps * accumulation, ahead=device != "cpu")
     with _termination() as terminated, contextlib.closing(stream):
@@ -73,12 +74,12 @@ def fit(
             history.add(
                 *_step(model, loss, some, optimiser, scaler, accumulation, DTYPES[precision]), optimiser.learning_rate
             )
-            clock.tell(history)
+            clock.report(history)
             if terminated or clock.checkpoint_is_due(step + 1):
                 history.flush()
                 checkpoints.save(model, optimiser, step + 1, history.tensors(), scaler.state_dict())
             if terminated:
-                print(f"told to stop: checkpoint written after step {step + 1}", file=sys.stderr, flush=True)
+                print(f"asked to stop: checkpoint written after step {step + 1}", file=sys.stderr, flush=True)
                 sys.exit(TERMINATED)
     history.flush()
     if history.documents != settings.documents:
@@ -97,15 +98,15 @@ def part_groups(batch_groups: int, group_bytes: int) -> int:
 
 
 def _resume(
-    model: RankerModel, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
+    model: RankerModel, loss: Loss, optimiser: AdamW, scaler: torch.amp.GradScaler, checkpoints: Checkpoints
 ) -> tuple[int, History]:
     """Steps that a checkpoint has behind it, and their history; 0 and none without one."""
     restored = checkpoints.load(model, optimiser)
     if restored is None:
-        return 0, History()
+        return 0, History(loss)
     scaler.load_state_dict(restored.scaler)
     print(f"resumed after step {restored.step}", file=sys.stderr, flush=True)
-    return restored.step, History(restored.history)
+    return restored.step, History(loss, restored.history)
 
 
 def _step(
@@ -116,13 +117,14 @@ def _step(
     scaler: torch.amp.GradScaler,
     accumulation: int,
     dtype: torch.dtype,
-) -> tuple[Tensor, Tensor, int]:
-    """One optimiser step; returns the mean loss, the gradient's norm before clipping and the documents seen.
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """One optimiser step; returns the mean loss, the gradient's norm before clipping, the largest score, documents.
 
     The losses average over groups, so equally large batches accumulate to the gradient of one large batch.
     """
     optimiser.zero_grad()
-    total, documents = torch.zeros((), device=model.device), 0
+    total, largest = torch.zeros(2, device=model.device).unbind()
+    documents = 0
     for batch in batches:
         with torch.autocast(model.device.type, dtype=dtype, enabled=dtype != torch.float32):
             output = model(batch.sequences)
@@ -130,13 +132,14 @@ def _step(
         value = loss(scores, batch.teacher) / accumulation
         scaler.scale(value).backward()
         total += value.detach()
+        largest = torch.maximum(largest, scores.detach().abs().max())
         documents += scores.numel()
     optimiser.densify()
     scaler.unscale_(optimiser)
     norm = optimiser.clip()
     scaler.step(optimiser)
     scaler.update()
-    return total, norm.detach(), documents
+    return total, norm.detach(), largest, documents
 
 
 class _Clock:
@@ -146,7 +149,7 @@ class _Clock:
         self.settings, self.steps, self.saved = settings, settings.steps, time.monotonic()
         self.progress = Progress((self.steps - start) * settings.documents_a_step, "documents")
 
-    def tell(self, history: History) -> None:
+    def report(self, history: History) -> None:
         """Fetch the history every 50 steps, and for a line of progress."""
         done, note = len(history.columns["step"]), ""
         if history.pending >= FLUSH_STEPS or self.progress.due or done == self.steps:
@@ -167,10 +170,10 @@ class _Clock:
 @contextlib.contextmanager
 def _termination() -> Iterator[list]:
     """A list that is filled when SIGTERM (a time limit, a pre-emption) comes: the loop ends after the step at hand."""
-    told: list = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    received: list = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
-        yield told
+        yield received
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -190,7 +193,7 @@ def train(
     ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries`` and
     ``documents`` (token stores) are manifests. Raises :class:`InputError` for whatever does not fit together.
     """
-    settings = Settings.from_spec(spec)
+    settings = read_settings(Settings, spec)
     device = best_device().type
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
     if loss.needs_teacher and labels is None:
@@ -257,9 +260,5 @@ def _open(
         max_tokens=settings.max_tokens or {"query": queries.cut_at, "document": documents.cut_at},
         device=device,
     )
-    if batches.longest() > model.longest:
-        raise InputError(
-            f"queries and documents make sequences of up to {batches.longest()} tokens, the model has {model.longest} "
-            "positions: lower max_tokens"
-        )
+    require_room(batches.longest(), model.longest)
     return model, batches

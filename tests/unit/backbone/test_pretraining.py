@@ -114,8 +114,6 @@ def test_batches_pair_words_with_their_text_and_with_another():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tokeniser": {}}, "no key 'tokeniser'"),
-        ({"pretraining": {"epochs": 3}}, "pretraining has no key 'epochs'"),
         ({"tokenizer": {"kind": "bytes"}}, "no vocabulary kind 'bytes': use words or wordpiece"),
         ({"architecture": {"hidden": 15}}, "hidden 15 does not divide by 2 heads"),
         ({"pretraining": {"batch": 64}}, "4 to 24 pairs here, not 64"),

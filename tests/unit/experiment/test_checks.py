@@ -16,6 +16,9 @@ FAULTS = [
     # Names
     ("students.teacher", BI_ENCODER, "students.teacher: this name is taken by the runs of the teachers"),
     ("students.retrieved", BI_ENCODER, "students.retrieved: this name is taken by the runs of dense retrieval"),
+    ("systems.fill", {"model": "qld", "mu": 50, "depth": 20}, "systems.fill: a ranking system cannot be called 'fill'"),
+    ("systems.dense.index", "HNSW32", r"systems.dense.index: 'HNSW32' is not supported; name one of Flat, and IVF"),
+    ("evaluation.retrieval.index", "IVF0,Flat", "evaluation.retrieval.index: 'IVF0,Flat' is not supported"),
     ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
     ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),
@@ -51,6 +54,8 @@ FAULTS = [
     # Measures and retrieval
     ("evaluation.measures", ["nDGC@10"], "evaluation.measures: 'nDGC@10' must be a measure of ir_measures"),
     ("evaluation.measures", ["R"], "evaluation.measures: 'R' must be a measure"),
+    ("evaluation.measures", ["AP", "alpha_nDCG@10"], "'alpha_nDCG@10' is a measure that nothing installed computes"),
+    ("evaluation.more_measures", {"demo": ["R@0"]}, "evaluation.more_measures.demo: 'R@0': cutoff is 0, and must be"),
     ("evaluation.measures", ["MRR"], "evaluation.measures: use ir_measures' own name 'RR' for 'MRR'"),
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),

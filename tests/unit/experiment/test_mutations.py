@@ -214,7 +214,7 @@ TOGETHER = [
         for text in ("nprobe", "nprobe=0", "nprobe=nan", "probes=3", "nprobe=-1", "=")
     ),
     ({"systems.x": DENSE | {"index_parameters": "nprobe=3"}}, "index_parameters: Flat has none; leave them out"),
-    ({"evaluation.retrieval": {"depth": 5, "index": "Flatt"}}, "evaluation.retrieval.index: Faiss makes no 'Flatt'"),
+    ({"evaluation.retrieval": {"depth": 5, "index": "Flatt"}}, "evaluation.retrieval.index: 'Flatt' is not supported"),
     ({"analysis": {"figures": {"fit_range": [0.5, 0]}}}, "fit_range: must rise from the first to the second"),
     ({"analysis": {"figures": {"fit_range": [0.5, 0.5]}}}, "fit_range: must rise from the first to the second"),
     ({"analysis": {"advice": {"budgets": [2, 2]}}}, "budgets: has 2 twice"),

@@ -136,14 +136,14 @@ def test_scores_follow_the_formula_and_ties_break_by_document_id(small, tmp_path
 def test_index_counts_documents_and_neither_threads_nor_chunks_change_results(small, tmp_path, monkeypatch):
     assert Artifact(small / "index" / "manifest.json").counts == {"documents": 9, "indexed": 8, "empty": 1}
     output = tmp_path / "index" / "manifest.json"
-    build_index({}, small / "corpus" / "manifest.json", output, threads=1, memory_mb=384)
+    build_index({"docvectors": False}, small / "corpus" / "manifest.json", output, threads=1, memory_mb=384)
     one = search(small, BM25, tmp_path / "one" / "manifest.json")
     monkeypatch.setattr("workflow_scripts.index.search_index.CHUNK_HITS", 2 * BM25["depth"])  # 5 queries make 3 chunks
     other = search(small, BM25, tmp_path / "other" / "manifest.json", index=output, threads=3)
     assert Artifact(tmp_path / "other" / "manifest.json").counts["queries"] == len(QUERIES)
     pd.testing.assert_frame_equal(one, other)
     assert not any(path.name in ("shards", "write.lock") for path in output.parent.rglob("*"))
-    text = {**BM25, "rm3": {"feedback_terms": 10, "feedback_documents": 10, "original_weight": 0.5}}
+    text = {**BM25, "rm3": True}
     with pytest.raises(InputError, match="docvectors"):
         search(small, text, tmp_path / "rm3" / "manifest.json", index=output)
     expanded = search(small, text, tmp_path / "rm3" / "manifest.json")
@@ -159,32 +159,11 @@ def test_a_cut_inside_ties_and_a_removed_query_keep_the_first_ids(small, tmp_pat
     assert frame[frame["query_id"] == "q1"]["doc_id"].tolist() == ["d02", "d05", "d07", "ä9"]
 
 
-def test_a_query_as_long_as_a_document_is_searched(small, tmp_path):
-    words = " ".join(
-        f"{first}{second}z{third}" for first in "abcdefghijklm" for second in "nopqrstuvw" for third in "bcdfghjklm"
-    )
+def test_a_query_longer_than_any_document_is_searched(small, tmp_path):
+    words = " ".join(f"t{number}" for number in range(70_000))
     collection = collection_artifact(tmp_path / "collection", {"long": f"{words} clover"})
     frame = search(small, BM25, tmp_path / "manifest.json", collection=collection)
-    assert len(words.split()) > 1024 and frame["doc_id"].tolist()[0] == "d02"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"model": "bm26"}, "known are bm25, qld"),
-        ({"mu": 3}, "exactly k1, b"),
-        ({"k1": "1.2"}, "k1 is '1.2'"),
-        ({"depth": 0}, "depth is 0"),
-        ({"system": "fill"}, "cannot be called"),
-        ({"rm3": {"feedback_terms": 3}}, "rm3 takes exactly feedback_terms"),
-        ({"rm3": 3}, "rm3 takes exactly"),
-        ({"remove_query": "no"}, "not true or false"),
-    ],
-)
-def test_a_wrong_spec_is_one_line(small, tmp_path, change, message):
-    with pytest.raises(InputError, match=message):
-        search(small, {**BM25, **change}, tmp_path / "manifest.json")
-    assert not list(tmp_path.iterdir())
+    assert frame["doc_id"].tolist()[0] == "d02"
 
 
 def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_path):
@@ -248,7 +227,7 @@ def test_rankings_are_those_of_pyserini_on_real_text(tmp_path, monkeypatch):
     topics = [text.strip().split("\n", 1) for text in (tmp_path / "raw" / "queries.txt").read_text().split("/\n")]
     queries = {topic[0].strip(): topic[1].replace("\n", " ") for topic in topics if len(topic) == 2}
     collection = collection_artifact(tmp_path / "collection", queries)
-    build_index({}, corpus, tmp_path / "index" / "manifest.json", threads=1, memory_mb=384)
+    build_index({"docvectors": False}, corpus, tmp_path / "index" / "manifest.json", threads=1, memory_mb=384)
     frame = search(tmp_path, {**BM25, "depth": 100}, tmp_path / "r" / "manifest.json", collection=collection)
     # Importing this part of Pyserini makes an OpenAI client, which asks for some key.
     monkeypatch.setenv("OPENAI_API_KEY", os.environ.get("OPENAI_API_KEY", "unused"))

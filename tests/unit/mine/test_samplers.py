@@ -9,8 +9,8 @@ import pytest
 
 from workflow_scripts.experiment.shares import near_negatives
 from workflow_scripts.locality.locality import density_ratios
-from workflow_scripts.mine.candidates import Candidates, DocumentIds
-from workflow_scripts.mine.samplers import load_sampler
+from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative
+from workflow_scripts.mine.samplers import Sampler, load_sampler
 from workflow_scripts.storage.errors import InputError
 
 
@@ -154,3 +154,29 @@ def test_a_sampler_is_found_by_its_name():
     for name in ("bm26", "../bm25"):
         with pytest.raises(InputError, match=f"no {name!r} among the samplers: there are bm25, crossencoder"):
             load_sampler(name, {})
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda query: ["b", "c"], r"returned \['b', 'c'\] .*it must return a list of Negatives"),
+        (lambda query: None, "returned None .*it must return a list of Negatives"),
+        (lambda query: iter(()), "returned <tuple_iterator .*it must return a list of Negatives"),
+        (lambda query: [Negative("b", "x")], "returned 1 negatives .*it must return 2"),
+        (lambda query: [Negative(doc, "x") for doc in "bce"], "returned 3 negatives .*it must return 2"),
+        (lambda query: [Negative("b", "x")] * 2, "returned document b twice .*it must draw without replacement"),
+        (lambda query: [Negative("b", "x"), Negative("d", "x")], "returned the positive d .*leave positives out"),
+        (lambda query: [Negative(1, "x"), Negative("b", "x")], r"returned Negative\(doc_id=1, .*give an id"),
+        (
+            lambda query: [Negative("b", "x", 1, 1.0, 0.0), Negative("c", "x")],
+            "returned Negative.*a probability above 0",
+        ),
+        (lambda query: query.nothing, "raised AttributeError .*it must return negatives"),
+        (lambda query: query.rankings["z"], r"raised KeyError \('z'\) .*it must return negatives"),
+    ],
+)
+def test_a_sampler_that_breaks_its_contract_is_named(returned, message):
+    sampler = Sampler("mine", {}, True, False, lambda query, count, rng: returned(query))
+    with pytest.raises(InputError, match=rf"test_samplers\.py, <lambda>: {message}") as raised:
+        sampler(candidates(), 2, generator())
+    assert "\n" not in str(raised.value)

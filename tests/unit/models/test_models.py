@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import os
 
 import numpy as np
 import pytest
@@ -258,6 +259,90 @@ def test_a_padded_model_s_head_is_float32_whatever_its_encoder_is(autocast, save
     # Scores of a half precision are half-precision numbers, whatever they are stored in: so they would tie.
     assert not torch.equal(found, found.bfloat16().float())
     assert len(found.unique()) == len(expected.unique())
+
+
+# Families whose dropouts lie in their modules, in their configuration alone, or in both; and whose position tables have
+# rows for padding, further rows, or are none.
+SHAPES = {
+    "albert": {"embedding_size": 16},
+    "deberta-v2": {},
+    "distilbert": {},
+    "flaubert": {},
+    "ibert": {"pad_token_id": 1},
+    "longformer": {"attention_window": 8, "pad_token_id": 1},
+    "camembert": {"pad_token_id": 1},
+    "modernbert": {"pad_token_id": 0},
+    "mpnet": {"pad_token_id": 1},
+    "nystromformer": {},
+    "roformer": {},
+    "xlm-roberta": {"pad_token_id": 3},
+}
+ROOM = {"ibert": 38, "longformer": 38, "camembert": 38, "mpnet": 38, "xlm-roberta": 36}
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize("family", SHAPES)
+def test_every_family_trains_at_its_whole_length_with_the_dropout_that_is_set(family, architecture, saved):
+    config = SMALL | {"model_type": family} | SHAPES[family]
+    folder = saved(config, architecture)
+    described = json.loads((folder / "config.json").read_text())
+    names = [name for name in described if "dropout" in name]
+    # A half of everything is dropped where the setting does not replace it.
+    (folder / "config.json").write_text(json.dumps(described | dict.fromkeys(names, 0.5)))
+    still, half = (
+        rankers.load_ranker(folder, architecture, initialise_seed=0, dropout=value).train() for value in (0.0, None)
+    )
+    assert still.longest == half.longest == ROOM.get(family, 40)
+    lengths = np.array([still.longest, 3, still.longest])
+    ids = np.random.default_rng(0).integers(5, 120, lengths.sum()).astype(np.int32)
+    exact = Sequences(ids, ids * 0, lengths)
+    output = still(exact)
+    output.sum().backward()
+    assert torch.isfinite(next(still.parameters()).grad).all()
+    torch.testing.assert_close(output, still.eval()(exact))
+    assert not torch.allclose(half(exact), output)
+    # What is saved keeps the dropouts that came with it.
+    assert {name: still.config[name] for name in names} == dict.fromkeys(names, 0.5)
+    with pytest.raises(InputError, match=f"a sequence of {still.longest + 1} tokens does not fit"):
+        still(Sequences(ids[: still.longest + 1], ids[: still.longest + 1] * 0, np.array([still.longest + 1])))
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+@pytest.mark.parametrize("umask", [0o022, 0o007])
+def test_who_may_read_a_model_is_the_umask_s_to_say(family, umask, saved, tmp_path):
+    own = rankers.load_ranker(saved(CONFIGS[family], "bi-encoder"), "bi-encoder", initialise_seed=0)
+    before = os.umask(umask)
+    try:
+        rankers.save_ranker(own, tmp_path / "saved", tmp_path)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "saved").iterdir() if path.is_file()}
+    assert set(modes.values()) == {0o666 & ~umask} and "model.safetensors" in modes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_size": "wide"},
+        {"hidden_size": 0},
+        {"num_attention_heads": 0},
+        {"num_hidden_layers": None},
+        {"vocab_size": 10**15},
+        {"vocab_size": -1},
+        {"hidden_act": ["gelu"]},
+        {"layer_norm_eps": "small"},
+        {"model_type": 3},
+        {"model_type": "no such family"},
+        {"model_type": "gpt2", "n_embd": "wide"},
+    ],
+)
+def test_a_configuration_that_describes_no_encoder_is_one_line(change, saved):
+    folder = saved(CONFIGS["bert"], "bi-encoder")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(InputError, match=str(folder)) as caught:
+        rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    assert "\n" not in str(caught.value)
 
 
 def test_random_weights_have_the_configured_spread():

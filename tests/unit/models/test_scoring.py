@@ -132,12 +132,12 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
     arguments.append(f"--model={manifest['cross-encoder']}")
     shallow, deep = world / "shallow/manifest.json", world / "deep/manifest.json"
     ranking = f"--rankings={manifest['ranking']}"
-    spec = "--spec=" + json.dumps({"depth": 2, "positives": True})
+    spec = "--spec=" + json.dumps({"depth": 2, "precision": "auto"})
     call(
         score_pool.score_pool,
         [*arguments, ranking, spec, f"--collection={world / 'train/manifest.json'}", f"--output={shallow}"],
     )
-    spec = "--spec=" + json.dumps({"depth": 4})
+    spec = "--spec=" + json.dumps({"depth": 4, "precision": "auto"})
     call(score_pool.score_pool, [*arguments, ranking, spec, f"--known={shallow}", f"--output={deep}"])
     listed = read_table(world / "ranking/ranking.parquet")
     positives = read_table(world / "train/positives.parquet")
@@ -158,7 +158,12 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
             write_table(writer.path("groups.parquet"), groups | {"doc_id": documents}, schema)
         known = [f"--known={shallow}", f"{deep}"]
         output = world / f"labels-{name}/manifest.json"
-        command = ["--spec={}", f"--groups={folder / 'manifest.json'}", *arguments, f"--output={output}"]
+        command = [
+            '--spec={"precision": "auto"}',
+            f"--groups={folder / 'manifest.json'}",
+            *arguments,
+            f"--output={output}",
+        ]
         with monkeypatch.context() as patch:
             if name == "known":  # nothing to score: the model stays on the disk
                 patch.setattr(label_groups, "_score", None)
@@ -185,7 +190,7 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
     inputs = manifest["cross-encoder"], manifest["queries"], manifest["documents"], [manifest["ranking"]]
     monkeypatch.setattr(score_pool, "PART", 3)
     whole, killed = world / "whole/manifest.json", world / "killed/manifest.json"
-    score_pool.score_pool({"depth": 3}, *inputs, whole)
+    score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, whole)
     pairs = Artifact(whole).counts["pairs"]
     assert pairs > 8 and not (whole.parent / ".checkpoint").exists()
     score_pairs, calls = scoring.score_pairs, []
@@ -198,7 +203,7 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
 
     monkeypatch.setattr(scoring, "score_pairs", counted)
     with pytest.raises(KeyboardInterrupt):
-        score_pool.score_pool({"depth": 3}, *inputs, killed)
+        score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
     assert not killed.exists()
     kept = sorted((killed.parent / ".checkpoint").rglob("*.npy"))
     assert len(kept) == 2
@@ -207,17 +212,17 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
     kept[1].write_bytes(content)
     calls.extend([0])  # past the call that is interrupted
     before = len(calls)
-    score_pool.score_pool({"depth": 3}, *inputs, killed)
+    score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
     assert sum(calls[before:]) == pairs - 3 and "part 1 is scored again" in capsys.readouterr().err
     assert (killed.parent / "scores.parquet").read_bytes() == (whole.parent / "scores.parquet").read_bytes()
     assert not (killed.parent / ".checkpoint").exists()
     monkeypatch.setattr(score_pool, "PART", 4)
     calls.clear()
     with pytest.raises(KeyboardInterrupt):
-        score_pool.score_pool({"depth": 3}, *inputs, killed)
+        score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
     calls.extend([0])
     before = len(calls)
-    score_pool.score_pool({"depth": 3, "token_budget": 64}, *inputs, killed)  # another spec: nothing is taken over
+    score_pool.score_pool({"depth": 3, "precision": "bf16"}, *inputs, killed)  # another spec: nothing is taken over
     assert sum(calls[before:]) == pairs
 
 
@@ -225,9 +230,15 @@ def test_pool_of_another_teacher_is_refused(world):
     manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
     inputs = manifest["queries"], manifest["documents"], [manifest["ranking"]]
     pool = world / "pool/manifest.json"
-    score_pool.score_pool({"depth": 1}, manifest["cross-encoder"], *inputs, pool)
+    score_pool.score_pool({"depth": 1, "precision": "auto"}, manifest["cross-encoder"], *inputs, pool)
     with pytest.raises(InputError, match="scored by another model"):
-        score_pool.score_pool({"depth": 2}, world / "bi-encoder/manifest.json", *inputs, world / "x.json", known=[pool])
+        score_pool.score_pool(
+            {"depth": 2, "precision": "auto"},
+            world / "bi-encoder/manifest.json",
+            *inputs,
+            world / "x.json",
+            known=[pool],
+        )
 
 
 @pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
@@ -247,7 +258,7 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
     assert len(TokenStore(stores, "two.documents")) < 12  # what is never re-ranked is not tokenised
     with pytest.raises(InputError, match=r"has no token store 'three\.documents': it has one\.documents, one\.queries"):
         TokenStore(stores, "three.documents")
-    spec = json.dumps({"architecture": architecture, "tag": "student"})
+    spec = json.dumps({"architecture": architecture, "tag": "student", "precision": "auto"})
     command = ["--spec", spec, "--model", str(world / architecture / "manifest.json"), *both]
     command += ["--evaluation", made["evaluation"], "--tokens", stores]
     call(rerank_candidates, [*command, "--output", str(world / "run/manifest.json")])
@@ -316,6 +327,6 @@ def test_unreachable_hub_is_one_line(tmp_path, monkeypatch):
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
-    with pytest.raises(InputError, match=r"^some/model cannot be fetched .*no route\).*local folder") as caught:
+    with pytest.raises(InputError, match=r"^some/model cannot be fetched .*no route to host\).*local folder") as caught:
         fetch_backbone({"source": "some/model"}, tmp_path / "backbone/manifest.json")
     assert "\n" not in str(caught.value)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors import SafetensorError
 
 from workflow_scripts.storage import provenance
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, atomic_path
+from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.energy import EnergyMeter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import read_run, write_run
@@ -158,3 +166,55 @@ def test_a_script_ends_bad_input_with_one_line_and_keeps_the_log(tmp_path: Path)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "error: queries.tsv:3: no query id: add one\n"
     assert log.read_text() == "from the JVM\n" + done.stderr
+
+
+def _write_to_a_full_disk() -> None:
+    # A descriptor, not a path: nothing here may create or rename a file under /dev.
+    with open("/dev/full", "r+b") as file:
+        pq.write_table(pa.table({"a": range(100_000)}), file)
+
+
+def _fail(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (_write_to_a_full_disk, "the disk is full"),
+        (
+            lambda: _fail(SafetensorError("IoError(Os { code: 28, message: No space left on device })")),
+            "the disk is full",
+        ),
+        (lambda: np.empty(2**60, np.int8), "memory is short"),
+        (lambda: torch.empty(2**55), "memory is short"),
+        (lambda: _fail(RuntimeError("a shape\nmismatch")), "RuntimeError: a shape"),
+    ],
+)
+def test_a_full_disk_and_short_memory_are_said_as_that(work, message: str, capsys: pytest.CaptureFixture) -> None:
+    if work is _write_to_a_full_disk and not stat.S_ISCHR(os.stat("/dev/full").st_mode):
+        pytest.skip("no device /dev/full")
+    with pytest.raises(SystemExit) as ended:
+        end_in_one_line(work)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 1 and last.removeprefix("error: ").startswith(message)
+    assert last.startswith("error: ") == (not message.startswith("Runtime"))
+
+
+def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def commit(folder: Path) -> str:
+        git = ["git", "-C", str(folder), "-c", "user.email=a@example.org", "-c", "user.name=a"]
+        subprocess.run([*git, "init", "-q"], check=True)
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+        return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+    inner = tmp_path / "a copy"
+    inner.mkdir()
+    commit(tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", inner)
+    assert provenance._commit() is None
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    assert provenance._commit() is None
+    monkeypatch.delenv("GIT_DIR")
+    own = commit(inner)
+    assert provenance._commit() == own

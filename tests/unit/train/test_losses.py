@@ -9,6 +9,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from workflow_scripts.experiment.functions import function_names
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.train import losses
 from workflow_scripts.train.losses import load_loss, marginmse
 
 CASES = [
@@ -111,10 +112,45 @@ def test_the_registry_knows_the_folder():
     assert [name for name in names if not load_loss(name).needs_teacher] == ["lce"]
 
 
-def test_a_loss_that_is_no_mean_over_groups_is_refused(monkeypatch):
-    monkeypatch.setattr(marginmse, "loss", lambda student, teacher: (student - teacher).square().sum())
-    with pytest.raises(InputError, match="loss marginmse is no mean over its groups"):
+def raises(student, teacher):
+    raise KeyError("temperature")
+
+
+BROKEN = {
+    "no mean": (lambda f, g: (f - g).square().sum(), r"is no mean: [\d.]+ for two groups, [\d.]+ averaged"),
+    "number": (lambda f, g: 1.0, "returned a float;"),
+    "nothing": (lambda f, g: None, "returned a NoneType;"),
+    "array": (lambda f, g: (f - g).detach().numpy().mean(), "returned a float32;"),
+    "a value a group": (lambda f, g: (f - g).square().mean(1), r"returned a tensor of shape \(2,\)"),
+    "detached": (lambda f, g: (f - g).square().mean().detach(), "returned a tensor without a gradient"),
+    "of the teacher": (lambda f, g: g.mean(), "returned a tensor without a gradient"),
+    "nan": (lambda f, g: (f - 10).log().mean(), "returned nan for made-up scores"),
+    "infinite": (lambda f, g: (f * 0 + 1).mean() / 0, "returned inf for made-up scores"),
+    "gradient of nan": (lambda f, g: (f - f.detach()).abs().sqrt().mean() + f.mean(), "has a gradient of NaN in"),
+    "raises": (raises, r"raised KeyError in test_losses\.py, line \d+: 'temperature';"),
+    "other arguments": (lambda f: f.mean(), r"raised TypeError in .*line \d+: .*argument"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_loss_that_breaks_its_contract_is_named_where_it_is_loaded(case, monkeypatch):
+    function, message = BROKEN[case]
+    monkeypatch.setattr(marginmse, "loss", function)
+    monkeypatch.setattr(losses, "load_file", lambda *_: marginmse)
+    with pytest.raises(InputError, match=message) as caught:
         load_loss("marginmse")
+    line = str(caught.value)
+    assert line.startswith("loss marginmse (train/losses/marginmse.py, function loss) ") and "\n" not in line
+    assert line.endswith("that the scores' gradient can be taken of")
+
+
+def test_loading_draws_nothing_from_torch_s_generator(monkeypatch):
+    monkeypatch.setattr(marginmse, "loss", lambda f, g: (f - g).square().mean() + 0 * torch.rand(()))
+    torch.manual_seed(0)
+    load_loss("marginmse")
+    after = torch.rand(())
+    torch.manual_seed(0)
+    assert after == torch.rand(())
 
 
 def test_an_unknown_name_is_one_line():

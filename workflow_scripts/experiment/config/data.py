@@ -191,7 +191,7 @@ class DenseSystem(_System):
 
     model: Literal["dense"]
     encoder: Text = setting("a backbone, or the path of a bi-encoder's cell: be/lce.bm25.none/seed0")
-    index: Text = setting("a Faiss factory string; left out, Flat, which is exact", left_out)
+    index: Text = setting("a Faiss index, Flat or IVF256,Flat; left out, Flat, which is exact", left_out)
     index_parameters: Text = setting("of the index's search: nprobe=16; left out, Faiss' own", left_out)
 
 

@@ -30,7 +30,7 @@ class Retrieval(Part):
     """Dense retrieval from whole collections by every bi-encoder of the main grid."""
 
     depth: Count = setting("retrieved per query", unit="documents")
-    index: Text = setting("a Faiss factory string; Flat is exact", "Flat")
+    index: Text = setting("a Faiss index, Flat or IVF256,Flat; Flat is exact", "Flat")
     index_parameters: Maybe[Text] = setting("of the index's search: nprobe=16", None)
     collections: Maybe[Some[Slug]] = setting("test collections, at least a whole domain's; null for all", None)
 

@@ -6,23 +6,24 @@ options, described as in :mod:`workflow_scripts.experiment.options`) and a funct
     sample(query, count, rng, *, option, option=default, ...) -> list of ``count`` Negatives
 
 with ``query`` the :class:`~workflow_scripts.mine.candidates.Candidates` of one query and ``rng`` a generator seeded
-by (seed, query id) alone. It never draws a positive of the query, draws without replacement, and gives each document
-its inclusion probability. Options are keyword-only; their values are checked before the function is called. Adding a
-sampler is adding its file.
+by (seed, query id) alone. It never draws a positive of the query, draws without replacement and by ``rng`` alone, and
+gives each document its inclusion probability. Options are keyword-only; their values are checked before the function
+is called, what it returns afterwards. Adding a sampler is adding its file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from workflow_scripts.experiment.options import load_file
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from workflow_scripts.mine.candidates import Candidates, Negative
+from workflow_scripts.mine.candidates import Candidates, Negative
+from workflow_scripts.storage.errors import InputError, raise_shortage
+from workflow_scripts.storage.text_files import shown
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,41 @@ class Sampler:
     function: Callable[..., list[Negative]]
 
     def __call__(self, query: Candidates, count: int, rng: np.random.Generator) -> list[Negative]:
-        return self.function(query, count, rng, **self.options)
+        """``count`` different negatives; :class:`InputError` names the sampler that raises or returns anything else."""
+        try:
+            drawn = self.function(query, count, rng, **self.options)
+        except InputError:
+            raise
+        except Exception as error:
+            raise_shortage(error)
+            traceback.print_exc()
+            raise self.broken(query, f"raised {type(error).__name__} ({error})", "return negatives") from None
+        for did, must in _faults(drawn, query, count):
+            raise self.broken(query, f"returned {did}", must)
+        return list(drawn)
+
+    def broken(self, query: Candidates, did: str, must: str) -> InputError:
+        """The error for a sampler that breaks its contract: the file, the function, what it did, what it must."""
+        code = self.function.__code__
+        return InputError(f"{code.co_filename}, {code.co_name}: {did} for query {query.query_id}; it must {must}")
+
+
+def _faults(drawn: object, query: Candidates, count: int) -> Iterator[tuple[str, str]]:
+    """What a sampler returned, and what it must instead, where these differ."""
+    if not isinstance(drawn, list | tuple) or not all(isinstance(each, Negative) for each in drawn):
+        yield shown(drawn), "return a list of Negatives"
+        return
+    for each in drawn:
+        chance = 1 if each.probability is None else each.probability
+        if not isinstance(each.doc_id, str) or not isinstance(each.source, str) or not 0 < chance <= 1:
+            yield shown(each), "give an id, a source and a probability above 0 and at most 1"
+    times = Counter(each.doc_id for each in drawn)
+    yield from ((f"document {document} twice", "draw without replacement") for document in times if times[document] > 1)
+    yield from (
+        (f"the positive {document}", "leave positives out") for document in times if document in query.positives
+    )
+    if len(drawn) != count:
+        yield f"{len(drawn)} negatives", f"return {count}"
 
 
 def load_sampler(name: str, options: Mapping[str, object] | None = None) -> Sampler:

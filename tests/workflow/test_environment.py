@@ -1,0 +1,58 @@
+"""Where a user works: any locale, any folder, files named like modules, a clock that was set back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from workflow_scripts.experiment.environment import bring_to_now
+
+DOCUMENTS = "demo-hard: {source: generated, world: hard-shift, seed: 7, documents: 200}"
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in the project", "elsewhere"])
+def test_an_index_is_built_in_any_locale_beside_files_named_like_modules(tmp_path: Path, inside: bool) -> None:
+    project = Project.fresh(tmp_path / "jos\u00e9" / "it's")
+    folder = project.folder if inside else tmp_path / "\u00e9lan"
+    folder.mkdir(exist_ok=True)
+    project.edit("tests/config/tiny.yaml", DOCUMENTS, "demo-hard: {source: files, documents: donn\u00e9es.tsv}")
+    (folder / "donn\u00e9es.tsv").write_text("d1\tone wing\nd2\ttwo wings\n", encoding="utf-8")
+    for name in ("random", "torch", "numpy", "json", "yaml"):
+        (folder / f"{name}.py").write_text("raise SystemExit('shadowed')")
+    future = time.time() + 1e6
+    os.utime(folder / "donn\u00e9es.tsv", (future, future))
+    command = [Path(sys.executable).with_name("snakemake"), "--snakefile", project.folder / "Snakefile"]
+    command += ["--configfile", project.folder / "tests/config/tiny.yaml", "--cores", "2"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("LANG", "LC_CTYPE", "PYTHONPATH")}
+    environment |= {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [*command, "results/tiny/index/demo-hard/manifest.json"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "was from the future" in done.stderr
+
+
+def test_only_a_file_from_the_future_gets_the_present_time(tmp_path: Path) -> None:
+    now = time.time()
+    for name, when in (("past", now - 100), ("future", now + 100)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (when, when))
+        bring_to_now(str(tmp_path / name))
+    assert (tmp_path / "past").stat().st_mtime == pytest.approx(now - 100)
+    assert (tmp_path / "future").stat().st_mtime == pytest.approx(now, abs=50)
+    bring_to_now(str(tmp_path / "absent"))
+
+
+def test_braces_in_the_projects_path_are_refused_in_words(tmp_path: Path) -> None:
+    output = Project.fresh(tmp_path / "a{b}").refused("--dry-run")
+    assert "move the project to a path without braces" in output and "Traceback" not in output
