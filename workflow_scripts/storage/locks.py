@@ -189,10 +189,10 @@ def _this_process(pid: int | None = None) -> dict:
     pid = pid or os.getpid()
     boot, start = None, None
     with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     try:
         # Fields 3 and 22 of proc(5); the name before them may hold blanks and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         start = fields[19] if fields[0] not in "ZX" else None
     except OSError:
         if boot is None:  # no /proc: a process that is there
