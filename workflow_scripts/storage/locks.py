@@ -130,7 +130,7 @@ def _create(path: Path, own: dict) -> bool:
         except FileExistsError:
             return False
         except OSError:  # a file system without links
-            with open(path, "x") as file:
+            with open(path, "x", encoding="utf-8") as file:
                 file.write(json.dumps(own))
     except FileExistsError:
         return False
