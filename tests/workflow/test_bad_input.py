@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from workflow_scripts.storage.provenance import STARTED
+from workflow_scripts.storage.locks import STARTED
 
 DOCUMENTS = '{"doc_id": "d1", "text": "one wing"}\n{"doc_id": "d2", "text": "two wings"}\n'
 OWN_CORPUS = "corpora:\n", "corpora:\n  own: {source: files, documents: own.jsonl}\n"

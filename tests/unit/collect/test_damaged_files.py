@@ -17,7 +17,7 @@ from workflow_scripts.index.download_file import download_file
 from workflow_scripts.index.import_rankings import import_rankings
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call, end_in_one_line
-from workflow_scripts.storage.provenance import STARTED
+from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.tables import write_table
 
 DEEP = "[" * 100_000 + "]" * 100_000
