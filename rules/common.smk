@@ -15,19 +15,22 @@ from snakemake.exceptions import WorkflowError
 # A DAG of thousands of jobs is millions of objects that all stay: looking for garbage among them took a sixth of a dry run.
 gc.set_threshold(200_000)
 sys.path.append(workflow.basedir)
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.storage.code import job_digest
-from workflow_scripts.experiment.environment import bring_to_now, prepare_environment
+from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
 from workflow_scripts.experiment.grid_point import points
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.provenance import STARTED
+from workflow_scripts.storage.locks import STARTED
 
 prepare_environment(Path(workflow.basedir))
 if re.search("[{}]", workflow.basedir):
     raise WorkflowError(f"Snakemake cannot work in {workflow.basedir}: move the project to a path without braces")
+if workflow.is_main_process:
+    take_over_locks()
 if not config:
     raise WorkflowError("name an experiment, for example: snakemake --configfile config/demo.yaml --cores 2")
 try:

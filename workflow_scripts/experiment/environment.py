@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import sys
 import time
@@ -26,6 +28,26 @@ def prepare_environment(root: Path) -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     # Jobs fill the cores; the tokenizers' own threads would fight them, where a script does not ask for its share.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def take_over_locks(folder: Path = Path(".snakemake")) -> None:
+    """Remove the locks that a killed Snakemake left in its working directory; those of one that runs stay.
+
+    Every Snakemake of this project shares a lock of the kernel's until it ends, which its jobs do not inherit: who gets
+    it alone is the only one there. Where the file system has no locks, ``snakemake --unlock`` is the user's to say.
+    """
+    with contextlib.suppress(OSError):
+        folder.mkdir(exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left = sorted((folder / "locks").glob("*.lock"))
+            for path in left:
+                path.unlink(missing_ok=True)
+            if left:
+                print("an earlier Snakemake was killed here: its locks are taken away", file=sys.stderr, flush=True)
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def bring_to_now(path: str) -> None:

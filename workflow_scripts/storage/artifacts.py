@@ -8,7 +8,6 @@ manifest is not an artifact: a job that dies leaves none behind.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from workflow_scripts.storage.checked import file_fault, note_written
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.locks import writer_lock
 from workflow_scripts.storage.provenance import (
     CARD,
     MANIFEST,
@@ -151,7 +151,8 @@ class ArtifactWriter:
         self.cost_before_resume: dict[str, float] = {}
 
     def __enter__(self) -> ArtifactWriter:
-        self._lock = _lock_folder(self.folder)
+        self._lock = writer_lock(self.folder)
+        self._lock.__enter__()
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         return self
@@ -169,7 +170,7 @@ class ArtifactWriter:
             else:
                 shutil.rmtree(self.partial, ignore_errors=True)
         finally:
-            os.close(self._lock)
+            self._lock.__exit__(None, None, None)
 
     def _finish(self) -> None:
         self.manifest_path.unlink(missing_ok=True)
@@ -198,23 +199,6 @@ class ArtifactWriter:
         }
         with atomic_path(self.manifest_path) as path:
             path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _lock_folder(folder: Path) -> int:
-    """Lock a folder for this process; the lock goes with the descriptor that is returned, or with the process.
-
-    A killed Snakemake leaves its jobs running: the same job, started again, must not write beside the orphan.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise InputError(f"another process is writing {folder}: wait for it or end it, then run this again") from None
-    except OSError:  # a file system without locks
-        pass
-    return descriptor
 
 
 @contextlib.contextmanager

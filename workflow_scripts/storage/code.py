@@ -25,6 +25,7 @@ NOT_IN_DIGEST = frozenset(
     for name in (
         "storage.code",
         "storage.checked",
+        "storage.locks",
         "storage.provenance",
         "storage.energy",
         "storage.progress",

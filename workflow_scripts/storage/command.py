@@ -24,6 +24,7 @@ from typing import NoReturn, TypeVar
 from workflow_scripts.storage import provenance
 from workflow_scripts.storage.checked import note_output, output_fault, signature
 from workflow_scripts.storage.errors import InputError, shortage_of
+from workflow_scripts.storage.locks import STARTED, job_lock, note_started
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
 """What a job may use, by argument, and what a run by hand has."""
@@ -35,8 +36,11 @@ def run(function: Callable[..., object]) -> None:
     """Run a script's function with the process's arguments; bad input is one line on stderr and exit status 1."""
     given = vars(_parser(function).parse_args())
     log = given.pop("log")
-    terminal = provenance.log_to(log) if log else None
-    end_in_one_line(lambda: _run_job(function, given), terminal)
+    try:
+        terminal = provenance.log_to(log) if log else None
+    except OSError as error:
+        _end(f"error: the log cannot be written ({error}): look at the disk", None)
+    end_in_one_line(lambda: _run_job(function, given, terminal), terminal)
 
 
 def end_in_one_line(main: Callable[[], object], terminal: int | None = None) -> None:
@@ -59,7 +63,7 @@ def call(function: Callable[..., object], arguments: Sequence[str]) -> None:
     _run_job(function, given)
 
 
-def _run_job(function: Callable[..., object], given: dict) -> None:
+def _run_job(function: Callable[..., object], given: dict, terminal: int | None = None) -> None:
     """A job whose ``--output`` is a manifest keeps what is there if it would make the same again, and ends at once."""
     declared = given.pop("declared")
     wanted = inspect.signature(function).parameters
@@ -73,7 +77,6 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
         for path in written:
             note_output(path, inputs=[path for path in before if path not in written])
         return
-    started = output.with_name(provenance.STARTED)
     read = {name: value for name, value in work.items() if name not in (*LIMITS, *OUTPUTS, "spec")}
     job = provenance.Job(
         module=_module_name(function),
@@ -81,6 +84,13 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
         paths={name: value for name, value in read.items() if _is_path(value)},
         values={name: value for name, value in read.items() if not _is_path(value)},
     )
+    with job_lock(output.parent, terminal):
+        _make_or_keep(function, work, job, declared)
+
+
+def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.Job, declared: Sequence[Path]) -> None:
+    output: Path = work["output"]
+    started = output.with_name(STARTED)
     reason = provenance.difference(output, job, declared)
     if reason is None:
         print(f"kept: {output} is what this job would make", file=sys.stderr, flush=True)
@@ -88,8 +98,7 @@ def _run_job(function: Callable[..., object], given: dict) -> None:
         return
     if output.exists():
         print(f"made again: {reason}", file=sys.stderr, flush=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    started.touch()
+    note_started(output.parent)
     with provenance.doing(job):
         function(**work)
     started.unlink(missing_ok=True)

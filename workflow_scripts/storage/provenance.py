@@ -28,8 +28,6 @@ from workflow_scripts.storage.code import ROOT, forget, job_digest
 from workflow_scripts.storage.energy import start_meter
 
 MANIFEST = "manifest.json"
-STARTED = ".started"
-"""Beside a manifest: the work on it has begun and not ended well."""
 CARD = "README.md"
 _START = time.monotonic()
 _METER = start_meter()
@@ -326,6 +324,7 @@ def _cost() -> dict[str, float]:
 def log_to(path: str) -> int:
     """Send all that this process and its children print to ``path``; returns a copy of the old stderr."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).unlink(missing_ok=True)  # an orphan of a killed run may still write to it
     terminal = os.dup(2)
     # Descriptors, not sys.stderr: the JVM and the tokenizers' threads write to these.
     with open(path, "wb") as file:

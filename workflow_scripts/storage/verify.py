@@ -19,7 +19,8 @@ from pathlib import Path
 from workflow_scripts.storage.checked import file_fault, output_fault, outputs_noted
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.provenance import MANIFEST, STARTED, part_checksum, place_fault, stale_input
+from workflow_scripts.storage.locks import STARTED
+from workflow_scripts.storage.provenance import MANIFEST, part_checksum, place_fault, stale_input
 
 
 def faults(results: Path) -> Iterator[tuple[Path, str]]:

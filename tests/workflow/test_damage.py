@@ -1,0 +1,133 @@
+"""Every way to damage an artifact x every kind of artifact: verify names it, no job uses it, one command mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.provenance import CARD
+from workflow_scripts.storage.verify import faults
+
+STUDENT = "students/ce/marginmse.bm25.base/seed0"
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "flipped": flip,
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "deleted": Path.unlink,
+    "another file": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+}
+
+
+@pytest.fixture(scope="module")
+def results(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the results: files that nobody has compared yet."""
+    return tiny.duplicate(tmp_path_factory.mktemp("damage")).folder / "results" / "tiny"
+
+
+def one_of_each_kind(results: Path) -> Iterator[Path]:
+    kinds = set()
+    for manifest in sorted(results.rglob("manifest.json")):
+        place = manifest.relative_to(results).parts[0]
+        kind = (Artifact(manifest).kind, place)
+        if kind not in kinds:
+            kinds.add(kind)
+            yield manifest
+    assert len(kinds) >= 14
+
+
+def test_verify_names_every_damage_of_every_kind(results: Path) -> None:
+    assert list(faults(results)) == []
+    for manifest in one_of_each_kind(results):
+        for name in Artifact(manifest).manifest["files"]:
+            path = manifest.parent / name
+            whole = path.read_bytes()
+            for damage, do in DAMAGE.items() if whole else ():
+                do(path)
+                if name == next(iter(Artifact(manifest).manifest["files"])):
+                    assert [found for found, _ in faults(results)] == [manifest], (path, damage)
+                if name != CARD:
+                    with pytest.raises(Exception, match="make it again: rm "):
+                        Artifact(manifest).file(name)
+                path.write_bytes(whole)
+        manifest.rename(manifest.with_name("away"))
+        assert manifest in [found for found, _ in faults(results)], manifest
+        manifest.with_name("away").rename(manifest)
+    assert list(faults(results)) == []
+
+
+def test_verify_names_swapped_artifacts_of_every_kind(results: Path) -> None:
+    by_kind: dict[str, list[Path]] = {}
+    for manifest in sorted(results.rglob("manifest.json")):
+        by_kind.setdefault(Artifact(manifest).kind, []).append(manifest.parent)
+    pairs = [folders[:2] for folders in by_kind.values() if len(folders) > 1]
+    assert len(pairs) >= 9
+    for one, other in pairs:
+        for _ in range(2):  # and back again
+            one.rename(one.with_name("away"))
+            other.rename(one)
+            one.with_name("away").rename(other)
+            found = {path.parent for path, fault in faults(results) if fault.startswith("is the manifest of ")}
+            assert found in ({one, other}, set()) and bool(found) == (_ == 0)
+
+
+def test_verify_names_what_is_stale(results: Path) -> None:
+    """A ranking that is another one now: the groups drawn from it are stale, what it is not opened for is not."""
+    ranking = results / "rankings/bm25/demo-train/manifest.json"
+    shutil.copytree(ranking.parent, results.parents[1] / "kept")
+    before = {path for path, _ in faults(results)}
+    content = ranking.read_text()
+    checksum = Artifact(ranking).manifest["files"]["ranking.parquet"]["sha256"]
+    ranking.write_text(content.replace(checksum, checksum[::-1]))
+    stale = {str(path.parent.relative_to(results)) for path, fault in faults(results) if fault.startswith("is stale")}
+    ranking.write_text(content)
+    groups = {str(path.relative_to(results)) for path in results.glob("groups/*/seed*")}
+    assert before == set() and stale == {"scores/base/bm25", *groups}
+
+
+def test_no_job_uses_a_damaged_input_and_one_command_mends_it(tiny: Project, tmp_path: Path) -> None:
+    project = tiny.duplicate(tmp_path / "a project")
+    results = project.folder / "results" / "tiny"
+    damaged = {  # file to the artifact whose job opens it
+        "labels/base/bm25/seed0/labels.parquet": STUDENT,
+        "students/be/lce.bm25.none/seed0/model.safetensors": "runs/be/lce.bm25.none/seed0",
+        "runs/ce/lce.bm25.none/seed0/demo.run.gz": "metrics/ce/lce.bm25.none/seed0",
+    }
+    for path, consumer in damaged.items():
+        flip(results / path)
+        (results / consumer / "manifest.json").unlink()
+    output = project.refused(
+        "--keep-going", *(f"results/tiny/{consumer}/manifest.json" for consumer in damaged.values())
+    )
+    for path, consumer in damaged.items():
+        assert f"error: results/tiny/{path} has other bytes" in output and "make it again: rm " in output, path
+        assert not (results / consumer / "manifest.json").exists()
+    verify = [sys.executable, "-m", "workflow_scripts.storage.verify", "results/tiny", "tests/config/tiny.yaml"]
+    done = subprocess.run(verify, cwd=project.folder, capture_output=True, text=True)
+    *named, _, command = done.stdout.splitlines()
+    assert done.returncode == 1 and len(named) >= 2 * len(damaged), done
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("manifest.json")}
+    mended = subprocess.run(
+        command, shell=True, cwd=project.folder, env=os.environ | {"PATH": path}, capture_output=True
+    )
+    assert mended.returncode == 0, mended.stderr[-3000:]
+    made = {str(path.parent.relative_to(results)) for path in results.rglob("manifest.json")}
+    made -= {str(path.parent.relative_to(results)) for path in before if path.stat().st_mtime_ns == before[path]}
+    assert list(faults(results)) == [] and made == {
+        line.split("/manifest.json")[0].removeprefix("results/tiny/") for line in named
+    }
