@@ -185,7 +185,7 @@ REFUSED = {
         "bert", wordpiece, GENERIC | NAMED | {"split_special_tokens": True}, {}, "transformers makes the tokens"
     ),
     "code": ("bert", wordpiece, {"auto_map": {"AutoTokenizer": ["own.Own", None]}}, {}, "asks to run code"),
-    "another kind": ("bert", wordpiece, {"tokenizer_class": "BertJapaneseTokenizer"}, {}, r"cannot make its tokenizer|no fast tokenizer"),
+    "another kind": ("bert", wordpiece, {"tokenizer_class": "BertJapaneseTokenizer"}, {}, "its tokenizer"),
 }  # fmt: skip
 
 
