@@ -104,7 +104,8 @@ def _complete(source: Path, folder: Path, name: str) -> dict:
     try:
         model = load_ranker(folder, "bi-encoder", initialise_seed=0)
     except InputError as error:
-        raise InputError(f"{name}: {error}") from None
+        line = str(error).replace(str(folder), name)
+        raise InputError(line if name in line else f"{name}: {line}") from None
     layout = write_library_tokenizer(source, folder, model, name)
     # The longest text that shall fit: a model that cannot encode it is found here, not in training.
     length = min(model.longest, LONGEST_TRIED)

@@ -82,9 +82,10 @@ def _load(source: Path, name: str) -> PreTrainedTokenizerBase:
         library = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # broken files raise whatever the library's readers do
         raise_shortage(error)
-        raise InputError(f"{name} has no tokenizer that can be read ({one_line(error)})") from None
+        raise InputError(f"{name}: transformers cannot make its tokenizer ({one_line(error)})") from None
     if not library.is_fast:
         raise InputError(f"{name} has no fast tokenizer (tokenizer.json): choose a backbone that has one")
+    library.model_max_length = sys.maxsize  # what fits is the model's to say
     return library
 
 

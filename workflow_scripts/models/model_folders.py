@@ -22,43 +22,27 @@ CONFIG = "config.json"
 class Family:
     """An architecture that the packed encoder computes: its names in checkpoints and what differs from BERT.
 
-    ``dense`` and ``out`` are the two layers of the classification head; ``drop_first`` says whether the head drops
-    before its first layer too (BERT's own starts with the pooler, without).
+    ``library`` starts the names of its classes; ``dense`` and ``out`` are the two layers of the classification head;
+    ``drop_first`` says whether the head drops before its first layer too (BERT's own starts with the pooler, without).
     """
 
-    prefix: str
+    library: str
     dense: str
     out: str
     activation: str
     drop_first: bool
-    classifier: str
-    encoder: str
     position_offset: int = 0
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the encoder's weights start with, in a checkpoint with a head."""
+        return self.library.lower()
 
 
 FAMILIES = {
-    "bert": Family(
-        "bert", "bert.pooler.dense", "classifier", "tanh", False, "BertForSequenceClassification", "BertModel"
-    ),
-    "electra": Family(
-        "electra",
-        "classifier.dense",
-        "classifier.out_proj",
-        "gelu",
-        True,
-        "ElectraForSequenceClassification",
-        "ElectraModel",
-    ),
-    "roberta": Family(
-        "roberta",
-        "classifier.dense",
-        "classifier.out_proj",
-        "tanh",
-        True,
-        "RobertaForSequenceClassification",
-        "RobertaModel",
-        1,
-    ),
+    "bert": Family("Bert", "bert.pooler.dense", "classifier", "tanh", False),
+    "electra": Family("Electra", "classifier.dense", "classifier.out_proj", "gelu", True),
+    "roberta": Family("Roberta", "classifier.dense", "classifier.out_proj", "tanh", True, 1),
 }
 
 

@@ -249,7 +249,7 @@ def save_ranker(
     cross = model.architecture == "cross-encoder"
     if isinstance(model, RankerModel):
         state = {model.checkpoint_name(name): tensor for name, tensor in model.state_dict().items()} | model.untrained
-        architecture = model.family.classifier if cross else model.family.encoder
+        architecture = f"{model.family.library}{'ForSequenceClassification' if cross else 'Model'}"
         model_folders.write_weights(folder / model_folders.WEIGHTS, state)
     else:
         architecture = type(model.library).__name__

@@ -384,10 +384,3 @@ def test_bad_folders_are_named(saved, tmp_path):
         rankers.load_ranker(tmp_path, "bi-encoder", initialise_seed=0)
     with pytest.raises(InputError, match="choose cross-encoder or bi-encoder"):
         rankers.new_ranker(config, "late-interaction", initialise_seed=0)
-
-
-def test_too_long_a_sequence_is_named(saved):
-    own = rankers.load_ranker(saved(CONFIGS["bert"], "bi-encoder"), "bi-encoder", initialise_seed=0)
-    ids = np.ones(41, np.int32)
-    with pytest.raises(InputError, match="41 tokens does not fit the model's 40 positions"):
-        own(Sequences(ids, ids * 0, np.array([41])))
