@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measure_names import values_of
 from workflow_scripts.storage.errors import InputError
@@ -108,29 +106,6 @@ def metrics_table(keys: Mapping[str, str | int | None], frame: pd.DataFrame) -> 
             texts = [keys.get(field.name) or ""] * len(frame) if field.name in KEYS else frame[field.name].tolist()
             columns[field.name] = pa.array(texts, field.type)
     return pa.table(columns, schema=METRICS_SCHEMA)
-
-
-def collection_means(path: str | Path) -> pd.DataFrame:
-    """Mean over queries for each ranker, collection and measure: the keys (texts, ``seed`` Int32), mean, n_queries.
-
-    Reads the long table one row group at a time, so that the paper's tens of millions of rows never meet in memory.
-    """
-    names = [*KEYS, "collection", "measure"]
-    types = {name: "Int32" if name == "seed" else str for name in names}
-    parts = []
-    try:
-        file = pq.ParquetFile(path)
-        for index in range(file.num_row_groups):
-            rows = file.read_row_group(index, columns=[*names, "value"]).to_pandas()
-            grouped = rows.groupby(names, observed=True, dropna=False, sort=False)["value"]
-            parts.append(grouped.agg(total="sum", n_queries="size").reset_index().astype(types))
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise InputError(f"{path} cannot be read as a table of metrics ({error}): make it again") from None
-    if not parts:
-        raise InputError(f"{path} has no rows: measure some runs first")
-    # A row group may end within a collection, so the sums are added up before they are divided.
-    means = pd.concat(parts).groupby(names, dropna=False, sort=False)[["total", "n_queries"]].sum().reset_index()
-    return means.assign(mean=means["total"] / means["n_queries"]).drop(columns="total")
 
 
 def _nested(

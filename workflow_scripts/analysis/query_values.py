@@ -38,16 +38,20 @@ class QueryValues:
     def __init__(self, path: str | Path, measures: Sequence[str] | None = None) -> None:
         self._queries: dict[tuple[str, str], dict[str, int]] = {}
         self._values: dict[tuple, np.ndarray] = {}
+        self._totals: dict[tuple, float] = {}
         parts: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
         for rows in _row_groups(path):
             if measures is not None:
                 rows = rows[rows["measure"].isin(measures)]
             names = [*KEYS, "collection", "measure"]
-            for (*ranker, seed, collection, measure), group in rows.groupby(names, observed=True, dropna=False):
+            groups = rows.groupby(names, observed=True, dropna=False)
+            totals = groups["value"].sum()
+            for ((*ranker, seed, collection, measure), group), total in zip(groups, totals, strict=True):
                 places = self._queries.setdefault((collection, measure), {})
                 index = np.array([places.setdefault(query, len(places)) for query in group["query_id"]], dtype=np.int64)
                 key = (*ranker, None if pd.isna(seed) else int(seed), collection, measure)
                 parts.setdefault(key, []).append((index, group["value"].to_numpy(dtype=float)))
+                self._totals[key] = self._totals.get(key, 0.0) + total
         for key in list(parts):
             self._values[key] = self._joined(key, parts.pop(key))
         self._rankers = {key[:4] for key in self._values}
@@ -87,13 +91,18 @@ class QueryValues:
 
     def of(self, ranker: RankerKey, seeds: Sequence[int | None], collection: str, measure: str) -> np.ndarray:
         """Values of a ranker on each query, averaged over its seeds  # (queries,)."""
-        measured = standing_at(ranker, self._rankers)
-        try:
-            return np.mean([self._values[(*measured, seed, collection, measure)] for seed in seeds], axis=0)
-        except KeyError as error:
-            raise InputError(
-                f"the metrics lack {measure} of {_name(error.args[0])} on {collection}: measure that run first"
-            ) from None
+        return np.mean([self._values[self._key(ranker, seed, collection, measure)] for seed in seeds], axis=0)
+
+    def mean(self, ranker: RankerKey, seed: int | None, collection: str, measure: str) -> float:
+        """Mean over the queries of a ranker's values with one seed."""
+        return self._totals[self._key(ranker, seed, collection, measure)] / len(self._queries[collection, measure])
+
+    def _key(self, ranker: RankerKey, seed: int | None, collection: str, measure: str) -> tuple:
+        """Where the values of the ranker that stands here are; :class:`InputError` naming it where there are none."""
+        key = (*standing_at(ranker, self._rankers), seed, collection, measure)
+        if key not in self._values:
+            raise InputError(f"the metrics lack {measure} of {_name(key[:5])} on {collection}: measure that run first")
+        return key
 
 
 def _row_groups(path: str | Path):

@@ -10,9 +10,8 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import BLOCK, sampler_letters
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import Grid, Means, summarise
+from workflow_scripts.analysis.summaries import Grid, summarise
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_numbers, write_numbers
 
@@ -28,8 +27,8 @@ def make_main_table(*, spec: Mapping, metrics: Path, equivalence: Path, output: 
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measures = spec["measures"]
-    table = summarise(Means(collection_means(metrics)), grid, domains, measures)
-    table = with_intervals(table, QueryValues(metrics, measures), grid, domains, spec["bootstrap"])
+    values = QueryValues(metrics, measures)
+    table = with_intervals(summarise(values, grid, domains, measures), values, grid, domains, spec["bootstrap"])
     comparisons, _ = read_numbers(equivalence)
     write_numbers(output, table.assign(letters=_letters(table, grid, comparisons)), spec)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.measures import collection_means
-from workflow_scripts.analysis.summaries import Grid, Means, weighted_mean
+from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.summaries import Grid, weighted_mean
 from workflow_scripts.analysis.variance import COLUMNS, decompose
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
@@ -26,13 +26,13 @@ def make_variance_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measures = spec["measures"]
-    means = Means(collection_means(metrics))
+    values = QueryValues(metrics, measures)
     shape = [len(axis) for axis in (grid.students, grid.losses, grid.samplers, grid.teachers, grid.seeds)]
     frames = []
     for domain in domains:
-        for measure in means.measures(domain.collections, measures):
+        for measure in values.measures(domain.collections, measures):
             found = [
-                weighted_mean(means, ranker, seed, domain.weights, measure)
+                weighted_mean(values, ranker, seed, domain.weights, measure)
                 for ranker in grid.trained
                 for seed in grid.seeds
             ]

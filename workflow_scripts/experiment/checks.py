@@ -195,6 +195,9 @@ def _measures(config: Mapping) -> Iterator[str]:
     evaluation = config["evaluation"]
     named = {"evaluation.measures": evaluation["measures"]}
     named |= {f"evaluation.more_measures.{key}": names for key, names in evaluation["more_measures"].items()}
+    tested = set(itertools.chain(*map(collections_of, config["domains"].values())))
+    for name in sorted(evaluation["more_measures"].keys() - tested):
+        yield f"evaluation.more_measures.{name}: {name} is in no domain; name a test collection of the domains"
     for where, names in named.items():
         for name in names:
             try:

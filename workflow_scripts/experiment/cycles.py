@@ -6,18 +6,15 @@ import difflib
 import graphlib
 from collections.abc import Iterator, Mapping
 
-from workflow_scripts.experiment.grid_point import GridPoint, teacherless_name
+from workflow_scripts.experiment.grid_point import GridPoint
 
 
-def cycle_problems(
-    config: Mapping, rankers: Mapping[str, GridPoint], points: Mapping[GridPoint, GridPoint]
-) -> Iterator[str]:
+def cycle_problems(config: Mapping, rankers: Mapping[str, GridPoint]) -> Iterator[str]:
     """Encoders that are no cell, and dependency cycles, as lines that name the key and the fix.
 
     ``config``: with every default and the cuts' samplers; ``rankers``: path to student of all cells, studies included;
-    ``points``: where each student stands.
     """
-    yield from _encoders(config, rankers, points)
+    yield from _encoders(config, rankers)
     try:
         graphlib.TopologicalSorter(_needs(config, rankers)).prepare()
     except graphlib.CycleError as error:
@@ -31,14 +28,10 @@ def _trained(config: Mapping) -> dict[str, str]:
     return {name: encoder for name, encoder in dense.items() if encoder not in config["backbones"]}
 
 
-def _encoders(
-    config: Mapping, rankers: Mapping[str, GridPoint], points: Mapping[GridPoint, GridPoint]
-) -> Iterator[str]:
+def _encoders(config: Mapping, rankers: Mapping[str, GridPoint]) -> Iterator[str]:
     cells = [path for path, ranker in rankers.items() if _is_encoder(config, ranker)]
     for name, encoder in _trained(config).items():
-        if renamed := teacherless_name(encoder, points):
-            yield f"systems.{name}.encoder: {renamed}"
-        elif encoder not in cells:
+        if encoder not in cells:
             student = f"{rankers[encoder].student} is no bi-encoder" if encoder in rankers else None
             what = student or f"{encoder!r} is no backbone and no cell of the grid or a study"
             nearest = difflib.get_close_matches(encoder, cells, n=1, cutoff=0)

@@ -9,7 +9,7 @@ from workflow_scripts.experiment.checks import problems
 from workflow_scripts.experiment.config import read_settings
 from workflow_scripts.experiment.cycles import cycle_problems
 from workflow_scripts.experiment.filled import fill_in
-from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, teacherless_name, trained_at
+from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trained_at
 from workflow_scripts.experiment.references import collections_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
 from workflow_scripts.storage.errors import InputError
@@ -40,8 +40,12 @@ class Experiment:
         self.rankers = {ranker.path: ranker for ranker in self.points.values()}
         self.grid_rankers = {ranker.path: ranker for ranker in (self.points[point] for point in points(self.grid))}
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
-        self._at_cell = self.cells | {point.cell: ranker for point, ranker in self.points.items()}
-        _refuse(cycle_problems(self.config, self.rankers, self.points))
+        self._named = {name: ranker for point, ranker in self.points.items() for name in (point.path, point.cell)}
+        self._named |= self.rankers | self.cells
+        for system in self.config["systems"].values():
+            if system.get("encoder") in self._named:
+                system["encoder"] = self._named[system["encoder"]].path
+        _refuse(cycle_problems(self.config, self.rankers))
         self.labels = {
             self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()
@@ -80,15 +84,13 @@ class Experiment:
         return self.config[axis][name]
 
     def ranker(self, name: str) -> GridPoint:
-        """A student by its path, or by the cell of any point where it stands.
+        """A student by its own path or cell, or those of any point where it stands.
 
         Raises :class:`InputError` naming the values of every axis.
         """
         try:
-            return self.rankers.get(name) or self._at_cell[name]
+            return self._named[name]
         except KeyError:
-            if renamed := teacherless_name(name, self.points):
-                raise InputError(renamed) from None
             valid = "; ".join(f"{axis} {', '.join(map(str, values))}" for axis, values in self.grid.items())
             studies = f", and those of the studies {', '.join(self.studies)}" if self.studies else ""
             raise InputError(f"no cell {name!r} in {self.name}: it has {valid}{studies}") from None

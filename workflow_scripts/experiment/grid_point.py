@@ -44,14 +44,3 @@ def trained_at(point: GridPoint, config: Mapping) -> GridPoint:
     """
     reads = config["losses"][point.loss]["reads_teacher"] or config["samplers"][point.sampler]["reads_teacher"]
     return point if reads else replace(point, teacher=NO_TEACHER)
-
-
-def teacherless_name(name: str, students: Mapping[GridPoint, GridPoint]) -> str | None:
-    """What to say of a path or a cell that names a teacher where its student reads none; None for any other.
-
-    ``students``: points to the students that stand there.
-    """
-    for point, student in students.items():
-        if point != student and name in (point.path, point.cell):
-            return f"{name} has no teacher: name {student.path if name == point.path else student.cell}"
-    return None

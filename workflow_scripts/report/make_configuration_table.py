@@ -40,7 +40,8 @@ def make_configuration_table(*, metrics: Sequence[Path], output: Path) -> None:
     and commits of all jobs, and lists every one where they differ.
     """
     lineage = Lineage()
-    everything = lineage.behind(metrics)
+    # By path: the order in which manifests list their inputs is that of the config on the day they were made.
+    everything = dict(sorted(lineage.behind(metrics).items()))
     root = os.path.commonpath([artifact.manifest_path.parent.resolve() for artifact in everything.values()])
     rows: list[tuple[str, ...]] = []
     for part, members in stages(everything).items():

@@ -10,9 +10,8 @@ import numpy as np
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
-from workflow_scripts.analysis.summaries import Grid, Means, summarise
+from workflow_scripts.analysis.summaries import Grid, summarise
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies.cut_cells import CELL, compare_cuts, derived_samplers, kept_queries
@@ -49,7 +48,7 @@ def make_cuts_table(*, spec: Mapping, metrics: Path, labels: Sequence[Path], out
     values = QueryValues(metrics, measures)
     names = {name: (sampler, cut) for cut, of_sampler in derived.items() for sampler, name in of_sampler.items()}
     everything = Cells(grid.students, grid.losses, list(names), grid.teachers, grid.seeds)
-    table = summarise(Means(collection_means(metrics)), everything, domains, measures)
+    table = summarise(values, everything, domains, measures)
     table = with_intervals(table[table["collection"] == ALL], values, everything, domains, spec["bootstrap"])
     table[["sampler", "cut"]] = [names[name] for name in table["sampler"]]
     table = table.merge(kept, on=["sampler", "teacher", "cut"], validate="many_to_one")

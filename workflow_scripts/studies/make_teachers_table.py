@@ -8,9 +8,8 @@ from pathlib import Path
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import TEACHER, Grid, Means, summarise
+from workflow_scripts.analysis.summaries import TEACHER, Grid, summarise
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies.conclusions import KEYS, compare_under_teachers, conclusions, order_agreement
@@ -39,7 +38,7 @@ def make_teachers_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     values = QueryValues(metrics, measures)
     compared = compare_under_teachers(values, grid, domains, measures, rule)
     concluded = conclusions(compared, values, grid, domains, rule)
-    means = summarise(Means(collection_means(metrics)), grid, domains, measures)
+    means = summarise(values, grid, domains, measures)
     means = with_intervals(means, values, grid, domains, spec["bootstrap"])
     means = means[(means["collection"] == ALL) & (means["teacher"] != "")]
     own = means["student"] == TEACHER

@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.equivalence import BLOCK, Rule, compare_samplers
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.paired import holm
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, summarise
+from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, summarise
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
@@ -49,7 +48,7 @@ def make_training_collections_table(*, spec: Mapping, metrics: Path, collections
     drawn = {sampler: spec["trained_on"][sampler] for sampler in grid.samplers}
     samplers = {(place["collection"], place["function"]): sampler for sampler, place in drawn.items()}
     values = QueryValues(metrics, measures)
-    means = summarise(Means(collection_means(metrics)), grid, domains, measures)
+    means = summarise(values, grid, domains, measures)
     means = with_intervals(means, values, grid, domains, spec["bootstrap"])
     means = means[means["collection"] == ALL].rename(columns={"mean": "value"})
     places = {sampler: place for place, sampler in samplers.items()}

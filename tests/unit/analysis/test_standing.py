@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.analysis.measures import METRICS_SCHEMA, collection_means
+from workflow_scripts.analysis.measures import METRICS_SCHEMA
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import Means, values_at
+from workflow_scripts.analysis.summaries import values_at
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
@@ -26,13 +26,12 @@ def test_it_stands_at_every_teachers_place_and_nothing_else_does(tmp_path: Path)
     ]
     write_table(tmp_path / "metrics.parquet", pd.DataFrame(rows, columns=METRICS_SCHEMA.names), METRICS_SCHEMA)
     values = QueryValues(tmp_path / "metrics.parquet")
-    means = Means(collection_means(tmp_path / "metrics.parquet"))
     for (student, loss, sampler, teacher), expected in MEASURED.items():
         for place in ("weak", "base") if teacher == "none" else (teacher,):
             key = (student, loss, sampler, place)
             assert values.seeds(key) == [0] and values.of(key, [0], "a", "AP").tolist() == expected
-            assert means.value(key, 0, "a", "AP") == pytest.approx(sum(expected) / 2)
-    for read in (lambda key: values.of(key, [0], "a", "AP"), lambda key: means.value(key, 0, "a", "AP")):
+            assert values.mean(key, 0, "a", "AP") == pytest.approx(sum(expected) / 2)
+    for read in (lambda key: values.of(key, [0], "a", "AP"), lambda key: values.mean(key, 0, "a", "AP")):
         with pytest.raises(InputError, match=r"lack AP of .*loss=kl sampler=bm25 teacher=other seed=0 on a"):
             read(("ce", "kl", "bm25", "other"))
     places = pd.DataFrame([(*key[:3], "weak") for key in MEASURED], columns=["student", "loss", "sampler", "teacher"])

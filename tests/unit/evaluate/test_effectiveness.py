@@ -96,6 +96,14 @@ def test_measure_runs_counts_what_the_means_contain(tmp_path: Path) -> None:
     assert frame["query_id"].tolist() == ["q1", "q1", "q2", "q2", "q3", "q3"]
 
 
+def test_the_same_measures_are_the_same_bytes_in_whatever_order_they_are_listed(tmp_path: Path) -> None:
+    found = set()
+    for names in (["nDCG@10", "AP", "P@5"], ["P@5", "AP", "nDCG@10"]):
+        output = measure(tmp_path, RUN, spec={"measures": {"demo": names}, "keys": {"student": "be"}})
+        found.add((output.parent / "metrics.parquet").read_bytes())
+    assert len(found) == 1
+
+
 def test_measure_runs_refuses_a_run_that_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lacks query q3, which the first stage retrieved"):
         measure(tmp_path, RUN[RUN["query_id"] != "q3"])

@@ -15,11 +15,6 @@ FAULTS = [
     ("systems.dense.encoder", "minilm", "systems.dense.encoder: 'minilm' is no backbone and no cell"),
     ("systems.dense.encoder", "be/lce.bm25.none/seed1", "; the nearest cell of a bi-encoder is be/lce.bm25.none/seed0"),
     ("systems.dense.encoder", "be/kl.bm25.weak/seed0", "'be/kl.bm25.weak/seed0' is no backbone and no cell"),
-    (
-        "systems.dense.encoder",
-        "be/lce.bm25.base/seed0",
-        "lce.bm25.base/seed0 has no teacher: name be/lce.bm25.none/seed0",
-    ),
     ("students.be.architecture", "cross-encoder", "systems.dense.encoder: be is no bi-encoder; name a backbone"),
     ("pools.positives.known", ["positives"], "pools.positives.known: pools.positives needs pools.positives, a depend"),
     ("pools.positives.known", ["dense"], "a dependency cycle; drop one of them"),

@@ -183,3 +183,15 @@ def test_configuration_table_reads_the_manifests(results: Results) -> None:
     assert ("software", "device", "1 of 14 jobs", "gpu") in rows
     assert not any(setting in ("name", "tag", "keys") for _, setting, _, _ in rows)
     assert markdown.count("| students ") == 1 and markdown.count("| learning\\_rate ") == 1
+
+
+def test_the_configuration_is_the_same_bytes_in_whatever_order_inputs_were_recorded(results: Results) -> None:
+    rankings = [results.make(f"rankings/{name}", "r", None, {"depth": depth}) for name, depth in (("a", 20), ("b", 10))]
+    keys = {"student": "bm25", "loss": "", "sampler": "", "teacher": "", "seed": None}
+    tables = []
+    for order in (rankings, rankings[::-1]):
+        run = results.make("runs/bm25", "x.run.gz", {"rankings": order})
+        metrics = results.make("metrics/bm25", "m", {"runs": run}, {"keys": keys})
+        make_configuration_table(metrics=[metrics], output=results.folder / "configuration.parquet")
+        tables.append((results.folder / "configuration.parquet").read_bytes())
+    assert tables[0] == tables[1]
