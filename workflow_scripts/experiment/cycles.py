@@ -12,7 +12,7 @@ from workflow_scripts.experiment.grid_point import GridPoint
 def cycle_problems(config: Mapping, rankers: Mapping[str, GridPoint]) -> Iterator[str]:
     """Encoders that are no cell, and dependency cycles, as lines that name the key and the fix.
 
-    ``config``: with every default and the cuts' samplers; ``rankers``: path to student of all cells, studies included;
+    ``config``: with every default and the cuts' samplers; ``rankers``: path to student of all cells, studies included.
     """
     yield from _encoders(config, rankers)
     try:

@@ -58,7 +58,7 @@ FAULTS = [
     ("evaluation.more_measures", {"demo": ["R@0"]}, "evaluation.more_measures.demo: 'R@0': cutoff is 0, and must be"),
     ("evaluation.measures", ["MRR"], "evaluation.measures: use ir_measures' own name 'RR' for 'MRR'"),
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
-    ("evaluation.more_measures", {"demo-train": ["P@5"]}, "more_measures.demo-train: demo-train is in no domain; name"),
+    ("evaluation.more_measures", {"demo-train": ["P@5"]}, "more_measures.demo-train: is in no domain; name"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
     # Studies
     ("studies.factorial.losses", ["kl-flat", "kl-sharp"], "is 4.0, 0.25; list them in rising order"),
