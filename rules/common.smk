@@ -218,11 +218,15 @@ def digest_of(script, spec):
 
 
 def arguments(input, output, ids):
-    """Named inputs and outputs and ``ids`` as options, quoted for the shell; what is empty is left out."""
+    """Named inputs and outputs and ``ids`` as options, quoted for the shell; what is empty is left out.
+
+    A file whose name starts with a dash is given as ``./-name``, or it would be read as an option.
+    """
     outputs = output.items() if list(output.keys()) else [("output", output[0])]
     options = []
     for name, values in [*ids.items(), *input.items(), *outputs]:
         values = [values] if isinstance(values, str) else list(values)
+        values = [f"./{value}" if value.startswith("-") else value for value in values]
         options += [f"--{name.replace('_', '-')}", *map(shlex.quote, values)] if values else []
     return " ".join(options)
 
