@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 # A DAG of thousands of jobs is millions of objects that all stay: looking for garbage among them took a sixth of a dry run.
 gc.set_threshold(200_000)
 sys.path.append(workflow.basedir)
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.storage.code import job_digest

@@ -6,6 +6,12 @@ if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
 
 
+def measured(ranker, collection):
+    """Measures of a ranker on a collection; excess risk too where every pair is judged, of what re-ranks the same pairs."""
+    complete = entry("collections", collection)["source"] == "generated"
+    return MEASURES[collection] + [EXCESS_RISK] * (complete and not ranker.startswith("retrieved/"))
+
+
 use rule analyse_job as gather_evaluation with:
     input:
         unpack(
@@ -109,7 +115,7 @@ use rule analyse_job as measure_runs with:
             "evaluate.measure_runs",
             ids=lambda w: {"collections": EXPERIMENT.tested(w.ranker)},
             spec=lambda w: dict(
-                measures={name: MEASURES[name] for name in EXPERIMENT.tested(w.ranker)},
+                measures={name: measured(w.ranker, name) for name in EXPERIMENT.tested(w.ranker)},
                 keys=ranker_keys(w.ranker),
             ),
         ),

@@ -110,7 +110,7 @@ use rule analyse_job as make_bound_table with:
 
 use rule analyse_job as make_risk_table with:
     input:
-        unpack(reads(runs=lambda w: [whole_runs(ranker) for _, ranker in STANDING], tests=TESTS)),
+        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
     output:
         numbers("risk"),
     log:
@@ -121,6 +121,6 @@ use rule analyse_job as make_risk_table with:
             domains=DOMAINS,
             bootstrap=CONFIG["evaluation"]["bootstrap"],
             rankers=[keys for keys, _ in STANDING],
-            collections=EXPERIMENT.evaluated,
+            measure=ALL_MEASURES[0],
             **GRID,
         ),

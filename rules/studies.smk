@@ -1,13 +1,11 @@
 """Studies beside the main grid: entropy cuts, the orthogonality test, teachers, training collections."""
 
 # What the studies' tables read; empty where the experiment has no such study.
-UNCUT, FACTORIAL, FACTORIAL_ROWS, TRAINED_ON = [], [], [], []
+UNCUT, FACTORIAL_ROWS, TRAINED_ON = [], [], []
 if "cuts" in STUDIES:
     UNCUT = EXPERIMENT.groups_of(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
 if "factorial" in STUDIES:
     FACTORIAL_ROWS = EXPERIMENT.groups_of(EXPERIMENT.studies["factorial"])
-    # BM25 too: its risk is the baseline that a margin may be a share of.
-    FACTORIAL = [REFERENCES[0], *standing(EXPERIMENT.study("factorial"))]
 if "collections" in STUDIES:
     TRAINED_ON = unique(EXPERIMENT.trained_on(name) for name in EXPERIMENT.studies["collections"]["samplers"])
 
@@ -54,8 +52,6 @@ use rule analyse_job as make_factorial_table with:
         unpack(
             reads(
                 metrics=f"{RESULTS}/metrics.parquet",
-                runs=lambda w: [whole_runs(ranker) for _, ranker in FACTORIAL],
-                tests=TESTS,
                 groups=sampled("groups", FACTORIAL_ROWS),
                 labels=sampled("labels", FACTORIAL_ROWS),
                 locality=numbers("locality"),
@@ -72,8 +68,6 @@ use rule analyse_job as make_factorial_table with:
             lambda w: dict(
                 locality=dial(CONFIG, "samplers"),
                 entropy=dial(CONFIG, "losses"),
-                runs=[keys for keys, _ in FACTORIAL],
-                collections=EXPERIMENT.evaluated,
                 **COMPARED,
                 **EXPERIMENT.studies["factorial"],
             ),
@@ -92,7 +86,7 @@ use rule analyse_job as draw_factorial with:
             "studies.draw_factorial",
             lambda w: dict(
                 domain=DOMAINS[0]["name"],
-                measures=[ALL_MEASURES[0], "excess risk"],
+                measures=[ALL_MEASURES[0], EXCESS_RISK],
                 locality=list(dial(CONFIG, "samplers").items()),
                 entropy=list(dial(CONFIG, "losses").items()),
                 **{axis: EXPERIMENT.studies["factorial"][axis] for axis in ("students", "teachers")},

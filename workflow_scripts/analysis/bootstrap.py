@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
 
 _BLOCK = 2_000_000
@@ -38,8 +37,6 @@ def stratified_interval(
 
 def percentile_interval(theta: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Quantiles (1 - confidence) / 2 and (1 + confidence) / 2 of replicates ``theta``  # (..., samples) -> # (...)."""
-    if not 0 < confidence < 1:
-        raise InputError(f"an interval needs 0 < confidence < 1, not {confidence}")
     tail = (1 - confidence) / 2
     low, high = np.quantile(theta, [tail, 1 - tail], axis=-1)
     return low, high
@@ -51,8 +48,6 @@ def resampled_means(x: np.ndarray, samples: int, seed: int, collection: str) -> 
     Counts how often each query is drawn and multiplies: every row sees the same draws. Bound by that product,
     rows x queries x samples, once rows are many, else by the drawing.
     """
-    if samples < 1:
-        raise InputError(f"the bootstrap needs samples >= 1, not {samples}")
     generator = np.random.default_rng(derive_seed(seed, "bootstrap", collection))
     queries = x.shape[1]
     means = np.empty((x.shape[0], samples))

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.storage.errors import InputError
-
 CUTS = ("lower-quartile", "inner-quartiles", "upper-quartile", "below-median", "above-median", "outliers")
 """The cuts, in the order of tables. The three of quartiles part the queries, and so do the two of the median."""
 TUKEY = 1.5
@@ -29,18 +27,9 @@ def thresholds(entropy: np.ndarray, fence: float = TUKEY) -> Thresholds:
     """Where the cuts are made; ``entropy``  # (queries,).
 
     Quartiles by linear interpolation between order statistics (numpy's default, type 7 of Hyndman and Fan 1996);
-    fences of Tukey (1977), who takes ``fence`` = 1.5. Raises :class:`InputError` for no queries, an entropy that is no
-    number and a fence that is not a number >= 0.
+    fences of Tukey (1977), who takes ``fence`` = 1.5.
     """
-    entropy = np.asarray(entropy, dtype=np.float64)
-    if entropy.ndim != 1 or not len(entropy):
-        raise InputError(f"a cut needs the entropy of each query, (queries,), not an array of {entropy.shape}")
-    if not np.isfinite(entropy).all():
-        query = int((~np.isfinite(entropy)).argmax())
-        raise InputError(f"the entropy of query {query} is {entropy[query]}: label the groups again")
-    if isinstance(fence, bool) or not isinstance(fence, int | float) or not 0 <= fence < np.inf:
-        raise InputError(f"the fence is {fence!r}: give a number of interquartile ranges, 0 or more (Tukey's is 1.5)")
-    first, median, third = np.quantile(entropy, [0.25, 0.5, 0.75]).tolist()
+    first, median, third = np.quantile(np.asarray(entropy, dtype=np.float64), [0.25, 0.5, 0.75]).tolist()
     return Thresholds(first, median, third, first - fence * (third - first), third + fence * (third - first))
 
 
@@ -49,22 +38,18 @@ def keep(entropy: np.ndarray, cut: str, fence: float = TUKEY) -> np.ndarray:
 
     lower-quartile H <= Q1, inner-quartiles Q1 < H <= Q3, upper-quartile H > Q3; below-median H <= median, above-median
     H > median; outliers H < Q1 - f (Q3 - Q1) or H > Q3 + f (Q3 - Q1). A query on a quartile is below it, so ties make a
-    lower part larger than its name says and the upper one smaller. Only the outliers depend on ``fence``, f. Raises
-    :class:`InputError` for an unknown cut and as :func:`thresholds`.
+    lower part larger than its name says and the upper one smaller. Only the outliers depend on ``fence``, f.
     """
     at = thresholds(entropy, fence)
     h = np.asarray(entropy, dtype=np.float64)
-    kept = {
+    return {
         "lower-quartile": h <= at.first_quartile,
         "inner-quartiles": (h > at.first_quartile) & (h <= at.third_quartile),
         "upper-quartile": h > at.third_quartile,
         "below-median": h <= at.median,
         "above-median": h > at.median,
         "outliers": (h < at.low_fence) | (h > at.high_fence),
-    }
-    if cut not in kept:
-        raise InputError(f"there is no cut {cut!r}: the cuts are {', '.join(CUTS)}")
-    return kept[cut]
+    }[cut]
 
 
 def widest_fence(entropy: np.ndarray, queries: int) -> float | None:

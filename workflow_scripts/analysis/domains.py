@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from workflow_scripts.storage.errors import InputError
-
 ALL = "all"
 """Stands for a domain as a whole in the ``collection`` column; no collection may be called so."""
 
@@ -41,38 +39,13 @@ class Domain:
 def parse_domains(domains: Mapping[str, Sequence] | Sequence[Mapping]) -> list[Domain]:
     """Domains as ``{name: [collection, ...]}``, or as ``[{"name", "collections"}, ...]`` where order matters.
 
-    An entry of the collections is a name, or a set ``{"name", "collections"}``. Raises :class:`InputError` for a domain
-    without collections, a name given twice, and the reserved name ``all``.
+    An entry of the collections is a name, or a set ``{"name", "collections"}``.
     """
-    entries = domains.items() if isinstance(domains, Mapping) else [_named(entry) for entry in domains]
-    parsed = []
-    for name, collections in entries:
-        members = []
-        for entry in collections:
-            member, parts = (entry, (entry,)) if isinstance(entry, str) else _named(entry)
-            members.append((member, tuple(parts)))
-        domain = Domain(name, tuple(members))
-        _check(domain)
-        parsed.append(domain)
-    names = [domain.name for domain in parsed]
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"domains need at least one, each with a name of its own: got {names}")
-    return parsed
+    entries = (
+        domains.items() if isinstance(domains, Mapping) else [(each["name"], each["collections"]) for each in domains]
+    )
+    return [Domain(name, tuple(map(_member, collections))) for name, collections in entries]
 
 
-def _named(entry: Mapping) -> tuple[str, Sequence]:
-    try:
-        return entry["name"], entry["collections"]
-    except (KeyError, TypeError):
-        raise InputError(f'{entry!r} is neither a collection nor {{"name": ..., "collections": [...]}}') from None
-
-
-def _check(domain: Domain) -> None:
-    names = [*domain.collections, *domain.sets]
-    if not domain.collections or any(not parts for _, parts in domain.members):
-        raise InputError(f"the domain {domain.name!r} (or a set in it) has no collections: list at least one")
-    for name in names:
-        if not isinstance(name, str) or name == ALL or names.count(name) > 1:
-            raise InputError(
-                f"the domain {domain.name!r} cannot hold {name!r}: names are texts, each once, none is {ALL!r}"
-            )
+def _member(entry: str | Mapping) -> tuple[str, tuple[str, ...]]:
+    return (entry, (entry,)) if isinstance(entry, str) else (entry["name"], tuple(entry["collections"]))

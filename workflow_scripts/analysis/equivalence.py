@@ -20,21 +20,9 @@ BLOCK = ("student", "loss", "teacher", "domain", "measure")
 """What the samplers of one family of comparisons share."""
 COLUMNS = (
     *BLOCK,
-    "sampler_a",
-    "sampler_b",
-    "mean_difference",
-    "ci_low",
-    "ci_high",
-    "margin",
-    "smallest_margin",
-    "p_difference",
-    "p_randomisation",
-    "p_equivalence",
-    "p_difference_holm",
-    "p_equivalence_holm",
-    "outcome",
-    "n_queries",
-    "n_seeds",
+    *("sampler_a", "sampler_b", "mean_difference", "ci_low", "ci_high", "margin", "smallest_margin"),
+    *("p_difference", "p_randomisation", "p_equivalence", "p_difference_holm", "p_equivalence_holm"),
+    *("outcome", "n_queries", "n_seeds"),
 )
 
 
@@ -144,7 +132,7 @@ def sampler_letters(
     found = dict(iter(comparisons.groupby(list(BLOCK), sort=False)))
     letters = {}
     for block, of_sampler in means.items():
-        rows = found.get(block, comparisons.iloc[:0])
+        rows = found[block]
         outcomes = dict(zip(zip(rows["sampler_a"], rows["sampler_b"], strict=True), rows["outcome"], strict=True))
         for pair in combinations(of_sampler, 2):
             if pair not in outcomes and pair[::-1] not in outcomes:

@@ -19,9 +19,6 @@ def compact_letters(items: Sequence[str], different: Collection[tuple[str, str]]
     place = {item: index for index, item in enumerate(items)}
     groups = [frozenset(items)]
     for pair in different:
-        unknown = set(pair) - set(items)
-        if unknown:
-            raise InputError(f"{min(unknown)} is compared but not in the table: make the comparisons again")
         split: dict[frozenset[str], None] = {}
         for group in groups:
             split |= dict.fromkeys([group - {one} for one in pair] if group >= set(pair) else [group])

@@ -12,6 +12,8 @@ from workflow_scripts.storage.errors import InputError
 if TYPE_CHECKING:
     from ir_measures import Measure, Provider
 
+EXCESS_RISK = "excess risk"
+"""The measure that ir_measures has not: see :mod:`workflow_scripts.evaluate.excess_risk`; lower is better."""
 EVALUATORS = ("pytrec_eval", "compat", "judged", "msmarco", "gdeval")
 """Those of ir_measures that the lock installs (gdeval needs Perl) and that value every query, in its order."""
 LARGEST_GRADE = 4

@@ -29,14 +29,14 @@ def standing_at(key: RankerKey, measured: Collection[RankerKey]) -> RankerKey:
 
 
 class QueryValues:
-    """The long table of metrics as arrays over queries, all rankers' in one order of a collection's queries.
+    """The long table of metrics as arrays over queries: of a collection and measure, all rankers' in one order.
 
     Reads one row group at a time and keeps eight bytes a value. ``measures`` leaves out all others. Raises
     :class:`InputError` for a query that one ranker was measured on and another not, and for a value given twice.
     """
 
     def __init__(self, path: str | Path, measures: Sequence[str] | None = None) -> None:
-        self._queries: dict[str, dict[str, int]] = {}
+        self._queries: dict[tuple[str, str], dict[str, int]] = {}
         self._values: dict[tuple, np.ndarray] = {}
         parts: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
         for rows in _row_groups(path):
@@ -44,7 +44,7 @@ class QueryValues:
                 rows = rows[rows["measure"].isin(measures)]
             names = [*KEYS, "collection", "measure"]
             for (*ranker, seed, collection, measure), group in rows.groupby(names, observed=True, dropna=False):
-                places = self._queries.setdefault(collection, {})
+                places = self._queries.setdefault((collection, measure), {})
                 index = np.array([places.setdefault(query, len(places)) for query in group["query_id"]], dtype=np.int64)
                 key = (*ranker, None if pd.isna(seed) else int(seed), collection, measure)
                 parts.setdefault(key, []).append((index, group["value"].to_numpy(dtype=float)))
@@ -55,7 +55,7 @@ class QueryValues:
             raise InputError(f"{path} holds none of {measures or 'any measure'}: measure some runs first")
 
     def _joined(self, key: tuple, parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        places = self._queries[key[-2]]
+        places = self._queries[key[-2:]]
         values = np.full(len(places), np.nan)
         for index, found in parts:
             values[index] = found
@@ -69,14 +69,13 @@ class QueryValues:
             )
         return values
 
-    def queries(self, collection: str) -> list[str]:
-        """Ids of a collection's queries, in the order of the arrays."""
-        return list(self._queries[collection])
+    def queries(self, collection: str, measure: str) -> list[str]:
+        """Ids of the queries of a collection that have a measure, in the order of the arrays."""
+        return list(self._queries[collection, measure])
 
     def measures(self, collections: Sequence[str], order: Sequence[str]) -> list[str]:
         """Measures of ``order`` that each of the collections has for some ranker."""
-        known = {key[-2:] for key in self._values}
-        return [measure for measure in order if all((name, measure) in known for name in collections)]
+        return [measure for measure in order if all((name, measure) in self._queries for name in collections)]
 
     def seeds(self, ranker: RankerKey) -> list[int | None]:
         """Seeds that a ranker was measured with; ``[None]`` for one without seeds."""

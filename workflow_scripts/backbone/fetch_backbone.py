@@ -10,24 +10,15 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from workflow_scripts.backbone import library_tokenizer
-from workflow_scripts.backbone.library_tokenizer import write_library_tokenizer
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders, sentence_transformers
-from workflow_scripts.models.rankers import load_ranker
-from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError, one_line
-
-if TYPE_CHECKING:
-    from workflow_scripts.models.padded import PaddedRanker
-    from workflow_scripts.models.rankers import RankerModel
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 LONGEST_TRIED = 1024
 PATTERNS = (
@@ -58,16 +49,9 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
             writer.counts["revision"] = _download(source, revision, local)
         folder = writer.path("")
         _copy(local, folder)
-        try:
-            model = load_ranker(folder, "bi-encoder", initialise_seed=0)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
-        layout = write_library_tokenizer(local, folder, model, source)
-        _try_out(model, layout.sep, source)
+        writer.counts |= _complete(local, folder, name=source)
         if other := sentence_transformers.other_embedding(folder):
             print(f"{source}: {other}: trained here it is only where a student starts", file=sys.stderr)
-        writer.counts["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-        writer.counts["model_type"] = model.config["model_type"]
 
 
 def _download(source: str, revision: str | None, folder: Path) -> str:
@@ -86,6 +70,7 @@ def _download(source: str, revision: str | None, folder: Path) -> str:
     except InputError:
         raise
     except Exception as error:  # the hub's client lets its HTTP library's errors through, whichever that is
+        raise_shortage(error)
         raise InputError(
             f"{source} cannot be fetched from the Hugging Face hub ({one_line(error)}): check the id and the network, "
             "or give as source the path of a local folder with config.json, model.safetensors and tokenizer.json"
@@ -108,15 +93,30 @@ def _copy(source: Path, folder: Path) -> None:
         model_folders.share(folder)
 
 
-@torch.inference_mode()
-def _try_out(model: RankerModel | PaddedRanker, token: int, name: str) -> None:
-    """Encode the longest text that shall fit, so that a model that cannot is found here, not in training."""
-    length = min(model.longest, LONGEST_TRIED)
-    ids = np.full(length, token, np.int32)
+def _complete(source: Path, folder: Path, name: str) -> dict:
+    """Write the tokenizer of the model in ``folder`` and try both; returns what the manifest counts of the model."""
+    import torch
+
+    from workflow_scripts.backbone.library_tokenizer import write_library_tokenizer
+    from workflow_scripts.models.rankers import load_ranker
+    from workflow_scripts.models.token_store import Sequences
+
     try:
-        model(Sequences(ids, np.zeros_like(ids), np.array([length])))
+        model = load_ranker(folder, "bi-encoder", initialise_seed=0)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    layout = write_library_tokenizer(source, folder, model, name)
+    # The longest text that shall fit: a model that cannot encode it is found here, not in training.
+    length = min(model.longest, LONGEST_TRIED)
+    ids = np.full(length, layout.sep, np.int32)
+    try:
+        with torch.inference_mode():
+            model(Sequences(ids, np.zeros_like(ids), np.array([length])))
     except Exception as error:  # whatever a model of the library raises that asks for more than tokens
+        raise_shortage(error)
         raise InputError(f"{name}: the model does not encode {length} tokens alone ({one_line(error)})") from None
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": parameters, "model_type": model.config["model_type"]}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from workflow_scripts.models.model_folders import read_json, write_json
 from workflow_scripts.models.tokenizer import SETTINGS, TOKENIZER, Layout, number_of_tokens, read_tokenizer
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -81,6 +81,7 @@ def _load(source: Path, name: str) -> PreTrainedTokenizerBase:
     try:
         library = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # broken files raise whatever the library's readers do
+        raise_shortage(error)
         raise InputError(f"{name} has no tokenizer that can be read ({one_line(error)})") from None
     if not library.is_fast:
         raise InputError(f"{name} has no fast tokenizer (tokenizer.json): choose a backbone that has one")

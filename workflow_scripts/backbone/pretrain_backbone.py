@@ -6,13 +6,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.command import run
+from workflow_scripts.storage.command import read_settings, run
 from workflow_scripts.storage.documents import count_documents, read_view
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
@@ -25,41 +26,16 @@ if TYPE_CHECKING:
 
 # More would cost memory (some 3 kB a text) and teach a model of this size nothing.
 MOST_TEXTS = 100_000
-DEFAULTS = {
-    "tokenizer": {"kind": "wordpiece", "size": 8000},
-    "architecture": {
-        "layers": 2,
-        "hidden": 64,
-        "heads": 2,
-        "feed_forward": 128,
-        "positions": 48,
-        "dropout": 0.0,
-    },
-    "pretraining": {
-        "steps": 700,
-        "batch": 64,
-        "learning_rate": 3e-3,
-        "mlm_weight": 0.3,
-        "removal": 0.8,
-        "warmup": 0.1,
-        "weight_decay": 0.01,
-    },
-    "seed": 0,
-}
 
 
-def complete_spec(spec: Mapping) -> dict:
-    """``spec`` with defaults filled in; :class:`InputError` for a width that the heads do not divide."""
-    complete = {
-        name: {**defaults, **spec.get(name, {})} if isinstance(defaults, dict) else spec.get(name, defaults)
-        for name, defaults in DEFAULTS.items()
-    }
-    architecture = complete["architecture"]
-    if architecture["hidden"] % architecture["heads"]:
-        raise InputError(
-            f"backbone: hidden {architecture['hidden']} does not divide by {architecture['heads']} heads: change either"
-        )
-    return complete
+@dataclass(frozen=True)
+class Settings:
+    """How a backbone is made: three sections as the config describes them, and the seed of its weights and data."""
+
+    tokenizer: Mapping
+    architecture: Mapping
+    pretraining: Mapping
+    seed: int
 
 
 def read_texts(corpora: Sequence[str | Path], *, most: int, seed: int) -> list[str]:
@@ -87,12 +63,12 @@ def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -
     from workflow_scripts.backbone.pretraining import PretrainingBatches, build_backbone, pretrain
     from workflow_scripts.backbone.vocabulary import build_tokenizer, encode
 
-    complete = complete_spec(spec)
-    architecture, settings = complete["architecture"], complete["pretraining"]
-    seed = derive_seed(complete["seed"], "backbone")
+    given = read_settings(Settings, spec)
+    architecture, settings = given.architecture, {"removal": 0.8, **given.pretraining}
+    seed = derive_seed(given.seed, "backbone")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     texts = read_texts(corpora, most=MOST_TEXTS, seed=seed)
-    tokenizer = build_tokenizer(texts, **complete["tokenizer"])
+    tokenizer = build_tokenizer(texts, **given.tokenizer)
     vocabulary = tokenizer.get_vocab_size()
     # [CLS], two [SEP] and up to four words stand beside the text.
     encoded = [text for text in encode(tokenizer, texts, architecture["positions"] - 7) if len(text)]
@@ -103,12 +79,10 @@ def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -
     print(f"{len(encoded)} texts, {vocabulary} vocabulary entries, {weights} weights", file=sys.stderr)
     sampling = {name: settings[name] for name in ("batch", "removal", "steps")}
     batches = PretrainingBatches(encoded, vocabulary=vocabulary, seed=seed, **sampling)
-    optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight", "warmup", "weight_decay")}
+    optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight")}
     losses = pretrain(model, batches, device=device, **optimisation)
     inputs = {"corpora": list(corpora)}
-    with ArtifactWriter(
-        output, kind="backbones", spec=spec, inputs=inputs, seed=complete["seed"], device=device
-    ) as artifact:
+    with ArtifactWriter(output, kind="backbones", spec=spec, inputs=inputs, seed=given.seed, device=device) as artifact:
         _write(artifact, model, tokenizer, losses)
         artifact.counts |= {"texts": len(encoded), "vocabulary": vocabulary, "weights": weights}
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PAD, UNK, CLS, SEP, MASK = range(len(SPECIAL))
 MASKED = 0.15
 EASY = 0.5  # share of the steps until the full removal
+WARMUP = 0.1
+WEIGHT_DECAY = 0.01
 OVERSAMPLING = 16
 SUBSPACE_ITERATIONS = 6
 
@@ -86,8 +88,8 @@ def build_backbone(texts: Sequence[np.ndarray], architecture: Mapping, *, vocabu
         "num_attention_heads": architecture["heads"],
         "intermediate_size": architecture["feed_forward"],
         "max_position_embeddings": architecture["positions"],
-        "hidden_dropout_prob": architecture["dropout"],
-        "attention_probs_dropout_prob": architecture["dropout"],
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
         "hidden_act": "gelu",
         "initializer_range": 0.02,
         "layer_norm_eps": 1e-12,
@@ -210,8 +212,6 @@ def pretrain(
     steps: int,
     learning_rate: float,
     mlm_weight: float,
-    warmup: float,
-    weight_decay: float,
     device: str,
 ) -> list[tuple[float, float]]:
     """Train ``model`` in place; returns (masked-token loss, next-segment loss) by step.
@@ -221,10 +221,10 @@ def pretrain(
     """
     torch.manual_seed(derive_seed(batches.seed, "masked-token-head"))
     both = nn.ModuleList([model, MaskedTokenHead(model.shape.hidden, model.shape.vocabulary)]).to(device).train()
-    optimiser = AdamW(both, weight_decay=weight_decay)
+    optimiser = AdamW(both, weight_decay=WEIGHT_DECAY)
     losses, progress = [], Progress(steps, "steps")
     for step in range(steps):
-        optimiser.learning_rate = learning_rate_at(step, steps=steps, peak=learning_rate, warmup=warmup)
+        optimiser.learning_rate = learning_rate_at(step, steps=steps, peak=learning_rate, warmup=WARMUP)
         torch.manual_seed(derive_seed(batches.seed, "dropout", step))
         masked, belongs = _losses(*both, batches(step), device)
         optimiser.zero_grad()

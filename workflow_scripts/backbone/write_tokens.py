@@ -39,8 +39,6 @@ def write_store(
     without a token. One chunk of texts is in memory at a time, besides ids and offsets. Bounded by the tokenizer in
     ``threads`` threads: what Python does between its chunks is 3% of one thread's time.
     """
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        raise InputError(f"max_tokens is {max_tokens!r}, not a whole number from 1 up")
     # The library takes its number of threads from the environment, once, when it first starts them.
     os.environ |= {"TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false", "RAYON_NUM_THREADS": str(threads)}
     tokenizer = read_tokenizer(backbone)

@@ -151,7 +151,8 @@ def _spool_documents(documents: Iterable[Document], place: Place, spool: Path) -
 
 def _check(document: Document, place: Place) -> Document:
     here = place.at(document.position)
-    check_text(f"{document.title} {document.text}", here)
+    check_text(document.title, here)
+    check_text(document.text, here)
     return document._replace(doc_id=check_id("document", document.doc_id, here))
 
 

@@ -29,6 +29,7 @@ TEXT_NAME = (
 OTHER_NAME = (
     "number|num|no|key|index|name|identifier|iter(ation)?|run|q|score|rank|rel(evan(t|ce))?|label|grade|judge?ment"
 )
+DIGIT = re.compile("[0-9]")
 IS_ID, IS_TEXT, IS_NAME = map(re.compile, (ID_NAME, TEXT_NAME, f"{ID_NAME}|{TEXT_NAME}|{OTHER_NAME}"))
 
 
@@ -87,12 +88,12 @@ def _is_jsonl(path: Path) -> bool:
 
 
 def _iterate_records(path: Path, id_keys: Sequence[str], text_keys: Sequence[str]) -> Iterator[tuple]:
-    """(line, id, text of each text key) of a JSONL file. Other keys are not read, which is said at its end."""
+    """(line, id, text of each text key) of a JSONL file. Keys that are not read are printed at its end."""
     spelling = {_letters(key): key for key in (*text_keys, *reversed(id_keys))}
-    unread: set[str] = set()
+    keys, unread = {*id_keys, *text_keys}, set()
     for number, record in read_objects(path):
         here = f"{path}:{number}"
-        for key in record.keys() - {*id_keys, *text_keys}:
+        for key in record.keys() - keys:
             if _letters(key) in spelling:
                 raise InputError(f"{here} has the key {key!r}: write {spelling[_letters(key)]!r}")
             if len(unread) < 10:
@@ -101,7 +102,8 @@ def _iterate_records(path: Path, id_keys: Sequence[str], text_keys: Sequence[str
         if any(each != ids[0] for each in ids):
             raise InputError(f"{here} has several ids ({', '.join(map(shown, ids))}): keep one key of {id_keys}")
         texts = [_text(record, key, here) for key in text_keys]
-        _check_headless(here, [*map(str, ids[:1]), *filter(None, texts)], first=False)
+        if ids and isinstance(ids[0], str):
+            _check_headless(here, [ids[0], *filter(None, texts)], first=False)
         yield number, ids[0] if ids else None, *texts
     if unread:
         print(f"{path}: keys that are not read: {', '.join(sorted(unread))}", file=sys.stderr, flush=True)
@@ -139,15 +141,17 @@ def _iterate_rows(path: Path, layouts: dict[int, str]) -> Iterator[tuple[int, li
 def _check_headless(here: str, fields: Sequence[str], *, first: bool) -> None:
     """Raise :class:`InputError` for a header line, which would become a document or a query of its own.
 
-    On the ``first`` line the name of an id's column is enough, or names of columns in any order.
+    On the ``first`` line the name of an id's column beside short texts is enough, or names of columns in any order.
     """
-    start = _letters(fields[0][:40])
+    # Most ids have a digit, names of columns have none.
+    start = "" if DIGIT.search(fields[0]) else _letters(fields[0][:40])
     if len(fields) < 2 or not IS_NAME.fullmatch(start):
         return
     has_id_name = bool(IS_ID.fullmatch(start))
     others = [_letters(field[:40]) for field in fields[1:]]
     if first:
-        is_header = has_id_name or all(map(IS_NAME.fullmatch, others))
+        short = all(field.count(" ") < 3 for field in fields)
+        is_header = (has_id_name and short) or all(map(IS_NAME.fullmatch, others))
     else:
         is_header = has_id_name and all(map(IS_TEXT.fullmatch, others))
     if is_header:

@@ -67,7 +67,7 @@ class Documents:
 
 @dataclass(frozen=True)
 class Meanings:
-    """What a corpus' documents mean, as its truth.parquet tells; row i is its i-th document by id."""
+    """What a corpus' documents mean, as its truth.parquet says; row i is its i-th document by id."""
 
     ids: pa.StringArray
     topics: np.ndarray  # (docs,) int
@@ -106,11 +106,11 @@ def make_documents(language: Language, world: str, number: int, seed: int) -> Do
     settings, draw = WORLDS[world], generator(seed, "documents", world)
     topics = draw.integers(settings.topics, size=number)
     registers = draw.choice(SYNONYMS, size=number, p=settings.registers)
-    focal = _pick_focal(draw, language.topics[world], topics)
+    focal = _draw_focal(draw, language.topics[world], topics)
     longest = settings.tokens[1]
     lengths = draw.integers(settings.tokens[0], longest + 1, size=number)
-    concepts = _pick_concepts(draw, language.topics[world], topics, focal, longest)
-    tokens = _pick_synonyms(draw, registers, longest, settings.registers).astype(np.int16)
+    concepts = _draw_concepts(draw, language.topics[world], topics, focal, longest)
+    tokens = _draw_synonyms(draw, registers, longest, settings.registers).astype(np.int16)
     tokens += SYNONYMS * concepts
     functions, shares = len(language.function_words), function_weights()
     # Function words stand behind the concepts' in the vocabulary.
@@ -142,7 +142,7 @@ def make_queries(words: np.ndarray, documents: Meanings, world: str, role: str, 
     concepts = np.take_along_axis(focal, order, axis=1)[:, : QUERY_CONCEPTS[1]]
     concepts[np.arange(QUERY_CONCEPTS[1]) >= wanted[:, None]] = -1
     registers = draw.integers(SYNONYMS, size=number)
-    synonyms = _pick_synonyms(draw, registers, concepts.shape[1], settings.registers)
+    synonyms = _draw_synonyms(draw, registers, concepts.shape[1], settings.registers)
     tokens = words[concepts, synonyms]
     texts = [" ".join(row[:length]) for row, length in zip(tokens, wanted, strict=True)]
     return Queries(list(_make_ids(f"{settings.prefix}-{role}-", number)), texts, sources, registers, concepts)
@@ -170,40 +170,40 @@ def judge(queries: Queries, documents: Meanings) -> pd.DataFrame:
     return frame.sort_values(["query_id", "doc_id"], ignore_index=True)
 
 
-def _draw(rows: int, width: int, kind: type, pick: Callable[[slice, tuple[int, int]], np.ndarray]) -> np.ndarray:
-    """(rows, width) of ``kind``, filled block by block with ``pick(rows, shape)``."""
+def _draw(rows: int, width: int, kind: type, choose: Callable[[slice, tuple[int, int]], np.ndarray]) -> np.ndarray:
+    """(rows, width) of ``kind``, filled block by block with ``choose(rows, shape)``."""
     drawn = np.empty((rows, width), kind)
     for first in range(0, rows, BLOCK):
         block = slice(first, min(first + BLOCK, rows))
-        drawn[block] = pick(block, drawn[block].shape)
+        drawn[block] = choose(block, drawn[block].shape)
     return drawn
 
 
-def _pick_focal(draw: np.random.Generator, world: np.ndarray, topics: np.ndarray) -> np.ndarray:
+def _draw_focal(draw: np.random.Generator, world: np.ndarray, topics: np.ndarray) -> np.ndarray:
     """Draw each document's focal concepts from its topic, without replacement by weight (Gumbel top-k).
 
     ``world``: (topics, concepts of a topic); ``topics``: (docs,) -> (docs, 5), padded with -1.
     """
     weights = np.log(topic_weights())
 
-    def pick(rows: slice, shape: tuple[int, int]) -> np.ndarray:
+    def choose(rows: slice, shape: tuple[int, int]) -> np.ndarray:
         own = world[topics[rows]]
         best = np.argsort(-(weights + draw.gumbel(size=own.shape)), axis=1)
         return np.take_along_axis(own, best[:, : shape[1]], axis=1)
 
-    chosen = _draw(len(topics), FOCAL[1], np.int16, pick)
+    chosen = _draw(len(topics), FOCAL[1], np.int16, choose)
     numbers = draw.integers(FOCAL[0], FOCAL[1] + 1, size=len(topics))
     chosen[np.arange(FOCAL[1]) >= numbers[:, None]] = -1
     return chosen
 
 
-def _pick_concepts(
+def _draw_concepts(
     draw: np.random.Generator, world: np.ndarray, topics: np.ndarray, focal: np.ndarray, longest: int
 ) -> np.ndarray:
     """The concept behind each token, -1 for a function word.  # (docs, longest) int16"""
 
-    def each(pick: Callable[[slice, tuple[int, int]], np.ndarray]) -> np.ndarray:
-        return _draw(len(topics), longest, np.int8, pick)
+    def each(choose: Callable[[slice, tuple[int, int]], np.ndarray]) -> np.ndarray:
+        return _draw(len(topics), longest, np.int8, choose)
 
     weights, focused = topic_weights(), (focal >= 0).sum(axis=1, keepdims=True)
     kinds = each(lambda rows, shape: draw.choice(len(TOKEN_SHARES), size=shape, p=TOKEN_SHARES))
@@ -225,7 +225,7 @@ def _pick_concepts(
     return _draw(len(topics), longest, np.int16, select)
 
 
-def _pick_synonyms(
+def _draw_synonyms(
     draw: np.random.Generator, registers: np.ndarray, width: int, shares: tuple[float, ...]
 ) -> np.ndarray:
     """The synonym that each token takes: the register's with probability 0.6.  # (rows, width) int8"""

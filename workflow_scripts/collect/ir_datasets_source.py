@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -123,7 +121,9 @@ def family_lock(name: str) -> Iterator[None]:
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a library that reads half a download may raise anything
         raise_shortage(error)
         line = clean(str(error))[:300]
         raise InputError(

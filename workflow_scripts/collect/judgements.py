@@ -1,8 +1,8 @@
 """Judged queries: ids and texts checked, judgements matched with queries and corpus, training queries chosen.
 
-Two manners of meeting a fault in the data. *Strict*, for a user's own files: an unknown query, an unknown document, a
-pair judged twice or a query without a relevant document raises and is named. Otherwise, for public collections, where
-all of these are to be found: what cannot be used is left out, counted and told on stderr.
+Faults of the data are met in two ways. *Strict*, for a user's own files: an unknown query, an unknown document, a pair
+judged twice or a query without a relevant document raises an error that names it. Otherwise, for public collections,
+which have all of these: what cannot be used is left out and counted, and the counts are printed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def collect_judgements(rows: Iterable[tuple[int, str, str, int]], place: Place) 
 def match_judgements(
     frame: pd.DataFrame, queries: dict[str, str], corpus: Artifact, *, place: Place, strict: bool, keep_unknown: bool
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Judgements of known queries and documents, each pair once, and counts of what was left out.
+    """Judgements of queries and documents that exist, each pair once, and counts of what was left out.
 
     ``keep_unknown``: judgements of documents outside the corpus stay (test qrels: the measure's ideal counts them) and
     are only counted. Of a pair judged twice the higher relevance stays. Strict: see the module.
@@ -104,10 +104,10 @@ def choose_queries(queries: dict[str, str], number: int | None, seed: int) -> di
 
 
 def warn(counts: dict[str, int], place: Place) -> None:
-    """Tell on stderr what was left out, in one line; silent where nothing was."""
-    said = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items() if count)
-    if said:
-        print(f"{place.source}: {said}", file=sys.stderr, flush=True)
+    """Print what was left out as one line on stderr; nothing where nothing was."""
+    line = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items() if count)
+    if line:
+        print(f"{place.source}: {line}", file=sys.stderr, flush=True)
 
 
 def _refuse(bad: pd.DataFrame, what: str, place: Place, strict: bool) -> None:

@@ -111,5 +111,5 @@ def _share_words(draw: np.random.Generator, words: np.ndarray) -> np.ndarray:
 def _make_topic(draw: np.random.Generator, held_out: np.ndarray, share: float) -> np.ndarray:
     number = int(TOPIC_CONCEPTS * share)
     new = draw.choice(np.flatnonzero(held_out), number, replace=False)
-    known = draw.choice(np.flatnonzero(~held_out), TOPIC_CONCEPTS - number, replace=False)
-    return draw.permutation(np.concatenate([new, known]))
+    others = draw.choice(np.flatnonzero(~held_out), TOPIC_CONCEPTS - number, replace=False)
+    return draw.permutation(np.concatenate([new, others]))

@@ -11,7 +11,7 @@ Spec: ``source``, ``role`` ("test" or "train") and, by source (a key that has no
 
 Options of every source but ``generated``: ``max_queries`` (null: all) and ``seed`` (0) of their choice;
 ``min_relevance`` (1) that makes a document relevant; ``strict`` (true for files, else false): an unknown query or
-document, a pair judged twice or a query without a relevant document is an error, not left out, counted and told.
+document, a pair judged twice or a query without a relevant document is an error, not left out and counted.
 No query without a relevant document is part of a collection.
 
 Writes queries.parquet (query_id, text); qrels.parquet (query_id, doc_id, relevance) for the role test,

@@ -96,9 +96,9 @@ def _generate(writer: ArtifactWriter, world: str, seed: int, documents: int | No
 
     language = make_language(seed)
     made = make_documents(language, world, documents or WORLDS[world].documents, seed)
-    known = made.focal >= 0
-    ends = np.concatenate(([0], known.sum(axis=1).cumsum())).astype(np.int32)
-    focal = pa.ListArray.from_arrays(ends, made.focal[known].astype(np.int32))
+    present = made.focal >= 0
+    ends = np.concatenate(([0], present.sum(axis=1).cumsum())).astype(np.int32)
+    focal = pa.ListArray.from_arrays(ends, made.focal[present].astype(np.int32))
     ids = pa.array(made.ids(), pa.string(), size=len(made.lengths))
     truth = {"doc_id": ids, "topic": made.topics, "register": made.registers, "focal": focal}
     write_table(writer.path("truth.parquet"), truth, TRUTH)

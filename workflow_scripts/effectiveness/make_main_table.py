@@ -14,7 +14,6 @@ from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid, Means, summarise
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, write_numbers
 
 
@@ -31,8 +30,6 @@ def make_main_table(*, spec: Mapping, metrics: Path, equivalence: Path, output: 
     measures = spec["measures"]
     table = summarise(Means(collection_means(metrics)), grid, domains, measures)
     table = with_intervals(table, QueryValues(metrics, measures), grid, domains, spec["bootstrap"])
-    if measures[0] not in set(table.loc[table["collection"] == ALL, "measure"]):
-        raise InputError(f"no domain has {measures[0]} on all its collections: list another measure first")
     comparisons, _ = read_numbers(equivalence)
     write_numbers(output, table.assign(letters=_letters(table, grid, comparisons)), spec)
 

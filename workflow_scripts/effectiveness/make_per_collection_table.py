@@ -8,7 +8,6 @@ from pathlib import Path
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, write_numbers
 
 KEYS = ["student", "loss", "sampler", "teacher", "domain", "collection"]
@@ -18,17 +17,13 @@ def make_per_collection_table(*, spec: Mapping, main: Path, output: Path) -> Non
     """Write the numbers: those rows of the main table's that are of the student, a reference and a member of a domain.
 
     A set of collections (CQADupStack) is one member. ``spec``: the lists of the grid with one student, ``domains``,
-    ``measure``. ``main``: numbers of the main table. Raises :class:`InputError` for a value that it lacks.
+    ``measure``. ``main``: numbers of the main table.
     """
     grid = Grid.of(spec)
     columns = [(domain.name, member) for domain in parse_domains(spec["domains"]) for member, _ in domain.members]
     rows, _ = read_numbers(main)
     rows = rows[rows["measure"] == spec["measure"]].set_index(KEYS)
     wanted = [(*ranker, *column) for ranker in [*grid.references, *grid.trained] for column in columns]
-    missing = [key for key in wanted if key not in rows.index]
-    if missing:
-        name = " ".join(filter(None, missing[0]))
-        raise InputError(f"{main} has no {spec['measure']} of {name}: make the main table again")
     write_numbers(output, rows.loc[wanted, ["mean", "std_seed"]].reset_index(), spec)
 
 

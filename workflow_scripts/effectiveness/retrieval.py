@@ -14,21 +14,8 @@ from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.errors import InputError
 
 COLUMNS = (
-    "student",
-    "loss",
-    "sampler",
-    "teacher",
-    "domain",
-    "measure",
-    "reranked",
-    "reranked_std_seed",
-    "retrieved",
-    "retrieved_std_seed",
-    "difference",
-    "ci_low",
-    "ci_high",
-    "n_queries",
-    "n_seeds",
+    *("student", "loss", "sampler", "teacher", "domain", "measure", "reranked", "reranked_std_seed"),
+    *("retrieved", "retrieved_std_seed", "difference", "ci_low", "ci_high", "n_queries", "n_seeds"),
 )
 
 
@@ -46,7 +33,7 @@ def compare_stages(
     means), with their standard deviation over seeds, NaN for one. The interval resamples queries within collections:
     a query's difference is averaged over seeds first. ``bootstrap``: samples, seed, confidence. A measure that not all
     collections of a domain have is left out there. Raises :class:`InputError` for a ranker, measure or query that one
-    of the two lacks, and where no measure is left.
+    of the two lacks.
     """
     rows = []
     for domain in domains:
@@ -61,12 +48,7 @@ def compare_stages(
                 first, second = (_summary(array[place]) for array in means)
                 ends = (second[0] - first[0], low[place], high[place])
                 rows.append((*ranker, domain.name, measure, *first, *second, *ends, queries, len(grid.seeds)))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    if table.empty:
-        raise InputError(
-            f"no domain has one of {', '.join(measures)} on all its collections: add one to their measures"
-        )
-    return table
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _by_seed(
@@ -77,7 +59,7 @@ def _by_seed(
     for name in domain.collections:
         rankers: list[RankerKey] = grid.trained
         array = np.stack([[values.of(ranker, [seed], name, measure) for seed in grid.seeds] for ranker in rankers])
-        found[name] = array[:, :, _places(values.queries(name), order.queries(name), name)]
+        found[name] = array[:, :, _places(values.queries(name, measure), order.queries(name, measure), name)]
     return found
 
 

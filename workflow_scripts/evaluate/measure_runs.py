@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.analysis.measure_names import EXCESS_RISK, parse_measure
 from workflow_scripts.analysis.measures import (
     METRICS_FILE,
     METRICS_SCHEMA,
@@ -15,6 +15,7 @@ from workflow_scripts.analysis.measures import (
     evaluate,
     metrics_table,
 )
+from workflow_scripts.evaluate.excess_risk import run_risks
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -33,21 +34,27 @@ def measure_runs(
 ) -> None:
     """Write metrics.parquet for one ranker.
 
-    ``spec``: ``measures`` (collection to measure names) and ``keys`` (student, loss, sampler, teacher, seed).
-    ``evaluation`` holds the collections' queries, qrels and first-stage candidates. A judged query that neither the run
-    nor the first stage lists has nothing to rank: it scores 0 and is counted as ``unretrieved``. One that the run alone
-    lacks is an error.
+    ``spec``: ``measures`` (collection to measure names; "excess risk" only where the qrels hold every relevant pair)
+    and ``keys`` (student, loss, sampler, teacher, seed). ``evaluation`` holds the collections' queries, qrels and
+    first-stage candidates. A judged query that neither the run nor the first stage lists has nothing to rank: it scores
+    0 and is counted as ``unretrieved``. One that the run alone lacks is an error.
     """
     artifact = Artifact(runs)
-    measures = {name: [parse_measure(each) for each in spec["measures"][name]] for name in collections}
-    frames, counts = {}, {}
-    for name in collections:
+    names = spec["measures"]
+    measures = {name: [parse_measure(each) for each in names[name] if each != EXCESS_RISK] for name in collections}
+    frames, counts = [], {}
+    for name in sorted(collections):
         path = artifact.file(f"{name}.run.gz")
         ranking = read_run(path)
         check_ranks(ranking, str(path))
         judged, counts[name] = _judgements(name, evaluation, ranking)
-        frames[name] = evaluate(measures[name], judged, ranking).assign(collection=name)
-    frame = pd.concat([frames[name] for name in sorted(frames)], ignore_index=True)
+        found = [evaluate(measures[name], judged, ranking)]
+        if EXCESS_RISK in names[name]:
+            _check_candidates(name, evaluation, ranking)
+            found.append(run_risks(ranking, judged))
+        rows = pd.concat(found).sort_values(["query_id", "measure"], ignore_index=True)
+        frames.append(rows.assign(collection=name))
+    frame = pd.concat(frames, ignore_index=True)
     inputs = {"runs": runs, "evaluation": evaluation}
     with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
         write_table(writer.path(METRICS_FILE), metrics_table(spec["keys"], frame), METRICS_SCHEMA)
@@ -80,6 +87,18 @@ def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tup
         "without_relevant": len(judged - relevant),
         "unjudged": len(ranked - judged),
     }
+
+
+def _check_candidates(name: str, evaluation: Path, ranking: pd.DataFrame) -> None:
+    """Refuse a run of other documents than the first stage's: risks of other pairs do not compare."""
+    runs = (ranking, read_candidates(evaluation, name))
+    pairs = [set(zip(run["query_id"], run["doc_id"], strict=True)) for run in runs]
+    if pairs[0] != pairs[1]:
+        query, document = min(pairs[0] ^ pairs[1])
+        raise InputError(
+            f"the run of {name} and the first stage's differ in query {query}, document {document}: re-rank the same "
+            f"candidates, or drop the {EXCESS_RISK}"
+        )
 
 
 if __name__ == "__main__":

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.analysis.domains import Domain, parse_domains
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.analysis.measures import METRICS_FILE
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table
 
 COLUMNS = ("measure", "value", "ci_low", "ci_high", "n_queries")
@@ -25,13 +24,12 @@ def write_cell(*, spec: Mapping, metrics: Path, cells: Sequence[Path]) -> None:
     value = sum over the domain's collections c of w_c times the mean of c's queries, with w_c = 1 / number of
     collections (a named set of collections counts as one, its parts sharing its weight): a macro mean over
     collections. The interval is :func:`stratified_interval`'s; n_queries is the number of queries behind both. Only
-    measures that every collection of the domain has. ``spec``: ``domains`` and ``bootstrap`` (samples, seed,
-    confidence); ``cells``: a path for each domain, in order.
+    measures that every collection of the domain has; excess risk, which some queries have not, has a table instead.
+    ``spec``: ``domains`` and ``bootstrap`` (samples, seed, confidence); ``cells``: a path for each domain, in order.
     """
     domains = parse_domains(spec["domains"])
-    if len(cells) != len(domains):
-        raise InputError(f"give one cell for each domain, in order: {', '.join(domain.name for domain in domains)}")
     frame = read_table(Artifact(metrics).file(METRICS_FILE), columns=["collection", "query_id", "measure", "value"])
+    frame = frame[frame["measure"] != EXCESS_RISK]
     for domain, path in zip(domains, cells, strict=True):
         cell = cell_values(frame, domain, **spec["bootstrap"])
         with atomic_path(path) as partial:
@@ -43,15 +41,9 @@ def cell_values(frame: pd.DataFrame, domain: Domain, *, samples: int, seed: int,
     tables = {}
     for collection in domain.collections:
         rows = frame[frame["collection"] == collection]
-        if rows.empty:
-            raise InputError(f"the metrics lack the collection {collection} of {domain.name}: measure its run first")
         tables[collection] = rows.pivot(index="measure", columns="query_id", values="value")
     shared = sorted(set.intersection(*(set(table.index.astype(str)) for table in tables.values())))
-    if not shared:
-        raise InputError(f"the collections of {domain.name} share no measure: give them one in common, such as nDCG@10")
     values = {name: table.loc[shared].to_numpy(dtype=float) for name, table in tables.items()}  # (measures, queries)
-    if any(np.isnan(array).any() for array in values.values()):
-        raise InputError(f"a query of {domain.name} lacks a measure that others have: measure its runs again")
     weights = domain.weights
     low, high = stratified_interval(values, weights, samples=samples, seed=seed, confidence=confidence)
     value = sum(weights[name] * array.mean(axis=1) for name, array in values.items())

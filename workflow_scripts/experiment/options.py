@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from workflow_scripts.experiment.config.settings import LARGEST
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, one_line
 
 TYPES = {"whole": "a whole number", "number": "a number", "text": "text", "texts": "a list of texts"}
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -57,7 +57,11 @@ def load_file(package: str, function: str, name: str, options: Mapping) -> Modul
     names = sorted(path.stem for path in Path(__file__).parents[2].joinpath(*package.split(".")).glob("[!_]*.py"))
     if name not in names:
         raise InputError(f"no {name!r} among the {kind}: there are {', '.join(names)}")
-    module = importlib.import_module(f"{package}.{name}")
+    try:
+        module = importlib.import_module(f"{package}.{name}")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise InputError(f"{kind}/{name}.py cannot be imported ({reason}): correct the file") from error
     arguments = inspect.signature(getattr(module, function)).parameters.values()
     defaults = {each.name: each.default for each in arguments if each.default is not inspect.Parameter.empty}
     for problem in option_problems(options, module.OPTIONS, defaults):

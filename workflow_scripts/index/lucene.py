@@ -61,7 +61,7 @@ class Searcher:
             self._searcher.set_qld(float(model["mu"]))
         self._set_cascade(model.get("rm3", False))
         self._json = self._class("com.fasterxml.jackson.databind.ObjectMapper")()
-        # Of a hit only its id and score are told, not the stored document or Lucene's own number.
+        # The JSON of a hit has its id and score, not the stored document or Lucene's own number.
         unread = (
             self._class("java.lang.Class").forName("org.apache.lucene.document.Document"),
             self._class("java.lang.Integer").TYPE,

@@ -24,8 +24,6 @@ def pooled_correlation(
     interval tanh(z -+ q sqrt(sum_c w_c^2 var_c)). ``pairs``: collection to (x, y)  # (queries,) each. NaN where x or y
     is constant in a collection, where no correlation exists. Raises :class:`InputError` below four queries.
     """
-    if method not in (PEARSON, SPEARMAN):
-        raise InputError(f"no correlation {method!r}: there are {PEARSON} and {SPEARMAN}")
     scale = sum(weights[name] for name in pairs)
     z, variance = 0.0, 0.0
     for name, (x, y) in pairs.items():

@@ -19,10 +19,6 @@ def diameters(vectors: np.ndarray, quantile: float) -> np.ndarray:
     between two distances is interpolated linearly, so it depends on the size of the group: compare equal sizes. Raises
     :class:`InputError` for a zero or non-finite vector. Bound by the products: docs^2 dims a group.
     """
-    if not 0 < quantile <= 1:
-        raise InputError(f"the diameter's quantile is {quantile}, not above 0 and at most 1")
-    if vectors.ndim != 3 or vectors.shape[1] < 2:
-        raise InputError(f"diameters need vectors (groups, docs, dims) with two documents or more, not {vectors.shape}")
     vectors = np.asarray(vectors, dtype=np.float64)
     norms = np.linalg.norm(vectors, axis=2, keepdims=True)
     if not (np.isfinite(norms).all() and (norms > 0).all()):

@@ -58,10 +58,6 @@ def make_bound_table(
     Raises :class:`InputError` naming what is missing. Memory: one sampler's groups and a number a pair embedded.
     """
     rows = [tuple(row) for row in spec["rows"]]
-    if not len(rows) == len(groups) == len(labels) or not rows:
-        raise InputError("give one groups and one labels manifest for each of the spec's rows, in order")
-    if len(spec["students"]) != len(models) or not models:
-        raise InputError("give one trained model's manifest for each of the spec's students, in order")
     students = [_student(*pair) for pair in zip(spec["students"], models, strict=True)]
     keys = list(dict.fromkeys((sampler, teacher) for sampler, teacher, _ in rows))
     values = bound.read_locality(locality, keys)
@@ -76,8 +72,6 @@ def make_bound_table(
 
 def _student(name: str, manifest: str | Path) -> Student:
     model = Artifact(manifest)
-    if not {"groups", "documents"} <= set(model.counts) or "group_size" not in model.spec:
-        raise InputError(f"{manifest} does not say on how many groups it was trained: name a trained student's")
     # Epochs are permutations: training that ends within the first has not seen all groups of the file.
     seen = min(model.counts["groups"], model.counts["documents"] // model.spec["group_size"])
     return Student(name, bound.trainable_parameters(manifest), seen)

@@ -15,23 +15,11 @@ from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
 from workflow_scripts.locality.correlations import PEARSON, SPEARMAN, pooled_correlation
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
 
 COLUMNS = (
-    "student",
-    "loss",
-    "sampler",
-    "teacher",
-    "domain",
-    "measure",
-    "predictor",
-    "method",
-    "correlation",
-    "ci_low",
-    "ci_high",
-    "n_queries",
-    "n_seeds",
+    *("student", "loss", "sampler", "teacher", "domain", "measure", "predictor", "method", "correlation"),
+    *("ci_low", "ci_high", "n_queries", "n_seeds"),
 )
 ENTROPY, KL = "entropy", "kl"
 Arrays = Mapping[str, np.ndarray]
@@ -52,12 +40,13 @@ def make_correlation_table(
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measure = spec["measure"]
-    if len(teachers) != len(grid.teachers) or len(students) != len(grid.trained) * len(grid.seeds):
-        raise InputError("give a manifest of runs for each teacher, and for each student and seed, in the grid's order")
     values = QueryValues(metrics, [measure])
     collections = list(dict.fromkeys(name for domain in domains for name in domain.collections))
     candidates = {
-        teacher: {name: TeacherCandidates(manifest, name, spec["depth"], values.queries(name)) for name in collections}
+        teacher: {
+            name: TeacherCandidates(manifest, name, spec["depth"], values.queries(name, measure))
+            for name in collections
+        }
         for teacher, manifest in zip(grid.teachers, teachers, strict=True)
     }
     entropies = {
@@ -67,7 +56,7 @@ def make_correlation_table(
     for ranker, teacher, seeds, manifests in _rankers(values, grid, students):
         found = candidates[teacher]
         effectiveness = {
-            name: values.of(ranker, seeds, name, measure)[_places(values.queries(name), found[name].queries)]
+            name: values.of(ranker, seeds, name, measure)[_places(values.queries(name, measure), found[name].queries)]
             for name in collections
         }
         predictors = {ENTROPY: entropies[teacher]}

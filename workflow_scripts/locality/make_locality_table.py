@@ -22,7 +22,6 @@ from workflow_scripts.locality.embedded_groups import EmbeddedGroups
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.tables import read_table, write_numbers
 
@@ -82,8 +81,6 @@ def make_locality_table(
     Memory: one sampler's groups.
     """
     rows = [tuple(row) for row in spec["rows"]]
-    if not len(rows) == len(groups) == len(labels) or not rows:
-        raise InputError("give one groups and one labels manifest for each of the spec's rows, in order")
     documents = Documents(corpus, collection, embeddings, rankings, spec["depth"])
     values = {
         row: _quantities(read_sampled_groups(group), label, documents, spec)

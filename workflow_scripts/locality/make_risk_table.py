@@ -10,8 +10,8 @@ import pandas as pd
 
 from workflow_scripts.analysis.bootstrap import stratified_interval
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.query_values import RankerKey
-from workflow_scripts.locality.risk import EXCESS_RISK, RiskValues
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
@@ -22,35 +22,38 @@ COLUMNS = (
 )
 
 
-def make_risk_table(*, spec: Mapping, runs: Sequence[Path], tests: Sequence[Path], output: Path) -> None:
+def make_risk_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     """Write the numbers, one row a ranker and domain, columns :data:`COLUMNS`.
 
     ``spec``: the axes of the main grid, ``domains``, ``bootstrap``, ``rankers`` ([student, loss, sampler, teacher,
-    seed] in the order of ``runs``) and ``collections`` (ids in the order of ``tests``). A query's risk is
-    :func:`~workflow_scripts.locality.risk.pairwise_risk`; a domain's the mean over its collections, which must all have
-    a truth; n_queries are those measured, n_left_out those without a pair of candidates to order. Raises
-    :class:`InputError` where no domain has a truth. Bound by reading the runs.
+    seed]) and ``measure``, which every judged query has. A domain's risk is the mean over its collections, which must
+    all have one; n_queries are those with a pair of candidates to order, n_left_out those without. Raises
+    :class:`InputError` where no domain has an excess risk.
     """
-    risks = RiskValues(spec["rankers"], runs, dict(zip(spec["collections"], tests, strict=True)))
-    domains = [domain for domain in parse_domains(spec["domains"]) if all(name in risks for name in domain.collections)]
+    values = QueryValues(metrics, [EXCESS_RISK, spec["measure"]])
+    domains = [each for each in parse_domains(spec["domains"]) if values.measures(each.collections, [EXCESS_RISK])]
     if not domains:
-        raise InputError("no domain's collections have a hidden truth: only generated ones do")
-    rankers = list(dict.fromkeys(tuple(ranker[:4]) for ranker in spec["rankers"]))
-    rows = [_row(risks, ranker, domain, spec["bootstrap"]) for ranker in rankers for domain in domains]
+        raise InputError(f"no domain has an {EXCESS_RISK}: only generated collections have a hidden truth")
+    seeds: dict[RankerKey, list] = {}
+    for *ranker, seed in spec["rankers"]:
+        seeds.setdefault(tuple(ranker), []).append(seed)
+    rows = [_row(values, ranker, seeds[ranker], domain, spec) for ranker in seeds for domain in domains]
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
 
 
-def _row(risks: RiskValues, ranker: RankerKey, domain: Domain, bootstrap: Mapping) -> tuple:
-    seeds = risks.seeds(ranker)
+def _row(values: QueryValues, ranker: RankerKey, seeds: Sequence[int | None], domain: Domain, spec: Mapping) -> tuple:
     by_seed = [
-        sum(weight * risks.of(ranker, [seed], name, EXCESS_RISK).mean() for name, weight in domain.weights.items())
+        sum(weight * values.of(ranker, [seed], name, EXCESS_RISK).mean() for name, weight in domain.weights.items())
         for seed in seeds
     ]
-    values = {name: risks.of(ranker, seeds, name, EXCESS_RISK)[None] for name in domain.collections}
-    low, high = stratified_interval(values, domain.weights, **bootstrap)
+    risks = {name: values.of(ranker, seeds, name, EXCESS_RISK)[None] for name in domain.collections}
+    low, high = stratified_interval(risks, domain.weights, **spec["bootstrap"])
     spread = np.std(by_seed, ddof=1) if len(seeds) > 1 else np.nan
-    left_out, queries = np.sum([risks.left_out[name] for name in domain.collections], axis=0)
-    numbers = (np.mean(by_seed), spread, low[0], high[0], len(seeds), queries - left_out, left_out)
+    queries, judged = (
+        sum(len(values.queries(name, measure)) for name in domain.collections)
+        for measure in (EXCESS_RISK, spec["measure"])
+    )
+    numbers = (np.mean(by_seed), spread, low[0], high[0], len(seeds), queries, judged - queries)
     return (*ranker, domain.name, *numbers)
 
 

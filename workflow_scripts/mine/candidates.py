@@ -87,8 +87,7 @@ class Candidates:
         if system is None and len(self.rankings) == 1:
             system = next(iter(self.rankings))
         if system not in self.rankings:
-            known = ", ".join(self.rankings)
-            raise InputError(f"no ranking of {system!r}: set the option 'system' to one of {known}")
+            raise InputError(f"no ranking of {system!r}: set the option 'system' to one of {', '.join(self.rankings)}")
         documents, scores = (values[:depth] for values in self.rankings[system])
         return [
             Negative(document, system, rank, score)

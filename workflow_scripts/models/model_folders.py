@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.models.tokenizer import SETTINGS, TOKENIZER
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -139,6 +139,7 @@ def read_weights(folder: str | Path) -> dict:
         try:
             tensors.update(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
+            raise_shortage(error)
             raise InputError(f"{path} cannot be read ({one_line(error)}): fetch or save the model again") from None
     return {
         name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor
@@ -217,7 +218,7 @@ def saved_config(config: Mapping, architecture: str, *, one_label: bool) -> dict
     saved |= {"architectures": [architecture], "dtype": "float32"}
     if one_label:
         saved |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
-        # sentence-transformers puts a sigmoid on one label unless told otherwise.
+        # By default sentence-transformers puts a sigmoid on one label.
         saved["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity"}
     return saved
 

@@ -161,14 +161,14 @@ class PackedEncoder(nn.Module):
 
 
 class Linear(nn.Linear):
-    """Weights as memory holds them: they are loaded or drawn from a derived seed, never from torch's own state."""
+    """``nn.Linear`` without its random initialisation: weights are always loaded or drawn from a seed of ours."""
 
     def reset_parameters(self) -> None:
         pass
 
 
 class Embedding(nn.Embedding):
-    """As :class:`Linear`."""
+    """``nn.Embedding`` without its random initialisation, as :class:`Linear`."""
 
     def reset_parameters(self) -> None:
         pass
@@ -182,7 +182,7 @@ class _Embeddings(nn.Module):
         self.token_type_embeddings = Embedding(shape.token_types, shape.embedding)
         self.LayerNorm = nn.LayerNorm(shape.embedding, eps=shape.epsilon)
         self.dropout, self.offset, self.types = shape.dropout, shape.position_offset, shape.token_types
-        self.sparse = False  # whether the gradient of words names the rows that a batch has, and no others
+        self.sparse = False  # sparse gradient: only rows of tokens in the batch
 
     def forward(self, batch: PackedBatch) -> Tensor:
         # A model of one token type ignores segments.

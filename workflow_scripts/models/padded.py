@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from workflow_scripts.models.model_folders import headless
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.token_store import Sequences, require_room
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ class PaddedRanker(nn.Module):
 
     @property
     def widest(self) -> int:
-        """Features of the widest layer; four times an embedding's where the configuration does not tell."""
+        """Features of the widest layer; four times an embedding's where the configuration does not say."""
         return getattr(self.library.config, "intermediate_size", None) or 4 * self.hidden_size
 
     def collect_word_gradients(self, collect: bool) -> None:
-        """The library's model has gradients of its own kind."""
+        """Nothing to do: the library's embeddings have dense gradients."""
 
     @property
     def longest(self) -> int:
@@ -171,6 +171,7 @@ def load_padded(
                 _set_dropout(described, dropout)
             library, report = kind.from_pretrained(folder, config=described, **options, **loading)
         except Exception as error:  # a folder that is not as it should be raises whatever the library's parts do
+            raise_shortage(error)
             raise InputError(f"{folder} cannot be loaded as a {architecture}: {one_line(error)}") from None
     _check_weights(folder, library, architecture, report, new_head)
     if dropout is not None:

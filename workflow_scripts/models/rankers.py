@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.models.packed_encoder import ACTIVATIONS, Linear, PackedBatch, PackedEncoder, pack
 from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class RankerModel(nn.Module):
         return self.shape.token_types > 1
 
     def collect_word_gradients(self, collect: bool) -> None:
-        """Whether the word embeddings' gradient stays sparse until the step: a dense one is filled for every part."""
+        """Keep the word embeddings' gradient sparse until the step, or not: a dense one is filled for every part."""
         self.encoder.embeddings.sparse = collect
 
     @property
@@ -180,6 +180,7 @@ def load_ranker(
     try:
         model = _empty(config, architecture, dropout) if model_folders.packable(config) else None
     except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise_shortage(error)
         raise InputError(f"{folder}: config.json describes no encoder that can be made ({one_line(error)})") from None
     if model is None:
         from workflow_scripts.models.padded import load_padded

@@ -16,34 +16,42 @@ PATTERNS = (MODULES, SETTINGS, TEXT_SETTINGS, f"*/{CONFIG}")
 
 def files(folder: Path) -> list[Path]:
     """The folder's files by which sentence-transformers would embed with it; none where it does not say."""
-    if not (folder / MODULES).is_file():
-        return []
-    return sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
+    modules = [settings for _, settings in _modules(folder)]
+    named = [folder / MODULES, folder / SETTINGS, folder / TEXT_SETTINGS, *modules] if modules else []
+    return [path for path in named if path.is_file()]
 
 
 def other_embedding(folder: str | Path) -> str | None:
     """How a folder asks to be used where it is otherwise than here, in words; None where it asks for nothing else.
 
-    Here a text's vector is the hidden state of [CLS], and vectors are compared by their dot product.
+    Here a text's vector is the hidden state of [CLS], and vectors are compared by their dot product. Raises
+    :class:`InputError` for files that are not as sentence-transformers writes them.
     """
     folder = Path(folder)
-    if not (folder / MODULES).is_file():
-        return None
     try:
-        found = [*_embedding(folder), *_text(folder)]
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(f"{folder / MODULES} and what it names are not as sentence-transformers writes them") from None
+        found = [*_embedding(folder), *_text(folder)] if _modules(folder) else []
+    except (AttributeError, TypeError):
+        raise InputError(f"{folder / MODULES} names files that are not as sentence-transformers writes them") from None
     if not found:
         return None
     return f"sentence-transformers would embed with {', '.join(found)}; here it is [CLS] pooling and the dot product"
 
 
+def _modules(folder: Path) -> list[tuple[str, Path]]:
+    """Kind and settings of each step from a text to its vector, which lie in the folder itself or in one within."""
+    if not (folder / MODULES).is_file():
+        return []
+    try:
+        listed = [(module["type"].rsplit(".", 1)[-1], module["path"]) for module in read_json(folder / MODULES, list)]
+        return [(kind, folder / Path(path).name / CONFIG) for kind, path in listed]
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"{folder / MODULES} lists no modules of sentence-transformers, by type and path") from None
+
+
 def _embedding(folder: Path) -> Iterator[str]:
-    for module in read_json(folder / MODULES, list):
-        kind = module["type"].rsplit(".", 1)[-1]
+    for kind, path in _modules(folder):
         if kind == "Pooling":
-            settings = folder / Path(module["path"]).name / CONFIG
-            names = _poolings(read_json(settings) if settings.is_file() else {})
+            names = _poolings(read_json(path) if path.is_file() else {})
             if names != ["cls"]:
                 yield f"{' and '.join(names)} pooling"
         elif kind != "Transformer":
@@ -57,7 +65,7 @@ def _text(folder: Path) -> Iterator[str]:
     """What is done to a text before it is tokenised."""
     for name in (SETTINGS, TEXT_SETTINGS):
         settings = read_json(folder / name) if (folder / name).is_file() else {}
-        yield from (f"the prompt {prompt!r}" for prompt in settings.get("prompts", {}).values() if prompt)
+        yield from (f"the prompt {prompt!r}" for prompt in (settings.get("prompts") or {}).values() if prompt)
         if settings.get("do_lower_case"):
             yield "lower-cased text"
 

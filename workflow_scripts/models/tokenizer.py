@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -39,6 +39,7 @@ class Layout:
             first, second = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("a", "\ue000 b"))
             single, pair = tokenizer.encode("a").ids, tokenizer.encode("a", "\ue000 b")
         except Exception as error:  # the library raises nothing more special, for a vocabulary without [UNK] say
+            raise_shortage(error)
             raise InputError(f"the tokenizer of {folder} cannot encode a text: {one_line(error)}") from None
         if len(single) > 1:
             begin, end = single[0], single[-1]
@@ -63,6 +64,7 @@ def read_tokenizer(folder: str | Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing more special
+        raise_shortage(error)
         raise InputError(f"{path} cannot be read ({one_line(error)}): fetch the model again") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -9,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.report.overlap import closest
-from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import read_table, write_numbers
+from workflow_scripts.storage.documents import read_queries
+from workflow_scripts.storage.tables import write_numbers
 
 COLUMNS = ("training", "collection", "n_queries", "exact", "near", "exact_share", "near_share", "n_training")
 PAIRS = ("training", "collection", "query_id", "text", "train_query_id", "train_text", "jaccard", "exact")
@@ -35,8 +34,10 @@ def make_contamination_table(
     training query's; ``n_training``: training queries. ``training`` and ``tests``: manifests in the order of
     ``training_names`` and ``collections``, which are ids. Memory: all queries' texts.
     """
-    trained_on = _all_queries(training, training_names, "--training", "--training-names")
-    tested_on = _all_queries(tests, collections, "--tests", "--collections")
+    trained_on, tested_on = (
+        {name: dict(read_queries(manifest)) for name, manifest in zip(names, manifests, strict=True)}
+        for names, manifests in ((training_names, training), (collections, tests))
+    )
     rows, matched = [], []
     for (trained, train), (name, test) in product(trained_on.items(), tested_on.items()):
         matches = closest(test, train, spec["threshold"])
@@ -49,22 +50,6 @@ def make_contamination_table(
         ]
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
     write_numbers(pairs, pd.DataFrame(matched, columns=list(PAIRS)), spec)
-
-
-def _all_queries(
-    manifests: Sequence[Path], names: Sequence[str], option: str, names_option: str
-) -> dict[str, dict[str, str]]:
-    """Collection's id to its queries."""
-    if len(manifests) != len(names) or len(set(names)) < len(names):
-        raise InputError(f"give as many {option} as {names_option}, in the same order, each name once")
-    return {name: _queries(manifest) for name, manifest in zip(names, manifests, strict=True)}
-
-
-def _queries(manifest: Path) -> dict[str, str]:
-    frame = read_table(Artifact(manifest).file("queries.parquet"), ["query_id", "text"])
-    if frame.empty:
-        raise InputError(f"{manifest} has no queries: make the collection again")
-    return dict(zip(frame["query_id"], frame["text"], strict=True))
 
 
 if __name__ == "__main__":

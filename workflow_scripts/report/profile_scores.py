@@ -25,8 +25,6 @@ def profile_scores(*, spec: Mapping, runs: Sequence[Path], output: Path) -> None
     ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed], as many as the manifests ``runs`` and in their
     order), ``collections`` (ids), ``points`` of the grid. One run is in memory at a time; bound by reading them.
     """
-    if len(spec["rankers"]) != len(runs):
-        raise InputError(f"the spec names {len(spec['rankers'])} rankers and {len(runs)} runs are given: one each")
     progress = Progress(len(runs), "rankers")
     with atomic_path(output) as path, pq.ParquetWriter(path, PROFILES, compression="zstd") as writer:
         for ranker, manifest in zip(spec["rankers"], runs, strict=True):

@@ -36,7 +36,10 @@ def run(function: Callable[..., object]) -> None:
     """Run a script's function with the process's arguments; bad input is one line on stderr and exit status 1."""
     given = vars(_parser(function).parse_args())
     log = given.pop("log")
-    terminal = provenance.log_to(log) if log else None
+    try:
+        terminal = provenance.log_to(log) if log else None
+    except OSError as error:
+        _end(f"error: the log cannot be written ({error}): look at the disk", None)
     end_in_one_line(lambda: _run_job(function, given, terminal), terminal)
 
 

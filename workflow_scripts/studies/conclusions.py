@@ -14,7 +14,6 @@ from workflow_scripts.analysis.equivalence import Rule, compare_samplers
 from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED, holm, mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.errors import InputError
 
 HOLDS, CHANGES, SAME = "holds", "changes", "same students"
 BETTER, WORSE = "different (+)", "different (-)"
@@ -27,11 +26,6 @@ def compare_under_teachers(
     values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], rule: Rule
 ) -> pd.DataFrame:
     """The rows of :func:`compare_samplers` with ``verdict``: its outcome, a difference with the sign of a minus b."""
-    for axis in ("teachers", "samplers"):
-        if len(getattr(grid, axis)) < 2:
-            raise InputError(
-                f"the study lists one of the {axis}: conclusions by teacher need two teachers, two samplers"
-            )
     table = compare_samplers(values, grid, domains, measures, rule)
     signed = np.where(table["mean_difference"] > 0, BETTER, WORSE)
     return table.assign(verdict=np.where(table["outcome"] == DIFFERENT, signed, table["outcome"]))

@@ -15,7 +15,6 @@ from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.paired import holm, mean_difference
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import read_entropies
 
 UNCUT = "all queries"
@@ -34,11 +33,9 @@ def derived_samplers(cuts: Mapping[str, Mapping[str, str]], samplers: Sequence[s
 def kept_queries(grid: Grid, cuts: Sequence[str], fence: float, labels: Sequence[str | Path]) -> pd.DataFrame:
     """What each cut trains on: sampler, teacher, cut, groups, share, entropy; means over the seeds.
 
-    ``labels``: of each sampler x teacher x seed, in this order; :class:`InputError` for another number of them.
+    ``labels``: of each sampler x teacher x seed, in this order.
     """
     rows = list(product(grid.samplers, grid.teachers, grid.seeds))
-    if len(labels) != len(rows):
-        raise InputError(f"give {len(rows)} labels, of each sampler, teacher and seed in this order; got {len(labels)}")
     found = []
     for (sampler, teacher, _), manifest in zip(rows, labels, strict=True):
         entropy = read_entropies(manifest)  # (queries,)

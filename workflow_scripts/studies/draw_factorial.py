@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.locality.risk import EXCESS_RISK
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.presentation.plots import PAGE, new_figure, save_figure
 from workflow_scripts.presentation.table_formats import format_value
 from workflow_scripts.storage.command import run

@@ -12,33 +12,15 @@ from scipy.special import fdtrc, ncfdtr
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.paired import MeanDifference, mean_difference
 from workflow_scripts.analysis.variance import SEED, decompose
-from workflow_scripts.storage.errors import InputError
 
 LOCALITY, ENTROPY, INTERACTION = "locality", "entropy", "interaction"
 ANOVA = (
-    "source",
-    "df",
-    "sum_squares",
-    "error_df",
-    "f",
-    "p",
-    "eta_squared",
-    "partial_eta_squared",
-    "partial_omega_squared",
-    "share_low",
-    "share_high",
+    *("source", "df", "sum_squares", "error_df", "f", "p", "eta_squared", "partial_eta_squared"),
+    *("partial_omega_squared", "share_low", "share_high"),
 )
 SIZE = (
-    "size",
-    "ci_low",
-    "ci_high",
-    "error",
-    "degrees",
-    "p_size",
-    "p_equivalence",
-    "margin",
-    "smallest_margin",
-    "outcome",
+    *("size", "ci_low", "ci_high", "error", "degrees", "p_size", "p_equivalence", "margin"),
+    *("smallest_margin", "outcome"),
 )
 COLUMNS = (*ANOVA, *SIZE, "n_seeds", "n_queries")
 
@@ -101,10 +83,8 @@ def anova(means: np.ndarray, confidence: float) -> pd.DataFrame:
     interaction, ``seed``, and the errors ``locality:seed``, ``entropy:seed`` and ``interaction:seed``.
 
     One seed has no errors: three rows, nothing is tested, all of these but eta^2 are NaN, and the interaction's sum of
-    squares holds the seed's noise. Raises :class:`InputError` for a dial of one level.
+    squares holds the seed's noise.
     """
-    if min(means.shape[:2]) < 2:
-        raise InputError(f"the study has {means.shape[0]} x {means.shape[1]} cells: give each dial two levels or more")
     effects = [LOCALITY, ENTROPY, INTERACTION]
     errors = [f"{name}:{SEED}" for name in effects]
     if means.shape[2] == 1:

@@ -14,30 +14,14 @@ from workflow_scripts.analysis.measures import collection_means
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid, Means, summarise
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies.cut_cells import CELL, compare_cuts, derived_samplers, kept_queries
 
 COLUMNS = (
     *CELL,
-    "groups",
-    "share",
-    "entropy",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "std_seed",
-    "n_seeds",
-    "n_queries",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "margin",
-    "p_difference",
-    "p_equivalence",
-    "p_difference_holm",
-    "p_equivalence_holm",
-    "outcome",
+    *("groups", "share", "entropy", "mean", "ci_low", "ci_high", "std_seed", "n_seeds", "n_queries"),
+    *("difference", "difference_low", "difference_high", "margin", "p_difference", "p_equivalence"),
+    *("p_difference_holm", "p_equivalence_holm", "outcome"),
 )
 
 
@@ -67,8 +51,6 @@ def make_cuts_table(*, spec: Mapping, metrics: Path, labels: Sequence[Path], out
     everything = Cells(grid.students, grid.losses, list(names), grid.teachers, grid.seeds)
     table = summarise(Means(collection_means(metrics)), everything, domains, measures)
     table = with_intervals(table[table["collection"] == ALL], values, everything, domains, spec["bootstrap"])
-    if measures[0] not in set(table["measure"]):
-        raise InputError(f"no domain has {measures[0]} on all its collections: list another measure first")
     table[["sampler", "cut"]] = [names[name] for name in table["sampler"]]
     table = table.merge(kept, on=["sampler", "teacher", "cut"], validate="many_to_one")
     table = table.merge(compare_cuts(values, grid, derived, domains, measures, rule), "left", on=CELL)

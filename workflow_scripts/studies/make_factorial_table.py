@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.domains import Domain, parse_domains
+from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.locality.risk import EXCESS_RISK, RiskValues
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, write_numbers
@@ -27,15 +27,12 @@ CELLS = (
     *(*BLOCK, "sampler", "loss", *DIALS, "mean", "std_seed", "ci_low", "ci_high", "n_seeds", "n_queries"),
     *("diameter", "entropy"),
 )
-Source = QueryValues | RiskValues
 
 
 def make_factorial_table(
     *,
     spec: Mapping,
     metrics: Path,
-    runs: Sequence[Path],
-    tests: Sequence[Path],
     labels: Sequence[Path],
     groups: Sequence[Path],
     locality: Path,
@@ -46,47 +43,33 @@ def make_factorial_table(
 
     ``spec``: the lists of the study (students, losses, samplers, teachers, seeds), the dials' levels ``locality``
     (sampler to share of near negatives) and ``entropy`` (loss to teacher_temperature), in the lists' order;
-    ``domains``, ``measures``, ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`), ``runs``
-    and ``collections``: what ``runs`` and ``tests`` hold, in their order (see
-    :class:`~workflow_scripts.locality.risk.RiskValues`; BM25 must be among the runs where the rule's margin is a share
-    of its value). ``labels`` and ``groups``: of every sampler, teacher and seed, the last fastest. ``locality``: the
-    numbers of the locality table. An effect's row holds the block and what
+    ``domains``, ``measures`` (excess risk is added, last) and ``rule`` (the fields of
+    :class:`~workflow_scripts.analysis.equivalence.Rule`). ``labels`` and ``groups``: of every sampler, teacher and
+    seed, the last fastest. ``locality``: the numbers of the locality table. An effect's row holds the block and what
     :func:`~workflow_scripts.studies.factorial.analyse` gives; a cell's row its dials, its value and what the dials
     did: the sampler's diameter and the entropy of the labels, H(g / tau) in bits.
     """
-    if len(tests) != len(spec["collections"]):
-        raise InputError("give as many --tests as the spec has collections, in the same order")
     grid, rule = Grid.of(spec), Rule(**spec["rule"])
     dials = _dials(spec, grid, labels, groups, locality)
-    risks = RiskValues(spec["runs"], runs, dict(zip(spec["collections"], tests, strict=True)))
-    measured = list(_measured(spec, metrics, risks))
-    effects, values = [], []
-    for student, teacher, (domain, measure, source) in product(grid.students, grid.teachers, measured):
-        found = {name: _values(source, grid, student, teacher, name, measure) for name in domain.collections}
+    measures, domains = [*spec["measures"], EXCESS_RISK], parse_domains(spec["domains"])
+    values = QueryValues(metrics, measures)
+    blocks = [(domain, measure) for domain in domains for measure in values.measures(domain.collections, measures)]
+    effects, cell_values = [], []
+    for student, teacher, (domain, measure) in product(grid.students, grid.teachers, blocks):
+        found = {name: _values(values, grid, student, teacher, name, measure) for name in domain.collections}
         keys = dict(zip(BLOCK, (student, teacher, domain.name, measure), strict=True))
-        margin = rule.margin_for(source, domain, measure)
+        margin = rule.margin_for(values, domain, measure)
         effects.append(analyse(found, domain.weights, margin=margin, rule=rule).assign(**keys))
         own = dials[dials["teacher"] == teacher].drop(columns="teacher").reset_index(drop=True)
-        values.append(cell_means(found, domain.weights, rule.confidence).join(own).assign(**keys))
+        cell_values.append(cell_means(found, domain.weights, rule.confidence).join(own).assign(**keys))
     write_numbers(output, pd.concat(effects)[[*BLOCK, *COLUMNS]], spec)
-    write_numbers(cells, pd.concat(values)[list(CELLS)], spec)
+    write_numbers(cells, pd.concat(cell_values)[list(CELLS)], spec)
 
 
-def _measured(spec: Mapping, metrics: Path, risks: RiskValues) -> Iterator[tuple[Domain, str, Source]]:
-    """Domain, measure and where its values are; the risk last, where all of a domain's collections have a truth."""
-    measures = spec["measures"]
-    values = QueryValues(metrics, measures)
-    for domain in parse_domains(spec["domains"]):
-        for measure in values.measures(domain.collections, measures):
-            yield domain, measure, values
-        if all(name in risks for name in domain.collections):
-            yield domain, EXCESS_RISK, risks
-
-
-def _values(source: Source, grid: Grid, student: str, teacher: str, collection: str, measure: str) -> np.ndarray:
+def _values(metrics: QueryValues, grid: Grid, student: str, teacher: str, collection: str, measure: str) -> np.ndarray:
     """Values of the cells  # (localities, entropies, seeds, queries)."""
     found = [
-        source.of((student, loss, sampler, teacher), [seed], collection, measure)
+        metrics.of((student, loss, sampler, teacher), [seed], collection, measure)
         for sampler, loss, seed in product(grid.samplers, grid.losses, grid.seeds)
     ]
     return np.reshape(found, (len(grid.samplers), len(grid.losses), len(grid.seeds), -1))
@@ -94,12 +77,7 @@ def _values(source: Source, grid: Grid, student: str, teacher: str, collection: 
 
 def _dials(spec: Mapping, grid: Grid, labels: Sequence[Path], groups: Sequence[Path], locality: Path) -> pd.DataFrame:
     """teacher, sampler, loss, share, temperature, diameter and entropy of each cell, losses fastest in a teacher."""
-    for axis, listed in ((LOCALITY, grid.samplers), (ENTROPY, grid.losses)):
-        if set(spec[axis]) != set(listed):
-            raise InputError(f"the dial {axis} has levels for {', '.join(spec[axis])}, the study {', '.join(listed)}")
     keys = list(product(grid.samplers, grid.teachers, grid.seeds))
-    if not len(keys) == len(labels) == len(groups):
-        raise InputError(f"give labels and groups for each sampler, teacher and seed: {len(keys)} of both, in order")
     temperatures = [spec[ENTROPY][loss] for loss in grid.losses]
     entropies: dict[tuple[str, str], list[list[float]]] = {}
     for (sampler, teacher, _), label, group in zip(keys, labels, groups, strict=True):

@@ -18,7 +18,6 @@ from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, Means, summarise
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies.scopes import stack_scopes
 
@@ -47,7 +46,9 @@ def make_training_collections_table(*, spec: Mapping, metrics: Path, collections
     """
     grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
     measures = spec["measures"]
-    samplers, values = _samplers(spec), QueryValues(metrics, measures)
+    drawn = {sampler: spec["trained_on"][sampler] for sampler in grid.samplers}
+    samplers = {(place["collection"], place["function"]): sampler for sampler, place in drawn.items()}
+    values = QueryValues(metrics, measures)
     means = summarise(Means(collection_means(metrics)), grid, domains, measures)
     means = with_intervals(means, values, grid, domains, spec["bootstrap"])
     means = means[means["collection"] == ALL].rename(columns={"mean": "value"})
@@ -64,31 +65,12 @@ def make_training_collections_table(*, spec: Mapping, metrics: Path, collections
     write_numbers(output, stack_scopes(frames, COLUMNS, [*COLUMNS[:10], "outcome"]), spec)
 
 
-def _samplers(spec: Mapping) -> Samplers:
-    found: dict[tuple[str, str], str] = {}
-    for sampler in spec["samplers"]:
-        key = (spec["trained_on"][sampler]["collection"], spec["trained_on"][sampler]["function"])
-        if key in found:
-            raise InputError(f"{found[key]} and {sampler} are both {key[1]} on {key[0]}: list one of them")
-        found[key] = sampler
-    if {collection for collection, _ in found} != set(spec["training_collections"]):
-        names = list(dict.fromkeys(collection for collection, _ in found))
-        raise InputError(
-            f"the spec's training_collections are {spec['training_collections']}, the samplers' {names}: list the same"
-        )
-    return found
-
-
 def _densities(names: Sequence[str], manifests: Sequence[Path]) -> dict[str, pd.DataFrame]:
     """Queries and positives a query of each training collection."""
-    if len(manifests) != len(names):
-        raise InputError("give as many --collections as the spec's training_collections, in the same order")
     queries, positives = [], []
     for manifest in manifests:
         artifact = Artifact(manifest)
         queries.append(pq.read_metadata(artifact.file("queries.parquet")).num_rows)
-        if not queries[-1]:
-            raise InputError(f"{manifest} has no queries: make the collection again")
         positives.append(pq.read_metadata(artifact.file("positives.parquet")).num_rows / queries[-1])
     columns = {"queries": queries, "positives": positives}
     return {scope: pd.DataFrame({"training": names, "value": values}) for scope, values in columns.items()}

@@ -39,7 +39,7 @@ def label_groups(
     wanted, places = np.unique(rows, return_inverse=True)
     scores = look_up(wanted, known, codes)
     missing = np.isnan(scores)
-    print(f"{len(wanted):,} pairs in the groups, {int((~missing).sum()):,} of them known", file=sys.stderr)
+    print(f"{len(wanted):,} pairs in the groups, {int((~missing).sum()):,} of them scored before", file=sys.stderr)
     device = "cpu"
     if missing.any():
         scores[missing], device = _score(spec, model, codes, wanted[missing])

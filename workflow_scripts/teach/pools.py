@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.rankings import RANKING_FILE
 
 SCORES_FILE = "scores.parquet"
@@ -117,5 +117,5 @@ def _batches(path: str | Path, columns: list[str]) -> Iterator[pa.Table]:
         file = pq.ParquetFile(path)
         for batch in file.iter_batches(batch_size=ROW_GROUP, columns=columns):
             yield pa.Table.from_batches([batch]).select(columns)
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise InputError(f"{path} cannot be read as a table of pairs ({error}): make it again") from None
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise InputError(f"{path} cannot be read as a table of pairs ({one_line(error)}): make it again") from None

@@ -46,7 +46,7 @@ def score_pool(
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
     wanted = _wanted(codes, rankings, spec["depth"], collection)
     missing = wanted[np.isnan(look_up(wanted, known, codes))]
-    print(f"{len(wanted):,} pairs in the pool, {len(wanted) - len(missing):,} of them known", file=sys.stderr)
+    print(f"{len(wanted):,} pairs in the pool, {len(wanted) - len(missing):,} of them scored before", file=sys.stderr)
 
     from workflow_scripts.models import scoring
     from workflow_scripts.models.devices import best_device, device_name
@@ -84,7 +84,7 @@ def _score(ranker: RankerModel, pairs: np.ndarray, codes: PairCodes, parts: Scor
     for number, part in enumerate(cut):
         scores = parts.load(number, len(part))
         if scores is None:
-            # What is left is told once it is known: finished parts come first.
+            # Finished parts come first, so what is left to score is certain here.
             progress = progress or scoring.scoring_progress(
                 ranker, *stores, *codes.rows(pairs[number * PART :]), name="score_pool"
             )

@@ -23,7 +23,7 @@ class ScoredParts:
     """One file of scores a part (.npy, then its SHA-256), in ``.checkpoint`` beside the artifact's manifest.
 
     ``fingerprint`` is of what is scored, with what and how (:func:`~workflow_scripts.storage.provenance.fingerprint`):
-    parts under another one are not read. ``cost_before_resume`` is what the processes that made the parts had cost.
+    parts under another one are not read. ``cost_before_resume``: cost of earlier, interrupted runs of this job.
     """
 
     def __init__(self, folder: str | Path, fingerprint: str) -> None:

@@ -169,7 +169,7 @@ class _Clock:
 
 @contextlib.contextmanager
 def _termination() -> Iterator[list]:
-    """A list that is filled when SIGTERM (a time limit, a pre-emption) comes: the loop ends after the step at hand."""
+    """A list that SIGTERM (a time limit, a pre-emption) adds to, so that the loop ends after the step at hand."""
     received: list = []
     before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:

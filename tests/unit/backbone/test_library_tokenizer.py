@@ -200,6 +200,21 @@ def test_a_tokenizer_that_cannot_be_the_library_s_is_refused_in_one_line(case, t
     assert not (tmp_path / "backbone/manifest.json").exists()
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_vocabulary_alone_is_the_library_s_to_make_a_tokenizer_of(family, tmp_path):
+    tokenizer = wordpiece() if family == "bert" else bytes_pairs()
+    source = save(tmp_path / "source", family, tokenizer, {"do_lower_case": False})
+    (source / "tokenizer.json").unlink()
+    tokenizer.model.save(str(source))
+    fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
+    library, saved = map(transformers.AutoTokenizer.from_pretrained, (source, tmp_path / "backbone"))
+    for text in DOCUMENTS.values():
+        assert library(text, text)["input_ids"] == saved(text, text)["input_ids"]
+    assert sorted(path.name for path in (tmp_path / "backbone").glob("[!.]*")) == [
+        "config.json", "manifest.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+    ]  # fmt: skip
+
+
 def test_names_only_in_special_tokens_map(tmp_path):
     source = save(tmp_path / "source", "bert", wordpiece(), GENERIC, NAMED)
     fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")

@@ -17,8 +17,9 @@ from workflow_scripts.storage.tables import write_table
 
 SPEC = {
     "tokenizer": {"kind": "wordpiece", "size": 60},
-    "architecture": {"hidden": 16, "feed_forward": 32, "positions": 40},
-    "pretraining": {"steps": 3, "batch": 8},
+    "architecture": {"layers": 2, "hidden": 16, "heads": 2, "feed_forward": 32, "positions": 40},
+    "pretraining": {"steps": 3, "batch": 8, "learning_rate": 3e-3, "mlm_weight": 0.3},
+    "seed": 0,
 }
 
 
@@ -114,9 +115,10 @@ def test_batches_pair_words_with_their_text_and_with_another():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tokenizer": {"kind": "bytes"}}, "no vocabulary kind 'bytes': use words or wordpiece"),
-        ({"architecture": {"hidden": 15}}, "hidden 15 does not divide by 2 heads"),
-        ({"pretraining": {"batch": 64}}, "4 to 24 pairs here, not 64"),
+        ({"tokeniser": {}}, "no key 'tokeniser'"),
+        ({"tokenizer": {"kind": "bytes", "size": 60}}, "no vocabulary kind 'bytes': use words or wordpiece"),
+        ({"architecture": SPEC["architecture"] | {"hidden": 15}}, "hidden_size 15 is not a multiple of its 2"),
+        ({"pretraining": SPEC["pretraining"] | {"batch": 64}}, "4 to 24 pairs here, not 64"),
     ],
 )
 def test_a_spec_that_cannot_work_is_one_line(corpus, tmp_path, change, message):

@@ -17,7 +17,7 @@ from workflow_scripts.index.download_file import download_file
 from workflow_scripts.index.import_rankings import import_rankings
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call, end_in_one_line
-from workflow_scripts.storage.provenance import STARTED
+from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.tables import write_table
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -66,6 +66,8 @@ DOCUMENTS = [
     ("docs.jsonl", '{"id": "a\\u0000", "text": "x"}\n', "docs.jsonl:1 has the document id 'a\\x00'"),
     ("docs.jsonl", '{"id": "\\ud800", "text": "x"}\n', "docs.jsonl:1 has the document id '\\ud800'"),
     ("docs.jsonl", '{"id": "a", "title": "\\udfff", "text": "x"}\n', "docs.jsonl:1 holds half a character"),
+    ("docs.jsonl", '{"text": "x"}\n', "docs.jsonl:1 has no document id"),
+    ("docs.jsonl", '{"id": "", "text": "x"}\n', "docs.jsonl:1 has no document id"),
     ("docs.jsonl", '{"id": 1.5, "text": "x"}\n', "docs.jsonl:1 has no document id"),
     ("docs.jsonl", '{"id": true, "text": "x"}\n', "docs.jsonl:1 has no document id"),
     ("docs.jsonl", '{"id": "a", "id": "b", "text": "x"}\n', "docs.jsonl:1 cannot be read (the key 'id' is there twice"),
@@ -94,6 +96,7 @@ QUERIES = [
     ("queries.tsv", "q1\tone\nq2\ttwo\tmore\n", "queries.tsv:2 has 3 columns"),
     ("queries.tsv", "q1\tone\t\nq2\ttwo\t\n", "queries.tsv:1 has 3 columns"),
     ("queries.tsv", "q1\tone\nq1\ttwo\n", "queries.tsv:2 repeats"),
+    ("queries.tsv", "\tone\n", "queries.tsv:1 has no query id"),
     ("queries.tsv", "q1\0\tone\n", "queries.tsv:1 has the query id"),
     ("queries.tsv", f"{'1' * 5000}\tone\n", "queries.tsv:1 has the query id"),
     ("queries.jsonl", '{"id": "q1", "text": "one"}\n{"id": "q2", "text": "\\ud83d"}\n', "queries.jsonl:2 holds half"),
@@ -112,6 +115,7 @@ QRELS = [
     ("qrels", "q1 Q0 a 1 3.5 tag\n", "qrels:1 is no TREC judgement"),
     ("qrels", "query-id\tcorpus-id\tscore\nq1\ta\t1\n", "qrels:1 is a header line"),
     ("qrels", "qid iter docno rel\nq1 0 a 1\n", "qrels:1 is a header line"),
+    ("qrels", "q1 0 a yes\n", "qrels:1 is no TREC judgement"),
     ("qrels", "q1 0 a\0 1\n", "qrels:1 has the document id 'a\\x00'"),
     ("qrels", f"{'1' * 5000} 0 a 1\n", "qrels:1 has the query id"),
     ("qrels", b"q1 0 \xff 1\n", "qrels:1 is not UTF-8"),

@@ -44,7 +44,7 @@ def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0) -> Path:
     named = dict(zip(measures.KEYS, keys, strict=True))
     table = measures.metrics_table(named, frame)
     manifest = tmp_path / ".".join(map(str, keys)) / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
+    with ArtifactWriter(manifest, kind="test", spec={"keys": named}) as writer:
         write_table(writer.path("metrics.parquet"), table, measures.METRICS_SCHEMA)
     return manifest
 
@@ -77,7 +77,7 @@ def test_collected_metrics_do_not_depend_on_the_order_and_refuse_duplicates(tmp_
     columns = [*measures.KEYS, "collection", "query_id", "measure"]
     plain = frame.astype({name: str for name in columns if name != "seed"})
     assert plain.equals(plain.sort_values(columns, kind="stable")) and len(frame) == 10 * 9
-    with pytest.raises(InputError, match="both measure student=bm25: give each ranker once"):
+    with pytest.raises(InputError, match=r"both measure bm25 .*: give each ranker once"):
         collect_metrics.collect_metrics(metrics=[*manifests, manifests[0]], output=tmp_path / "c.parquet")
     assert not (tmp_path / "c.parquet").exists()
 
@@ -187,10 +187,6 @@ def test_letters_and_the_table_of_collections(tmp_path: Path) -> None:
     assert table["student"].tolist() == ["bm25", "teacher", "be", "be"]
     assert table["wide"].iloc[2] - table["even"].iloc[2] == pytest.approx(0.3, abs=1e-5)
     assert "d-wide wide" in text
-    with pytest.raises(InputError, match="has no AP of bm25 d-even even"):
-        spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0]}
-        spec |= {"domains": [{"name": "d-even", "collections": ["even"]}], "measure": "AP"}
-        make_per_collection_table(spec=spec, main=tmp_path / "main.parquet", output=tmp_path / "be.parquet")
 
 
 def test_a_missing_cell_is_named(tmp_path: Path) -> None:
@@ -201,12 +197,6 @@ def test_a_missing_cell_is_named(tmp_path: Path) -> None:
         make_tables(tmp_path, manifests[1:])
     with pytest.raises(InputError, match="lack the measure P@10"):
         make_tables(tmp_path, manifests, SPEC | {"measures": ["nDCG@10", "P@10"]})
-    with pytest.raises(InputError, match="no domain has AP on all its collections"):
-        make_tables(tmp_path, manifests, SPEC | {"domains": DOMAINS[1:], "measures": ["AP", "nDCG@10"]})
-    with pytest.raises(InputError, match="list of seeds is empty"):
-        make_tables(tmp_path, manifests, SPEC | {"seeds": []})
-    with pytest.raises(InputError, match="cannot hold 'one'"):
-        make_tables(tmp_path, manifests, SPEC | {"domains": {"near": ["one", "one"]}})
 
 
 def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
@@ -224,13 +214,8 @@ def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
     assert main[["ci_low", "ci_high"]].tolist() == far.loc[0, ["ci_low", "ci_high"]].tolist(), (
         "BM25 has these values too"
     )
-    with pytest.raises(InputError, match="one cell for each domain, in order: near, far"):
-        write_cell(spec=spec, metrics=manifest, cells=[tmp_path / "near.csv"])
 
 
 def test_weights_of_a_domain_add_up_to_one() -> None:
     near, far = parse_domains(DOMAINS)
     assert near.weights == {"one": 1.0} and far.weights == {"one": 0.5, "two": 0.25, "three": 0.25}
-    for bad in ({}, {"near": []}, {"near": ["all"]}, [{"name": "near"}], [*DOMAINS, DOMAINS[0]]):
-        with pytest.raises(InputError):
-            parse_domains(bad)

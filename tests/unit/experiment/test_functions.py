@@ -115,3 +115,12 @@ def test_every_function_fills_the_slots_of_its_docstring() -> None:
             text = (ROOT / functions.FOLDERS[kind] / f"{name}.py").read_text()
             places = [text.find(f"    {slot} ") for slot in slots]
             assert -1 not in places and places == sorted(places), f"{name}: {slots}"
+
+
+def test_a_file_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'mine'")
+
+    monkeypatch.setattr("workflow_scripts.experiment.options.importlib.import_module", fail)
+    with pytest.raises(InputError, match=r"samplers/bm25.py cannot be imported \(ModuleNotFoundError: No module named"):
+        load_sampler("bm25", BM25)

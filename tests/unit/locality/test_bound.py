@@ -248,18 +248,9 @@ def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:
     refused(
         "lacks kappa of sampler near, teacher base", locality=write_locality(tmp_path / "a.parquet", kappa=math.nan)
     )
-    refused("one groups and one labels", groups=experiment["groups"][:1])
-    refused("for each of the spec's students", models=experiment["models"][:1])
     refused("labels other groups", labels=experiment["labels"][::-1])
     spec = experiment["spec"] | {"rows": [["near", "base", 0], ["other", "base", 0]]}
     refused("lacks diameter of sampler other, teacher base", spec=spec)
-    risk = write_risks(tmp_path / "r.parquet", ("near", "ce", "lce", "in", 0.1), ("near", "ce", "kl", "in", math.nan))
-    refused("lacks the risk of sampler near, teacher base, student ce, loss kl", risk=risk)
-    with ArtifactWriter(
-        tmp_path / "untold" / "manifest.json", kind="test", spec={"architecture": "bi-encoder"}
-    ) as writer:
-        writer.counts |= {"groups": 9, "documents": 6}
-    refused("does not say on how many groups", models=[experiment["models"][0], writer.manifest_path])
     with ArtifactWriter(tmp_path / "short" / "manifest.json", kind="test", spec={}) as writer:
         np.save(writer.path("vectors.npy"), np.eye(4, dtype=np.float32))
         np.save(writer.path("ids.npy"), np.array(["d0", "d1", "d3", "d4"], dtype="S"))

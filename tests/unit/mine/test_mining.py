@@ -193,7 +193,7 @@ def test_a_sampler_must_draw_by_its_own_generator(study, tmp_path, monkeypatch, 
     sampler = Sampler("mine", {}, False, False, sample)
     monkeypatch.setattr("workflow_scripts.mine.mine_negatives.load_sampler", lambda name, options: sampler)
     with pytest.raises(
-        InputError, match=r"test_mining\.py, sample: returned other .* for query query00; it must draw by"
+        InputError, match=r"mine\.py, function sample\) returned other .* for query query00; it must draw by"
     ):
         mine(study, tmp_path / "made" / "manifest.json", "random")
     assert not list((tmp_path / "made").iterdir())

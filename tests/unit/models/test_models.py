@@ -264,7 +264,8 @@ def test_a_padded_model_s_head_is_float32_whatever_its_encoder_is(autocast, save
 # Families whose dropouts lie in their modules, in their configuration alone, or in both; and whose position tables have
 # rows for padding, further rows, or are none.
 SHAPES = {
-    "albert": {"embedding_size": 16},
+    "electra": {},
+    "roberta": {"pad_token_id": 2},
     "deberta-v2": {},
     "distilbert": {},
     "flaubert": {},
@@ -274,23 +275,21 @@ SHAPES = {
     "modernbert": {"pad_token_id": 0},
     "mpnet": {"pad_token_id": 1},
     "nystromformer": {},
-    "roformer": {},
     "xlm-roberta": {"pad_token_id": 3},
 }
-ROOM = {"ibert": 38, "longformer": 38, "camembert": 38, "mpnet": 38, "xlm-roberta": 36}
+ROOM = {"roberta": 37, "ibert": 38, "longformer": 38, "camembert": 38, "mpnet": 38, "xlm-roberta": 36}
 
 
-@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
 @pytest.mark.parametrize("family", SHAPES)
-def test_every_family_trains_at_its_whole_length_with_the_dropout_that_is_set(family, architecture, saved):
+def test_every_family_trains_at_its_whole_length_with_the_dropout_that_is_set(family, saved):
     config = SMALL | {"model_type": family} | SHAPES[family]
-    folder = saved(config, architecture)
+    folder = saved(config, "cross-encoder")
     described = json.loads((folder / "config.json").read_text())
     names = [name for name in described if "dropout" in name]
     # A half of everything is dropped where the setting does not replace it.
     (folder / "config.json").write_text(json.dumps(described | dict.fromkeys(names, 0.5)))
     still, half = (
-        rankers.load_ranker(folder, architecture, initialise_seed=0, dropout=value).train() for value in (0.0, None)
+        rankers.load_ranker(folder, "cross-encoder", initialise_seed=0, dropout=value).train() for value in (0.0, None)
     )
     assert still.longest == half.longest == ROOM.get(family, 40)
     lengths = np.array([still.longest, 3, still.longest])
@@ -327,7 +326,6 @@ def test_who_may_read_a_model_is_the_umask_s_to_say(family, umask, saved, tmp_pa
         {"hidden_size": 0},
         {"num_attention_heads": 0},
         {"num_hidden_layers": None},
-        {"vocab_size": 10**15},
         {"vocab_size": -1},
         {"hidden_act": ["gelu"]},
         {"layer_norm_eps": "small"},

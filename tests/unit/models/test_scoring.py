@@ -1,5 +1,6 @@
 """Scoring: the order, the pools, the labels and the runs, against one pair at a time through the model."""
 
+import dataclasses
 import json
 import shutil
 from types import SimpleNamespace
@@ -292,6 +293,15 @@ def test_a_candidate_that_the_corpus_lacks_is_told(world):
     with pytest.raises(InputError, match=r"candidates of one are not in .*other/corpus"):
         tokenise_evaluation(spec=spec, corpora=[world / "other/corpus/manifest.json"], **arguments)
     assert not output.exists()
+
+
+def test_a_text_that_does_not_fit_is_refused_before_anything_is_scored(world, monkeypatch):
+    queries, documents = TokenStore(world / "queries/manifest.json"), TokenStore(world / "documents/manifest.json")
+    monkeypatch.setattr(scoring, "pack", lambda *_: pytest.fail("something is scored"))
+    model = scoring.scoring_ranker(world / "cross-encoder", "cross-encoder", queries, documents)
+    model.shape = dataclasses.replace(model.shape, positions=11)
+    with pytest.raises(InputError, match="a sequence of 16 tokens does not fit the model's 11 positions"):
+        scoring.score_pairs(model, queries, documents, np.array([2, 2]), np.array([0, 11]))
 
 
 def test_nan_names_the_pair(world):

@@ -14,6 +14,7 @@ from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.token_store import TokenStore, pair_lengths, pair_sequences, single_sequences
 from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.code import closure
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 
@@ -169,3 +170,9 @@ def test_an_unknown_view_is_refused(tmp_path):
     paths = [tmp_path / name / "manifest.json" for name in ("backbone", "corpus", "store")]
     with pytest.raises(InputError, match="view is 'title'"):
         tokenise_corpus({"view": "title", "max_tokens": 3}, *paths)
+
+
+def test_how_tokens_are_written_is_no_part_of_what_trains_or_scores():
+    jobs = ("train.train_ranker", "teach.score_pool", "evaluate.rerank_candidates")
+    files = {path.stem for path in closure([f"workflow_scripts.{job}" for job in jobs])}
+    assert "token_store" in files and "write_tokens" not in files

@@ -17,7 +17,6 @@ from workflow_scripts.analysis.paired import EQUIVALENT, UNDECIDED
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
-from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies.conclusions import BETTER, CHANGES, HOLDS, SAME, WORSE, conclude, order_agreement
 from workflow_scripts.studies.make_teachers_table import make_teachers_table
@@ -113,8 +112,6 @@ def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert "place" not in table and of_y[5].strip().endswith("(1)") and of_y[6].strip().endswith("(2)")
     assert "Of 6 conclusions" in markdown and "2 hold under every teacher, 1 change and 3 are" in markdown
     assert "same under every teacher" not in markdown and "**changes**" in markdown
-    with pytest.raises(InputError, match="one of the teachers"):
-        call(make_teachers_table, arguments(tmp_path, path, spec | {"teachers": ["weak"]}))
 
 
 def test_students_that_read_no_teacher_are_no_evidence(tmp_path: Path) -> None:
@@ -187,5 +184,3 @@ def test_the_table_of_training_collections_finds_what_was_put_in(tmp_path: Path)
     assert own == [["one", "", "t"], ["two", "a", ""]]
     _, markdown = make(training_spec(["one", "two"]) | {"teacher_collections": {}})
     assert markdown.splitlines()[-1].split() == ["|", "not", "recorded", "|", "|", "t", "|"]
-    with pytest.raises(InputError, match="list the same"):
-        make(training_spec(["one", "three"]))

@@ -88,21 +88,6 @@ def test_the_widest_fence_leaves_as_many_as_asked() -> None:
     assert cuts.widest_fence(entropy, 151) is None and cuts.widest_fence(np.full(4, 0.5), 1) is None
 
 
-@pytest.mark.parametrize(
-    ("entropy", "cut", "fence", "told"),
-    [
-        ([0.1, 0.2], "upper", 1.5, "no cut 'upper': the cuts are lower-quartile, inner-quartiles, upper-quartile, bel"),
-        ([0.1, np.nan], "outliers", 1.5, "query 1 is nan"),
-        ([0.1, 0.2], "outliers", -1, "the fence is -1"),
-        ([0.1, 0.2], "outliers", True, "the fence is True"),
-        ([], "outliers", 1.5, "entropy of each query"),
-    ],
-)
-def test_what_cannot_be_cut_is_refused(entropy: list[float], cut: str, fence: float, told: str) -> None:
-    with pytest.raises(InputError, match=told):
-        cuts.keep(np.array(entropy), cut, fence)
-
-
 def sampled(folder: Path, scores: np.ndarray) -> tuple[Path, Path]:
     """A sampler's groups and the teacher's scores of them; ``scores``  # (queries, docs)."""
     queries, size = scores.shape
@@ -269,5 +254,3 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     spec, labels = study(tmp_path)
     with pytest.raises(InputError, match=r"lack .* loss=kl sampler=x2 teacher=t seed=0 on a"):
         make(tmp_path, spec, labels)
-    with pytest.raises(InputError, match=r"give 2 labels, .* got 1"):
-        make(tmp_path, spec, labels[:1])

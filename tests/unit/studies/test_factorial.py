@@ -1,4 +1,4 @@
-"""The factorial study: risk, analysis of variance, effects' shares and sizes against others' code, and the table."""
+"""The factorial study: analysis of variance, effects' shares and sizes against others' code, and the table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
 from workflow_scripts.studies import draw_factorial, factorial
 from workflow_scripts.studies.make_factorial_table import BLOCK, CELLS, make_factorial_table
@@ -63,8 +62,6 @@ def test_one_seed_leaves_nothing_to_test_the_anova_with() -> None:
     table = factorial.anova(means, 0.95).set_index("source")
     assert table["sum_squares"].to_dict() == {"locality": 16, "entropy": 9, "interaction": 4}
     assert table.drop(columns=["df", "sum_squares", "eta_squared"]).isna().all(axis=None)
-    with pytest.raises(InputError, match="1 x 2 cells: give each dial two levels"):
-        factorial.anova(means[:1], 0.95)
 
 
 @pytest.mark.parametrize(("f", "df", "rest"), [(5.0, 2, 18), (1000.0, 1, 8), (0.4, 4, 18), (0.01, 4, 18)])
@@ -194,36 +191,26 @@ SAMPLERS, LOSSES, QUERIES = {"far": 0.0, "near": 1.0}, {"sharp": 0.25, "soft": 4
 def artifact(manifest: Path, tables: dict[str, pd.DataFrame]) -> str:
     with ArtifactWriter(manifest, kind="test", spec={}) as writer:
         for name, frame in tables.items():
-            if name.endswith(".gz"):
-                write_run(writer.path(name), frame, "tag")
-            else:
-                frame.to_parquet(writer.path(name))
+            frame.to_parquet(writer.path(name))
     return str(manifest)
 
 
 class Files:
-    """A tiny study on disk: ``a`` has a truth, ``b`` has none."""
+    """A tiny study on disk: ``a`` has an excess risk, three queries apart, ``b`` has none."""
 
     def __init__(self, folder: Path, seeds: list[int], interaction: float = 0.0) -> None:
         self.folder, self.seeds = folder, seeds
         generator = np.random.default_rng(0)
         difficulty = generator.uniform(0.2, 0.6, len(QUERIES))
-        truth = pd.DataFrame({"query_id": QUERIES[:-3], "doc_id": "d0", "relevance": 1})
-        queries = pd.DataFrame({"query_id": QUERIES, "text": "x"})
-        tables = {"queries.parquet": queries, "truth.parquet": truth}
-        self.tests = [artifact(folder / "a" / "manifest.json", tables)]
-        self.tests += [artifact(folder / "b" / "manifest.json", {"queries.parquet": queries})]
         rows = [("bm25", "", "", "", None, name, q, "nDCG@10", 0.5) for name in "ab" for q in QUERIES]
-        self.rankers: list[list] = [["bm25", "", "", "", None]]
-        self.runs = [self.run(self.rankers[0], generator, 1.0)]
+        rows += self.risks(["bm25", "", "", "", None], generator, 0.5)
         for (i, sampler), (j, loss), seed in product(enumerate(SAMPLERS), enumerate(LOSSES), seeds):
             gain = 0.1 * i - 0.05 * j + interaction * i * j
             for name in "ab":
                 values = difficulty + gain + generator.normal(0, 0.01, len(QUERIES))
                 keys = ("be", loss, sampler, "t", seed, name)
                 rows += [(*keys, query, "nDCG@10", value) for query, value in zip(QUERIES, values, strict=True)]
-            self.rankers.append(["be", loss, sampler, "t", seed])
-            self.runs.append(self.run(self.rankers[-1], generator, 2.0 + i - j))
+            rows += self.risks(["be", loss, sampler, "t", seed], generator, 0.3 - 0.1 * i + 0.1 * j)
         frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
         write_table(folder / "metrics.parquet", frame, measures.METRICS_SCHEMA)
         self.groups, self.labels = [], []
@@ -239,11 +226,9 @@ class Files:
         columns = ["sampler", "teacher", "quantity", "value"]
         write_numbers(self.locality, pd.DataFrame([*lines, ("near", "t", "kappa", np.nan)], columns=columns), {})
 
-    def run(self, ranker: list, generator: np.random.Generator, lead: float) -> str:
-        frame = pd.DataFrame(list(product(QUERIES, ["d0", "d1", "d2"])), columns=["query_id", "doc_id"])
-        frame["score"] = generator.normal(size=len(frame)) + lead * (frame["doc_id"] == "d0")
-        folder = self.folder / "runs" / "-".join(map(str, ranker))
-        return artifact(folder / "manifest.json", {"a.run.gz": frame, "b.run.gz": frame})
+    def risks(self, ranker: list, generator: np.random.Generator, mean: float) -> list[tuple]:
+        values = mean + generator.normal(0, 0.05, len(QUERIES) - 3)
+        return [(*ranker, "a", q, "excess risk", value) for q, value in zip(QUERIES[:-3], values, strict=True)]
 
     def make(self, **changes: object) -> tuple[pd.DataFrame, pd.DataFrame, str]:
         spec = {
@@ -257,10 +242,8 @@ class Files:
             "domains": {"known": ["a"], "unknown": ["a", "b"]},
             "measures": ["nDCG@10"],
             "rule": RULE,
-            "runs": self.rankers,
-            "collections": ["a", "b"],
         } | changes
-        lists = {"runs": self.runs, "tests": self.tests, "labels": self.labels, "groups": self.groups}
+        lists = {"labels": self.labels, "groups": self.groups}
         outputs = {"output": self.folder / "factorial.parquet", "cells": self.folder / "factorial_cells.parquet"}
         arguments = ["--spec", json.dumps(spec), "--metrics", str(self.folder / "metrics.parquet")]
         arguments += ["--locality", str(self.locality), *(f"--{name}={path}" for name, path in outputs.items())]
@@ -281,7 +264,7 @@ def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert outcomes.dropna().tolist() == ["different", "different", "equivalent"]
     assert found.loc[("unknown", "nDCG@10", "locality"), "size"] == pytest.approx(0.1, abs=0.005)
     assert found.loc[("unknown", "nDCG@10", "entropy"), "size"] == pytest.approx(-0.05, abs=0.005)
-    # Excess risk only where every collection of the domain has a truth; three queries have no pair.
+    # Excess risk only where every collection of the domain has it.
     assert set(table.loc[table["measure"] == "excess risk", "domain"]) == {"known"}
     assert found.loc[("known", "excess risk", "locality"), "n_queries"] == 37
     assert found.loc[("known", "excess risk", "locality"), "size"] < -0.05
@@ -290,7 +273,7 @@ def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     far, near = (line.split("|") for line in markdown.splitlines() if line.startswith("| t "))
     assert [far[4].strip(), near[4].strip()] == ["0.900", "0.600"] and float(near[5]) < float(near[6])
     # A cell by hand.
-    values = pd.read_parquet(tmp_path / "metrics.parquet").astype({"loss": str, "sampler": str, "collection": str})
+    values = pd.read_parquet(tmp_path / "metrics.parquet").query("measure == 'nDCG@10'")
     values = values[(values["loss"] == "soft") & (values["sampler"] == "near") & (values["collection"] == "a")]
     seeds = values.groupby("seed")["value"].mean()
     chosen = (cells["loss"] == "soft") & (cells["sampler"] == "near") & (cells["measure"] == "nDCG@10")
@@ -320,15 +303,10 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     files = Files(tmp_path, [0, 1])
     with pytest.raises(InputError, match="lack nDCG@10 of student=be loss=sharp sampler=far teacher=t seed=2 on a"):
         files.make(seeds=[0, 2])
-    with pytest.raises(InputError, match="the runs lack student=be loss=soft sampler=near teacher=t seed=1 on a"):
-        files.make(runs=[*files.rankers[:-1], ["ce", "soft", "near", "t", 1]])
-    with pytest.raises(InputError, match="dial entropy has levels for sharp, the study sharp, soft"):
-        files.make(entropy={"sharp": 0.25})
     shared = RULE | {"margin": 0.1, "margin_of": "baseline"}
     table = files.make(rule=shared)[0].set_index(["domain", "measure", "source"])
     assert table.loc[("known", "nDCG@10", "interaction"), "margin"] == pytest.approx(0.05)
-    with pytest.raises(InputError, match="no run of student=bm25"):
-        files.make(rule=shared, runs=[["other", "", "", "", None], *files.rankers[1:]])
+    assert table.loc[("known", "excess risk", "interaction"), "margin"] == pytest.approx(0.05, abs=0.002)
     whole, _ = read_numbers(files.locality)
     write_numbers(files.locality, whole[whole["sampler"] == "far"], {})
     with pytest.raises(InputError, match="no diameter of near under t"):

@@ -71,8 +71,9 @@ def inputs(tmp_path_factory):
     backbone = folder / "backbone" / "manifest.json"
     spec = {
         "tokenizer": {"kind": "words", "size": 100},
-        "architecture": {"hidden": 16, "feed_forward": 32, "positions": 28},
-        "pretraining": {"steps": 2, "batch": 8},
+        "architecture": {"layers": 2, "hidden": 16, "heads": 2, "feed_forward": 32, "positions": 28},
+        "pretraining": {"steps": 2, "batch": 8, "learning_rate": 3e-3, "mlm_weight": 0.3},
+        "seed": 0,
     }
     pretrain_backbone(corpora=[corpus], spec=spec, output=backbone)
     query_ids = [f"q{number}" for number in range(5)]

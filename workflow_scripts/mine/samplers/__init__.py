@@ -17,12 +17,13 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from workflow_scripts.experiment.options import load_file
 from workflow_scripts.mine.candidates import Candidates, Negative
-from workflow_scripts.storage.errors import InputError, raise_shortage
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 from workflow_scripts.storage.text_files import shown
 
 
@@ -44,16 +45,18 @@ class Sampler:
             raise
         except Exception as error:
             raise_shortage(error)
-            traceback.print_exc()
-            raise self.broken(query, f"raised {type(error).__name__} ({error})", "return negatives") from None
+            line = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(line.filename).name}, line {line.lineno}"
+            did = f"raised {type(error).__name__} in {place} ({one_line(error)})"
+            raise self.broken(query, did, "return negatives") from error
         for did, must in _faults(drawn, query, count):
             raise self.broken(query, f"returned {did}", must)
         return list(drawn)
 
     def broken(self, query: Candidates, did: str, must: str) -> InputError:
         """The error for a sampler that breaks its contract: the file, the function, what it did, what it must."""
-        code = self.function.__code__
-        return InputError(f"{code.co_filename}, {code.co_name}: {did} for query {query.query_id}; it must {must}")
+        place = f"sampler {self.name} (mine/samplers/{self.name}.py, function sample)"
+        return InputError(f"{place} {did} for query {query.query_id}; it must {must}")
 
 
 def _faults(drawn: object, query: Candidates, count: int) -> Iterator[tuple[str, str]]:

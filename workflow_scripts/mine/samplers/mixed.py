@@ -43,7 +43,7 @@ def sample(
     Equation: for n = share x count near negatives of k = count, a pool of P and N eligible documents, a document of the
     pool is drawn with probability n / P, any other with (k - n) / (N - P). The two parts cannot meet.
     Source: this project; the pool is the sampler bm25's.
-    Shapes: ``count`` negatives; their sources (the system; "corpus") tell the parts apart. What a pool smaller than n
+    Shapes: ``count`` negatives; their sources (the system; "corpus") show the part. What a pool smaller than n
     lacks comes from outside it, as "fill".
     When to use: the dial of locality in the factorial study.
     Compare with: bm25 or dense, which share 1 draws as; random, which share 0 is draw for draw: it then shuts out no

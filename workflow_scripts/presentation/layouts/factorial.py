@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable
@@ -17,7 +18,7 @@ BLOCK = ["student", "teacher", "domain", "measure"]
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold the first measure and the excess risk."""
-    rows = numbers[numbers["measure"].isin([spec["measures"][0], "excess risk"])]
+    rows = numbers[numbers["measure"].isin([spec["measures"][0], EXCESS_RISK])]
     outcomes = rows.loc[rows["source"] == "interaction", "outcome"]
     counts = outcomes.value_counts()
     sentences = ["shown", "found", *["one seed"] * (len(spec["seeds"]) == 1)]

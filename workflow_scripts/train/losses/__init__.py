@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflow_scripts.experiment.options import load_file
-from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +37,10 @@ class Loss:
     function: Callable[..., torch.Tensor]
 
     def __call__(self, student: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
-        from torch import OutOfMemoryError
-
         try:
             return self.function(student, teacher, **self.options)
-        except OutOfMemoryError:
-            raise
         except Exception as error:
+            raise_shortage(error)
             line = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(line.filename).name}, line {line.lineno}"
             raise self.broken(f"raised {type(error).__name__} in {place}: {one_line(error)}") from error
