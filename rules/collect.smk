@@ -16,7 +16,7 @@ def without_files(axis, name, *others):
 
 use rule prepare_job as prepare_corpus with:
     input:
-        unpack(reads(documents=lambda w: own_files("corpora", w.corpus, "documents"))),
+        **reads(documents=lambda w: own_files("corpora", w.corpus, "documents")),
     output:
         artifact("corpora", "{corpus}"),
     log:
@@ -27,12 +27,10 @@ use rule prepare_job as prepare_corpus with:
 
 use rule prepare_job as prepare_collection with:
     input:
-        unpack(
-            reads(
-                corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
-                queries=lambda w: own_files("collections", w.collection, "queries"),
-                qrels=lambda w: own_files("collections", w.collection, "qrels"),
-            )
+        **reads(
+            corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
+            queries=lambda w: own_files("collections", w.collection, "queries"),
+            qrels=lambda w: own_files("collections", w.collection, "qrels"),
         ),
     output:
         artifact("collections", "{collection}"),

@@ -21,7 +21,7 @@ from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.storage.code import job_digest
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
-from workflow_scripts.experiment.grid_point import points
+from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
@@ -39,6 +39,8 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 CONFIG = EXPERIMENT.config
+RANKERS = Rankers(EXPERIMENT)
+entry = EXPERIMENT.entry
 RESULTS = f"results/{EXPERIMENT.name}"
 TRAINING = CONFIG["training"]
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
@@ -145,7 +147,7 @@ def in_project(path):
     return os.path.relpath(os.path.join(workflow.basedir, path))
 
 
-def remake(path):
+def rebuild_if_missing(path):
     """``path`` as an input that is made again where it is missing or its last job did not end well.
 
     Snakemake leaves a missing intermediate alone while the files made from it stand. Here a path is a promise: a
@@ -163,30 +165,23 @@ def _is_whole(path):
     return os.path.exists(path) and not os.path.exists(os.path.join(os.path.dirname(path), STARTED))
 
 
-def _each(paths, change):
-    """A path, or each of a list, changed."""
-    return change(paths) if isinstance(paths, str) else [change(path) for path in paths]
+def reads(**named):
+    """A rule's named inputs, each path made again where :func:`rebuild_if_missing` says so.
 
-
-def reads(*functions, **named):
-    """A rule's inputs as a function of its wildcards: each path is made again where :func:`remake` says so.
-
-    A value is a path with wildcards, a list of these, or a function of the wildcards that gives paths; ``functions``
-    give dicts of such values.
+    A value is a path with wildcards, a list of these, or a function of the wildcards that gives a path or a list.
     """
 
-    def resolved(wildcards, value):
-        if callable(value):
-            return _each(value(wildcards), remake)
-        return _each(value, lambda path: remake(path.format(**wildcards)))
+    def resolved(value):
+        def paths(wildcards):
+            found = value(wildcards) if callable(value) else value
+            fill = (lambda path: path) if callable(value) else (lambda path: path.format(**wildcards))
+            if isinstance(found, str):
+                return rebuild_if_missing(fill(found))
+            return [rebuild_if_missing(fill(path)) for path in found]
 
-    def inputs(wildcards):
-        values = dict(named)
-        for function in functions:
-            values |= function(wildcards)
-        return {name: resolved(wildcards, value) for name, value in values.items()}
+        return paths
 
-    return inputs
+    return {name: resolved(value) for name, value in named.items()}
 
 
 def job(script, spec=None, ids=None, **values):
@@ -303,20 +298,7 @@ use rule python_job as analyse_job with:
         **resources_of("analyse"),
 
 
-def known(look_up, *arguments):
-    """Look something up in the experiment; an unknown id ends with one line that names the valid ones."""
-    try:
-        return look_up(*arguments)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def entry(axis, name):
-    """An entry of the config, e.g. ``entry("samplers", "bm25")``."""
-    return known(EXPERIMENT.entry, axis, name)
-
-
-def picked(axis, name, *keys):
+def subset(axis, name, *keys):
     """Those of ``keys`` that the entry ``name`` of an axis has, as a dict."""
     return {key: value for key, value in entry(axis, name).items() if key in keys}
 
@@ -344,29 +326,15 @@ def document_tokens(backbone, collection, view):
     return tokens(backbone, f"{entry('collections', collection)['corpus']}.{view}")
 
 
-def model(ranker):
-    """Manifest of the model behind ``students/...`` or ``teacher/{teacher}``."""
-    if ranker.startswith("teacher/"):
-        name = ranker.removeprefix("teacher/")
-        teacher = entry("teachers", name)
-        return manifest("teachers", name) if teacher["trained"] else manifest("backbones", teacher["backbone"])
-    return manifest("students", known(EXPERIMENT.ranker, ranker).path)
+def training_tokens(of):
+    """Inputs ``queries`` and ``documents``: token stores of a training collection.
 
-
-def training_tokens(backbone, collection):
-    """Token stores of a training collection's queries and documents, as keyword arguments of a rule's input."""
+    ``of`` gives, of the wildcards, the backbone whose vocabulary they are in, and the collection.
+    """
     return {
-        "queries": query_tokens(backbone, collection),
-        "documents": document_tokens(backbone, collection, TRAINING["view"]),
+        "queries": lambda wildcards: query_tokens(*of(wildcards)),
+        "documents": lambda wildcards: document_tokens(*of(wildcards), TRAINING["view"]),
     }
-
-
-def architecture(ranker):
-    """Architecture and backbone of a student or a teacher."""
-    if ranker.startswith("teacher/"):
-        return "cross-encoder", entry("teachers", ranker.removeprefix("teacher/"))["backbone"]
-    student = entry("students", known(EXPERIMENT.ranker, ranker).student)
-    return student["architecture"], student["backbone"]
 
 
 def runs(ranker):
@@ -377,134 +345,29 @@ def runs(ranker):
 def whole_runs(ranker):
     """The manifest that speaks for a ranker's runs, which are made again where one is missing."""
     for path in runs(ranker):
-        remake(path)
+        rebuild_if_missing(path)
     return manifest("runs", ranker)
-
-
-def optimisation(name, documents, learning_rate, loss, seeds):
-    """Spec values of a training job."""
-    keys = ("batch_groups", "gradient_accumulation", "warmup", "weight_decay", "dropout", "precision")
-    return dict(
-        {key: TRAINING[key] for key in keys},
-        name=name,
-        documents=documents,
-        learning_rate=learning_rate,
-        group_size=1 + TRAINING["negatives"],
-        loss={"function": entry("losses", loss)["function"], "options": entry("losses", loss)["options"]},
-        seeds={part: seeds[part] for part in ("initialisation", "order")},
-        max_tokens=CONFIG["lengths"],
-    )
 
 
 def sampler_of(label):
     """The sampler's config and its teacher (None where it reads no scores) behind a label."""
-    sampler, teacher = known(EXPERIMENT.sampler_of, label)
+    sampler, teacher = EXPERIMENT.sampler_of(label)
     return entry("samplers", sampler), teacher
 
 
 def drawn_for(label):
     """The training collection that a label's groups are of."""
-    return EXPERIMENT.trained_on(known(EXPERIMENT.sampler_of, label)[0])
+    return EXPERIMENT.trained_on(EXPERIMENT.sampler_of(label)[0])
 
 
-def teacher_tokens(teacher, collection):
-    """Token stores of a training collection in a teacher's vocabulary."""
-    return training_tokens(entry("teachers", teacher)["backbone"], collection)
-
-
-def student_inputs(wildcards):
-    """Groups, labels where the loss or a cut reads a teacher, backbone and token stores of one student."""
-    ranker = known(EXPERIMENT.ranker, wildcards.ranker)
-    loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
-    label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}"
-    return {
-        "backbone": manifest("backbones", backbone),
-        "groups": manifest("groups", label, seed),
-        "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] or cut_of(ranker) else [],
-        **training_tokens(backbone, EXPERIMENT.trained_on(ranker.sampler)),
-    }
-
-
-def cut_of(ranker):
-    """The entropy cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
-    cut = entry("samplers", ranker.sampler).get("cut", {}).get("cut")
-    # Another fence is another job of the outliers' students alone.
-    keys = ("at_least", "fence") if cut == "outliers" else ("at_least",)
-    return cut and {"cut": cut, **{key: STUDIES["cuts"][key] for key in keys}}
-
-
-def student_spec(wildcards):
-    """Spec of one student's training."""
-    ranker = known(EXPERIMENT.ranker, wildcards.ranker)
-    cut = cut_of(ranker)
-    return dict(
-        **({"cut": cut} if cut else {}),
-        architecture=entry("students", ranker.student)["architecture"],
-        **optimisation(
-            ranker.path,
-            documents=TRAINING["documents"],
-            learning_rate=entry("students", ranker.student)["learning_rate"],
-            loss=ranker.loss,
-            seeds=EXPERIMENT.seeding[ranker.seed],
-        ),
-    )
-
-
-def retriever(ranker):
-    """Manifest of the model of a student that retrieves; one line for one that does not."""
-    if ranker not in RETRIEVERS:
-        valid = (
-            ", ".join(unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS))
-            or "none: set evaluation.retrieval"
-        )
-        raise WorkflowError(
-            f"{ranker} does not retrieve from whole collections: bi-encoders of the main grid do ({valid})"
-        )
-    return model(ranker)
-
-
-def first_cell(student):
-    """Path of a student's first ranker in the main grid."""
-    return next(path for path, ranker in EXPERIMENT.grid_rankers.items() if ranker.student == student)
-
-
-def ranker_keys(ranker):
-    """Columns that name a ranker in the metrics: empty where a reference has no such axis."""
-    ranker = ranker.removeprefix("retrieved/")
-    if ranker == "bm25":
-        return {"student": "bm25", "loss": "", "sampler": "", "teacher": "", "seed": None}
-    if ranker.startswith("teacher/"):
-        return {
-            "student": "teacher",
-            "loss": "",
-            "sampler": "",
-            "teacher": ranker.removeprefix("teacher/"),
-            "seed": None,
-        }
-    student = known(EXPERIMENT.ranker, ranker)
-    return {key: getattr(student, key) for key in ("student", "loss", "sampler", "teacher", "seed")}
-
-
-def standing(points):
-    """Keys as the tables name them, and folder, of the students at some points: one may stand at several."""
-    return [([*vars(point).values()], EXPERIMENT.points[point].path) for point in points]
-
-
-def references():
-    """Rankers that are no students: BM25 and every teacher."""
-    return ["bm25", *(f"teacher/{teacher}" for teacher in CONFIG["teachers"])]
-
-
-RANKERS = [*references(), *EXPERIMENT.rankers]
-# Keys, as the tables name them, and folder of everything that ranks.
-REFERENCES = [([*ranker_keys(name).values()], name) for name in references()]
-STANDING = [*REFERENCES, *standing(EXPERIMENT.points)]
-GRID_STUDENTS = standing(points(GRID))
+def teacher_tokens(collection):
+    """:func:`training_tokens` in a teacher's vocabulary; ``collection`` gives the wildcards' training collection."""
+    return training_tokens(lambda w: (entry("teachers", w.teacher)["backbone"], collection(w)))
 
 
 def every_metrics():
     """Metrics of every ranker; made again where they are missing."""
-    return [manifest("metrics", ranker) for ranker in RANKERS]
+    return [manifest("metrics", ranker) for ranker in RANKERS.all]
 
 
 def retrieval_metrics():
@@ -517,30 +380,6 @@ def axes(*names):
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
-def encoder(chosen, where):
-    """A backbone or a bi-encoder's cell that texts are embedded by: its model's manifest and its backbone."""
-    if chosen in CONFIG["backbones"]:
-        return manifest("backbones", chosen), chosen
-    student = known(EXPERIMENT.ranker, chosen)
-    kind, backbone = architecture(student.path)
-    if kind != "bi-encoder":
-        raise WorkflowError(f"{where}: {chosen} is a {kind}; name a backbone or a bi-encoder's cell")
-    return manifest("students", student.path), backbone
-
-
-def dense_encoder(system):
-    """Model and backbone of a dense system's encoder."""
-    return encoder(entry("systems", system)["encoder"], f"systems.{system}.encoder")
-
-
-def view_of(collection):
-    """What a document is read as: queries made of titles must not find them in it."""
-    return TRAINING["view"] if entry("collections", collection)["role"] == "train" else "full"
-
-
-EMBEDDER, EMBEDDING_BACKBONE = encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
-
-
 def sampled(kind, rows=EXPERIMENT.sampled):
     """Manifests of the groups or the labels of (sampler, teacher, seed) rows, in their order."""
     labels = [(EXPERIMENT.label(sampler, teacher), teacher, f"seed{seed}") for sampler, teacher, seed in rows]
@@ -551,10 +390,13 @@ def sampled(kind, rows=EXPERIMENT.sampled):
 
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
-    rankers = [*RANKERS, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
+    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
     models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
-    return [remake(path) for path in TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]]
+    return [
+        rebuild_if_missing(path)
+        for path in TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]
+    ]
 
 
 IMPORTED, DENSE = (

@@ -12,7 +12,7 @@ WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, **GRID)
 
 use rule analyse_job as make_main_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", equivalence=numbers("equivalence"))),
+        **reads(metrics=f"{RESULTS}/metrics.parquet", equivalence=numbers("equivalence")),
     output:
         numbers("main"),
     log:
@@ -23,7 +23,7 @@ use rule analyse_job as make_main_table with:
 
 use rule analyse_job as make_equivalence_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
+        **reads(metrics=f"{RESULTS}/metrics.parquet"),
     output:
         numbers("equivalence"),
     log:
@@ -34,7 +34,7 @@ use rule analyse_job as make_equivalence_table with:
 
 use rule analyse_job as make_variance_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
+        **reads(metrics=f"{RESULTS}/metrics.parquet"),
     output:
         numbers("variance"),
     log:
@@ -45,7 +45,7 @@ use rule analyse_job as make_variance_table with:
 
 use rule analyse_job as make_per_collection_table with:
     input:
-        unpack(reads(main=numbers("main"))),
+        **reads(main=numbers("main")),
     output:
         numbers("per_collection.{student}"),
     log:
@@ -63,7 +63,7 @@ use rule analyse_job as make_per_collection_table with:
 
 use rule analyse_job as make_retrieval_table with:
     input:
-        unpack(reads(reranked=f"{RESULTS}/metrics.parquet", retrieved=f"{RESULTS}/retrieval.parquet")),
+        **reads(reranked=f"{RESULTS}/metrics.parquet", retrieved=f"{RESULTS}/retrieval.parquet"),
     output:
         numbers("retrieval"),
     log:

@@ -14,13 +14,9 @@ def measured(ranker, collection):
 
 use rule analyse_job as gather_evaluation with:
     input:
-        unpack(
-            reads(
-                tests=TESTS,
-                rankings=[
-                    manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.evaluated
-                ],
-            )
+        **reads(
+            tests=TESTS,
+            rankings=[manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.evaluated],
         ),
     output:
         output=update(EVALUATION),
@@ -38,12 +34,10 @@ use rule analyse_job as gather_evaluation with:
 
 use rule rerank_job as rerank_candidates with:
     input:
-        unpack(
-            reads(
-                model=lambda w: model(w.ranker),
-                evaluation=EVALUATION,
-                tokens=lambda w: tokens(architecture(w.ranker)[1], "evaluation"),
-            )
+        **reads(
+            model=lambda w: manifest(RANKERS.model(w.ranker)),
+            evaluation=EVALUATION,
+            tokens=lambda w: tokens(RANKERS.backbone(w.ranker), "evaluation"),
         ),
     output:
         output=artifact("runs", "{ranker}"),
@@ -57,7 +51,7 @@ use rule rerank_job as rerank_candidates with:
             "evaluate.rerank_candidates",
             ids={"collections": EXPERIMENT.evaluated},
             spec=lambda w: dict(
-                architecture=architecture(w.ranker)[0],
+                architecture=RANKERS.architecture(w.ranker)[0],
                 tag=".".join(PurePosixPath(w.ranker).parts),
                 precision=TRAINING["precision"],
             ),
@@ -66,18 +60,15 @@ use rule rerank_job as rerank_candidates with:
 
 use rule rerank_job as retrieve_documents with:
     input:
-        unpack(
-            reads(
-                model=lambda w: retriever(w.ranker),
-                tests=lambda w: [manifest("collections", name) for name in EXPERIMENT.tested("retrieved/")],
-                queries=lambda w: [
-                    query_tokens(architecture(w.ranker)[1], name) for name in EXPERIMENT.tested("retrieved/")
-                ],
-                documents=lambda w: [
-                    document_tokens(architecture(w.ranker)[1], name, "full")
-                    for name in EXPERIMENT.tested("retrieved/")
-                ],
-            )
+        **reads(
+            model=lambda w: manifest(RANKERS.retriever(w.ranker)),
+            tests=lambda w: [manifest("collections", name) for name in EXPERIMENT.tested("retrieved/")],
+            queries=lambda w: [
+                query_tokens(RANKERS.backbone(w.ranker), name) for name in EXPERIMENT.tested("retrieved/")
+            ],
+            documents=lambda w: [
+                document_tokens(RANKERS.backbone(w.ranker), name, "full") for name in EXPERIMENT.tested("retrieved/")
+            ],
         ),
     output:
         output=artifact("runs", "retrieved/{ranker}"),
@@ -103,7 +94,7 @@ use rule rerank_job as retrieve_documents with:
 
 use rule analyse_job as measure_runs with:
     input:
-        unpack(reads(runs=lambda w: whole_runs(w.ranker), evaluation=EVALUATION)),
+        **reads(runs=lambda w: whole_runs(w.ranker), evaluation=EVALUATION),
     output:
         artifact("metrics", "{ranker}"),
     log:
@@ -116,14 +107,14 @@ use rule analyse_job as measure_runs with:
             ids=lambda w: {"collections": EXPERIMENT.tested(w.ranker)},
             spec=lambda w: dict(
                 measures={name: measured(w.ranker, name) for name in EXPERIMENT.tested(w.ranker)},
-                keys=ranker_keys(w.ranker),
+                keys=RANKERS.keys(w.ranker),
             ),
         ),
 
 
 use rule analyse_job as write_cell with:
     input:
-        unpack(reads(metrics=lambda w: manifest("metrics", known(EXPERIMENT.ranker, w.cell).path))),
+        **reads(metrics=lambda w: manifest("metrics", EXPERIMENT.ranker(w.cell).path)),
     output:
         cells=[f"{RESULTS}/cells/{{cell}}.{domain}.csv" for domain in CONFIG["domains"]],
     log:
@@ -134,7 +125,7 @@ use rule analyse_job as write_cell with:
 
 use rule analyse_job as collect_metrics with:
     input:
-        unpack(reads(metrics=lambda w: retrieval_metrics() if w.table == "retrieval" else every_metrics())),
+        **reads(metrics=lambda w: retrieval_metrics() if w.table == "retrieval" else every_metrics()),
     output:
         f"{RESULTS}/{{table}}.parquet",
     log:
@@ -147,12 +138,10 @@ use rule analyse_job as collect_metrics with:
 
 use rule analyse_job as check_first_stage with:
     input:
-        unpack(
-            reads(
-                rankings=[manifest("rankings", system, collection) for system, collection in CHECKED],
-                collections=[manifest("collections", collection) for _, collection in CHECKED],
-                expected=in_project("config/expected/bm25.yaml"),
-            )
+        **reads(
+            rankings=[manifest("rankings", system, collection) for system, collection in CHECKED],
+            collections=[manifest("collections", collection) for _, collection in CHECKED],
+            expected=in_project("config/expected/bm25.yaml"),
         ),
     output:
         f"{RESULTS}/tables/first_stage.csv",

@@ -3,20 +3,18 @@
 
 use rule mine_job as mine_negatives with:
     input:
-        unpack(
-            reads(
-                corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.label))["corpus"]),
-                collection=lambda w: manifest("collections", drawn_for(w.label)),
-                rankings=lambda w: [
-                    manifest("rankings", system, drawn_for(w.label)) for system in sampler_of(w.label)[0]["systems"]
-                ],
-                scores=lambda w: [
-                    manifest("scores", teacher, pool)
-                    for sampler, teacher in [sampler_of(w.label)]
-                    if teacher
-                    for pool in sampler["pools"]
-                ],
-            )
+        **reads(
+            corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.label))["corpus"]),
+            collection=lambda w: manifest("collections", drawn_for(w.label)),
+            rankings=lambda w: [
+                manifest("rankings", system, drawn_for(w.label)) for system in sampler_of(w.label)[0]["systems"]
+            ],
+            scores=lambda w: [
+                manifest("scores", teacher, pool)
+                for sampler, teacher in [sampler_of(w.label)]
+                if teacher
+                for pool in sampler["pools"]
+            ],
         ),
     output:
         artifact("groups", "{label}", "seed{seed}"),

@@ -27,7 +27,7 @@ BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 use rule analyse_job as make_cuts_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", labels=sampled("labels", UNCUT))),
+        **reads(metrics=f"{RESULTS}/metrics.parquet", labels=sampled("labels", UNCUT)),
     output:
         numbers("cuts"),
     log:
@@ -49,13 +49,11 @@ use rule analyse_job as make_cuts_table with:
 
 use rule analyse_job as make_factorial_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                groups=sampled("groups", FACTORIAL_ROWS),
-                labels=sampled("labels", FACTORIAL_ROWS),
-                locality=numbers("locality"),
-            )
+        **reads(
+            metrics=f"{RESULTS}/metrics.parquet",
+            groups=sampled("groups", FACTORIAL_ROWS),
+            labels=sampled("labels", FACTORIAL_ROWS),
+            locality=numbers("locality"),
         ),
     output:
         output=numbers("factorial"),
@@ -76,7 +74,7 @@ use rule analyse_job as make_factorial_table with:
 
 use rule analyse_job as draw_factorial with:
     input:
-        unpack(reads(cells=numbers("factorial_cells"))),
+        **reads(cells=numbers("factorial_cells")),
     output:
         **figure("factorial"),
     log:
@@ -96,7 +94,7 @@ use rule analyse_job as draw_factorial with:
 
 use rule analyse_job as make_teachers_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
+        **reads(metrics=f"{RESULTS}/metrics.parquet"),
     output:
         numbers("teachers"),
     log:
@@ -107,11 +105,9 @@ use rule analyse_job as make_teachers_table with:
 
 use rule analyse_job as make_training_collections_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                collections=[manifest("collections", name) for name in TRAINED_ON],
-            )
+        **reads(
+            metrics=f"{RESULTS}/metrics.parquet",
+            collections=[manifest("collections", name) for name in TRAINED_ON],
         ),
     output:
         numbers("training_collections"),
