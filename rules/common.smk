@@ -3,12 +3,10 @@
 import functools
 import gc
 import itertools
-import json
 import os
 import re
-import shlex
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -18,11 +16,13 @@ sys.path.append(workflow.basedir)
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
-from workflow_scripts.storage.code import job_digest
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
-from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
+from workflow_scripts.experiment.experiment import Experiment, unique
+from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
+from workflow_scripts.experiment.rule_parameters import ANY_ID, job, one_of, other_than, resources_of, threads_of
 from workflow_scripts.experiment.studies import dial
+from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 
@@ -41,7 +41,11 @@ except InputError as error:
 CONFIG = EXPERIMENT.config
 RANKERS = Rankers(EXPERIMENT)
 entry = EXPERIMENT.entry
-RESULTS = f"results/{EXPERIMENT.name}"
+PLACES = Places(EXPERIMENT)
+RESULTS, METRICS = PLACES.results, PLACES.metrics
+manifest, manifests, log, numbers = PLACES.manifest, PLACES.manifests, PLACES.log, PLACES.numbers
+table, figure, runs = PLACES.table, PLACES.figure, PLACES.runs
+tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLACES.document_tokens
 TRAINING = CONFIG["training"]
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
@@ -65,81 +69,14 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 TABLES, FIGURES = [], []
 
 
-# What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
-# says so under "resources"; a site says how jobs run in a profile.
-NEEDS = {
-    "prepare": (1, 2000, 30),
-    "index": (2, 3000, 30),
-    "tokenise": (1, 2000, 30),
-    "search": (2, 3000, 30),
-    "pretrain": (1, 2000, 30),
-    "mine": (1, 2000, 30),
-    "score": (1, 2000, 60),
-    "train": (1, 2000, 60),
-    "rerank": (1, 2000, 60),
-    "analyse": (1, 1000, 30),
-}
-ON_GPU = ("score", "train", "rerank")
-
-
-def threads_of(stage):
-    """Threads of a stage's jobs."""
-    return CONFIG["resources"].get(stage, {}).get("threads", NEEDS[stage][0])
-
-
-def resources_of(stage):
-    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, and a GPU where it needs one."""
-    configured = CONFIG["resources"].get(stage, {})
-    first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
-    doubled = {
-        what: lambda wildcards, attempt, value=value: value * 2 ** (attempt - 1) for what, value in first.items()
-    }
-    return {**doubled, **({"gpu": 1} if stage in ON_GPU else {})}
-
-
-def manifest(*parts):
-    """Path of the manifest of the artifact in the folder ``results/{experiment}/parts...``."""
-    return str(PurePosixPath(RESULTS, *map(str, parts), "manifest.json"))
-
-
 def artifact(*parts):
     """:func:`manifest` as the output of a rule: it is there when the job starts, which may find it as it would make it."""
     return update(manifest(*parts))
 
 
 # The test collections, and what every ranker is evaluated on: them with what the first stage found.
-TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
+TESTS = manifests("collections", EXPERIMENT.evaluated)
 EVALUATION = manifest("runs", "bm25")
-
-
-def log(name):
-    """Path of a job's log."""
-    return f"{RESULTS}/logs/{name}.log"
-
-
-def table(name):
-    """The three files of a table, as a rule's output."""
-    return {ending: f"{RESULTS}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")}
-
-
-def table_files(*names):
-    """Paths of all files of the named tables."""
-    return [path for name in names for path in table(name).values()]
-
-
-def numbers(name):
-    """The numbers of a table, in full precision."""
-    return f"{RESULTS}/analysis/{name}.parquet"
-
-
-def figure(name):
-    """The two files of a figure, as a rule's output."""
-    return {ending: f"{RESULTS}/figures/{name}.{ending}" for ending in ("png", "pdf")}
-
-
-def layout_of(name):
-    """Layout of a table: tables of one kind, such as ``per_collection.be`` and ``per_collection.ce``, share theirs."""
-    return name.split(".")[0]
 
 
 def in_project(path):
@@ -184,49 +121,6 @@ def reads(**named):
     return {name: resolved(value) for name, value in named.items()}
 
 
-def job(script, spec=None, ids=None, **values):
-    """Parameters of a rule: its script, the digest of the script's code, its spec as JSON, its options.
-
-    ``spec`` is a dict or a function of the wildcards that gives one; ``values`` are added to it. JSON is canonical:
-    equal values give equal text. ``ids`` are options that name what the paths of another option hold, in its order: a
-    dict of lists, or a function of the wildcards that gives one.
-    """
-    script = f"workflow_scripts.{script}"
-
-    def filled(wildcards):
-        return values | ((spec(wildcards) if callable(spec) else spec) or {})
-
-    def canonical(wildcards):
-        return json.dumps(filled(wildcards), sort_keys=True, separators=(",", ":"))
-
-    def code(wildcards):
-        return digest_of(script, canonical(wildcards))
-
-    def options(wildcards, input, output):
-        return arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
-
-    return {"module": script, "code": code, "spec": canonical, "options": options}
-
-
-@functools.cache
-def digest_of(script, spec):
-    return job_digest(script, json.loads(spec))
-
-
-def arguments(input, output, ids):
-    """Named inputs and outputs and ``ids`` as options, quoted for the shell; what is empty is left out.
-
-    A file whose name starts with a dash is given as ``./-name``, or it would be read as an option.
-    """
-    outputs = output.items() if list(output.keys()) else [("output", output[0])]
-    options = []
-    for name, values in [*ids.items(), *input.items(), *outputs]:
-        values = [values] if isinstance(values, str) else list(values)
-        values = [f"./{value}" if value.startswith("-") else value for value in values]
-        options += [f"--{name.replace('_', '-')}", *map(shlex.quote, values)] if values else []
-    return " ".join(options)
-
-
 rule python_job:
     """What every rule has: one script, its log, its environment."""
     log:
@@ -239,91 +133,68 @@ rule python_job:
 
 
 use rule python_job as prepare_job with:
-    threads: threads_of("prepare")
+    threads: threads_of(CONFIG, "prepare")
     resources:
-        **resources_of("prepare"),
+        **resources_of(CONFIG, "prepare"),
 
 
 use rule python_job as index_job with:
-    threads: threads_of("index")
+    threads: threads_of(CONFIG, "index")
     resources:
-        **resources_of("index"),
+        **resources_of(CONFIG, "index"),
 
 
 use rule python_job as tokenise_job with:
-    threads: threads_of("tokenise")
+    threads: threads_of(CONFIG, "tokenise")
     resources:
-        **resources_of("tokenise"),
+        **resources_of(CONFIG, "tokenise"),
 
 
 use rule python_job as search_job with:
-    threads: threads_of("search")
+    threads: threads_of(CONFIG, "search")
     resources:
-        **resources_of("search"),
+        **resources_of(CONFIG, "search"),
 
 
 use rule python_job as pretrain_job with:
-    threads: threads_of("pretrain")
+    threads: threads_of(CONFIG, "pretrain")
     resources:
-        **resources_of("pretrain"),
+        **resources_of(CONFIG, "pretrain"),
 
 
 use rule python_job as mine_job with:
-    threads: threads_of("mine")
+    threads: threads_of(CONFIG, "mine")
     resources:
-        **resources_of("mine"),
+        **resources_of(CONFIG, "mine"),
 
 
 use rule python_job as score_job with:
-    threads: threads_of("score")
+    threads: threads_of(CONFIG, "score")
     resources:
-        **resources_of("score"),
+        **resources_of(CONFIG, "score"),
 
 
 use rule python_job as train_job with:
-    threads: threads_of("train")
+    threads: threads_of(CONFIG, "train")
     resources:
-        **resources_of("train"),
+        **resources_of(CONFIG, "train"),
 
 
 use rule python_job as rerank_job with:
-    threads: threads_of("rerank")
+    threads: threads_of(CONFIG, "rerank")
     resources:
-        **resources_of("rerank"),
+        **resources_of(CONFIG, "rerank"),
 
 
 use rule python_job as analyse_job with:
-    threads: threads_of("analyse")
+    threads: threads_of(CONFIG, "analyse")
     resources:
-        **resources_of("analyse"),
+        **resources_of(CONFIG, "analyse"),
 
 
 def subset(axis, name, *keys):
     """Those of ``keys`` that the entry ``name`` of an axis has, as a dict."""
     return {key: value for key, value in entry(axis, name).items() if key in keys}
-
-
-def one_of(names):
-    """A wildcard constraint: exactly these ids."""
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
-def other_than(names, pattern="[a-z0-9-]+"):
-    """A wildcard constraint: any slug but these, so that an unknown id reaches the look-up that names the valid ones."""
-    return f"(?!({one_of(names)})[/.]){pattern}"
-
-
-def tokens(backbone, *folder):
-    """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""
-    return manifest("tokens", entry("backbones", backbone)["vocabulary"], *folder)
-
-
-def query_tokens(backbone, collection):
-    return tokens(backbone, f"{collection}.queries")
-
-
-def document_tokens(backbone, collection, view):
-    return tokens(backbone, f"{entry('collections', collection)['corpus']}.{view}")
 
 
 def training_tokens(of):
@@ -335,11 +206,6 @@ def training_tokens(of):
         "queries": lambda wildcards: query_tokens(*of(wildcards)),
         "documents": lambda wildcards: document_tokens(*of(wildcards), TRAINING["view"]),
     }
-
-
-def runs(ranker):
-    """Run files of a ranker, one per test collection."""
-    return [f"{RESULTS}/runs/{ranker}/{collection}.run.gz" for collection in EXPERIMENT.tested(ranker)]
 
 
 def whole_runs(ranker):
@@ -367,12 +233,12 @@ def teacher_tokens(collection):
 
 def every_metrics():
     """Metrics of every ranker; made again where they are missing."""
-    return [manifest("metrics", ranker) for ranker in RANKERS.all]
+    return manifests("metrics", RANKERS.all)
 
 
 def retrieval_metrics():
     """Metrics of the students that retrieve from whole collections."""
-    return [manifest("metrics", f"retrieved/{ranker}") for ranker in RETRIEVERS]
+    return manifests("metrics/retrieved", RETRIEVERS)
 
 
 def axes(*names):
@@ -380,23 +246,12 @@ def axes(*names):
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
-def sampled(kind, rows=EXPERIMENT.sampled):
-    """Manifests of the groups or the labels of (sampler, teacher, seed) rows, in their order."""
-    labels = [(EXPERIMENT.label(sampler, teacher), teacher, f"seed{seed}") for sampler, teacher, seed in rows]
-    if kind == "groups":
-        return [manifest("groups", label, seed) for label, _, seed in labels]
-    return [manifest("labels", teacher, label, seed) for label, teacher, seed in labels]
-
-
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
     rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
-    cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
-    models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
-    return [
-        rebuild_if_missing(path)
-        for path in TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]
-    ]
+    cells = itertools.chain(*map(PLACES.cells, EXPERIMENT.cells))
+    promised = [*TABLES, *FIGURES, *cells, *manifests("students", EXPERIMENT.rankers), *map(whole_runs, rankers)]
+    return list(map(rebuild_if_missing, promised))
 
 
 IMPORTED, DENSE = (
@@ -404,20 +259,13 @@ IMPORTED, DENSE = (
 )
 
 
-LABEL = r"[a-z0-9-]+(\.[a-z0-9-]+)?"
-RANKER = "[a-z0-9-]+/[a-z0-9./-]+"
+RANKER = f"{ANY_ID}/[a-z0-9./-]+"
 
 
 wildcard_constraints:
-    corpus="[a-z0-9-]+",
-    collection="[a-z0-9-]+",
-    system="[a-z0-9-]+",
-    backbone="[a-z0-9-]+",
-    vocabulary="[a-z0-9-]+",
+    **dict.fromkeys(("corpus", "collection", "system", "backbone", "vocabulary", "teacher", "pool", "student"), ANY_ID),
     view="full|body",
-    teacher="[a-z0-9-]+",
-    pool="[a-z0-9-]+",
-    label=LABEL,
+    label=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
     ranker=RANKER,
-    cell=r"[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+\.seed\d+",
+    cell=rf"({ANY_ID}\.){{4}}seed\d+",

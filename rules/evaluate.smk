@@ -52,7 +52,7 @@ use rule rerank_job as rerank_candidates with:
             ids={"collections": EXPERIMENT.evaluated},
             spec=lambda w: dict(
                 architecture=RANKERS.architecture(w.ranker)[0],
-                tag=".".join(PurePosixPath(w.ranker).parts),
+                tag=w.ranker.replace("/", "."),
                 precision=TRAINING["precision"],
             ),
         ),
@@ -62,7 +62,7 @@ use rule rerank_job as retrieve_documents with:
     input:
         **reads(
             model=lambda w: manifest(RANKERS.retriever(w.ranker)),
-            tests=lambda w: [manifest("collections", name) for name in EXPERIMENT.tested("retrieved/")],
+            tests=lambda w: manifests("collections", EXPERIMENT.tested("retrieved/")),
             queries=lambda w: [
                 query_tokens(RANKERS.backbone(w.ranker), name) for name in EXPERIMENT.tested("retrieved/")
             ],
@@ -81,7 +81,7 @@ use rule rerank_job as retrieve_documents with:
             ids={"collections": EXPERIMENT.tested("retrieved/")},
             spec=lambda w: dict(
                 **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
-                tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
+                tag=f"retrieved/{w.ranker}".replace("/", "."),
                 remove_query={
                     name: entry("collections", name).get("remove_query", False)
                     for name in EXPERIMENT.tested("retrieved/")
@@ -116,7 +116,7 @@ use rule analyse_job as write_cell with:
     input:
         **reads(metrics=lambda w: manifest("metrics", EXPERIMENT.ranker(w.cell).path)),
     output:
-        cells=[f"{RESULTS}/cells/{{cell}}.{domain}.csv" for domain in CONFIG["domains"]],
+        cells=PLACES.cells("{cell}"),
     log:
         log("write_cell/{cell}"),
     params:

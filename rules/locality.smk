@@ -1,16 +1,20 @@
 """Locality and risk: what groups span and miss, the bound that speaks of it, errors against a known truth."""
 
-TABLES += table_files("correlation", "locality", "bound", *["risk"] * EXPERIMENT.has_truth)
+TABLES += PLACES.tables("correlation", "locality", "bound", *["risk"] * EXPERIMENT.has_truth)
 TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
 EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
 STANDING = [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]
-SAMPLED = dict(groups=sampled("groups"), labels=sampled("labels"), embeddings=manifest("embeddings"))
+SAMPLED = dict(
+    groups=PLACES.groups(EXPERIMENT.sampled),
+    labels=PLACES.labels(EXPERIMENT.sampled),
+    embeddings=manifest("embeddings"),
+)
 
 
 use rule analyse_job as make_correlation_table with:
     input:
         **reads(
-            metrics=f"{RESULTS}/metrics.parquet",
+            metrics=METRICS,
             teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
             students=[manifest("runs", ranker) for _, ranker in RANKERS.grid_students],
         ),
@@ -32,7 +36,7 @@ use rule analyse_job as make_correlation_table with:
 use rule rerank_job as embed_groups with:
     input:
         **reads(
-            groups=sorted(set(sampled("groups"))),
+            groups=sorted(set(PLACES.groups(EXPERIMENT.sampled))),
             model=manifest(EMBEDDER),
             documents=document_tokens(EMBEDDING_BACKBONE, TRAINING["collection"], TRAINING["view"]),
         ),
@@ -104,7 +108,7 @@ use rule analyse_job as make_bound_table with:
 
 use rule analyse_job as make_risk_table with:
     input:
-        **reads(metrics=f"{RESULTS}/metrics.parquet"),
+        **reads(metrics=METRICS),
     output:
         numbers("risk"),
     log:

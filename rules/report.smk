@@ -3,7 +3,7 @@
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
-TABLES += table_files("configuration", "cost", "contamination", "contamination_pairs", "advice")
+TABLES += PLACES.tables("configuration", "cost", "contamination", "contamination_pairs", "advice")
 DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
 FIGURES += [path for name in DRAWN for path in figure(name).values()]
 
@@ -52,7 +52,7 @@ use rule analyse_job as draw_cost with:
 
 use rule analyse_job as make_contamination_table with:
     input:
-        **reads(training=[manifest("collections", name) for name in EXPERIMENT.training_collections], tests=TESTS),
+        **reads(training=manifests("collections", EXPERIMENT.training_collections), tests=TESTS),
     output:
         output=numbers("contamination"),
         pairs=numbers("contamination_pairs"),
@@ -69,7 +69,7 @@ use rule analyse_job as make_contamination_table with:
 use rule analyse_job as make_advice_table with:
     input:
         **reads(
-            metrics=f"{RESULTS}/metrics.parquet",
+            metrics=METRICS,
             main=numbers("main"),
             cost=numbers("cost"),
             factorial=[numbers("factorial_cells")] if "factorial" in STUDIES else [],
@@ -179,6 +179,11 @@ use rule analyse_job as draw_learning_curves with:
 
 # A table whose numbers and layout are apart has a file of its name.
 LAYOUTS = sorted(path.stem for path in Path(workflow.basedir, "workflow_scripts/presentation/layouts").glob("[!_]*.py"))
+
+
+def layout_of(name):
+    """Layout of a table: tables of one kind, such as ``per_collection.be`` and ``per_collection.ce``, share theirs."""
+    return name.split(".")[0]
 
 
 use rule analyse_job as render_table with:

@@ -77,13 +77,13 @@ def _locked(folder: Path, wait: bool, terminal: int | None = None) -> Iterator[N
 def _starter(folder: Path) -> str:
     """The process that :func:`note_started` has noted, in brackets."""
     with contextlib.suppress(OSError):
-        return f" ({(folder / STARTED).read_text()})"
+        return f" ({(folder / STARTED).read_text(encoding='utf-8')})"
     return ""
 
 
 def note_started(folder: Path) -> None:
     """Mark work that has begun and not ended well, with the process that does it."""
-    (folder / STARTED).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+    (folder / STARTED).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
 
 
 def _say(folder: Path, who: str, wait: bool, terminal: int | None) -> None:
@@ -123,14 +123,14 @@ def _lock_file(folder: Path, wait: bool, terminal: int | None) -> Iterator[None]
 def _create(path: Path, own: dict) -> bool:
     """Make the lock file, whole or not at all; False where there is one."""
     temporary = path.with_name(f"{LOCK}.{own['token']}.new")
-    temporary.write_text(json.dumps(own))
+    temporary.write_text(json.dumps(own), encoding="utf-8")
     try:
         try:
             os.link(temporary, path)  # fails where the name is taken; whoever reads it finds it whole
         except FileExistsError:
             return False
         except OSError:  # a file system without links
-            with open(path, "x") as file:
+            with open(path, "x", encoding="utf-8") as file:
                 file.write(json.dumps(own))
     except FileExistsError:
         return False
@@ -155,7 +155,7 @@ def _take_over(path: Path, own: dict) -> bool:
         if _read(path) != holder:
             return False
         temporary = path.with_name(f"{LOCK}.{own['token']}.new")
-        temporary.write_text(json.dumps(own))
+        temporary.write_text(json.dumps(own), encoding="utf-8")
         os.replace(temporary, path)
         return True
     finally:
@@ -178,7 +178,7 @@ def _is_gone(holder: dict, path: Path) -> bool:
 
 def _read(path: Path) -> dict | None:
     try:
-        holder = json.loads(path.read_text())
+        holder = json.loads(path.read_text(encoding="utf-8"))
         return holder if {"host", "boot", "pid", "start", "token"} <= set(holder) else None
     except (OSError, ValueError, TypeError):
         return None
@@ -189,10 +189,10 @@ def _this_process(pid: int | None = None) -> dict:
     pid = pid or os.getpid()
     boot, start = None, None
     with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     try:
         # Fields 3 and 22 of proc(5); the name before them may hold blanks and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         start = fields[19] if fields[0] not in "ZX" else None
     except OSError:
         if boot is None:  # no /proc: a process that is there
