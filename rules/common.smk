@@ -215,15 +215,15 @@ def whole_runs(ranker):
     return manifest("runs", ranker)
 
 
-def sampler_of(label):
-    """The sampler's config and its teacher (None where it reads no scores) behind a label."""
-    sampler, teacher = EXPERIMENT.sampler_of(label)
+def sampler_of(groups_id):
+    """The sampler's config and its teacher (None where it reads no scores) behind some groups."""
+    sampler, teacher = EXPERIMENT.sampler_of(groups_id)
     return entry("samplers", sampler), teacher
 
 
-def drawn_for(label):
-    """The training collection that a label's groups are of."""
-    return EXPERIMENT.trained_on(EXPERIMENT.sampler_of(label)[0])
+def drawn_for(groups_id):
+    """The training collection that some groups are of."""
+    return EXPERIMENT.trained_on(EXPERIMENT.sampler_of(groups_id)[0])
 
 
 def teacher_tokens(collection):
@@ -265,7 +265,7 @@ RANKER = f"{ANY_ID}/[a-z0-9./-]+"
 wildcard_constraints:
     **dict.fromkeys(("corpus", "collection", "system", "backbone", "vocabulary", "teacher", "pool", "student"), ANY_ID),
     view="full|body",
-    label=rf"{ANY_ID}(\.{ANY_ID})?",
+    groups_id=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
     ranker=RANKER,
     cell=rf"({ANY_ID}\.){{4}}seed\d+",

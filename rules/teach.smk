@@ -31,14 +31,14 @@ use rule score_job as score_pool with:
 use rule score_job as label_groups with:
     input:
         **reads(
-            **teacher_tokens(lambda w: drawn_for(w.label)),
+            **teacher_tokens(lambda w: drawn_for(w.groups_id)),
             model=lambda w: manifest(RANKERS.model(f"teacher/{w.teacher}")),
-            groups=manifest("groups", "{label}", "seed{seed}"),
-            known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.label)[0]["pools"]],
+            groups=manifest("groups", "{groups_id}", "seed{seed}"),
+            known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.groups_id)[0]["pools"]],
         ),
     output:
-        artifact("labels", "{teacher}", "{label}", "seed{seed}"),
+        artifact("labels", "{teacher}", "{groups_id}", "seed{seed}"),
     log:
-        log("label_groups/{teacher}.{label}.seed{seed}"),
+        log("label_groups/{teacher}.{groups_id}.seed{seed}"),
     params:
         **job("teach.label_groups", precision=TRAINING["precision"]),

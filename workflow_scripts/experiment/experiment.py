@@ -42,8 +42,8 @@ class Experiment:
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
         self._at_cell = self.cells | {point.cell: ranker for point, ranker in self.points.items()}
         _refuse(cycle_problems(self.config, self.rankers, self.points))
-        self.labels = {
-            self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
+        self.groups_ids = {
+            self.groups_id(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()
             if "cut" not in options
             for teacher in self.config["teachers"]
@@ -97,7 +97,7 @@ class Experiment:
         """Points of a study, in the order of its axes."""
         return list(points(self.studies[name]))
 
-    def label(self, sampler: str, teacher: str) -> str:
+    def groups_id(self, sampler: str, teacher: str) -> str:
         """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores.
 
         A cut has no groups of its own: its students are trained on some of those that it is of.
@@ -109,11 +109,11 @@ class Experiment:
         """The training collection that a sampler draws for."""
         return self.entry("samplers", sampler)["collection"] or self.config["training"]["collection"]
 
-    def sampler_of(self, label: str) -> tuple[str, str | None]:
-        """Sampler and teacher of a label; :class:`InputError` naming the labels there are."""
-        if label not in self.labels:
-            raise InputError(f"no sampler {label!r} in {self.name}: it has {', '.join(self.labels)}")
-        return self.labels[label]
+    def sampler_of(self, groups_id: str) -> tuple[str, str | None]:
+        """Sampler and teacher of groups by their id; :class:`InputError` naming the ids there are."""
+        if groups_id not in self.groups_ids:
+            raise InputError(f"no sampler {groups_id!r} in {self.name}: it has {', '.join(self.groups_ids)}")
+        return self.groups_ids[groups_id]
 
     def pool_collection(self, pool: str) -> str:
         """The training collection whose candidates a pool holds."""

@@ -67,8 +67,8 @@ class Places:
 
     def groups(self, rows: Iterable[Drawn]) -> list[str]:
         """Groups of (sampler, teacher, seed) rows, in their order."""
-        return [self.manifest("groups", self.experiment.label(*row[:2]), f"seed{row[2]}") for row in rows]
+        return [self.manifest("groups", self.experiment.groups_id(*row[:2]), f"seed{row[2]}") for row in rows]
 
     def labels(self, rows: Iterable[Drawn]) -> list[str]:
         """Labels of (sampler, teacher, seed) rows, in their order."""
-        return [self.manifest("labels", row[1], self.experiment.label(*row[:2]), f"seed{row[2]}") for row in rows]
+        return [self.manifest("labels", row[1], self.experiment.groups_id(*row[:2]), f"seed{row[2]}") for row in rows]

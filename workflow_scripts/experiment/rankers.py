@@ -92,8 +92,8 @@ class Rankers:
     def groups(self, ranker: str) -> str:
         """Folder, below the results, of the groups that a student is trained on."""
         student = self.experiment.ranker(ranker)
-        label = self.experiment.label(student.sampler, student.teacher)
-        return f"groups/{label}/seed{self.experiment.seeding[student.seed]['sampling']}"
+        groups_id = self.experiment.groups_id(student.sampler, student.teacher)
+        return f"groups/{groups_id}/seed{self.experiment.seeding[student.seed]['sampling']}"
 
     def teacher_groups(self, name: str) -> str:
         """Folder of the groups that a teacher is trained on."""
