@@ -10,10 +10,7 @@ from project import Project
 from workflow_scripts.storage.locks import STARTED
 
 DOCUMENTS = '{"doc_id": "d1", "text": "one wing"}\n{"doc_id": "d2", "text": "two wings"}\n'
-OWN_CORPUS = (
-    "demo-hard: {source: generated, world: hard-shift, seed: 7, documents: 200}",
-    "demo-hard: {source: files, documents: own.jsonl}",
-)
+OWN_CORPUS = "corpora:\n", "corpora:\n  own: {source: files, documents: own.jsonl}\n"
 TEST = "role: test"
 TRAIN = "role: train, pairs: qrels"
 
@@ -40,7 +37,7 @@ def refused(project: Project, target: str, message: str) -> None:
 def test_a_duplicate_document_is_named_with_its_line(project: Project) -> None:
     project.edit("tests/config/tiny.yaml", *OWN_CORPUS)
     (project.folder / "own.jsonl").write_text(DOCUMENTS + DOCUMENTS.splitlines()[0] + "\n")
-    refused(project, "corpora/demo-hard", "own.jsonl:3")
+    refused(project, "corpora/own", "own.jsonl:3")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +50,7 @@ def test_a_duplicate_document_is_named_with_its_line(project: Project) -> None:
 )
 def test_bad_judgements_are_named(project: Project, role: str, qrels: str, message: str) -> None:
     project.edit("tests/config/tiny.yaml", *OWN_CORPUS)
-    own = f"  own: {{corpus: demo-hard, source: files, {role}, queries: own.tsv, qrels: own.qrels}}\n"
+    own = f"  own: {{corpus: own, source: files, {role}, queries: own.tsv, qrels: own.qrels}}\n"
     project.edit("tests/config/tiny.yaml", "collections:\n", "collections:\n" + own)
     (project.folder / "own.qrels").write_text(qrels)
     refused(project, "collections/own", message)

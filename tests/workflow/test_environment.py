@@ -13,7 +13,7 @@ from project import Project
 
 from workflow_scripts.experiment.environment import bring_to_now
 
-DOCUMENTS = "demo-hard: {source: generated, world: hard-shift, seed: 7, documents: 200}"
+OWN = "corpora:\n  own: {source: files, documents: \u00e9t\u00e9.tsv}\n"
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["in the project", "elsewhere"])
@@ -21,18 +21,18 @@ def test_an_index_is_built_in_any_locale_beside_files_named_like_modules(tmp_pat
     project = Project.fresh(tmp_path / "jos\u00e9" / "it's")
     folder = project.folder if inside else tmp_path / "\u00e9lan"
     folder.mkdir(exist_ok=True)
-    project.edit("tests/config/tiny.yaml", DOCUMENTS, "demo-hard: {source: files, documents: donn\u00e9es.tsv}")
-    (folder / "donn\u00e9es.tsv").write_text("d1\tone wing\nd2\ttwo wings\n", encoding="utf-8")
+    project.edit("tests/config/tiny.yaml", "corpora:\n", OWN)
+    (folder / "\u00e9t\u00e9.tsv").write_text("d1\tone wing\nd2\ttwo wings\n", encoding="utf-8")
     for name in ("random", "torch", "numpy", "json", "yaml"):
         (folder / f"{name}.py").write_text("raise SystemExit('shadowed')")
     future = time.time() + 1e6
-    os.utime(folder / "donn\u00e9es.tsv", (future, future))
+    os.utime(folder / "\u00e9t\u00e9.tsv", (future, future))
     command = [Path(sys.executable).with_name("snakemake"), "--snakefile", project.folder / "Snakefile"]
     command += ["--configfile", project.folder / "tests/config/tiny.yaml", "--cores", "2"]
     environment = {name: value for name, value in os.environ.items() if name not in ("LANG", "LC_CTYPE", "PYTHONPATH")}
     environment |= {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(
-        [*command, "results/tiny/index/demo-hard/manifest.json"],
+        [*command, "results/tiny/index/own/manifest.json"],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -27,7 +27,8 @@ TEXT_NAME = (
     "|query|queries|question|topic|description|narrative"
 )
 OTHER_NAME = (
-    "number|num|no|key|index|name|identifier|iter(ation)?|run|q|score|rank|rel(evan(t|ce))?|label|grade|judge?ment"
+    "number|num|no|key|index|name|identifier|iter(ation)?|run|q|score|rank|rel(evan(t|ce))?|label|grade"
+    "|judgement|judgment"
 )
 DIGIT = re.compile("[0-9]")
 IS_ID, IS_TEXT, IS_NAME = map(re.compile, (ID_NAME, TEXT_NAME, f"{ID_NAME}|{TEXT_NAME}|{OTHER_NAME}"))
