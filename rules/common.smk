@@ -1,4 +1,4 @@
-"""What all rules share: the experiment, paths, the base rule, and what a job of each stage needs."""
+"""What all rules share: the experiment, paths, and functions of wildcards."""
 
 import functools
 import gc
@@ -49,11 +49,10 @@ tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLAC
 TRAINING = CONFIG["training"]
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
-MEASURES = {
-    collection: CONFIG["evaluation"]["measures"] + CONFIG["evaluation"]["more_measures"].get(collection, [])
-    for collection in EXPERIMENT.evaluated
-}
-ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
+MORE = CONFIG["evaluation"]["more_measures"]
+ALL_MEASURES = unique(
+    [*CONFIG["evaluation"]["measures"], *(each for name in EXPERIMENT.evaluated for each in MORE.get(name, []))]
+)
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
 STUDIES = CONFIG["studies"]
@@ -119,77 +118,6 @@ def reads(**named):
         return paths
 
     return {name: resolved(value) for name, value in named.items()}
-
-
-rule python_job:
-    """What every rule has: one script, its log, its environment."""
-    log:
-        log("python_job"),
-    conda:
-        "../environment.yml"
-    shell:
-        "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
-        "--spec {params.spec:q} {params.options}"
-
-
-use rule python_job as prepare_job with:
-    threads: threads_of(CONFIG, "prepare")
-    resources:
-        **resources_of(CONFIG, "prepare"),
-
-
-use rule python_job as index_job with:
-    threads: threads_of(CONFIG, "index")
-    resources:
-        **resources_of(CONFIG, "index"),
-
-
-use rule python_job as tokenise_job with:
-    threads: threads_of(CONFIG, "tokenise")
-    resources:
-        **resources_of(CONFIG, "tokenise"),
-
-
-use rule python_job as search_job with:
-    threads: threads_of(CONFIG, "search")
-    resources:
-        **resources_of(CONFIG, "search"),
-
-
-use rule python_job as pretrain_job with:
-    threads: threads_of(CONFIG, "pretrain")
-    resources:
-        **resources_of(CONFIG, "pretrain"),
-
-
-use rule python_job as mine_job with:
-    threads: threads_of(CONFIG, "mine")
-    resources:
-        **resources_of(CONFIG, "mine"),
-
-
-use rule python_job as score_job with:
-    threads: threads_of(CONFIG, "score")
-    resources:
-        **resources_of(CONFIG, "score"),
-
-
-use rule python_job as train_job with:
-    threads: threads_of(CONFIG, "train")
-    resources:
-        **resources_of(CONFIG, "train"),
-
-
-use rule python_job as rerank_job with:
-    threads: threads_of(CONFIG, "rerank")
-    resources:
-        **resources_of(CONFIG, "rerank"),
-
-
-use rule python_job as analyse_job with:
-    threads: threads_of(CONFIG, "analyse")
-    resources:
-        **resources_of(CONFIG, "analyse"),
 
 
 def subset(axis, name, *keys):

@@ -6,12 +6,6 @@ if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
 
 
-def measured(ranker, collection):
-    """Measures of a ranker on a collection; excess risk too where every pair is judged, of what re-ranks the same pairs."""
-    complete = entry("collections", collection)["source"] == "generated"
-    return MEASURES[collection] + [EXCESS_RISK] * (complete and not ranker.startswith("retrieved/"))
-
-
 use rule analyse_job as gather_evaluation with:
     input:
         **reads(
@@ -52,7 +46,7 @@ use rule rerank_job as rerank_candidates with:
             ids={"collections": EXPERIMENT.evaluated},
             spec=lambda w: dict(
                 architecture=RANKERS.architecture(w.ranker)[0],
-                tag=w.ranker.replace("/", "."),
+                tag=RANKERS.tag(w.ranker),
                 precision=TRAINING["precision"],
             ),
         ),
@@ -81,7 +75,7 @@ use rule rerank_job as retrieve_documents with:
             ids={"collections": EXPERIMENT.tested("retrieved/")},
             spec=lambda w: dict(
                 **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
-                tag=f"retrieved/{w.ranker}".replace("/", "."),
+                tag=RANKERS.tag(f"retrieved/{w.ranker}"),
                 remove_query={
                     name: entry("collections", name).get("remove_query", False)
                     for name in EXPERIMENT.tested("retrieved/")
@@ -106,7 +100,7 @@ use rule analyse_job as measure_runs with:
             "evaluate.measure_runs",
             ids=lambda w: {"collections": EXPERIMENT.tested(w.ranker)},
             spec=lambda w: dict(
-                measures={name: measured(w.ranker, name) for name in EXPERIMENT.tested(w.ranker)},
+                measures={name: RANKERS.measures(w.ranker, name) for name in EXPERIMENT.tested(w.ranker)},
                 keys=RANKERS.keys(w.ranker),
             ),
         ),

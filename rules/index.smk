@@ -1,16 +1,6 @@
 """First stages: indexes and rankings, by Lucene, by a bi-encoder, or from a published file."""
 
 
-def dense_encoder(system):
-    """Model and backbone of a dense system's encoder."""
-    return RANKERS.encoder(entry("systems", system)["encoder"], f"systems.{system}.encoder")
-
-
-def view_of(collection):
-    """What a document is read as: queries made of titles must not find them in it."""
-    return TRAINING["view"] if entry("collections", collection)["role"] == "train" else "full"
-
-
 use rule index_job as build_index with:
     input:
         **reads(corpus=manifest("corpora", "{corpus}")),
@@ -48,10 +38,12 @@ use rule search_job as search_index with:
 use rule rerank_job as search_dense with:
     input:
         **reads(
-            model=lambda w: manifest(dense_encoder(w.system)[0]),
+            model=lambda w: manifest(RANKERS.dense_encoder(w.system)[0]),
             collection=manifest("collections", "{collection}"),
-            queries=lambda w: query_tokens(dense_encoder(w.system)[1], w.collection),
-            documents=lambda w: document_tokens(dense_encoder(w.system)[1], w.collection, view_of(w.collection)),
+            queries=lambda w: query_tokens(RANKERS.dense_encoder(w.system)[1], w.collection),
+            documents=lambda w: document_tokens(
+                RANKERS.dense_encoder(w.system)[1], w.collection, EXPERIMENT.view(w.collection)
+            ),
         ),
     output:
         artifact("rankings", "{system}", "{collection}"),

@@ -178,19 +178,15 @@ use rule analyse_job as draw_learning_curves with:
 
 
 # A table whose numbers and layout are apart has a file of its name.
-LAYOUTS = sorted(path.stem for path in Path(workflow.basedir, "workflow_scripts/presentation/layouts").glob("[!_]*.py"))
-
-
-def layout_of(name):
-    """Layout of a table: tables of one kind, such as ``per_collection.be`` and ``per_collection.ce``, share theirs."""
-    return name.split(".")[0]
+PRESENTATION = "workflow_scripts/presentation"
+LAYOUTS = sorted(path.stem for path in Path(workflow.basedir, PRESENTATION, "layouts").glob("[!_]*.py"))
 
 
 use rule analyse_job as render_table with:
     input:
         **reads(
             numbers=numbers("{table}"),
-            captions=lambda w: in_project(f"workflow_scripts/presentation/captions/{layout_of(w.table)}.rst"),
+            captions=lambda w: in_project(f"{PRESENTATION}/captions/{PLACES.layout(w.table)}.rst"),
         ),
     output:
         **table("{table}"),
@@ -199,4 +195,4 @@ use rule analyse_job as render_table with:
     wildcard_constraints:
         table=rf"({one_of(LAYOUTS)})(\.[a-z0-9-]+)?",
     params:
-        **job("presentation.render_table", lambda w: dict(layout=layout_of(w.table))),
+        **job("presentation.render_table", lambda w: dict(layout=PLACES.layout(w.table))),

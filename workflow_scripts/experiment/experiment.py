@@ -124,6 +124,20 @@ class Experiment:
         """What some student is trained on."""
         return unique(self.trained_on(ranker.sampler) for ranker in self.rankers.values())
 
+    def view(self, collection: str) -> str:
+        """What a document is read as: queries made of titles must not find them in it."""
+        return self.config["training"]["view"] if self.entry("collections", collection)["role"] == "train" else "full"
+
+    def own_files(self, axis: str, name: str, key: str) -> list[str]:
+        """The user's file that an entry names under ``key``: one or none. Where texts are generated, it is a number."""
+        value = self.entry(axis, name).get(key)
+        return [value] if isinstance(value, str) else []
+
+    def without_files(self, axis: str, name: str, *others: str) -> dict:
+        """An entry without the user's files and without the keys ``others``."""
+        files = [key for key in ("documents", "queries", "qrels") if self.own_files(axis, name, key)]
+        return {key: value for key, value in self.entry(axis, name).items() if key not in (*files, *others)}
+
     def tested_over(self, training: str) -> list[str]:
         """Test collections over the corpus of a training collection."""
         corpus = self.entry("collections", training)["corpus"]

@@ -37,6 +37,10 @@ class Places:
         """All files of some tables."""
         return [path for name in names for path in self.table(name).values()]
 
+    def layout(self, table: str) -> str:
+        """Layout of a table: those of one kind, such as ``per_collection.be`` and ``.ce``, share theirs."""
+        return table.split(".")[0]
+
     def numbers(self, name: str) -> str:
         """The numbers of a table, in full precision."""
         return f"{self.results}/analysis/{name}.parquet"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.grid_point import GridPoint, points
 from workflow_scripts.storage.errors import InputError
@@ -58,6 +59,13 @@ class Rankers:
         kind, _, name = ranker.partition("/")
         return {"student": kind, "loss": "", "sampler": "", "teacher": name, "seed": None}
 
+    def measures(self, ranker: str, collection: str) -> list[str]:
+        """Measures on a collection; excess risk too where every pair is judged, of what re-ranks the same pairs."""
+        evaluation = self.config["evaluation"]
+        complete = self.entry("collections", collection)["source"] == "generated"
+        more = [EXCESS_RISK] * (complete and not ranker.startswith("retrieved/"))
+        return evaluation["measures"] + evaluation["more_measures"].get(collection, []) + more
+
     def standing(self, at: Iterable[GridPoint]) -> Standing:
         """The students at some points: one may stand at several."""
         return [([*vars(point).values()], self.experiment.points[point].path) for point in at]
@@ -80,6 +88,14 @@ class Rankers:
         if kind != "bi-encoder":
             raise InputError(f"{where}: {chosen} is a {kind}; name a backbone or a bi-encoder's cell")
         return self.model(chosen), backbone
+
+    def dense_encoder(self, system: str) -> tuple[str, str]:
+        """:meth:`encoder` of a dense system."""
+        return self.encoder(self.entry("systems", system)["encoder"], f"systems.{system}.encoder")
+
+    def tag(self, ranker: str) -> str:
+        """Its name in a run file."""
+        return ranker.replace("/", ".")
 
     def first(self, student: str) -> str:
         """Path of a student's first ranker in the main grid."""
