@@ -5,7 +5,7 @@ SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["s
 
 use rule prepare_job as fetch_backbone with:
     input:
-        unpack(reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"]))),
+        **reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"])),
     output:
         artifact("backbones", "{backbone}"),
     log:
@@ -13,16 +13,12 @@ use rule prepare_job as fetch_backbone with:
     wildcard_constraints:
         backbone=other_than(SCRATCH),
     params:
-        **job("backbone.fetch_backbone", lambda w: picked("backbones", w.backbone, "source", "revision")),
+        **job("backbone.fetch_backbone", lambda w: subset("backbones", w.backbone, "source", "revision")),
 
 
 use rule pretrain_job as pretrain_backbone with:
     input:
-        unpack(
-            reads(
-                corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]]
-            )
-        ),
+        **reads(corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]]),
     output:
         artifact("backbones", "{backbone}"),
     log:
@@ -32,17 +28,15 @@ use rule pretrain_job as pretrain_backbone with:
     params:
         **job(
             "backbone.pretrain_backbone",
-            lambda w: picked("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed"),
+            lambda w: subset("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed"),
         ),
 
 
 use rule tokenise_job as tokenise_corpus with:
     input:
-        unpack(
-            reads(
-                backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-                corpus=manifest("corpora", "{corpus}"),
-            )
+        **reads(
+            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+            corpus=manifest("corpora", "{corpus}"),
         ),
     output:
         artifact("tokens", "{vocabulary}", "{corpus}.{view}"),
@@ -54,11 +48,9 @@ use rule tokenise_job as tokenise_corpus with:
 
 use rule tokenise_job as tokenise_queries with:
     input:
-        unpack(
-            reads(
-                backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-                collection=manifest("collections", "{collection}"),
-            )
+        **reads(
+            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+            collection=manifest("collections", "{collection}"),
         ),
     output:
         artifact("tokens", "{vocabulary}", "{collection}.queries"),
@@ -70,13 +62,11 @@ use rule tokenise_job as tokenise_queries with:
 
 use rule tokenise_job as tokenise_evaluation with:
     input:
-        unpack(
-            reads(
-                backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-                evaluation=EVALUATION,
-                tests=TESTS,
-                corpora=[manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.evaluated],
-            )
+        **reads(
+            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+            evaluation=EVALUATION,
+            tests=TESTS,
+            corpora=[manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.evaluated],
         ),
     output:
         artifact("tokens", "{vocabulary}", "evaluation"),

@@ -1,14 +1,12 @@
-"""What all rules share: the experiment, paths, the base rule, and what a job of each stage needs."""
+"""What all rules share: the experiment, paths, and functions of wildcards."""
 
 import functools
 import gc
 import itertools
-import json
 import os
 import re
-import shlex
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -18,11 +16,13 @@ sys.path.append(workflow.basedir)
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
-from workflow_scripts.storage.code import job_digest
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
-from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
-from workflow_scripts.experiment.grid_point import points
+from workflow_scripts.experiment.experiment import Experiment, unique
+from workflow_scripts.experiment.places import Places
+from workflow_scripts.experiment.rankers import Rankers
+from workflow_scripts.experiment.rule_parameters import ANY_ID, job, one_of, other_than, resources_of, threads_of
 from workflow_scripts.experiment.studies import dial
+from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 
@@ -39,15 +39,20 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 CONFIG = EXPERIMENT.config
-RESULTS = f"results/{EXPERIMENT.name}"
+RANKERS = Rankers(EXPERIMENT)
+entry = EXPERIMENT.entry
+PLACES = Places(EXPERIMENT)
+RESULTS, METRICS = PLACES.results, PLACES.metrics
+manifest, manifests, log, numbers = PLACES.manifest, PLACES.manifests, PLACES.log, PLACES.numbers
+table, figure, runs = PLACES.table, PLACES.figure, PLACES.runs
+tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLACES.document_tokens
 TRAINING = CONFIG["training"]
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
-MEASURES = {
-    collection: CONFIG["evaluation"]["measures"] + CONFIG["evaluation"]["more_measures"].get(collection, [])
-    for collection in EXPERIMENT.evaluated
-}
-ALL_MEASURES = unique(itertools.chain(*MEASURES.values()))
+MORE = CONFIG["evaluation"]["more_measures"]
+ALL_MEASURES = unique(
+    [*CONFIG["evaluation"]["measures"], *(each for name in EXPERIMENT.evaluated for each in MORE.get(name, []))]
+)
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
 STUDIES = CONFIG["studies"]
@@ -63,81 +68,14 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 TABLES, FIGURES = [], []
 
 
-# What a job of each stage needs on a small collection: (threads, megabytes, minutes). An experiment at another scale
-# says so under "resources"; a site says how jobs run in a profile.
-NEEDS = {
-    "prepare": (1, 2000, 30),
-    "index": (2, 3000, 30),
-    "tokenise": (1, 2000, 30),
-    "search": (2, 3000, 30),
-    "pretrain": (1, 2000, 30),
-    "mine": (1, 2000, 30),
-    "score": (1, 2000, 60),
-    "train": (1, 2000, 60),
-    "rerank": (1, 2000, 60),
-    "analyse": (1, 1000, 30),
-}
-ON_GPU = ("score", "train", "rerank")
-
-
-def threads_of(stage):
-    """Threads of a stage's jobs."""
-    return CONFIG["resources"].get(stage, {}).get("threads", NEEDS[stage][0])
-
-
-def resources_of(stage):
-    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, and a GPU where it needs one."""
-    configured = CONFIG["resources"].get(stage, {})
-    first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
-    doubled = {
-        what: lambda wildcards, attempt, value=value: value * 2 ** (attempt - 1) for what, value in first.items()
-    }
-    return {**doubled, **({"gpu": 1} if stage in ON_GPU else {})}
-
-
-def manifest(*parts):
-    """Path of the manifest of the artifact in the folder ``results/{experiment}/parts...``."""
-    return str(PurePosixPath(RESULTS, *map(str, parts), "manifest.json"))
-
-
 def artifact(*parts):
     """:func:`manifest` as the output of a rule: it is there when the job starts, which may find it as it would make it."""
     return update(manifest(*parts))
 
 
 # The test collections, and what every ranker is evaluated on: them with what the first stage found.
-TESTS = [manifest("collections", name) for name in EXPERIMENT.evaluated]
+TESTS = manifests("collections", EXPERIMENT.evaluated)
 EVALUATION = manifest("runs", "bm25")
-
-
-def log(name):
-    """Path of a job's log."""
-    return f"{RESULTS}/logs/{name}.log"
-
-
-def table(name):
-    """The three files of a table, as a rule's output."""
-    return {ending: f"{RESULTS}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")}
-
-
-def table_files(*names):
-    """Paths of all files of the named tables."""
-    return [path for name in names for path in table(name).values()]
-
-
-def numbers(name):
-    """The numbers of a table, in full precision."""
-    return f"{RESULTS}/analysis/{name}.parquet"
-
-
-def figure(name):
-    """The two files of a figure, as a rule's output."""
-    return {ending: f"{RESULTS}/figures/{name}.{ending}" for ending in ("png", "pdf")}
-
-
-def layout_of(name):
-    """Layout of a table: tables of one kind, such as ``per_collection.be`` and ``per_collection.ce``, share theirs."""
-    return name.split(".")[0]
 
 
 def in_project(path):
@@ -145,7 +83,7 @@ def in_project(path):
     return os.path.relpath(os.path.join(workflow.basedir, path))
 
 
-def remake(path):
+def rebuild_if_missing(path):
     """``path`` as an input that is made again where it is missing or its last job did not end well.
 
     Snakemake leaves a missing intermediate alone while the files made from it stand. Here a path is a promise: a
@@ -163,349 +101,72 @@ def _is_whole(path):
     return os.path.exists(path) and not os.path.exists(os.path.join(os.path.dirname(path), STARTED))
 
 
-def _each(paths, change):
-    """A path, or each of a list, changed."""
-    return change(paths) if isinstance(paths, str) else [change(path) for path in paths]
+def reads(**named):
+    """A rule's named inputs, each path made again where :func:`rebuild_if_missing` says so.
 
-
-def reads(*functions, **named):
-    """A rule's inputs as a function of its wildcards: each path is made again where :func:`remake` says so.
-
-    A value is a path with wildcards, a list of these, or a function of the wildcards that gives paths; ``functions``
-    give dicts of such values.
+    A value is a path with wildcards, a list of these, or a function of the wildcards that gives a path or a list.
     """
 
-    def resolved(wildcards, value):
-        if callable(value):
-            return _each(value(wildcards), remake)
-        return _each(value, lambda path: remake(path.format(**wildcards)))
+    def resolved(value):
+        def paths(wildcards):
+            found = value(wildcards) if callable(value) else value
+            fill = (lambda path: path) if callable(value) else (lambda path: path.format(**wildcards))
+            if isinstance(found, str):
+                return rebuild_if_missing(fill(found))
+            return [rebuild_if_missing(fill(path)) for path in found]
 
-    def inputs(wildcards):
-        values = dict(named)
-        for function in functions:
-            values |= function(wildcards)
-        return {name: resolved(wildcards, value) for name, value in values.items()}
+        return paths
 
-    return inputs
-
-
-def job(script, spec=None, ids=None, **values):
-    """Parameters of a rule: its script, the digest of the script's code, its spec as JSON, its options.
-
-    ``spec`` is a dict or a function of the wildcards that gives one; ``values`` are added to it. JSON is canonical:
-    equal values give equal text. ``ids`` are options that name what the paths of another option hold, in its order: a
-    dict of lists, or a function of the wildcards that gives one.
-    """
-    script = f"workflow_scripts.{script}"
-
-    def filled(wildcards):
-        return values | ((spec(wildcards) if callable(spec) else spec) or {})
-
-    def canonical(wildcards):
-        return json.dumps(filled(wildcards), sort_keys=True, separators=(",", ":"))
-
-    def code(wildcards):
-        return digest_of(script, canonical(wildcards))
-
-    def options(wildcards, input, output):
-        return arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
-
-    return {"module": script, "code": code, "spec": canonical, "options": options}
+    return {name: resolved(value) for name, value in named.items()}
 
 
-@functools.cache
-def digest_of(script, spec):
-    return job_digest(script, json.loads(spec))
-
-
-def arguments(input, output, ids):
-    """Named inputs and outputs and ``ids`` as options, quoted for the shell; what is empty is left out."""
-    outputs = output.items() if list(output.keys()) else [("output", output[0])]
-    options = []
-    for name, values in [*ids.items(), *input.items(), *outputs]:
-        values = [values] if isinstance(values, str) else list(values)
-        options += [f"--{name.replace('_', '-')}", *map(shlex.quote, values)] if values else []
-    return " ".join(options)
-
-
-rule python_job:
-    """What every rule has: one script, its log, its environment."""
-    log:
-        log("python_job"),
-    conda:
-        "../environment.yml"
-    shell:
-        "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
-        "--spec {params.spec:q} {params.options}"
-
-
-use rule python_job as prepare_job with:
-    threads: threads_of("prepare")
-    resources:
-        **resources_of("prepare"),
-
-
-use rule python_job as index_job with:
-    threads: threads_of("index")
-    resources:
-        **resources_of("index"),
-
-
-use rule python_job as tokenise_job with:
-    threads: threads_of("tokenise")
-    resources:
-        **resources_of("tokenise"),
-
-
-use rule python_job as search_job with:
-    threads: threads_of("search")
-    resources:
-        **resources_of("search"),
-
-
-use rule python_job as pretrain_job with:
-    threads: threads_of("pretrain")
-    resources:
-        **resources_of("pretrain"),
-
-
-use rule python_job as mine_job with:
-    threads: threads_of("mine")
-    resources:
-        **resources_of("mine"),
-
-
-use rule python_job as score_job with:
-    threads: threads_of("score")
-    resources:
-        **resources_of("score"),
-
-
-use rule python_job as train_job with:
-    threads: threads_of("train")
-    resources:
-        **resources_of("train"),
-
-
-use rule python_job as rerank_job with:
-    threads: threads_of("rerank")
-    resources:
-        **resources_of("rerank"),
-
-
-use rule python_job as analyse_job with:
-    threads: threads_of("analyse")
-    resources:
-        **resources_of("analyse"),
-
-
-def known(look_up, *arguments):
-    """Look something up in the experiment; an unknown id ends with one line that names the valid ones."""
-    try:
-        return look_up(*arguments)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def entry(axis, name):
-    """An entry of the config, e.g. ``entry("samplers", "bm25")``."""
-    return known(EXPERIMENT.entry, axis, name)
-
-
-def picked(axis, name, *keys):
+def subset(axis, name, *keys):
     """Those of ``keys`` that the entry ``name`` of an axis has, as a dict."""
     return {key: value for key, value in entry(axis, name).items() if key in keys}
 
 
-def one_of(names):
-    """A wildcard constraint: exactly these ids."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+def training_tokens(of):
+    """Inputs ``queries`` and ``documents``: token stores of a training collection.
 
-
-def other_than(names, pattern="[a-z0-9-]+"):
-    """A wildcard constraint: any slug but these, so that an unknown id reaches the look-up that names the valid ones."""
-    return f"(?!({one_of(names)})[/.]){pattern}"
-
-
-def tokens(backbone, *folder):
-    """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""
-    return manifest("tokens", entry("backbones", backbone)["vocabulary"], *folder)
-
-
-def query_tokens(backbone, collection):
-    return tokens(backbone, f"{collection}.queries")
-
-
-def document_tokens(backbone, collection, view):
-    return tokens(backbone, f"{entry('collections', collection)['corpus']}.{view}")
-
-
-def model(ranker):
-    """Manifest of the model behind ``students/...`` or ``teacher/{teacher}``."""
-    if ranker.startswith("teacher/"):
-        name = ranker.removeprefix("teacher/")
-        teacher = entry("teachers", name)
-        return manifest("teachers", name) if teacher["trained"] else manifest("backbones", teacher["backbone"])
-    return manifest("students", known(EXPERIMENT.ranker, ranker).path)
-
-
-def training_tokens(backbone, collection):
-    """Token stores of a training collection's queries and documents, as keyword arguments of a rule's input."""
+    ``of`` gives, of the wildcards, the backbone whose vocabulary they are in, and the collection.
+    """
     return {
-        "queries": query_tokens(backbone, collection),
-        "documents": document_tokens(backbone, collection, TRAINING["view"]),
+        "queries": lambda wildcards: query_tokens(*of(wildcards)),
+        "documents": lambda wildcards: document_tokens(*of(wildcards), TRAINING["view"]),
     }
-
-
-def architecture(ranker):
-    """Architecture and backbone of a student or a teacher."""
-    if ranker.startswith("teacher/"):
-        return "cross-encoder", entry("teachers", ranker.removeprefix("teacher/"))["backbone"]
-    student = entry("students", known(EXPERIMENT.ranker, ranker).student)
-    return student["architecture"], student["backbone"]
-
-
-def runs(ranker):
-    """Run files of a ranker, one per test collection."""
-    return [f"{RESULTS}/runs/{ranker}/{collection}.run.gz" for collection in EXPERIMENT.tested(ranker)]
 
 
 def whole_runs(ranker):
     """The manifest that speaks for a ranker's runs, which are made again where one is missing."""
     for path in runs(ranker):
-        remake(path)
+        rebuild_if_missing(path)
     return manifest("runs", ranker)
 
 
-def optimisation(name, documents, learning_rate, loss, seeds):
-    """Spec values of a training job."""
-    keys = ("batch_groups", "gradient_accumulation", "warmup", "weight_decay", "dropout", "precision")
-    return dict(
-        {key: TRAINING[key] for key in keys},
-        name=name,
-        documents=documents,
-        learning_rate=learning_rate,
-        group_size=1 + TRAINING["negatives"],
-        loss={"function": entry("losses", loss)["function"], "options": entry("losses", loss)["options"]},
-        seeds={part: seeds[part] for part in ("initialisation", "order")},
-        max_tokens=CONFIG["lengths"],
-    )
-
-
-def sampler_of(label):
-    """The sampler's config and its teacher (None where it reads no scores) behind a label."""
-    sampler, teacher = known(EXPERIMENT.sampler_of, label)
+def sampler_of(groups_id):
+    """The sampler's config and its teacher (None where it reads no scores) behind some groups."""
+    sampler, teacher = EXPERIMENT.sampler_of(groups_id)
     return entry("samplers", sampler), teacher
 
 
-def drawn_for(label):
-    """The training collection that a label's groups are of."""
-    return EXPERIMENT.trained_on(known(EXPERIMENT.sampler_of, label)[0])
+def drawn_for(groups_id):
+    """The training collection that some groups are of."""
+    return EXPERIMENT.trained_on(EXPERIMENT.sampler_of(groups_id)[0])
 
 
-def teacher_tokens(teacher, collection):
-    """Token stores of a training collection in a teacher's vocabulary."""
-    return training_tokens(entry("teachers", teacher)["backbone"], collection)
-
-
-def student_inputs(wildcards):
-    """Groups, labels where the loss or a cut reads a teacher, backbone and token stores of one student."""
-    ranker = known(EXPERIMENT.ranker, wildcards.ranker)
-    loss, backbone = entry("losses", ranker.loss), entry("students", ranker.student)["backbone"]
-    label, seed = EXPERIMENT.label(ranker.sampler, ranker.teacher), f"seed{EXPERIMENT.seeding[ranker.seed]['sampling']}"
-    return {
-        "backbone": manifest("backbones", backbone),
-        "groups": manifest("groups", label, seed),
-        "labels": [manifest("labels", ranker.teacher, label, seed)] if loss["reads_teacher"] or cut_of(ranker) else [],
-        **training_tokens(backbone, EXPERIMENT.trained_on(ranker.sampler)),
-    }
-
-
-def cut_of(ranker):
-    """The entropy cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
-    cut = entry("samplers", ranker.sampler).get("cut", {}).get("cut")
-    # Another fence is another job of the outliers' students alone.
-    keys = ("at_least", "fence") if cut == "outliers" else ("at_least",)
-    return cut and {"cut": cut, **{key: STUDIES["cuts"][key] for key in keys}}
-
-
-def student_spec(wildcards):
-    """Spec of one student's training."""
-    ranker = known(EXPERIMENT.ranker, wildcards.ranker)
-    cut = cut_of(ranker)
-    return dict(
-        **({"cut": cut} if cut else {}),
-        architecture=entry("students", ranker.student)["architecture"],
-        **optimisation(
-            ranker.path,
-            documents=TRAINING["documents"],
-            learning_rate=entry("students", ranker.student)["learning_rate"],
-            loss=ranker.loss,
-            seeds=EXPERIMENT.seeding[ranker.seed],
-        ),
-    )
-
-
-def retriever(ranker):
-    """Manifest of the model of a student that retrieves; one line for one that does not."""
-    if ranker not in RETRIEVERS:
-        valid = (
-            ", ".join(unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS))
-            or "none: set evaluation.retrieval"
-        )
-        raise WorkflowError(
-            f"{ranker} does not retrieve from whole collections: bi-encoders of the main grid do ({valid})"
-        )
-    return model(ranker)
-
-
-def first_cell(student):
-    """Path of a student's first ranker in the main grid."""
-    return next(path for path, ranker in EXPERIMENT.grid_rankers.items() if ranker.student == student)
-
-
-def ranker_keys(ranker):
-    """Columns that name a ranker in the metrics: empty where a reference has no such axis."""
-    ranker = ranker.removeprefix("retrieved/")
-    if ranker == "bm25":
-        return {"student": "bm25", "loss": "", "sampler": "", "teacher": "", "seed": None}
-    if ranker.startswith("teacher/"):
-        return {
-            "student": "teacher",
-            "loss": "",
-            "sampler": "",
-            "teacher": ranker.removeprefix("teacher/"),
-            "seed": None,
-        }
-    student = known(EXPERIMENT.ranker, ranker)
-    return {key: getattr(student, key) for key in ("student", "loss", "sampler", "teacher", "seed")}
-
-
-def standing(points):
-    """Keys as the tables name them, and folder, of the students at some points: one may stand at several."""
-    return [([*vars(point).values()], EXPERIMENT.points[point].path) for point in points]
-
-
-def references():
-    """Rankers that are no students: BM25 and every teacher."""
-    return ["bm25", *(f"teacher/{teacher}" for teacher in CONFIG["teachers"])]
-
-
-RANKERS = [*references(), *EXPERIMENT.rankers]
-# Keys, as the tables name them, and folder of everything that ranks.
-REFERENCES = [([*ranker_keys(name).values()], name) for name in references()]
-STANDING = [*REFERENCES, *standing(EXPERIMENT.points)]
-GRID_STUDENTS = standing(points(GRID))
+def teacher_tokens(collection):
+    """:func:`training_tokens` in a teacher's vocabulary; ``collection`` gives the wildcards' training collection."""
+    return training_tokens(lambda w: (entry("teachers", w.teacher)["backbone"], collection(w)))
 
 
 def every_metrics():
     """Metrics of every ranker; made again where they are missing."""
-    return [manifest("metrics", ranker) for ranker in RANKERS]
+    return manifests("metrics", RANKERS.all)
 
 
 def retrieval_metrics():
     """Metrics of the students that retrieve from whole collections."""
-    return [manifest("metrics", f"retrieved/{ranker}") for ranker in RETRIEVERS]
+    return manifests("metrics/retrieved", RETRIEVERS)
 
 
 def axes(*names):
@@ -513,44 +174,12 @@ def axes(*names):
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
-def encoder(chosen, where):
-    """A backbone or a bi-encoder's cell that texts are embedded by: its model's manifest and its backbone."""
-    if chosen in CONFIG["backbones"]:
-        return manifest("backbones", chosen), chosen
-    student = known(EXPERIMENT.ranker, chosen)
-    kind, backbone = architecture(student.path)
-    if kind != "bi-encoder":
-        raise WorkflowError(f"{where}: {chosen} is a {kind}; name a backbone or a bi-encoder's cell")
-    return manifest("students", student.path), backbone
-
-
-def dense_encoder(system):
-    """Model and backbone of a dense system's encoder."""
-    return encoder(entry("systems", system)["encoder"], f"systems.{system}.encoder")
-
-
-def view_of(collection):
-    """What a document is read as: queries made of titles must not find them in it."""
-    return TRAINING["view"] if entry("collections", collection)["role"] == "train" else "full"
-
-
-EMBEDDER, EMBEDDING_BACKBONE = encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
-
-
-def sampled(kind, rows=EXPERIMENT.sampled):
-    """Manifests of the groups or the labels of (sampler, teacher, seed) rows, in their order."""
-    labels = [(EXPERIMENT.label(sampler, teacher), teacher, f"seed{seed}") for sampler, teacher, seed in rows]
-    if kind == "groups":
-        return [manifest("groups", label, seed) for label, _, seed in labels]
-    return [manifest("labels", teacher, label, seed) for label, teacher, seed in labels]
-
-
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
-    rankers = [*RANKERS, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
-    cells = [f"{RESULTS}/cells/{cell}.{domain}.csv" for cell in EXPERIMENT.cells for domain in CONFIG["domains"]]
-    models = [manifest("students", ranker) for ranker in EXPERIMENT.rankers]
-    return [remake(path) for path in TABLES + FIGURES + cells + models + [whole_runs(ranker) for ranker in rankers]]
+    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
+    cells = itertools.chain(*map(PLACES.cells, EXPERIMENT.cells))
+    promised = [*TABLES, *FIGURES, *cells, *manifests("students", EXPERIMENT.rankers), *map(whole_runs, rankers)]
+    return list(map(rebuild_if_missing, promised))
 
 
 IMPORTED, DENSE = (
@@ -558,20 +187,13 @@ IMPORTED, DENSE = (
 )
 
 
-LABEL = r"[a-z0-9-]+(\.[a-z0-9-]+)?"
-RANKER = "[a-z0-9-]+/[a-z0-9./-]+"
+RANKER = f"{ANY_ID}/[a-z0-9./-]+"
 
 
 wildcard_constraints:
-    corpus="[a-z0-9-]+",
-    collection="[a-z0-9-]+",
-    system="[a-z0-9-]+",
-    backbone="[a-z0-9-]+",
-    vocabulary="[a-z0-9-]+",
+    **dict.fromkeys(("corpus", "collection", "system", "backbone", "vocabulary", "teacher", "pool", "student"), ANY_ID),
     view="full|body",
-    teacher="[a-z0-9-]+",
-    pool="[a-z0-9-]+",
-    label=LABEL,
+    groups_id=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
     ranker=RANKER,
-    cell=r"[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+\.seed\d+",
+    cell=rf"({ANY_ID}\.){{4}}seed\d+",

@@ -1,6 +1,6 @@
 """Tables over the whole grid."""
 
-TABLES += table_files(
+TABLES += PLACES.tables(
     "main",
     "equivalence",
     "variance",
@@ -12,7 +12,7 @@ WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, **GRID)
 
 use rule analyse_job as make_main_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", equivalence=numbers("equivalence"))),
+        **reads(metrics=METRICS, equivalence=numbers("equivalence")),
     output:
         numbers("main"),
     log:
@@ -23,7 +23,7 @@ use rule analyse_job as make_main_table with:
 
 use rule analyse_job as make_equivalence_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
+        **reads(metrics=METRICS),
     output:
         numbers("equivalence"),
     log:
@@ -34,7 +34,7 @@ use rule analyse_job as make_equivalence_table with:
 
 use rule analyse_job as make_variance_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
+        **reads(metrics=METRICS),
     output:
         numbers("variance"),
     log:
@@ -45,13 +45,11 @@ use rule analyse_job as make_variance_table with:
 
 use rule analyse_job as make_per_collection_table with:
     input:
-        unpack(reads(main=numbers("main"))),
+        **reads(main=numbers("main")),
     output:
         numbers("per_collection.{student}"),
     log:
         log("make_per_collection_table/{student}"),
-    wildcard_constraints:
-        student="[a-z0-9-]+",
     params:
         **job(
             "effectiveness.make_per_collection_table",
@@ -63,7 +61,7 @@ use rule analyse_job as make_per_collection_table with:
 
 use rule analyse_job as make_retrieval_table with:
     input:
-        unpack(reads(reranked=f"{RESULTS}/metrics.parquet", retrieved=f"{RESULTS}/retrieval.parquet")),
+        **reads(reranked=METRICS, retrieved=f"{RESULTS}/retrieval.parquet"),
     output:
         numbers("retrieval"),
     log:

@@ -6,21 +6,11 @@ if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
 
 
-def measured(ranker, collection):
-    """Measures of a ranker on a collection; excess risk too where every pair is judged, of what re-ranks the same pairs."""
-    complete = entry("collections", collection)["source"] == "generated"
-    return MEASURES[collection] + [EXCESS_RISK] * (complete and not ranker.startswith("retrieved/"))
-
-
 use rule analyse_job as gather_evaluation with:
     input:
-        unpack(
-            reads(
-                tests=TESTS,
-                rankings=[
-                    manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.evaluated
-                ],
-            )
+        **reads(
+            tests=TESTS,
+            rankings=[manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.evaluated],
         ),
     output:
         output=update(EVALUATION),
@@ -38,12 +28,10 @@ use rule analyse_job as gather_evaluation with:
 
 use rule rerank_job as rerank_candidates with:
     input:
-        unpack(
-            reads(
-                model=lambda w: model(w.ranker),
-                evaluation=EVALUATION,
-                tokens=lambda w: tokens(architecture(w.ranker)[1], "evaluation"),
-            )
+        **reads(
+            model=lambda w: manifest(RANKERS.model(w.ranker)),
+            evaluation=EVALUATION,
+            tokens=lambda w: tokens(RANKERS.backbone(w.ranker), "evaluation"),
         ),
     output:
         output=artifact("runs", "{ranker}"),
@@ -57,8 +45,8 @@ use rule rerank_job as rerank_candidates with:
             "evaluate.rerank_candidates",
             ids={"collections": EXPERIMENT.evaluated},
             spec=lambda w: dict(
-                architecture=architecture(w.ranker)[0],
-                tag=".".join(PurePosixPath(w.ranker).parts),
+                architecture=RANKERS.architecture(w.ranker)[0],
+                tag=RANKERS.tag(w.ranker),
                 precision=TRAINING["precision"],
             ),
         ),
@@ -66,18 +54,15 @@ use rule rerank_job as rerank_candidates with:
 
 use rule rerank_job as retrieve_documents with:
     input:
-        unpack(
-            reads(
-                model=lambda w: retriever(w.ranker),
-                tests=lambda w: [manifest("collections", name) for name in EXPERIMENT.tested("retrieved/")],
-                queries=lambda w: [
-                    query_tokens(architecture(w.ranker)[1], name) for name in EXPERIMENT.tested("retrieved/")
-                ],
-                documents=lambda w: [
-                    document_tokens(architecture(w.ranker)[1], name, "full")
-                    for name in EXPERIMENT.tested("retrieved/")
-                ],
-            )
+        **reads(
+            model=lambda w: manifest(RANKERS.retriever(w.ranker)),
+            tests=lambda w: manifests("collections", EXPERIMENT.tested("retrieved/")),
+            queries=lambda w: [
+                query_tokens(RANKERS.backbone(w.ranker), name) for name in EXPERIMENT.tested("retrieved/")
+            ],
+            documents=lambda w: [
+                document_tokens(RANKERS.backbone(w.ranker), name, "full") for name in EXPERIMENT.tested("retrieved/")
+            ],
         ),
     output:
         output=artifact("runs", "retrieved/{ranker}"),
@@ -90,7 +75,7 @@ use rule rerank_job as retrieve_documents with:
             ids={"collections": EXPERIMENT.tested("retrieved/")},
             spec=lambda w: dict(
                 **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
-                tag=".".join(["retrieved", *PurePosixPath(w.ranker).parts]),
+                tag=RANKERS.tag(f"retrieved/{w.ranker}"),
                 remove_query={
                     name: entry("collections", name).get("remove_query", False)
                     for name in EXPERIMENT.tested("retrieved/")
@@ -103,7 +88,7 @@ use rule rerank_job as retrieve_documents with:
 
 use rule analyse_job as measure_runs with:
     input:
-        unpack(reads(runs=lambda w: whole_runs(w.ranker), evaluation=EVALUATION)),
+        **reads(runs=lambda w: whole_runs(w.ranker), evaluation=EVALUATION),
     output:
         artifact("metrics", "{ranker}"),
     log:
@@ -115,17 +100,17 @@ use rule analyse_job as measure_runs with:
             "evaluate.measure_runs",
             ids=lambda w: {"collections": EXPERIMENT.tested(w.ranker)},
             spec=lambda w: dict(
-                measures={name: measured(w.ranker, name) for name in EXPERIMENT.tested(w.ranker)},
-                keys=ranker_keys(w.ranker),
+                measures={name: RANKERS.measures(w.ranker, name) for name in EXPERIMENT.tested(w.ranker)},
+                keys=RANKERS.keys(w.ranker),
             ),
         ),
 
 
 use rule analyse_job as write_cell with:
     input:
-        unpack(reads(metrics=lambda w: manifest("metrics", known(EXPERIMENT.ranker, w.cell).path))),
+        **reads(metrics=lambda w: manifest("metrics", EXPERIMENT.ranker(w.cell).path)),
     output:
-        cells=[f"{RESULTS}/cells/{{cell}}.{domain}.csv" for domain in CONFIG["domains"]],
+        cells=PLACES.cells("{cell}"),
     log:
         log("write_cell/{cell}"),
     params:
@@ -134,7 +119,7 @@ use rule analyse_job as write_cell with:
 
 use rule analyse_job as collect_metrics with:
     input:
-        unpack(reads(metrics=lambda w: retrieval_metrics() if w.table == "retrieval" else every_metrics())),
+        **reads(metrics=lambda w: retrieval_metrics() if w.table == "retrieval" else every_metrics()),
     output:
         f"{RESULTS}/{{table}}.parquet",
     log:
@@ -147,12 +132,10 @@ use rule analyse_job as collect_metrics with:
 
 use rule analyse_job as check_first_stage with:
     input:
-        unpack(
-            reads(
-                rankings=[manifest("rankings", system, collection) for system, collection in CHECKED],
-                collections=[manifest("collections", collection) for _, collection in CHECKED],
-                expected=in_project("config/expected/bm25.yaml"),
-            )
+        **reads(
+            rankings=[manifest("rankings", system, collection) for system, collection in CHECKED],
+            collections=[manifest("collections", collection) for _, collection in CHECKED],
+            expected=in_project("config/expected/bm25.yaml"),
         ),
     output:
         f"{RESULTS}/tables/first_stage.csv",

@@ -3,7 +3,7 @@
 
 use rule index_job as build_index with:
     input:
-        unpack(reads(corpus=manifest("corpora", "{corpus}"))),
+        **reads(corpus=manifest("corpora", "{corpus}")),
     output:
         artifact("index", "{corpus}"),
     log:
@@ -14,11 +14,9 @@ use rule index_job as build_index with:
 
 use rule search_job as search_index with:
     input:
-        unpack(
-            reads(
-                index=lambda w: manifest("index", entry("collections", w.collection)["corpus"]),
-                collection=manifest("collections", "{collection}"),
-            )
+        **reads(
+            index=lambda w: manifest("index", entry("collections", w.collection)["corpus"]),
+            collection=manifest("collections", "{collection}"),
         ),
     output:
         artifact("rankings", "{system}", "{collection}"),
@@ -39,13 +37,13 @@ use rule search_job as search_index with:
 
 use rule rerank_job as search_dense with:
     input:
-        unpack(
-            reads(
-                model=lambda w: dense_encoder(w.system)[0],
-                collection=manifest("collections", "{collection}"),
-                queries=lambda w: query_tokens(dense_encoder(w.system)[1], w.collection),
-                documents=lambda w: document_tokens(dense_encoder(w.system)[1], w.collection, view_of(w.collection)),
-            )
+        **reads(
+            model=lambda w: manifest(RANKERS.dense_encoder(w.system)[0]),
+            collection=manifest("collections", "{collection}"),
+            queries=lambda w: query_tokens(RANKERS.dense_encoder(w.system)[1], w.collection),
+            documents=lambda w: document_tokens(
+                RANKERS.dense_encoder(w.system)[1], w.collection, EXPERIMENT.view(w.collection)
+            ),
         ),
     output:
         artifact("rankings", "{system}", "{collection}"),
@@ -62,7 +60,7 @@ use rule rerank_job as search_dense with:
                 remove_query=entry("collections", w.collection).get("remove_query", False),
                 precision=TRAINING["precision"],
                 max_tokens=CONFIG["lengths"],
-                **picked("systems", w.system, "depth", "index_parameters"),
+                **subset("systems", w.system, "depth", "index_parameters"),
             ),
         ),
 
@@ -75,12 +73,12 @@ use rule prepare_job as download_file with:
     wildcard_constraints:
         system=one_of(IMPORTED),
     params:
-        **job("index.download_file", lambda w: picked("systems", w.system, "url", "sha256")),
+        **job("index.download_file", lambda w: subset("systems", w.system, "url", "sha256")),
 
 
 use rule mine_job as import_rankings with:
     input:
-        unpack(reads(file=manifest("downloads", "{system}"), collection=manifest("collections", "{collection}"))),
+        **reads(file=manifest("downloads", "{system}"), collection=manifest("collections", "{collection}")),
     output:
         artifact("rankings", "{system}", "{collection}"),
     log:
@@ -88,4 +86,4 @@ use rule mine_job as import_rankings with:
     wildcard_constraints:
         system=one_of(IMPORTED),
     params:
-        **job("index.import_rankings", lambda w: picked("systems", w.system, "systems", "depth")),
+        **job("index.import_rankings", lambda w: subset("systems", w.system, "systems", "depth")),

@@ -1,18 +1,22 @@
 """Locality and risk: what groups span and miss, the bound that speaks of it, errors against a known truth."""
 
-TABLES += table_files("correlation", "locality", "bound", *["risk"] * EXPERIMENT.has_truth)
+TABLES += PLACES.tables("correlation", "locality", "bound", *["risk"] * EXPERIMENT.has_truth)
 TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
-SAMPLED = dict(groups=sampled("groups"), labels=sampled("labels"), embeddings=manifest("embeddings"))
+EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
+STANDING = [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]
+SAMPLED = dict(
+    groups=PLACES.groups(EXPERIMENT.sampled),
+    labels=PLACES.labels(EXPERIMENT.sampled),
+    embeddings=manifest("embeddings"),
+)
 
 
 use rule analyse_job as make_correlation_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
-                students=[manifest("runs", ranker) for _, ranker in GRID_STUDENTS],
-            )
+        **reads(
+            metrics=METRICS,
+            teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
+            students=[manifest("runs", ranker) for _, ranker in RANKERS.grid_students],
         ),
     output:
         numbers("correlation"),
@@ -31,12 +35,10 @@ use rule analyse_job as make_correlation_table with:
 
 use rule rerank_job as embed_groups with:
     input:
-        unpack(
-            reads(
-                groups=sorted(set(sampled("groups"))),
-                model=EMBEDDER,
-                documents=document_tokens(EMBEDDING_BACKBONE, TRAINING["collection"], TRAINING["view"]),
-            )
+        **reads(
+            groups=sorted(set(PLACES.groups(EXPERIMENT.sampled))),
+            model=manifest(EMBEDDER),
+            documents=document_tokens(EMBEDDING_BACKBONE, TRAINING["collection"], TRAINING["view"]),
         ),
     output:
         artifact("embeddings"),
@@ -54,17 +56,15 @@ use rule rerank_job as embed_groups with:
 
 use rule analyse_job as make_locality_table with:
     input:
-        unpack(
-            reads(
-                corpus=manifest("corpora", TRAINING_CORPUS),
-                collection=manifest("collections", TRAINING["collection"]),
-                rankings=[
-                    manifest("rankings", CONFIG["first_stage"]["system"], name)
-                    for name in EXPERIMENT.evaluated
-                    if entry("collections", name)["corpus"] == TRAINING_CORPUS
-                ],
-                **SAMPLED,
-            )
+        **reads(
+            corpus=manifest("corpora", TRAINING_CORPUS),
+            collection=manifest("collections", TRAINING["collection"]),
+            rankings=[
+                manifest("rankings", CONFIG["first_stage"]["system"], name)
+                for name in EXPERIMENT.evaluated
+                if entry("collections", name)["corpus"] == TRAINING_CORPUS
+            ],
+            **SAMPLED,
         ),
     output:
         numbers("locality"),
@@ -84,13 +84,11 @@ use rule analyse_job as make_locality_table with:
 
 use rule analyse_job as make_bound_table with:
     input:
-        unpack(
-            reads(
-                locality=numbers("locality"),
-                models=lambda w: [manifest("students", first_cell(name)) for name in GRID["students"]],
-                risk=[numbers("risk")] if EXPERIMENT.has_truth else [],
-                **SAMPLED,
-            )
+        **reads(
+            locality=numbers("locality"),
+            models=lambda w: [manifest("students", RANKERS.first(name)) for name in GRID["students"]],
+            risk=[numbers("risk")] if EXPERIMENT.has_truth else [],
+            **SAMPLED,
         ),
     output:
         numbers("bound"),
@@ -110,7 +108,7 @@ use rule analyse_job as make_bound_table with:
 
 use rule analyse_job as make_risk_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
+        **reads(metrics=METRICS),
     output:
         numbers("risk"),
     log:

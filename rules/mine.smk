@@ -3,31 +3,30 @@
 
 use rule mine_job as mine_negatives with:
     input:
-        unpack(
-            reads(
-                corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.label))["corpus"]),
-                collection=lambda w: manifest("collections", drawn_for(w.label)),
-                rankings=lambda w: [
-                    manifest("rankings", system, drawn_for(w.label)) for system in sampler_of(w.label)[0]["systems"]
-                ],
-                scores=lambda w: [
-                    manifest("scores", teacher, pool)
-                    for sampler, teacher in [sampler_of(w.label)]
-                    if teacher
-                    for pool in sampler["pools"]
-                ],
-            )
+        **reads(
+            corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.groups_id))["corpus"]),
+            collection=lambda w: manifest("collections", drawn_for(w.groups_id)),
+            rankings=lambda w: [
+                manifest("rankings", system, drawn_for(w.groups_id))
+                for system in sampler_of(w.groups_id)[0]["systems"]
+            ],
+            scores=lambda w: [
+                manifest("scores", teacher, pool)
+                for sampler, teacher in [sampler_of(w.groups_id)]
+                if teacher
+                for pool in sampler["pools"]
+            ],
         ),
     output:
-        artifact("groups", "{label}", "seed{seed}"),
+        artifact("groups", "{groups_id}", "seed{seed}"),
     log:
-        log("mine_negatives/{label}.seed{seed}"),
+        log("mine_negatives/{groups_id}.seed{seed}"),
     params:
         **job(
             "mine.mine_negatives",
             lambda w: dict(
-                sampler=sampler_of(w.label)[0]["function"],
-                options=sampler_of(w.label)[0]["options"],
+                sampler=sampler_of(w.groups_id)[0]["function"],
+                options=sampler_of(w.groups_id)[0]["options"],
                 negatives=TRAINING["negatives"],
                 seed=int(w.seed),
             ),

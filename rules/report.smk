@@ -1,16 +1,16 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
 # Everything that scores candidates, BM25 apart.
-PROFILED = [each for each in REFERENCES if each[0][3] in GRID["teachers"]] + GRID_STUDENTS
+PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
-TABLES += table_files("configuration", "cost", "contamination", "contamination_pairs", "advice")
+TABLES += PLACES.tables("configuration", "cost", "contamination", "contamination_pairs", "advice")
 DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
 FIGURES += [path for name in DRAWN for path in figure(name).values()]
 
 
 use rule analyse_job as make_configuration_table with:
     input:
-        unpack(reads(metrics=lambda w: every_metrics())),
+        **reads(metrics=lambda w: every_metrics()),
     output:
         numbers("configuration"),
     log:
@@ -22,11 +22,9 @@ use rule analyse_job as make_configuration_table with:
 use rule analyse_job as make_cost_table with:
     input:
         # "also": what no ranker's metrics rest on.
-        unpack(
-            reads(
-                metrics=lambda w: every_metrics(),
-                also=lambda w: [manifest("embeddings"), *retrieval_metrics()],
-            )
+        **reads(
+            metrics=lambda w: every_metrics(),
+            also=lambda w: [manifest("embeddings"), *retrieval_metrics()],
         ),
     output:
         numbers("cost"),
@@ -38,7 +36,7 @@ use rule analyse_job as make_cost_table with:
 
 use rule analyse_job as draw_cost with:
     input:
-        unpack(reads(cost=numbers("cost"), main=numbers("main"))),
+        **reads(cost=numbers("cost"), main=numbers("main")),
     output:
         **figure("cost"),
     log:
@@ -54,7 +52,7 @@ use rule analyse_job as draw_cost with:
 
 use rule analyse_job as make_contamination_table with:
     input:
-        unpack(reads(training=[manifest("collections", name) for name in EXPERIMENT.training_collections], tests=TESTS)),
+        **reads(training=manifests("collections", EXPERIMENT.training_collections), tests=TESTS),
     output:
         output=numbers("contamination"),
         pairs=numbers("contamination_pairs"),
@@ -70,13 +68,11 @@ use rule analyse_job as make_contamination_table with:
 
 use rule analyse_job as make_advice_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                main=numbers("main"),
-                cost=numbers("cost"),
-                factorial=[numbers("factorial_cells")] if "factorial" in STUDIES else [],
-            )
+        **reads(
+            metrics=METRICS,
+            main=numbers("main"),
+            cost=numbers("cost"),
+            factorial=[numbers("factorial_cells")] if "factorial" in STUDIES else [],
         ),
     output:
         numbers("advice"),
@@ -113,7 +109,7 @@ use rule analyse_job as draw_pipeline with:
 
 use rule analyse_job as profile_scores with:
     input:
-        unpack(reads(runs=lambda w: [whole_runs(ranker) for _, ranker in PROFILED])),
+        **reads(runs=lambda w: [whole_runs(ranker) for _, ranker in PROFILED]),
     output:
         numbers("profiles"),
     log:
@@ -129,7 +125,7 @@ use rule analyse_job as profile_scores with:
 
 use rule analyse_job as fit_profiles with:
     input:
-        unpack(reads(profiles=numbers("profiles"))),
+        **reads(profiles=numbers("profiles")),
     output:
         numbers("score_by_rank"),
     log:
@@ -140,7 +136,7 @@ use rule analyse_job as fit_profiles with:
 
 use rule analyse_job as draw_score_by_rank with:
     input:
-        unpack(reads(profiles=numbers("profiles"), fits=numbers("score_by_rank"))),
+        **reads(profiles=numbers("profiles"), fits=numbers("score_by_rank")),
     output:
         **figure("score_by_rank"),
     log:
@@ -151,7 +147,7 @@ use rule analyse_job as draw_score_by_rank with:
 
 use rule analyse_job as draw_score_grid with:
     input:
-        unpack(reads(profiles=numbers("profiles"))),
+        **reads(profiles=numbers("profiles")),
     output:
         **figure("score_grid"),
     log:
@@ -167,7 +163,7 @@ use rule analyse_job as draw_score_grid with:
 
 use rule analyse_job as draw_learning_curves with:
     input:
-        unpack(reads(students=lambda w: [manifest("students", ranker) for _, ranker in GRID_STUDENTS])),
+        **reads(students=lambda w: [manifest("students", ranker) for _, ranker in RANKERS.grid_students]),
     output:
         **figure("learning_curves"),
     log:
@@ -176,22 +172,21 @@ use rule analyse_job as draw_learning_curves with:
         **job(
             "report.draw_learning_curves",
             **axes("students", "losses", "samplers"),
-            rankers=[keys for keys, _ in GRID_STUDENTS],
+            rankers=[keys for keys, _ in RANKERS.grid_students],
             smoothing=CONFIG["analysis"]["figures"]["smoothing"],
         ),
 
 
 # A table whose numbers and layout are apart has a file of its name.
-LAYOUTS = sorted(path.stem for path in Path(workflow.basedir, "workflow_scripts/presentation/layouts").glob("[!_]*.py"))
+PRESENTATION = "workflow_scripts/presentation"
+LAYOUTS = sorted(path.stem for path in Path(workflow.basedir, PRESENTATION, "layouts").glob("[!_]*.py"))
 
 
 use rule analyse_job as render_table with:
     input:
-        unpack(
-            reads(
-                numbers=numbers("{table}"),
-                captions=lambda w: in_project(f"workflow_scripts/presentation/captions/{layout_of(w.table)}.rst"),
-            )
+        **reads(
+            numbers=numbers("{table}"),
+            captions=lambda w: in_project(f"{PRESENTATION}/captions/{PLACES.layout(w.table)}.rst"),
         ),
     output:
         **table("{table}"),
@@ -200,4 +195,4 @@ use rule analyse_job as render_table with:
     wildcard_constraints:
         table=rf"({one_of(LAYOUTS)})(\.[a-z0-9-]+)?",
     params:
-        **job("presentation.render_table", lambda w: dict(layout=layout_of(w.table))),
+        **job("presentation.render_table", lambda w: dict(layout=PLACES.layout(w.table))),

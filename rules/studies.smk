@@ -1,13 +1,11 @@
 """Studies beside the main grid: entropy cuts, the orthogonality test, teachers, training collections."""
 
 # What the studies' tables read; empty where the experiment has no such study.
-UNCUT, FACTORIAL_ROWS, TRAINED_ON = [], [], []
+UNCUT, FACTORIAL_ROWS = [], []
 if "cuts" in STUDIES:
     UNCUT = EXPERIMENT.groups_of(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
 if "factorial" in STUDIES:
     FACTORIAL_ROWS = EXPERIMENT.groups_of(EXPERIMENT.studies["factorial"])
-if "collections" in STUDIES:
-    TRAINED_ON = unique(EXPERIMENT.trained_on(name) for name in EXPERIMENT.studies["collections"]["samplers"])
 
 STUDY_TABLES = {
     "cuts": ["cuts"],
@@ -16,7 +14,7 @@ STUDY_TABLES = {
     "collections": ["training_collections"],
 }
 for study in STUDIES:
-    TABLES += table_files(*STUDY_TABLES[study])
+    TABLES += PLACES.tables(*STUDY_TABLES[study])
 if "factorial" in STUDIES:
     FIGURES += figure("factorial").values()
 
@@ -27,7 +25,7 @@ BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 use rule analyse_job as make_cuts_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet", labels=sampled("labels", UNCUT))),
+        **reads(metrics=METRICS, labels=PLACES.labels(UNCUT)),
     output:
         numbers("cuts"),
     log:
@@ -35,27 +33,17 @@ use rule analyse_job as make_cuts_table with:
     params:
         **job(
             "studies.make_cuts_table",
-            lambda w: dict(
-                cuts={
-                    cut: {sampler: cut_sampler(sampler, cut) for sampler in STUDIES["cuts"]["samplers"]}
-                    for cut in STUDIES["cuts"]["cuts"]
-                },
-                fence=STUDIES["cuts"]["fence"],
-                **BOOTSTRAPPED,
-                **dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]),
-            ),
+            lambda w: cuts_table(EXPERIMENT) | BOOTSTRAPPED,
         ),
 
 
 use rule analyse_job as make_factorial_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                groups=sampled("groups", FACTORIAL_ROWS),
-                labels=sampled("labels", FACTORIAL_ROWS),
-                locality=numbers("locality"),
-            )
+        **reads(
+            metrics=METRICS,
+            groups=PLACES.groups(FACTORIAL_ROWS),
+            labels=PLACES.labels(FACTORIAL_ROWS),
+            locality=numbers("locality"),
         ),
     output:
         output=numbers("factorial"),
@@ -76,7 +64,7 @@ use rule analyse_job as make_factorial_table with:
 
 use rule analyse_job as draw_factorial with:
     input:
-        unpack(reads(cells=numbers("factorial_cells"))),
+        **reads(cells=numbers("factorial_cells")),
     output:
         **figure("factorial"),
     log:
@@ -96,7 +84,7 @@ use rule analyse_job as draw_factorial with:
 
 use rule analyse_job as make_teachers_table with:
     input:
-        unpack(reads(metrics=f"{RESULTS}/metrics.parquet")),
+        **reads(metrics=METRICS),
     output:
         numbers("teachers"),
     log:
@@ -107,11 +95,9 @@ use rule analyse_job as make_teachers_table with:
 
 use rule analyse_job as make_training_collections_table with:
     input:
-        unpack(
-            reads(
-                metrics=f"{RESULTS}/metrics.parquet",
-                collections=[manifest("collections", name) for name in TRAINED_ON],
-            )
+        **reads(
+            metrics=METRICS,
+            collections=manifests("collections", training_collections(EXPERIMENT)),
         ),
     output:
         numbers("training_collections"),
@@ -120,19 +106,5 @@ use rule analyse_job as make_training_collections_table with:
     params:
         **job(
             "studies.make_training_collections_table",
-            lambda w: dict(
-                trained_on={
-                    name: {"collection": EXPERIMENT.trained_on(name), "function": entry("samplers", name)["function"]}
-                    for name in EXPERIMENT.studies["collections"]["samplers"]
-                },
-                training_collections=TRAINED_ON,
-                shared={name: EXPERIMENT.tested_over(name) for name in TRAINED_ON},
-                teacher_collections={
-                    name: EXPERIMENT.trained_on(entry("teachers", name)["sampler"])
-                    for name in EXPERIMENT.studies["collections"]["teachers"]
-                    if entry("teachers", name)["trained"]
-                },
-                **BOOTSTRAPPED,
-                **EXPERIMENT.studies["collections"],
-            ),
+            lambda w: training_collections_table(EXPERIMENT) | BOOTSTRAPPED,
         ),

@@ -3,21 +3,19 @@
 
 use rule score_job as score_pool with:
     input:
-        unpack(
-            reads(
-                lambda w: teacher_tokens(w.teacher, EXPERIMENT.pool_collection(w.pool)),
-                model=lambda w: model(f"teacher/{w.teacher}"),
-                rankings=lambda w: [
-                    manifest("rankings", system, EXPERIMENT.pool_collection(w.pool))
-                    for system in entry("pools", w.pool)["systems"]
-                ],
-                collection=lambda w: (
-                    [manifest("collections", EXPERIMENT.pool_collection(w.pool))]
-                    if entry("pools", w.pool)["positives"]
-                    else []
-                ),
-                known=lambda w: [manifest("scores", w.teacher, pool) for pool in entry("pools", w.pool)["known"]],
-            )
+        **reads(
+            **teacher_tokens(lambda w: EXPERIMENT.pool_collection(w.pool)),
+            model=lambda w: manifest(RANKERS.model(f"teacher/{w.teacher}")),
+            rankings=lambda w: [
+                manifest("rankings", system, EXPERIMENT.pool_collection(w.pool))
+                for system in entry("pools", w.pool)["systems"]
+            ],
+            collection=lambda w: (
+                [manifest("collections", EXPERIMENT.pool_collection(w.pool))]
+                if entry("pools", w.pool)["positives"]
+                else []
+            ),
+            known=lambda w: [manifest("scores", w.teacher, pool) for pool in entry("pools", w.pool)["known"]],
         ),
     output:
         artifact("scores", "{teacher}", "{pool}"),
@@ -26,23 +24,21 @@ use rule score_job as score_pool with:
     params:
         **job(
             "teach.score_pool",
-            lambda w: dict(**picked("pools", w.pool, "depth"), precision=TRAINING["precision"]),
+            lambda w: dict(**subset("pools", w.pool, "depth"), precision=TRAINING["precision"]),
         ),
 
 
 use rule score_job as label_groups with:
     input:
-        unpack(
-            reads(
-                lambda w: teacher_tokens(w.teacher, drawn_for(w.label)),
-                model=lambda w: model(f"teacher/{w.teacher}"),
-                groups=manifest("groups", "{label}", "seed{seed}"),
-                known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.label)[0]["pools"]],
-            )
+        **reads(
+            **teacher_tokens(lambda w: drawn_for(w.groups_id)),
+            model=lambda w: manifest(RANKERS.model(f"teacher/{w.teacher}")),
+            groups=manifest("groups", "{groups_id}", "seed{seed}"),
+            known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.groups_id)[0]["pools"]],
         ),
     output:
-        artifact("labels", "{teacher}", "{label}", "seed{seed}"),
+        artifact("labels", "{teacher}", "{groups_id}", "seed{seed}"),
     log:
-        log("label_groups/{teacher}.{label}.seed{seed}"),
+        log("label_groups/{teacher}.{groups_id}.seed{seed}"),
     params:
         **job("teach.label_groups", precision=TRAINING["precision"]),

@@ -3,39 +3,30 @@
 
 use rule train_job as train_teacher with:
     input:
-        unpack(
-            reads(
-                lambda w: teacher_tokens(w.teacher, EXPERIMENT.trained_on(entry("teachers", w.teacher)["sampler"])),
-                backbone=lambda w: manifest("backbones", entry("teachers", w.teacher)["backbone"]),
-                groups=lambda w: manifest(
-                    "groups", entry("teachers", w.teacher)["sampler"], f"seed{entry('teachers', w.teacher)['seed']}"
-                ),
-            )
+        **reads(
+            backbone=lambda w: manifest("backbones", entry("teachers", w.teacher)["backbone"]),
+            groups=lambda w: manifest(RANKERS.teacher_groups(w.teacher)),
+            **teacher_tokens(lambda w: EXPERIMENT.trained_on(entry("teachers", w.teacher)["sampler"])),
         ),
     output:
         artifact("teachers", "{teacher}"),
     log:
         log("train_teacher/{teacher}"),
     params:
-        **job(
-            "train.train_ranker",
-            lambda w: dict(
-                architecture="cross-encoder",
-                **optimisation(
-                    f"teacher/{w.teacher}",
-                    seeds=dict.fromkeys(("initialisation", "order"), entry("teachers", w.teacher)["seed"]),
-                    **picked("teachers", w.teacher, "documents", "learning_rate", "loss"),
-                ),
-            ),
-        ),
+        **job("train.train_ranker", lambda w: RANKERS.teacher_spec(w.teacher)),
 
 
 use rule train_job as train_student with:
     input:
-        unpack(reads(student_inputs)),
+        **reads(
+            backbone=lambda w: manifest("backbones", RANKERS.backbone(w.ranker)),
+            groups=lambda w: manifest(RANKERS.groups(w.ranker)),
+            labels=lambda w: [manifest(labels) for labels in RANKERS.labels(w.ranker)],
+            **training_tokens(lambda w: (RANKERS.backbone(w.ranker), RANKERS.collection(w.ranker))),
+        ),
     output:
         artifact("students", "{ranker}"),
     log:
         log("train_student/{ranker}"),
     params:
-        **job("train.train_ranker", student_spec),
+        **job("train.train_ranker", lambda w: RANKERS.student_spec(w.ranker)),

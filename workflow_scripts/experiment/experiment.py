@@ -46,8 +46,8 @@ class Experiment:
             if system.get("encoder") in self._named:
                 system["encoder"] = self._named[system["encoder"]].path
         _refuse(cycle_problems(self.config, self.rankers))
-        self.labels = {
-            self.label(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
+        self.groups_ids = {
+            self.groups_id(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()
             if "cut" not in options
             for teacher in self.config["teachers"]
@@ -99,7 +99,7 @@ class Experiment:
         """Points of a study, in the order of its axes."""
         return list(points(self.studies[name]))
 
-    def label(self, sampler: str, teacher: str) -> str:
+    def groups_id(self, sampler: str, teacher: str) -> str:
         """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores.
 
         A cut has no groups of its own: its students are trained on some of those that it is of.
@@ -111,11 +111,11 @@ class Experiment:
         """The training collection that a sampler draws for."""
         return self.entry("samplers", sampler)["collection"] or self.config["training"]["collection"]
 
-    def sampler_of(self, label: str) -> tuple[str, str | None]:
-        """Sampler and teacher of a label; :class:`InputError` naming the labels there are."""
-        if label not in self.labels:
-            raise InputError(f"no sampler {label!r} in {self.name}: it has {', '.join(self.labels)}")
-        return self.labels[label]
+    def sampler_of(self, groups_id: str) -> tuple[str, str | None]:
+        """Sampler and teacher of groups by their id; :class:`InputError` naming the ids there are."""
+        if groups_id not in self.groups_ids:
+            raise InputError(f"no sampler {groups_id!r} in {self.name}: it has {', '.join(self.groups_ids)}")
+        return self.groups_ids[groups_id]
 
     def pool_collection(self, pool: str) -> str:
         """The training collection whose candidates a pool holds."""
@@ -125,6 +125,20 @@ class Experiment:
     def training_collections(self) -> list[str]:
         """What some student is trained on."""
         return unique(self.trained_on(ranker.sampler) for ranker in self.rankers.values())
+
+    def view(self, collection: str) -> str:
+        """What a document is read as: queries made of titles must not find them in it."""
+        return self.config["training"]["view"] if self.entry("collections", collection)["role"] == "train" else "full"
+
+    def own_files(self, axis: str, name: str, key: str) -> list[str]:
+        """The user's file that an entry names under ``key``: one or none. Where texts are generated, it is a number."""
+        value = self.entry(axis, name).get(key)
+        return [value] if isinstance(value, str) else []
+
+    def without_files(self, axis: str, name: str, *others: str) -> dict:
+        """An entry without the user's files and without the keys ``others``."""
+        files = [key for key in ("documents", "queries", "qrels") if self.own_files(axis, name, key)]
+        return {key: value for key, value in self.entry(axis, name).items() if key not in (*files, *others)}
 
     def tested_over(self, training: str) -> list[str]:
         """Test collections over the corpus of a training collection."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workflow_scripts.experiment.backbone_source import local_folder
+from workflow_scripts.experiment.backbone_source import local_files, local_folder
 from workflow_scripts.storage.errors import InputError
 
 
@@ -70,7 +70,11 @@ def _missing_files(config: Mapping) -> Iterator[str]:
             yield f"{where}: no file {path}; give its path from the working directory or an absolute one"
     for name, backbone in config["backbones"].items():
         try:
+            named += [(f"backbones.{name}.source", path) for path in local_files(backbone["source"])]
             if local_folder(backbone["source"]) and "revision" in backbone:
                 yield f"backbones.{name}.revision: {backbone['source']} is a folder; leave the revision out"
         except InputError as error:
             yield f"backbones.{name}.source: {error}"
+    for where, path in named:
+        if isinstance(path, str) and {"{", "}"} & set(path):
+            yield f"{where}: Snakemake would read the braces of {path!r} as a wildcard; rename the file or its folder"

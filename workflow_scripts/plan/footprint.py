@@ -82,7 +82,7 @@ class Footprint:
                 documents = sizes.documents(sizes.corpus(job["collection"]))
                 return sizes.queries(job["collection"]) * documents / 1e6 * cpu["query_s_a_million_documents"]
             case "mine_negatives":
-                return self._training_queries(job["label"]) / cpu["mined_queries_s"]
+                return self._training_queries(job["groups_id"]) / cpu["mined_queries_s"]
             case "measure_runs":
                 return sum(map(sizes.queries, self.experiment.tested(job["ranker"]))) / cpu["measured_queries_s"]
             case "pretrain_backbone":
@@ -106,7 +106,7 @@ class Footprint:
             return self.sizes.pool_pairs(job["pool"]) * disk["pair"]
         if kind == "groups, labels":
             group = 1 + self.config["training"]["negatives"]
-            return self._training_queries(job["label"]) * group * disk["pair"]
+            return self._training_queries(job["groups_id"]) * group * disk["pair"]
         if kind == "models":
             return self._parameters(job) * disk["parameter"]
         if kind == "runs":
@@ -116,8 +116,8 @@ class Footprint:
         hidden = self.workload.shape(self.workload.embedding_backbone()).hidden
         return self.workload.embedded() * hidden * 4
 
-    def _training_queries(self, label: str) -> int:
-        return self.sizes.queries(self.experiment.trained_on(self.experiment.sampler_of(label)[0]))
+    def _training_queries(self, groups_id: str) -> int:
+        return self.sizes.queries(self.experiment.trained_on(self.experiment.sampler_of(groups_id)[0]))
 
     def _pretraining(self, name: str) -> float:
         """Arithmetic of a backbone's pretraining: in each step a batch of pairs of a few words and a text."""

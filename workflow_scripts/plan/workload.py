@@ -86,9 +86,9 @@ class Workload:
             return False
         if "pool" in values:
             return values["pool"] in self._grid_pools
-        if "label" in values:
+        if "groups_id" in values:
             seeds = {self.experiment.seeding[seed]["sampling"] for seed in grid["seeds"]}
-            return values["label"].split(".")[0] in grid["samplers"] and int(values["seed"]) in seeds
+            return values["groups_id"].split(".")[0] in grid["samplers"] and int(values["seed"]) in seeds
         if "system" in values:
             return any(values["system"] in self.config["samplers"][name]["systems"] for name in grid["samplers"])
         return True
@@ -139,7 +139,7 @@ class Workload:
         return self._pairs(backbone, self.sizes.pool_pairs(job["pool"]), collection)
 
     def _label_groups(self, job: Job) -> Load:
-        sampler = job["label"].split(".")[0]
+        sampler = job["groups_id"].split(".")[0]
         collection = self.experiment.trained_on(sampler)
         missing = self.config["training"]["negatives"] * self.sizes.unscored_share(sampler)
         pools = self.config["samplers"][sampler]["pools"]
@@ -192,7 +192,9 @@ class Workload:
     def embedded(self) -> float:
         """Documents whose vectors locality is measured by, at most: as if no two groups had one in common."""
         training, wanted = self.config["training"]["collection"], self.config["analysis"]["locality"]["queries"]
-        drawn = {(self.experiment.label(sampler, teacher), seed) for sampler, teacher, seed in self.experiment.sampled}
+        drawn = {
+            (self.experiment.groups_id(sampler, teacher), seed) for sampler, teacher, seed in self.experiment.sampled
+        }
         queries = self.sizes.queries(training)
         return min(
             min(queries, wanted or queries) * self._group * len(drawn),

@@ -18,7 +18,7 @@ def test_studies_add_cells_and_seeds_are_told_apart() -> None:
     ]
     assert "ce.marginmse.bm25-outliers.base.seed0" in experiment.cells and len(experiment.grid_rankers) == 80
     # A cut has no groups of its own.
-    assert experiment.label("bm25-outliers", "base") == "bm25" and "bm25-outliers.base" not in experiment.labels
+    assert experiment.groups_id("bm25-outliers", "base") == "bm25" and "bm25-outliers.base" not in experiment.groups_ids
 
 
 def test_a_student_that_reads_no_teacher_is_trained_once_and_stands_under_each() -> None:

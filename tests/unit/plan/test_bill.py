@@ -86,10 +86,10 @@ COUNTS = [
     (job("train_student", ranker="be/kl.bm25.base/seed0"), 25_600),
     (job("score_pool", teacher="base", pool="bm25"), 3200 * 100),
     (job("score_pool", teacher="base", pool="ensemble"), 3200 * 3 * 15),
-    (job("label_groups", teacher="base", label="random", seed="0"), 3200 * 7),  # the positive is in a pool
-    (job("label_groups", teacher="base", label="near-0", seed="0"), 3200 * 7),
+    (job("label_groups", teacher="base", groups_id="random", seed="0"), 3200 * 7),  # the positive is in a pool
+    (job("label_groups", teacher="base", groups_id="near-0", seed="0"), 3200 * 7),
     *(
-        (job("label_groups", teacher="base", label=label, seed="0"), 0)
+        (job("label_groups", teacher="base", groups_id=label, seed="0"), 0)
         for label in ("bm25", "near-100", "dense", "ensemble.base", "bm25-outliers.base")
     ),
     (job("rerank_candidates", ranker="teacher/base"), 550 * 100),

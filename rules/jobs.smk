@@ -1,0 +1,72 @@
+"""The base rule, and one for each stage: what its jobs need to run."""
+
+
+rule python_job:
+    """What every rule has: one script, its log, its environment."""
+    log:
+        log("python_job"),
+    conda:
+        "../environment.yml"
+    shell:
+        "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
+        "--spec {params.spec:q} {params.options}"
+
+
+use rule python_job as prepare_job with:
+    threads: threads_of(CONFIG, "prepare")
+    resources:
+        **resources_of(CONFIG, "prepare"),
+
+
+use rule python_job as index_job with:
+    threads: threads_of(CONFIG, "index")
+    resources:
+        **resources_of(CONFIG, "index"),
+
+
+use rule python_job as tokenise_job with:
+    threads: threads_of(CONFIG, "tokenise")
+    resources:
+        **resources_of(CONFIG, "tokenise"),
+
+
+use rule python_job as search_job with:
+    threads: threads_of(CONFIG, "search")
+    resources:
+        **resources_of(CONFIG, "search"),
+
+
+use rule python_job as pretrain_job with:
+    threads: threads_of(CONFIG, "pretrain")
+    resources:
+        **resources_of(CONFIG, "pretrain"),
+
+
+use rule python_job as mine_job with:
+    threads: threads_of(CONFIG, "mine")
+    resources:
+        **resources_of(CONFIG, "mine"),
+
+
+use rule python_job as score_job with:
+    threads: threads_of(CONFIG, "score")
+    resources:
+        **resources_of(CONFIG, "score"),
+
+
+use rule python_job as train_job with:
+    threads: threads_of(CONFIG, "train")
+    resources:
+        **resources_of(CONFIG, "train"),
+
+
+use rule python_job as rerank_job with:
+    threads: threads_of(CONFIG, "rerank")
+    resources:
+        **resources_of(CONFIG, "rerank"),
+
+
+use rule python_job as analyse_job with:
+    threads: threads_of(CONFIG, "analyse")
+    resources:
+        **resources_of(CONFIG, "analyse"),

@@ -1,0 +1,78 @@
+"""Where everything of an experiment lies: paths below ``results/{experiment}``, as the rules name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from workflow_scripts.experiment.experiment import Drawn, Experiment
+
+
+class Places:
+    """Paths as text; names may be wildcards such as ``{ranker}`` where no entry of the config is looked up."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.entry = experiment, experiment.entry
+        self.results = f"results/{experiment.name}"
+        self.metrics = f"{self.results}/metrics.parquet"
+        """Metrics of all rankers in one table."""
+
+    def manifest(self, *parts: object) -> str:
+        """Manifest of the artifact in a folder below the results."""
+        return str(PurePosixPath(self.results, *map(str, parts), "manifest.json"))
+
+    def manifests(self, kind: str, names: Iterable[str]) -> list[str]:
+        """Manifests of one kind, such as ``collections``."""
+        return [self.manifest(kind, name) for name in names]
+
+    def log(self, name: str) -> str:
+        """A job's log."""
+        return f"{self.results}/logs/{name}.log"
+
+    def table(self, name: str) -> dict[str, str]:
+        """The three files of a table, by their ending."""
+        return {ending: f"{self.results}/tables/{name}.{ending}" for ending in ("csv", "md", "tex")}
+
+    def tables(self, *names: str) -> list[str]:
+        """All files of some tables."""
+        return [path for name in names for path in self.table(name).values()]
+
+    def layout(self, table: str) -> str:
+        """Layout of a table: those of one kind, such as ``per_collection.be`` and ``.ce``, share theirs."""
+        return table.split(".")[0]
+
+    def numbers(self, name: str) -> str:
+        """The numbers of a table, in full precision."""
+        return f"{self.results}/analysis/{name}.parquet"
+
+    def figure(self, name: str) -> dict[str, str]:
+        """The two files of a figure, by their ending."""
+        return {ending: f"{self.results}/figures/{name}.{ending}" for ending in ("png", "pdf")}
+
+    def cells(self, cell: str) -> list[str]:
+        """A cell's files, one per domain."""
+        return [f"{self.results}/cells/{cell}.{domain}.csv" for domain in self.experiment.config["domains"]]
+
+    def runs(self, ranker: str) -> list[str]:
+        """Run files of a ranker, one per test collection."""
+        return [f"{self.results}/runs/{ranker}/{name}.run.gz" for name in self.experiment.tested(ranker)]
+
+    def tokens(self, backbone: str, *folder: str) -> str:
+        """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""
+        return self.manifest("tokens", self.entry("backbones", backbone)["vocabulary"], *folder)
+
+    def query_tokens(self, backbone: str, collection: str) -> str:
+        """:meth:`tokens` of a collection's queries."""
+        return self.tokens(backbone, f"{collection}.queries")
+
+    def document_tokens(self, backbone: str, collection: str, view: str) -> str:
+        """:meth:`tokens` of the corpus of a collection."""
+        return self.tokens(backbone, f"{self.entry('collections', collection)['corpus']}.{view}")
+
+    def groups(self, rows: Iterable[Drawn]) -> list[str]:
+        """Groups of (sampler, teacher, seed) rows, in their order."""
+        return [self.manifest("groups", self.experiment.groups_id(*row[:2]), f"seed{row[2]}") for row in rows]
+
+    def labels(self, rows: Iterable[Drawn]) -> list[str]:
+        """Labels of (sampler, teacher, seed) rows, in their order."""
+        return [self.manifest("labels", row[1], self.experiment.groups_id(*row[:2]), f"seed{row[2]}") for row in rows]

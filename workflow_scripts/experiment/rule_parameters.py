@@ -1,0 +1,99 @@
+"""What a rule gives to its job: script, digest of the script's code, spec, options, and what the job needs to run."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from workflow_scripts.storage.code import job_digest
+
+NEEDS = {
+    "prepare": (1, 2000, 30),
+    "index": (2, 3000, 30),
+    "tokenise": (1, 2000, 30),
+    "search": (2, 3000, 30),
+    "pretrain": (1, 2000, 30),
+    "mine": (1, 2000, 30),
+    "score": (1, 2000, 60),
+    "train": (1, 2000, 60),
+    "rerank": (1, 2000, 60),
+    "analyse": (1, 1000, 30),
+}
+"""What a job of each stage needs on a small collection: (threads, megabytes, minutes).
+
+An experiment at another scale says so under ``resources``; a site says how jobs run in a profile.
+"""
+ANY_ID = "[a-z0-9-]+"
+"""A wildcard constraint: any id."""
+ON_GPU = ("score", "train", "rerank")
+
+
+def job(script: str, spec: Any = None, ids: Any = None, **values: object) -> dict[str, object]:
+    """Parameters of a rule: ``module``, ``code`` (the digest), ``spec`` (JSON) and ``options``.
+
+    ``spec`` is a dict or a function of the wildcards that gives one; ``values`` are added to it. JSON is canonical:
+    equal values give equal text. ``ids`` are options that name what the paths of another option hold, in its order: a
+    dict of lists, or a function of the wildcards that gives one.
+    """
+    script = f"workflow_scripts.{script}"
+
+    def canonical(wildcards: Any) -> str:
+        filled = values | ((spec(wildcards) if callable(spec) else spec) or {})
+        return json.dumps(filled, sort_keys=True, separators=(",", ":"))
+
+    def code(wildcards: Any) -> str:
+        return _digest_of(script, canonical(wildcards))
+
+    def options(wildcards: Any, input: Any, output: Any) -> str:
+        return _arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
+
+    return {"module": script, "code": code, "spec": canonical, "options": options}
+
+
+@functools.cache
+def _digest_of(script: str, spec: str) -> str:
+    return job_digest(script, json.loads(spec))
+
+
+def _arguments(input: Any, output: Any, ids: Mapping[str, list[str]]) -> str:
+    """Named inputs and outputs and ``ids`` as options, quoted for the shell; what is empty is left out.
+
+    A file whose name starts with a dash is given as ``./-name``, or it would be read as an option.
+    """
+    outputs = output.items() if list(output.keys()) else [("output", output[0])]
+    options: list[str] = []
+    for name, values in [*ids.items(), *input.items(), *outputs]:
+        values = [values] if isinstance(values, str) else list(values)
+        values = [f"./{value}" if value.startswith("-") else value for value in values]
+        options += [f"--{name.replace('_', '-')}", *map(shlex.quote, values)] if values else []
+    return " ".join(options)
+
+
+def threads_of(config: Mapping, stage: str) -> int:
+    """Threads of a stage's jobs."""
+    return config["resources"].get(stage, {}).get("threads", NEEDS[stage][0])
+
+
+def resources_of(config: Mapping, stage: str) -> dict[str, int | Callable]:
+    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, and a GPU where needed."""
+    configured = config["resources"].get(stage, {})
+    first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
+
+    def doubling(value: int) -> Callable:
+        return lambda wildcards, attempt: value * 2 ** (attempt - 1)
+
+    return {what: doubling(value) for what, value in first.items()} | ({"gpu": 1} if stage in ON_GPU else {})
+
+
+def one_of(names: Iterable[str]) -> str:
+    """A wildcard constraint: exactly these ids."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def other_than(names: Iterable[str]) -> str:
+    """A wildcard constraint: any id but these; an unknown one reaches the look-up that names the valid ones."""
+    return f"(?!({one_of(names)})[/.]){ANY_ID}"
