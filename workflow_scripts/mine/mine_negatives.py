@@ -26,6 +26,7 @@ from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.rankings import RANKING_FILE, row_groups
 from workflow_scripts.storage.seeds import derive_seed
 
+FINDS = {"sampler": "mine.samplers"}
 CHUNK_QUERIES = 2_000
 ASKED_TWICE = 20
 """Queries whose negatives are drawn twice: a sampler must depend on nothing but the query and its generator."""

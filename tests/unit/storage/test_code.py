@@ -17,6 +17,7 @@ from workflow_scripts.storage.code import (
     ROOT,
     _statements,
     closure,
+    job_digest,
     script_of,
     syntax_digest,
 )
@@ -119,6 +120,17 @@ def test_a_job_has_the_chosen_loss_in_its_digest_and_no_other(tmp_path: Path) ->
     assert of(copy, kl) == of(ROOT, kl)
     file.write_text(file.read_text().replace("loss", "los", 1) + "\nMORE = 1\n")
     assert of(copy, kl) != of(ROOT, kl) and of(copy, lce) == of(ROOT, lce)
+
+
+def test_whatever_a_script_finds_by_name_is_in_its_digest() -> None:
+    found = {"mine_negatives": {"sampler": "bm25"}, "render_table": {"layout": "main"}, "train_ranker": {"loss": "kl"}}
+    for script, spec in found.items():
+        assert job_digest(script_of(script), spec) != job_digest(script_of(script), {})
+    # Whoever imports a module by a name that is made up when it runs is reached by these scripts alone.
+    finders = {path for path in (ROOT / PACKAGE).rglob("*.py") if "import_module(" in path.read_text()}
+    for script in {name for _, name in rules().values()}:
+        reached = {ROOT / path for path in closure([f"{PACKAGE}.{script}"])} & finders
+        assert not reached or script.rpartition(".")[2] in found, (script, reached)
 
 
 def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> None:
