@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> None:
-    start = time.monotonic()
     jobs = fresh.planned(config="config/paper.yaml")
-    assert time.monotonic() - start < 20
     config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
     # The study's four samplers and the dense one; six entropy cuts; Natural Questions beside MS MARCO, whose cells are
     # the main grid's own.
