@@ -3,47 +3,17 @@
 import copy
 import functools
 import json
-import os
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from small_models import CONFIGS, SMALL, library_twin
 
 from workflow_scripts.models import packed_encoder, rankers
 from workflow_scripts.models.scoring import for_inference
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError
-
-SMALL = {
-    "vocab_size": 120,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "max_position_embeddings": 40,
-    "initializer_range": 0.3,  # wide, so that scores differ by far more than the tolerance
-}
-CONFIGS = {
-    "bert": SMALL | {"model_type": "bert"},
-    "electra": SMALL | {"model_type": "electra", "embedding_size": 16},
-    "roberta": SMALL | {"model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5},
-    "distilbert": {
-        "model_type": "distilbert",
-        "vocab_size": 120,
-        "dim": 32,
-        "n_layers": 2,
-        "n_heads": 4,
-        "hidden_dim": 48,
-        "max_position_embeddings": 40,
-        "initializer_range": 0.3,
-    },
-}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -53,17 +23,6 @@ def ragged():
     ids = generator.integers(5, 120, lengths.sum()).astype(np.int32)
     types = np.concatenate([np.arange(length) >= length // 2 for length in lengths]).astype(np.int32)
     return Sequences(ids, types, lengths)
-
-
-def library_twin(config, architecture, folder=None):
-    """The library's model, random from a fixed seed or loaded from ``folder``."""
-    kind = (
-        transformers.AutoModelForSequenceClassification if architecture == "cross-encoder" else transformers.AutoModel
-    )
-    if folder is not None:
-        return kind.from_pretrained(folder)
-    torch.manual_seed(11)
-    return kind.from_config(transformers.AutoConfig.for_model(**config, num_labels=1))
 
 
 def padded_forward(library, sequences, architecture):
@@ -84,18 +43,6 @@ def padded_forward(library, sequences, architecture):
         inputs["token_type_ids"] = types
     output = library(**inputs)
     return output.logits.squeeze(-1) if architecture == "cross-encoder" else output.last_hidden_state[:, 0]
-
-
-@pytest.fixture
-def saved(tmp_path):
-    """Save a random library model and say where."""
-
-    def save(config, architecture):
-        folder = tmp_path / f"{config['model_type']}-{architecture}"
-        library_twin(config, architecture).save_pretrained(folder)
-        return folder
-
-    return save
 
 
 @pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
@@ -304,83 +251,3 @@ def test_every_family_trains_at_its_whole_length_with_the_dropout_that_is_set(fa
     assert {name: still.config[name] for name in names} == dict.fromkeys(names, 0.5)
     with pytest.raises(InputError, match=f"a sequence of {still.longest + 1} tokens does not fit"):
         still(Sequences(ids[: still.longest + 1], ids[: still.longest + 1] * 0, np.array([still.longest + 1])))
-
-
-@pytest.mark.parametrize("family", ["bert", "distilbert"])
-@pytest.mark.parametrize("umask", [0o022, 0o007])
-def test_who_may_read_a_model_is_the_umask_s_to_say(family, umask, saved, tmp_path):
-    own = rankers.load_ranker(saved(CONFIGS[family], "bi-encoder"), "bi-encoder", initialise_seed=0)
-    before = os.umask(umask)
-    try:
-        rankers.save_ranker(own, tmp_path / "saved", tmp_path)
-    finally:
-        os.umask(before)
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "saved").iterdir() if path.is_file()}
-    assert set(modes.values()) == {0o666 & ~umask} and "model.safetensors" in modes
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"hidden_size": "wide"},
-        {"hidden_size": 0},
-        {"num_attention_heads": 0},
-        {"num_hidden_layers": None},
-        {"vocab_size": -1},
-        {"hidden_act": ["gelu"]},
-        {"layer_norm_eps": "small"},
-        {"model_type": 3},
-        {"model_type": "no such family"},
-        {"model_type": "gpt2", "n_embd": "wide"},
-    ],
-)
-def test_a_configuration_that_describes_no_encoder_is_one_line(change, saved):
-    folder = saved(CONFIGS["bert"], "bi-encoder")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | change))
-    with pytest.raises(InputError, match=str(folder)) as caught:
-        rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
-    assert "\n" not in str(caught.value)
-
-
-def test_random_weights_have_the_configured_spread():
-    model = rankers.new_ranker(CONFIGS["bert"], "cross-encoder", initialise_seed=1)
-    state = model.state_dict()
-    assert state["encoder.embeddings.word_embeddings.weight"].std().item() == pytest.approx(0.3, rel=0.05)
-    assert state["head.out.bias"].item() == 0 and bool((state["encoder.embeddings.LayerNorm.weight"] == 1).all())
-
-
-def test_pickled_weights_are_refused(saved):
-    folder = saved(CONFIGS["bert"], "bi-encoder")
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match="pickled weights"):
-        rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
-
-
-@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/model.safetensors", "..", "pytorch_model.bin"])
-def test_shards_are_plain_safetensors_of_the_folder(name, saved):
-    folder = saved(CONFIGS["bert"], "bi-encoder")
-    (folder / "model.safetensors").rename(folder / "part-1.safetensors")
-    index = folder / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"x": "part-1.safetensors"}}))
-    rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
-    index.write_text(json.dumps({"weight_map": {"x": "part-1.safetensors", "y": name}}))
-    with pytest.raises(InputError, match=rf"index\.json names '{name}'"):
-        rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
-
-
-def test_bad_folders_are_named(saved, tmp_path):
-    folder = saved(CONFIGS["bert"], "bi-encoder")
-    config = json.loads((folder / "config.json").read_text())
-    for change, message in (
-        ({"hidden_size": 64}, "has shape"),
-        ({"num_hidden_layers": 4}, r"encoder\.layer\.3.* is missing"),
-        ({"auto_map": {"AutoModel": "x.Y"}}, "code that comes with the model"),
-    ):
-        (folder / "config.json").write_text(json.dumps(config | change))
-        with pytest.raises(InputError, match=message):
-            rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
-    with pytest.raises(InputError, match=r"config\.json is missing"):
-        rankers.load_ranker(tmp_path, "bi-encoder", initialise_seed=0)
-    with pytest.raises(InputError, match="choose cross-encoder or bi-encoder"):
-        rankers.new_ranker(config, "late-interaction", initialise_seed=0)
