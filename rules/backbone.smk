@@ -66,7 +66,9 @@ use rule tokenise_job as tokenise_evaluation with:
             backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
             evaluation=EVALUATION,
             tests=TESTS,
-            corpora=[manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.evaluated],
+            corpora=[
+                manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.test_collections
+            ],
         ),
     output:
         artifact("tokens", "{vocabulary}", "evaluation"),
@@ -77,5 +79,5 @@ use rule tokenise_job as tokenise_evaluation with:
             "backbone.tokenise_evaluation",
             query_tokens=CONFIG["lengths"]["query"],
             document_tokens=CONFIG["lengths"]["document"],
-            ids={"collections": EXPERIMENT.evaluated},
+            ids={"collections": EXPERIMENT.test_collections},
         ),

@@ -51,7 +51,7 @@ TRAINING = CONFIG["training"]
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
 MORE = CONFIG["evaluation"]["more_measures"]
 ALL_MEASURES = unique(
-    [*CONFIG["evaluation"]["measures"], *(each for name in EXPERIMENT.evaluated for each in MORE.get(name, []))]
+    [*CONFIG["evaluation"]["measures"], *(each for name in EXPERIMENT.test_collections for each in MORE.get(name, []))]
 )
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
@@ -60,7 +60,9 @@ RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
 # Domains all of whose collections are retrieved from.
 RETRIEVED_DOMAINS = [
-    domain for domain in DOMAINS if set(collections_of(domain["collections"])) <= set(EXPERIMENT.tested("retrieved/"))
+    domain
+    for domain in DOMAINS
+    if set(collections_of(domain["collections"])) <= set(EXPERIMENT.test_collections_of("retrieved/"))
 ]
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
@@ -74,7 +76,7 @@ def artifact(*parts):
 
 
 # The test collections, and what every ranker is evaluated on: them with what the first stage found.
-TESTS = manifests("collections", EXPERIMENT.evaluated)
+TESTS = manifests("collections", EXPERIMENT.test_collections)
 EVALUATION = manifest("runs", "bm25")
 
 
@@ -151,7 +153,7 @@ def sampler_of(groups_id):
 
 def drawn_for(groups_id):
     """The training collection that some groups are of."""
-    return EXPERIMENT.trained_on(EXPERIMENT.sampler_of(groups_id)[0])
+    return EXPERIMENT.training_collection_of(EXPERIMENT.sampler_of(groups_id)[0])
 
 
 def teacher_tokens(collection):

@@ -1,7 +1,7 @@
 """Evaluation: BM25's top documents re-ranked, runs kept, measures per query, one file per cell and domain."""
 
 # (system, collection) of the rankings that are held against published figures.
-CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.evaluated]
+CHECKED = [(system, name) for system in CONFIG["first_stage"]["check"] for name in EXPERIMENT.test_collections]
 if CHECKED:
     TABLES.append(f"{RESULTS}/tables/first_stage.csv")
 
@@ -10,7 +10,9 @@ use rule analyse_job as gather_evaluation with:
     input:
         **reads(
             tests=TESTS,
-            rankings=[manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.evaluated],
+            rankings=[
+                manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.test_collections
+            ],
         ),
     output:
         output=update(EVALUATION),
@@ -20,7 +22,7 @@ use rule analyse_job as gather_evaluation with:
     params:
         **job(
             "evaluate.gather_evaluation",
-            ids={"collections": EXPERIMENT.evaluated},
+            ids={"collections": EXPERIMENT.test_collections},
             depth=CONFIG["first_stage"]["depth"],
             tag="bm25",
         ),
@@ -43,7 +45,7 @@ use rule rerank_job as rerank_candidates with:
     params:
         **job(
             "evaluate.rerank_candidates",
-            ids={"collections": EXPERIMENT.evaluated},
+            ids={"collections": EXPERIMENT.test_collections},
             spec=lambda w: dict(
                 architecture=RANKERS.architecture(w.ranker)[0],
                 tag=RANKERS.tag(w.ranker),
@@ -56,12 +58,13 @@ use rule rerank_job as retrieve_documents with:
     input:
         **reads(
             model=lambda w: manifest(RANKERS.retriever(w.ranker)),
-            tests=lambda w: manifests("collections", EXPERIMENT.tested("retrieved/")),
+            tests=lambda w: manifests("collections", EXPERIMENT.test_collections_of("retrieved/")),
             queries=lambda w: [
-                query_tokens(RANKERS.backbone(w.ranker), name) for name in EXPERIMENT.tested("retrieved/")
+                query_tokens(RANKERS.backbone(w.ranker), name) for name in EXPERIMENT.test_collections_of("retrieved/")
             ],
             documents=lambda w: [
-                document_tokens(RANKERS.backbone(w.ranker), name, "full") for name in EXPERIMENT.tested("retrieved/")
+                document_tokens(RANKERS.backbone(w.ranker), name, "full")
+                for name in EXPERIMENT.test_collections_of("retrieved/")
             ],
         ),
     output:
@@ -72,13 +75,13 @@ use rule rerank_job as retrieve_documents with:
     params:
         **job(
             "evaluate.retrieve_documents",
-            ids={"collections": EXPERIMENT.tested("retrieved/")},
+            ids={"collections": EXPERIMENT.test_collections_of("retrieved/")},
             spec=lambda w: dict(
                 **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
                 tag=RANKERS.tag(f"retrieved/{w.ranker}"),
                 remove_query={
                     name: entry("collections", name).get("remove_query", False)
-                    for name in EXPERIMENT.tested("retrieved/")
+                    for name in EXPERIMENT.test_collections_of("retrieved/")
                 },
                 precision=TRAINING["precision"],
                 max_tokens=CONFIG["lengths"],
@@ -98,9 +101,9 @@ use rule analyse_job as measure_runs with:
     params:
         **job(
             "evaluate.measure_runs",
-            ids=lambda w: {"collections": EXPERIMENT.tested(w.ranker)},
+            ids=lambda w: {"collections": EXPERIMENT.test_collections_of(w.ranker)},
             spec=lambda w: dict(
-                measures={name: RANKERS.measures(w.ranker, name) for name in EXPERIMENT.tested(w.ranker)},
+                measures={name: RANKERS.measures(w.ranker, name) for name in EXPERIMENT.test_collections_of(w.ranker)},
                 keys=RANKERS.keys(w.ranker),
             ),
         ),

@@ -5,8 +5,8 @@ TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
 EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
 STANDING = [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]
 SAMPLED = dict(
-    groups=PLACES.groups(EXPERIMENT.sampled),
-    labels=PLACES.labels(EXPERIMENT.sampled),
+    groups=PLACES.groups(EXPERIMENT.uncut_groups),
+    labels=PLACES.labels(EXPERIMENT.uncut_groups),
     embeddings=manifest("embeddings"),
 )
 
@@ -36,7 +36,7 @@ use rule analyse_job as make_correlation_table with:
 use rule rerank_job as embed_groups with:
     input:
         **reads(
-            groups=sorted(set(PLACES.groups(EXPERIMENT.sampled))),
+            groups=sorted(set(PLACES.groups(EXPERIMENT.uncut_groups))),
             model=manifest(EMBEDDER),
             documents=document_tokens(EMBEDDING_BACKBONE, TRAINING["collection"], TRAINING["view"]),
         ),
@@ -61,7 +61,7 @@ use rule analyse_job as make_locality_table with:
             collection=manifest("collections", TRAINING["collection"]),
             rankings=[
                 manifest("rankings", CONFIG["first_stage"]["system"], name)
-                for name in EXPERIMENT.evaluated
+                for name in EXPERIMENT.test_collections
                 if entry("collections", name)["corpus"] == TRAINING_CORPUS
             ],
             **SAMPLED,
@@ -73,7 +73,7 @@ use rule analyse_job as make_locality_table with:
     params:
         **job(
             "locality.make_locality_table",
-            rows=EXPERIMENT.sampled,
+            rows=EXPERIMENT.uncut_groups,
             embedding=EXPERIMENT.embedding,
             quantile=CONFIG["analysis"]["locality"]["quantile"],
             margin=CONFIG["analysis"]["locality"]["margin"],
@@ -97,7 +97,7 @@ use rule analyse_job as make_bound_table with:
     params:
         **job(
             "locality.make_bound_table",
-            rows=EXPERIMENT.sampled,
+            rows=EXPERIMENT.uncut_groups,
             students=GRID["students"],
             losses=GRID["losses"],
             domain=DOMAINS[0]["name"],

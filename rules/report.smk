@@ -61,7 +61,7 @@ use rule analyse_job as make_contamination_table with:
     params:
         **job(
             "report.make_contamination_table",
-            ids={"training_names": EXPERIMENT.training_collections, "collections": EXPERIMENT.evaluated},
+            ids={"training_names": EXPERIMENT.training_collections, "collections": EXPERIMENT.test_collections},
             **CONFIG["analysis"]["contamination"],
         ),
 
@@ -100,7 +100,7 @@ use rule analyse_job as draw_pipeline with:
             **axes("systems", "teachers", "losses", "students"),
             plain=[name for name in GRID["samplers"] if not entry("samplers", name)["reads_teacher"]],
             informed=[name for name in GRID["samplers"] if entry("samplers", name)["reads_teacher"]],
-            tests=EXPERIMENT.evaluated,
+            tests=EXPERIMENT.test_collections,
             group=1 + TRAINING["negatives"],
             dense=bool(DENSE),
             retrieval=bool(RETRIEVERS),
@@ -118,7 +118,7 @@ use rule analyse_job as profile_scores with:
         **job(
             "report.profile_scores",
             rankers=[keys for keys, _ in PROFILED],
-            collections=EXPERIMENT.evaluated,
+            collections=EXPERIMENT.test_collections,
             points=CONFIG["first_stage"]["depth"],
         ),
 

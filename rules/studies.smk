@@ -3,9 +3,9 @@
 # What the studies' tables read; empty where the experiment has no such study.
 UNCUT, FACTORIAL_ROWS = [], []
 if "cuts" in STUDIES:
-    UNCUT = EXPERIMENT.groups_of(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
+    UNCUT = EXPERIMENT.groups_behind(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
 if "factorial" in STUDIES:
-    FACTORIAL_ROWS = EXPERIMENT.groups_of(EXPERIMENT.studies["factorial"])
+    FACTORIAL_ROWS = EXPERIMENT.groups_behind(EXPERIMENT.studies["factorial"])
 
 STUDY_TABLES = {
     "cuts": ["cuts"],

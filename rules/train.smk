@@ -6,7 +6,7 @@ use rule train_job as train_teacher with:
         **reads(
             backbone=lambda w: manifest("backbones", entry("teachers", w.teacher)["backbone"]),
             groups=lambda w: manifest(RANKERS.teacher_groups(w.teacher)),
-            **teacher_tokens(lambda w: EXPERIMENT.trained_on(entry("teachers", w.teacher)["sampler"])),
+            **teacher_tokens(lambda w: EXPERIMENT.training_collection_of(entry("teachers", w.teacher)["sampler"])),
         ),
     output:
         artifact("teachers", "{teacher}"),

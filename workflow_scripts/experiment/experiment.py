@@ -73,7 +73,7 @@ class Experiment:
         return self.config["experiment"]
 
     @property
-    def evaluated(self) -> list[str]:
+    def test_collections(self) -> list[str]:
         """Test collections of all domains, each once, in the order of the config."""
         return unique(itertools.chain(*map(collections_of, self.config["domains"].values())))
 
@@ -107,7 +107,7 @@ class Experiment:
         sampler = self.entry("samplers", sampler).get("cut", {}).get("of", sampler)
         return f"{sampler}.{teacher}" if self.entry("samplers", sampler)["reads_teacher"] else sampler
 
-    def trained_on(self, sampler: str) -> str:
+    def training_collection_of(self, sampler: str) -> str:
         """The training collection that a sampler draws for."""
         return self.entry("samplers", sampler)["collection"] or self.config["training"]["collection"]
 
@@ -124,7 +124,7 @@ class Experiment:
     @property
     def training_collections(self) -> list[str]:
         """What some student is trained on."""
-        return unique(self.trained_on(ranker.sampler) for ranker in self.rankers.values())
+        return unique(self.training_collection_of(ranker.sampler) for ranker in self.rankers.values())
 
     def view(self, collection: str) -> str:
         """What a document is read as: queries made of titles must not find them in it."""
@@ -140,18 +140,18 @@ class Experiment:
         files = [key for key in ("documents", "queries", "qrels") if self.own_files(axis, name, key)]
         return {key: value for key, value in self.entry(axis, name).items() if key not in (*files, *others)}
 
-    def tested_over(self, training: str) -> list[str]:
+    def sharing_corpus(self, training: str) -> list[str]:
         """Test collections over the corpus of a training collection."""
         corpus = self.entry("collections", training)["corpus"]
-        return [name for name in self.evaluated if self.entry("collections", name)["corpus"] == corpus]
+        return [name for name in self.test_collections if self.entry("collections", name)["corpus"] == corpus]
 
-    def groups_of(self, axes: Mapping[str, list]) -> list[Drawn]:
+    def groups_behind(self, axes: Mapping[str, list]) -> list[Drawn]:
         """What each of samplers x teachers x seeds is trained on, in that order: twice where two seeds share it."""
         drawn = itertools.product(axes["samplers"], axes["teachers"], axes["seeds"])
         return [(sampler, teacher, self.seeding[seed]["sampling"]) for sampler, teacher, seed in drawn]
 
     @property
-    def sampled(self) -> list[Drawn]:
+    def uncut_groups(self) -> list[Drawn]:
         """Sampler, teacher and sampling seed behind each point of the main training collection, each once.
 
         Of whole sets of groups: cuts are parts.
@@ -161,7 +161,7 @@ class Experiment:
         return unique(
             (each.sampler, each.teacher, self.seeding[each.seed]["sampling"])
             for each in whole
-            if self.trained_on(each.sampler) == collection
+            if self.training_collection_of(each.sampler) == collection
         )
 
     @property
@@ -177,10 +177,10 @@ class Experiment:
         bi_encoders = [name for name in students if students[name]["architecture"] == "bi-encoder"]
         return [path for path, each in self.grid_rankers.items() if wanted and each.student in bi_encoders]
 
-    def tested(self, ranker: str) -> list[str]:
+    def test_collections_of(self, ranker: str) -> list[str]:
         """Test collections of a ranker: all, or below ``retrieved/`` those that the config names."""
         retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
-        return (retrieval and retrieval["collections"]) or self.evaluated
+        return (retrieval and retrieval["collections"]) or self.test_collections
 
     @property
     def has_truth(self) -> bool:

@@ -55,7 +55,7 @@ class Places:
 
     def runs(self, ranker: str) -> list[str]:
         """Run files of a ranker, one per test collection."""
-        return [f"{self.results}/runs/{ranker}/{name}.run.gz" for name in self.experiment.tested(ranker)]
+        return [f"{self.results}/runs/{ranker}/{name}.run.gz" for name in self.experiment.test_collections_of(ranker)]
 
     def tokens(self, backbone: str, *folder: str) -> str:
         """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""

@@ -103,7 +103,7 @@ class Rankers:
 
     def collection(self, ranker: str) -> str:
         """The training collection of a student."""
-        return self.experiment.trained_on(self.experiment.ranker(ranker).sampler)
+        return self.experiment.training_collection_of(self.experiment.ranker(ranker).sampler)
 
     def groups(self, ranker: str) -> str:
         """Folder, below the results, of the groups that a student is trained on."""

@@ -21,13 +21,13 @@ def cuts_table(experiment: Experiment) -> dict[str, Any]:
 def training_collections(experiment: Experiment) -> list[str]:
     """Training collections that the study of them compares; empty where there is no such study."""
     study = experiment.studies.get("collections")
-    return unique(map(experiment.trained_on, study["samplers"])) if study else []
+    return unique(map(experiment.training_collection_of, study["samplers"])) if study else []
 
 
 def training_collections_table(experiment: Experiment) -> dict[str, Any]:
     """What each sampler and each trained teacher is trained on, and which test collections share a corpus with it."""
     study, entry = experiment.studies["collections"], experiment.entry
-    drawn = {name: experiment.trained_on(name) for name in study["samplers"]}
+    drawn = {name: experiment.training_collection_of(name) for name in study["samplers"]}
     trained = [name for name in study["teachers"] if entry("teachers", name)["trained"]]
     return {
         "trained_on": {
@@ -35,7 +35,9 @@ def training_collections_table(experiment: Experiment) -> dict[str, Any]:
             for name, collection in drawn.items()
         },
         "training_collections": training_collections(experiment),
-        "shared": {name: experiment.tested_over(name) for name in training_collections(experiment)},
-        "teacher_collections": {name: experiment.trained_on(entry("teachers", name)["sampler"]) for name in trained},
+        "shared": {name: experiment.sharing_corpus(name) for name in training_collections(experiment)},
+        "teacher_collections": {
+            name: experiment.training_collection_of(entry("teachers", name)["sampler"]) for name in trained
+        },
         **study,
     }

@@ -77,14 +77,17 @@ class Footprint:
             case "tokenise_queries":
                 return sizes.queries(job["collection"]) * sizes.query_tokens(job["collection"]) / cpu["tokens_s"]
             case "tokenise_evaluation":
-                return sum(map(self._evaluated_words, self.experiment.evaluated)) * self._word / cpu["tokens_s"]
+                return sum(map(self._evaluated_words, self.experiment.test_collections)) * self._word / cpu["tokens_s"]
             case "search_index":
                 documents = sizes.documents(sizes.corpus(job["collection"]))
                 return sizes.queries(job["collection"]) * documents / 1e6 * cpu["query_s_a_million_documents"]
             case "mine_negatives":
                 return self._training_queries(job["groups_id"]) / cpu["mined_queries_s"]
             case "measure_runs":
-                return sum(map(sizes.queries, self.experiment.tested(job["ranker"]))) / cpu["measured_queries_s"]
+                return (
+                    sum(map(sizes.queries, self.experiment.test_collections_of(job["ranker"])))
+                    / cpu["measured_queries_s"]
+                )
             case "pretrain_backbone":
                 return self._pretraining(job["backbone"]) / (cpu["gflops"] * 1e9)
             case _:
@@ -117,7 +120,7 @@ class Footprint:
         return self.workload.embedded() * hidden * 4
 
     def _training_queries(self, groups_id: str) -> int:
-        return self.sizes.queries(self.experiment.trained_on(self.experiment.sampler_of(groups_id)[0]))
+        return self.sizes.queries(self.experiment.training_collection_of(self.experiment.sampler_of(groups_id)[0]))
 
     def _pretraining(self, name: str) -> float:
         """Arithmetic of a backbone's pretraining: in each step a batch of pairs of a few words and a text."""
@@ -147,7 +150,7 @@ class Footprint:
         elif job.rule == "tokenise_queries":
             texts = [(sizes.queries(job["collection"]), sizes.query_tokens(job["collection"]))]
         else:
-            evaluated = self.experiment.evaluated
+            evaluated = self.experiment.test_collections
             texts = [(sizes.candidates(name), sizes.document_tokens(sizes.corpus(name))) for name in evaluated]
             texts += [(sizes.queries(name), sizes.query_tokens(name)) for name in evaluated]
         return sum(number * (tokens * disk["token"] * wide + disk["stored_text"]) for number, tokens in texts)
@@ -172,17 +175,17 @@ class Footprint:
         if job.rule == "retrieve_documents":
             depth, tested = (
                 self.config["evaluation"]["retrieval"]["depth"],
-                self.experiment.tested(f"retrieved/{job['ranker']}"),
+                self.experiment.test_collections_of(f"retrieved/{job['ranker']}"),
             )
         else:
-            depth, tested = self.config["first_stage"]["depth"], self.experiment.evaluated
+            depth, tested = self.config["first_stage"]["depth"], self.experiment.test_collections
         corpora = {name: self.sizes.documents(self.sizes.corpus(name)) for name in tested}
         return sum(self.sizes.queries(name) * min(depth, corpora[name]) for name in tested)
 
     def _values(self, ranker: str) -> float:
         """Measured values, kept with the ranker and once more with all of them."""
         evaluation, total = self.config["evaluation"], 0
-        for name in self.experiment.tested(ranker):
+        for name in self.experiment.test_collections_of(ranker):
             measures = len(evaluation["measures"]) + len(evaluation["more_measures"].get(name, []))
             total += self.sizes.queries(name) * measures
         return 2 * total

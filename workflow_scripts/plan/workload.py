@@ -124,7 +124,7 @@ class Workload:
 
     def _training(self, architecture: str, backbone: str, documents: int, sampler: str) -> Load:
         """A budget of documents: pairs of a cross-encoder; of a bi-encoder documents, and a query a group."""
-        collection = self.experiment.trained_on(sampler)
+        collection = self.experiment.training_collection_of(sampler)
         if architecture == "cross-encoder":
             kind, load = "CE training", self._pairs(backbone, documents, collection)
         else:
@@ -140,7 +140,7 @@ class Workload:
 
     def _label_groups(self, job: Job) -> Load:
         sampler = job["groups_id"].split(".")[0]
-        collection = self.experiment.trained_on(sampler)
+        collection = self.experiment.training_collection_of(sampler)
         missing = self.config["training"]["negatives"] * self.sizes.unscored_share(sampler)
         pools = self.config["samplers"][sampler]["pools"]
         missing += not any(self.config["pools"][pool]["positives"] for pool in pools)
@@ -156,7 +156,7 @@ class Workload:
             student = self.config["students"][self.experiment.ranker(name).student]
             architecture, backbone = student["architecture"], student["backbone"]
         load = Load("scoring" if architecture == "cross-encoder" else "encoding", 0, 0)
-        for collection in self.experiment.evaluated:
+        for collection in self.experiment.test_collections:
             corpus, queries = self.sizes.corpus(collection), self.sizes.queries(collection)
             documents = self.sizes.documents(corpus)
             if architecture == "cross-encoder":
@@ -170,7 +170,7 @@ class Workload:
         return self._retrieval(self.encoder(self.config["systems"][job["system"]]["encoder"]), [job["collection"]])
 
     def _retrieve(self, job: Job) -> Load:
-        return self._retrieval(self.encoder(job["ranker"]), self.experiment.tested("retrieved/"))
+        return self._retrieval(self.encoder(job["ranker"]), self.experiment.test_collections_of("retrieved/"))
 
     def _retrieval(self, backbone: str, collections: list[str]) -> Load:
         """Every document of each corpus once, every query, and their inner products: 2 queries documents hidden."""
@@ -193,7 +193,8 @@ class Workload:
         """Documents whose vectors locality is measured by, at most: as if no two groups had one in common."""
         training, wanted = self.config["training"]["collection"], self.config["analysis"]["locality"]["queries"]
         drawn = {
-            (self.experiment.groups_id(sampler, teacher), seed) for sampler, teacher, seed in self.experiment.sampled
+            (self.experiment.groups_id(sampler, teacher), seed)
+            for sampler, teacher, seed in self.experiment.uncut_groups
         }
         queries = self.sizes.queries(training)
         return min(

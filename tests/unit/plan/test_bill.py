@@ -63,7 +63,7 @@ def test_of_a_test_collection_only_candidates_are_tokenised() -> None:
     # TREC DL's 43 and 54 queries list 100 passages each; NFCorpus has fewer documents than its queries list.
     sizes = Sizes(paper, FIGURES_READ)
     assert (sizes.candidates("trec-dl-2019"), sizes.candidates("beir-nfcorpus")) == (4300, 3633)
-    words = sum(sizes.candidates(name) * sizes.words(sizes.corpus(name)) for name in paper.evaluated)
+    words = sum(sizes.candidates(name) * sizes.words(sizes.corpus(name)) for name in paper.test_collections)
     rate = FIGURES_READ["cpu"]["tokens_s"] / FIGURES_READ["tokens_per_word"]
     assert bill.cpu_hours["preparing, tokenising"] == pytest.approx(words / rate / 3600)
 
