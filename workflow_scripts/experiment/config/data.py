@@ -28,7 +28,6 @@ from workflow_scripts.experiment.config.settings import (
     setting,
 )
 
-Separator = Annotated[str, Field(min_length=1, max_length=100)]
 DATASET = "an ir_datasets id"
 FILE = "relative to the working directory, or absolute"
 
