@@ -49,7 +49,7 @@ use rule rerank_job as rerank_candidates with:
             spec=lambda w: dict(
                 architecture=RANKERS.architecture(w.ranker)[0],
                 tag=RANKERS.tag(w.ranker),
-                precision=TRAINING["precision"],
+                **NUMBERS,
             ),
         ),
 
@@ -83,7 +83,7 @@ use rule rerank_job as retrieve_documents with:
                     name: entry("collections", name).get("remove_query", False)
                     for name in EXPERIMENT.test_collections_of("retrieved/")
                 },
-                precision=TRAINING["precision"],
+                **NUMBERS,
                 max_tokens=CONFIG["lengths"],
             ),
         ),

@@ -8,7 +8,8 @@ rule python_job:
     conda:
         "../environment.yml"
     shell:
-        "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
+        "python -m {params.module} --arithmetic {CONFIG[arithmetic]} --log {log:q} --threads {threads} "
+        "--memory-mb {resources.mem_mb} "
         "--spec {params.spec:q} {params.options}"
 
 

@@ -1,9 +1,9 @@
 """The command line of a script, derived from its function's signature, and what every job does around its work.
 
 ``python -m workflow_scripts.STAGE.RULE --spec JSON --NAME PATH ... --output PATH``: each argument of the function is an
-option; ``spec`` is one JSON object. Three options are no arguments of the work and are taken by the job itself:
+option; ``spec`` is one JSON object. Four options are no arguments of the work and are taken by the job itself:
 ``--log FILE`` (all output goes there; an error's line to stderr too), ``--threads N`` and ``--memory-mb N`` (given to a
-function that asks for them).
+function that asks for them), and ``--arithmetic``, which the package has read when it was imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from types import UnionType
 from typing import NoReturn, TypeVar
 
-from workflow_scripts.storage import provenance
+from workflow_scripts.storage import processor, provenance
 from workflow_scripts.storage.checked import note_output, output_fault, signature
 from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
@@ -66,6 +66,7 @@ def call(function: Callable[..., object], arguments: Sequence[str]) -> None:
 def _run_job(function: Callable[..., object], given: dict, terminal: int | None = None) -> None:
     """A job whose ``--output`` is a manifest keeps what is there if it would make the same again, and ends at once."""
     declared = given.pop("declared")
+    _refuse_other_arithmetic(given.get("spec") or {})
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
     _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
@@ -102,6 +103,13 @@ def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.J
     with provenance.doing(job):
         function(**work)
     started.unlink(missing_ok=True)
+
+
+def _refuse_other_arithmetic(spec: Mapping) -> None:
+    """Raise :class:`InputError` where the spec asks for another arithmetic than this process was started with."""
+    wanted = spec.get("arithmetic", processor.setting())
+    if wanted != processor.setting():
+        raise InputError(f"the spec says arithmetic {wanted}: give {processor.OPTION} {wanted} on the command line too")
 
 
 def _paths(work: Mapping[str, object]) -> list[Path]:
@@ -142,6 +150,9 @@ def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=next(iter((module.__doc__ or "").strip().splitlines()), None))
     parser.add_argument("--log", help="file for all output")
     parser.add_argument("--declared", nargs="*", type=Path, default=[], help="files promised beside the manifest")
+    parser.add_argument(
+        processor.OPTION, choices=(processor.FAST, processor.PORTABLE), default=processor.FAST, help="of this process"
+    )
     for name, default in LIMITS.items():
         parser.add_argument(f"--{_option(name)}", type=int, default=default)
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():

@@ -6,7 +6,7 @@ Checks, defaults, the editors' schema (config/schema.json) and docs/configuratio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ValidationError
 
@@ -22,6 +22,11 @@ class Config(Part):
     experiment: Slug = setting("names the folder results/{experiment}")
     seeds: Some[grid.Seed] = setting(
         "one student a seed in every cell; sampling, order of the data and initialisation are derived from it"
+    )
+    arithmetic: Literal["fast", "portable"] = setting(
+        "how a CPU computes: fast, by the best library and instructions at hand, or portable, one thread whose results "
+        "are the same bytes on every x86-64 processor with AVX2",
+        "fast",
     )
     corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
