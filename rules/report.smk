@@ -161,20 +161,30 @@ use rule analyse_job as draw_score_grid with:
         ),
 
 
-use rule analyse_job as draw_learning_curves with:
+use rule analyse_job as smooth_curves with:
     input:
         **reads(students=lambda w: [manifest("students", ranker) for _, ranker in RANKERS.grid_students]),
+    output:
+        numbers("curves"),
+    log:
+        log("smooth_curves"),
+    params:
+        **job(
+            "report.smooth_curves",
+            rankers=[keys for keys, _ in RANKERS.grid_students],
+            smoothing=CONFIG["analysis"]["figures"]["smoothing"],
+        ),
+
+
+use rule analyse_job as draw_learning_curves with:
+    input:
+        **reads(curves=numbers("curves")),
     output:
         **figure("learning_curves"),
     log:
         log("draw_learning_curves"),
     params:
-        **job(
-            "report.draw_learning_curves",
-            **axes("students", "losses", "samplers"),
-            rankers=[keys for keys, _ in RANKERS.grid_students],
-            smoothing=CONFIG["analysis"]["figures"]["smoothing"],
-        ),
+        **job("report.draw_learning_curves", **axes("students", "losses", "samplers")),
 
 
 # A table whose numbers and layout are apart has a file of its name.

@@ -32,7 +32,7 @@ TABLES = {
     "draw_score_grid": 1,
 }
 # After training too, not after an evaluation alone.
-TRAINED = {**TABLES, "draw_learning_curves": 1}
+TRAINED = {**TABLES, "smooth_curves": 1, "draw_learning_curves": 1}
 # After any change of the groups.
 LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 12}
 

@@ -60,7 +60,8 @@ def make_report(
         "locality": pictures.locality_map(frames["locality"], spec["samplers"]),
         "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]["collections"]),
         "cost": [
-            pictures.cost_map(frames["cost"], frames["main"], spec, domain["name"], measure) for domain in spec["domains"]
+            pictures.cost_map(frames["cost"], frames["main"], spec, domain["name"], measure)
+            for domain in spec["domains"]
         ],
         "training": pictures.training_lines(read_table(curves), spec["samplers"]),
         "queries": _explorer(spec, metrics, runs, evaluation, collections, corpora),
@@ -157,14 +158,17 @@ def _explorer(
 ) -> dict[str, str]:
     """The query explorer's data as texts that stay texts inside the page."""
     labels = [label for label, _ in spec["rankers"]]
-    systems = [queries.System(label, tuple(keys), path) for (label, keys), path in zip(spec["rankers"], runs, strict=True)]
+    systems = [
+        queries.System(label, tuple(keys), path) for (label, keys), path in zip(spec["rankers"], runs, strict=True)
+    ]
     names = spec["collections"]
     frame = read_table(metrics)
     frame = frame[frame["measure"] == spec["measure"]]
     frame["seed"] = frame["seed"].fillna(-1)
     indexed = frame.set_index([*KEYS, "collection"]).sort_index()
     systems = [
-        queries.System(each.label, tuple(-1 if key is None else key for key in each.keys), each.runs) for each in systems
+        queries.System(each.label, tuple(-1 if key is None else key for key in each.keys), each.runs)
+        for each in systems
     ]
     found = queries.explorer(
         systems,

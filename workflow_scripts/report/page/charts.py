@@ -28,7 +28,14 @@ class Axis:
 
     @classmethod
     def around(
-        cls, values: Iterable[float], start: float, end: float, *, log: bool = False, label: str = "", room: float = 0.04
+        cls,
+        values: Iterable[float],
+        start: float,
+        end: float,
+        *,
+        log: bool = False,
+        label: str = "",
+        room: float = 0.04,
     ) -> Axis:
         """An axis that holds all finite (with ``log`` positive) values with some ``room`` on both sides."""
         finite = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
@@ -76,6 +83,7 @@ class Mark:
     low: float | None = None
     high: float | None = None
     marker: str = MARKERS[0]
+    label: str = ""
 
 
 @dataclass(frozen=True)

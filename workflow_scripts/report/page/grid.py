@@ -11,7 +11,7 @@ from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.summaries import Grid, reference_label
 from workflow_scripts.report.page.charts import MARKERS, Axis
 
-WIDTH, LABELS, ROW, TOP, BOTTOM = 520, 168, 17, 22, 34
+WIDTH, LABELS, ROW, TOP, BOTTOM = 420, 152, 17, 22, 34
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _panel(rows: pd.DataFrame, grid: Grid, axis: Axis, domain: str, student: str
     for ranker in grid.references:
         mean = rows.set_index(["student", "loss", "sampler", "teacher"])["mean"].get(ranker)
         if mean is not None:
-            label = reference_label(ranker, len(grid.teachers) > 1)
+            label = " ".join(filter(None, reference_label(ranker, len(grid.teachers) > 1)))
             references.append((axis.at(mean), label, f"{label} {mean:.3f}"))
     return Panel(domain, student, TOP + ROW * len(shown) + BOTTOM, axis, shown, references)
 

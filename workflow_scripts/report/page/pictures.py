@@ -10,11 +10,13 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.report.page.charts import MARKERS, Axis, Chart, Line, Mark, polyline
 
-WIDTH, HEIGHT = 520, 330
+WIDTH, HEIGHT = 420, 280
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
 
 
-def _box(xs: Sequence[float], ys: Sequence[float], labels: tuple[str, str], log: tuple[bool, bool]) -> tuple[Axis, Axis]:
+def _box(
+    xs: Sequence[float], ys: Sequence[float], labels: tuple[str, str], log: tuple[bool, bool]
+) -> tuple[Axis, Axis]:
     x = Axis.around(xs, LEFT, WIDTH - RIGHT, log=log[0], label=labels[0])
     return x, Axis.around(ys, HEIGHT - BOTTOM, TOP, log=log[1], label=labels[1])
 
@@ -23,16 +25,18 @@ def locality_map(locality: pd.DataFrame, samplers: Sequence[str]) -> Chart:
     """Diameter across, teacher entropy up, a dot a sampler and teacher."""
     table = locality.pivot_table("value", ["sampler", "teacher"], "quantity", sort=False)
     rows = table[["diameter", "entropy"]].dropna().reset_index()
+    rows = rows[rows["sampler"].isin(samplers)]
     labels = ("essential diameter of a group", "teacher entropy of a group, bits")
     x, y = _box(rows["diameter"], rows["entropy"], labels, (False, False))
     marks = [
         Mark(
             x.at(row.diameter),
             y.at(row.entropy),
-            samplers.index(row.sampler) if row.sampler in samplers else len(samplers),
+            samplers.index(row.sampler),
             f"{row.sampler}, teacher {row.teacher}",
             [f"diameter {row.diameter:.4f}", f"entropy {row.entropy:.4f} bits"],
             marker=_marker(samplers, row.sampler),
+            label=f"{row.sampler} ({row.teacher})",
         )
         for row in rows.itertuples()
     ]
@@ -84,9 +88,11 @@ def training_lines(curves: pd.DataFrame, samplers: Sequence[str]) -> list[Chart]
     """A picture for each student and loss: training loss by documents seen, a line a sampler."""
     charts = []
     for (student, loss), rows in curves.groupby(["student", "loss"], sort=False):
-        x, y = _box(rows["documents"], rows["value"], ("documents seen", "training loss"), (False, False))
+        x, y = _box(rows["documents"], rows["training_loss"], ("documents seen", "training loss"), (False, False))
         lines = [
-            Line(polyline(x, y, own["documents"].to_numpy(), own["value"].to_numpy()), samplers.index(name), name)
+            Line(
+                polyline(x, y, own["documents"].to_numpy(), own["training_loss"].to_numpy()), samplers.index(name), name
+            )
             for name, own in rows.groupby("sampler", sort=False)
             if name in samplers
         ]
@@ -95,4 +101,4 @@ def training_lines(curves: pd.DataFrame, samplers: Sequence[str]) -> list[Chart]
 
 
 def _marker(samplers: Sequence[str], name: str) -> str:
-    return MARKERS[samplers.index(name) % len(MARKERS)] if name in samplers else MARKERS[0]
+    return MARKERS[samplers.index(name) % len(MARKERS)]

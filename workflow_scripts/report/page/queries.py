@@ -60,7 +60,9 @@ def explorer(
     for name, (collection, corpus) in collections.items():
         queries = dict(read_queries(collection))
         judged = read_evaluation(evaluation[name], name, "queries")["query_id"].tolist()
-        chosen = [judged[place] for place in np.unique(np.linspace(0, len(judged) - 1, min(most, len(judged))).astype(int))]
+        chosen = [
+            judged[place] for place in np.unique(np.linspace(0, len(judged) - 1, min(most, len(judged))).astype(int))
+        ]
         found = [_ranking(system.runs, name, chosen) for system in systems]
         documents = pd.unique(np.concatenate([rows["doc_id"].to_numpy() for rows in found]))
         index = pd.Series(np.arange(len(documents), dtype=np.int32), documents)
@@ -77,7 +79,9 @@ def explorer(
                 "documents": [[doc_id, *cut] for doc_id, cut in zip(documents, _texts(corpus, documents), strict=True)],
             }
         )
-    packed = gzip.compress(b"".join(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays), 6, mtime=0)
+    packed = gzip.compress(
+        b"".join(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays), 6, mtime=0
+    )
     return {"about": json.dumps(about, ensure_ascii=False), "columns": base64.b64encode(packed).decode()}
 
 

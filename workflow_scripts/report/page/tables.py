@@ -39,5 +39,7 @@ def page_tables(numbers: Sequence[Path], captions: Sequence[Path], experiment: s
         layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
         caption = read_caption(sentences[name], layout)
         command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
-        found.append(PageTable(path.stem, caption, list(layout.texts.items()), f"docs/tables.md#{anchor(name)}", command))
+        found.append(
+            PageTable(path.stem, caption, list(layout.texts.items()), f"docs/tables.md#{anchor(name)}", command)
+        )
     return found
