@@ -34,7 +34,7 @@ def smooth_curves(*, spec: Mapping, students: Sequence[Path], output: Path) -> N
 
 
 def mean_curves(students: Sequence[Path], share: float) -> dict[str, np.ndarray]:
-    """``documents``, ``training_loss`` and ``gradient_norm`` of a cell by step  # (steps,) each, mean over its students.
+    """``documents``, ``training_loss`` and ``gradient_norm`` of a cell by step  # (steps,) each: means over students.
 
     Smoothed over a window of ``share`` of the steps. ``students`` are manifests. Raises :class:`InputError` where they
     were trained for different numbers of steps.
