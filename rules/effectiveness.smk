@@ -8,6 +8,7 @@ TABLES += PLACES.tables(
     *["retrieval"] * bool(RETRIEVERS),
 )
 WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, **GRID)
+VERDICTS = dict(rule=COMPARISON, depth=CONFIG["first_stage"]["depth"], **WHOLE_GRID)
 
 
 use rule analyse_job as make_main_table with:
@@ -29,7 +30,7 @@ use rule analyse_job as make_equivalence_table with:
     log:
         log("make_equivalence_table"),
     params:
-        **job("effectiveness.make_equivalence_table", rule=COMPARISON, **WHOLE_GRID),
+        **job("effectiveness.make_equivalence_table", **VERDICTS),
 
 
 use rule analyse_job as make_variance_table with:

@@ -186,7 +186,9 @@ use rule analyse_job as render_table with:
     input:
         **reads(
             numbers=numbers("{table}"),
-            captions=lambda w: in_project(f"{PRESENTATION}/captions/{PLACES.layout(w.table)}.rst"),
+            captions=lambda w: [
+                in_project(f"{PRESENTATION}/captions/{name}.rst") for name in (PLACES.layout(w.table), "verdicts")
+            ],
         ),
     output:
         **table("{table}"),
