@@ -22,7 +22,7 @@ WATTS = {"GPU": "watts_per_gpu", "CPU": "watts_per_core"}
 
 @dataclass
 class Stage:
-    """What the GPU jobs of a stage come to; hours of the main grid's jobs and of the others', for controls and studies."""
+    """What the GPU jobs of a stage come to; hours of the main grid's jobs, and of those for controls and studies."""
 
     jobs: int = 0
     texts: float = 0
