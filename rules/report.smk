@@ -84,6 +84,7 @@ use rule analyse_job as make_advice_table with:
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
             rule=COMPARISON,
+            controls=CONTROLS,
             **CONFIG["analysis"]["advice"],
             **GRID,
         ),
