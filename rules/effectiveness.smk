@@ -19,7 +19,7 @@ use rule analyse_job as make_main_table with:
     log:
         log("make_main_table"),
     params:
-        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **WHOLE_GRID),
+        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **VERDICTS),
 
 
 use rule analyse_job as make_equivalence_table with:
