@@ -41,7 +41,7 @@ use rule analyse_job as make_variance_table with:
     log:
         log("make_variance_table"),
     params:
-        **job("effectiveness.make_variance_table", **WHOLE_GRID),
+        **job("effectiveness.make_variance_table", confidence=COMPARISON["confidence"], **WHOLE_GRID),
 
 
 use rule analyse_job as make_per_collection_table with:

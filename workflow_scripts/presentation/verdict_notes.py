@@ -34,7 +34,7 @@ def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, 
     """:func:`verdict_notes` where the calls are counted already; ``basis``: of each comparison."""
     notes = ["calls" if found.called else "no calls"] if found.tested else []
     notes += ["controls"] * bool((basis == CONTROLS).any())
-    notes += ["one seed"] * bool((basis == ONE_SEED).any())
+    notes += ["no verdict"] * bool((basis == ONE_SEED).any())
     values = {
         "called": found.called,
         "tested": found.tested,
