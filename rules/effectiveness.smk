@@ -76,6 +76,6 @@ use rule analyse_job as make_retrieval_table with:
             ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            rule=COMPARISON,
             **WHOLE_GRID,
         ),
