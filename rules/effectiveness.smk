@@ -4,6 +4,7 @@ TABLES += PLACES.tables(
     "main",
     "equivalence",
     "variance",
+    *["controls"] * bool(CONTROLS),
     *map("per_collection.{}".format, GRID["students"]),
     *["retrieval"] * bool(RETRIEVERS),
 )
@@ -42,6 +43,24 @@ use rule analyse_job as make_variance_table with:
         log("make_variance_table"),
     params:
         **job("effectiveness.make_variance_table", **WHOLE_GRID),
+
+
+use rule analyse_job as make_controls_table with:
+    input:
+        **reads(metrics=METRICS),
+    output:
+        numbers("controls"),
+    log:
+        log("make_controls_table"),
+    params:
+        **job(
+            "effectiveness.make_controls_table",
+            domains=DOMAINS,
+            measures=ALL_MEASURES,
+            controls=CONTROLS,
+            depth=CONFIG["first_stage"]["depth"],
+            confidence=COMPARISON["confidence"],
+        ),
 
 
 use rule analyse_job as make_per_collection_table with:
