@@ -15,7 +15,7 @@ from workflow_scripts.analysis.variance import SEED, decompose
 
 LOCALITY, ENTROPY, INTERACTION = "locality", "entropy", "interaction"
 ANOVA = (
-    *("source", "df", "sum_squares", "error_df", "f", "p", "eta_squared", "partial_eta_squared"),
+    *("source", "df", "sum_squares", "error_df", "f", "p", "eta_squared"),
     *("partial_omega_squared", "share_low", "share_high"),
 )
 SIZE = (
@@ -77,10 +77,10 @@ def anova(means: np.ndarray, confidence: float) -> pd.DataFrame:
     repeated-measures analysis of variance (Maxwell and Delaney 2004, chapter 12), which needs the differences between
     an effect's levels to vary equally over seeds. Sums of squares: :func:`decompose`, the seed a factor.
 
-    eta^2 = SS_effect / SS_total; partial eta^2 = SS_effect / (SS_effect + SS_error), of what effect and error make once
-    the seed's own effect is out; partial omega^2 = (SS_effect - df MS_error) / (SS_effect + SS_error), less biased and
-    below 0 where F is below 1; ``share_low`` and ``share_high``: :func:`share_interval`. Rows: locality, entropy,
-    interaction, ``seed``, and the errors ``locality:seed``, ``entropy:seed`` and ``interaction:seed``.
+    eta^2 = SS_effect / SS_total. partial omega^2 = df (F - 1) / (df (F - 1) + N) of N cells and seeds (Olejnik and
+    Algina 2003): the share of the effect in the variance that it and its error give one value, whatever the number of
+    seeds; below 0 where F is below 1. ``share_low`` and ``share_high``: :func:`share_interval`. Rows: locality,
+    entropy, interaction, ``seed``, and the errors ``locality:seed``, ``entropy:seed`` and ``interaction:seed``.
 
     One seed has no errors: three rows, nothing is tested, all of these but eta^2 are NaN, and the interaction's sum of
     squares holds the seed's noise.
@@ -96,34 +96,38 @@ def anova(means: np.ndarray, confidence: float) -> pd.DataFrame:
     table = table.set_index("source")[["df", "sum_squares", "eta_squared"]]
     rows = table.T.to_dict("list")
     pairs = [(name, error) for name, error in zip(effects, errors, strict=True) if error in rows]
-    tests = {name: _tested(rows[name], rows[error], confidence) for name, error in pairs}
+    tests = {name: _tested(rows[name], rows[error], means.size, confidence) for name, error in pairs}
     columns = [name for name in ANOVA[1:] if name not in table]
     found = pd.DataFrame.from_dict(tests, orient="index", columns=columns, dtype=float)
     return table.join(found).loc[order].rename_axis("source").reset_index()[list(ANOVA)]
 
 
-def _tested(effect: Sequence[float], error: Sequence[float], confidence: float) -> tuple[float, ...]:
-    """error_df, F, its p-value, partial eta^2 and omega^2 and the share's interval; NaN where there is no error.
+def _tested(effect: Sequence[float], error: Sequence[float], values: int, confidence: float) -> tuple[float, ...]:
+    """error_df, F, its p-value, partial omega^2 and the share's interval; NaN where there is no error.
 
-    ``effect``, ``error``: degrees of freedom, sum of squares and share of the total.
+    ``effect``, ``error``: degrees of freedom, sum of squares and share of the total; ``values``: cells x seeds.
     """
     (df, squares, _), (rest_df, rest, share) = effect, error
     if share <= _ROUNDING or rest <= _ROUNDING**2:
-        return (rest_df, *[np.nan] * 6)
-    square, both = rest / rest_df, squares + rest
-    f = squares / df / square
-    shares = squares / both, (squares - df * square) / both, *share_interval(f, df, rest_df, confidence)
-    return rest_df, f, float(fdtrc(df, rest_df, f)), *shares
+        return (rest_df, *[np.nan] * 5)
+    f = squares / df / (rest / rest_df)
+    gain = df * (f - 1)
+    return (
+        rest_df,
+        f,
+        float(fdtrc(df, rest_df, f)),
+        gain / (gain + values),
+        *share_interval(f, df, rest_df, values, confidence),
+    )
 
 
-def share_interval(f: float, df: float, rest_df: float, confidence: float) -> tuple[float, float]:
-    """Interval of an effect's partial share of the variance, which partial eta^2 and omega^2 estimate.
+def share_interval(f: float, df: float, rest_df: float, values: int, confidence: float) -> tuple[float, float]:
+    """Interval of the share of the variance that partial omega^2 estimates.
 
-    F follows the non-central F distribution with noncentrality L, and SS_effect + SS_error is expected to be
-    L + df + rest_df error variances: L / (L + df + rest_df) is the share. L's interval inverts the distribution
-    (Steiger 2004, Psychological Methods 9(2), section on the analysis of variance), with the degrees of freedom of the
-    effect's own error: its ends are those L at which P(F' <= f) is (1 + confidence) / 2 and (1 - confidence) / 2; 0
-    where no L >= 0 gives that.
+    F follows the non-central F distribution with noncentrality L, which is ``values`` times the effect's variance over
+    its error's: L / (L + values) is the share. L's interval inverts the distribution (Steiger 2004, Psychological
+    Methods 9(2), section on the analysis of variance): its ends are those L at which P(F' <= f) is
+    (1 + confidence) / 2 and (1 - confidence) / 2; 0 where no L >= 0 gives that.
     """
     ends, f = [], min(f, _LARGEST)
     for probability in ((1 + confidence) / 2, (1 - confidence) / 2):
@@ -134,7 +138,7 @@ def share_interval(f: float, df: float, rest_df: float, confidence: float) -> tu
         while ncfdtr(df, rest_df, high, f) > probability:
             low, high = high, 2 * high
         root = brentq(lambda size, level=probability: ncfdtr(df, rest_df, size, f) - level, low, high, rtol=1e-10)
-        ends.append(root / (root + df + rest_df))
+        ends.append(root / (root + values))
     return ends[0], ends[1]
 
 
