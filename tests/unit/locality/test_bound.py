@@ -240,7 +240,7 @@ def test_command_line_and_several_seeds(experiment: dict) -> None:
     saved, text = render("bound", experiment["output"])
     saved = saved.set_index("quantity")["value"]
     assert math.isinf(saved["lipschitz_max"]) and saved["lipschitz_infinite"] == pytest.approx(1 / 12)
-    assert "easured" not in text
+    assert "easured excess" not in text
 
 
 def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:
