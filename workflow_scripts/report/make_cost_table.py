@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.report.lineage import Lineage, stages
 from workflow_scripts.storage.artifacts import Artifact
@@ -152,7 +153,8 @@ def _student_rows(
         by_kind = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
         needed = [by_kind[kind] for kind in ("groups", "labels") if kind in by_kind]
         # An entropy cut of groups reads the labels whatever the loss.
-        starts = {CONTRASTIVE: needed if "cut" in lineage.artifact(student).spec else needed[:1]}
+        cut = lineage.artifact(student).spec.get("cut", {}).get("cut")
+        starts = {CONTRASTIVE: needed[:1] if cut is None or cut in RANDOM else needed}
         if "labels" in by_kind:
             starts[DISTILLED] = needed
         shared = {"student": "", "loss": "", **{name: keys[name] for name in ("sampler", "teacher", "seed")}}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
+from workflow_scripts.analysis.cut_names import CUTS
 from workflow_scripts.experiment.config.settings import (
     VALUE_OR_PART,
     Count,
@@ -26,7 +27,6 @@ from workflow_scripts.experiment.config.settings import (
     setting,
 )
 
-CUTS = ("lower-quartile", "inner-quartiles", "upper-quartile", "below-median", "above-median", "outliers")
 LearningRate = Annotated[Positive, Field(le=1)]
 IN_GRID = "false: only in the studies that name it"
 
@@ -196,7 +196,10 @@ class Study(Part):
 
 
 class CutsStudy(Study):
-    """Training queries filtered by the teacher's entropy; each sampler's groups are cut."""
+    """Training queries filtered by the teacher's entropy, and random parts beside them; each sampler's groups are cut.
+
+    A cut that keeps fewer than ``at_least`` queries is not trained, and its row says so.
+    """
 
     cuts: Some[Literal[CUTS]] = setting("parts of the training queries", list(CUTS))  # type: ignore[valid-type]
     fence: Number = setting(
