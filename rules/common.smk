@@ -55,6 +55,8 @@ ALL_MEASURES = unique(
 )
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
+# Cells with further seeds: what training again changes.
+CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers

@@ -7,7 +7,8 @@ TABLES += PLACES.tables(
     *map("per_collection.{}".format, GRID["students"]),
     *["retrieval"] * bool(RETRIEVERS),
 )
-WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, **GRID)
+WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, **GRID)
+VERDICTS = dict(rule=COMPARISON, depth=CONFIG["first_stage"]["depth"], **WHOLE_GRID)
 
 
 use rule analyse_job as make_main_table with:
@@ -29,7 +30,7 @@ use rule analyse_job as make_equivalence_table with:
     log:
         log("make_equivalence_table"),
     params:
-        **job("effectiveness.make_equivalence_table", rule=COMPARISON, **WHOLE_GRID),
+        **job("effectiveness.make_equivalence_table", **VERDICTS),
 
 
 use rule analyse_job as make_variance_table with:
@@ -71,7 +72,7 @@ use rule analyse_job as make_retrieval_table with:
             "effectiveness.make_retrieval_table",
             dict(
                 domains=RETRIEVED_DOMAINS,
-                students=unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS),
+                students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVERS),
             ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,

@@ -84,6 +84,7 @@ use rule analyse_job as make_advice_table with:
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
             rule=COMPARISON,
+            controls=CONTROLS,
             **CONFIG["analysis"]["advice"],
             **GRID,
         ),
@@ -187,7 +188,9 @@ use rule analyse_job as render_table with:
     input:
         **reads(
             numbers=numbers("{table}"),
-            captions=lambda w: in_project(f"{PRESENTATION}/captions/{PLACES.layout(w.table)}.rst"),
+            captions=lambda w: [
+                in_project(f"{PRESENTATION}/captions/{name}.rst") for name in (PLACES.layout(w.table), "verdicts")
+            ],
         ),
     output:
         **table("{table}"),

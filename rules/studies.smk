@@ -19,7 +19,7 @@ if "factorial" in STUDIES:
     FIGURES += figure("factorial").values()
 
 
-COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES)
+COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS)
 BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 

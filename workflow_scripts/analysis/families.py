@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 DIFFERENT, EQUIVALENT, UNDECIDED = "different", "equivalent", "undecided"
+ABOVE, NOT_ABOVE = "above", "not above"
 SAME, ONE_SEED = "same", "one seed"
 MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?", SAME: "=", ONE_SEED: "one seed"}
 """The outcomes as tables show them."""
-CONTROLS = "(one seed, controls)"
-"""What follows an outcome whose variance of training is taken from controls."""
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

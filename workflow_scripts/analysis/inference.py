@@ -30,6 +30,8 @@ DIGITS = 12
 """Decimals of a value that count: what is below them is rounding."""
 ROUNDING = 10.0 ** (-2 * DIGITS)
 """A variance below this is rounding."""
+SEEDS, CONTROLS = "seeds", "one seed, controls"
+"""What tells the variance of training."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Estimates:
     variance     # (rows, ..., contrasts): over seeds and queries, over seeds alone (, over collections); NaN: not known
     degrees      # (rows, ..., contrasts) degrees of freedom
     same         # (..., contrasts): nothing differs, so nothing is tested
+    basis        # what tells the variance of training, where anything does
     components   # None for values without queries
     """
 
@@ -83,6 +86,7 @@ class Estimates:
     variance: np.ndarray
     degrees: np.ndarray
     same: np.ndarray
+    basis: str = SEEDS
     components: Components | None = None
 
     @property
@@ -243,7 +247,8 @@ def estimate(
     rows = [(variance, degrees), (alone, of_seeds.degrees), *[(of_queries, query_degrees)] * sampled]
     variances, freedoms = (np.stack(np.broadcast_arrays(*arrays)) for arrays in zip(*rows, strict=True))
     mean = np.round((contrasts @ found.cell_means).mean(axis=-1), DIGITS)
-    return Estimates(mean, variances, freedoms, np.broadcast_to(found.same, mean.shape), components)
+    same = np.broadcast_to(found.same, mean.shape)
+    return Estimates(mean, variances, freedoms, same, SEEDS if seeds > 1 else CONTROLS, components)
 
 
 def infer_runs(values: np.ndarray, contrasts: np.ndarray, blocks: Sequence[Sequence[int]]) -> Estimates:

@@ -74,7 +74,7 @@ class Rankers:
     def retriever(self, ranker: str) -> str:
         """:meth:`model` of a student that retrieves; :class:`InputError` for one that does not."""
         if ranker not in self.experiment.retrievers:
-            students = unique(self.experiment.grid_rankers[path].student for path in self.experiment.retrievers)
+            students = unique(self.experiment.rankers[path].student for path in self.experiment.retrievers)
             valid = ", ".join(students) or "none: set evaluation.retrieval"
             raise InputError(
                 f"{ranker} does not retrieve from whole collections: bi-encoders of the main grid do ({valid})"

@@ -23,8 +23,6 @@ RULE = {
     "margin_of": "absolute",
     "alpha": 0.1,
     "difference_alpha": 0.05,
-    "randomisations": 50,
-    "seed": 0,
     "confidence": 0.95,
 }
 ONE = {"a": 1.0}

@@ -35,8 +35,6 @@ SPEC = {
         "margin_of": "absolute",
         "alpha": 0.1,
         "difference_alpha": 0.05,
-        "randomisations": 50,
-        "seed": 0,
         "confidence": 0.95,
     },
 }

@@ -33,8 +33,6 @@ RULE = {
     "margin_of": "absolute",
     "alpha": 0.1,
     "difference_alpha": 0.05,
-    "randomisations": 10,
-    "seed": 0,
     "confidence": 0.9,
 }
 
@@ -194,7 +192,7 @@ def make(tmp_path: Path, spec: dict, labels: list[Path]) -> pd.DataFrame:
     call(make_cuts_table.make_cuts_table, ["--spec", json.dumps(spec), *arguments])
     files = {ending: tmp_path / f"cuts.{ending}" for ending in ("csv", "md", "tex")}
     captions = ROOT / "workflow_scripts/presentation/captions/cuts.rst"
-    render_table(spec={"layout": "cuts"}, numbers=numbers, captions=captions, **files)
+    render_table(spec={"layout": "cuts"}, numbers=numbers, captions=[captions], **files)
     return pd.read_csv(files["csv"])
 
 

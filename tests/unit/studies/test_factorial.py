@@ -25,7 +25,7 @@ from workflow_scripts.studies import draw_factorial, factorial
 from workflow_scripts.studies.make_factorial_table import BLOCK, CELLS, make_factorial_table
 
 ONE = {"a": 1.0}
-RULE = asdict(Rule(0.02, "absolute", 0.1, 0.05, randomisations=10, seed=0, confidence=0.95))
+RULE = asdict(Rule(0.02, "absolute", 0.1, 0.05, confidence=0.95))
 
 
 def test_anova_against_statsmodels_with_the_seed_as_subject() -> None:

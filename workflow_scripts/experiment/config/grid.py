@@ -185,6 +185,16 @@ class Student(Part):
     learning_rate: LearningRate = setting("highest learning rate")
 
 
+class Controls(Part):
+    """Cells of the main grid that are trained again, in every student x loss and under every teacher of the grid."""
+
+    samplers: Maybe[Some[Slug]] = setting(
+        "samplers of these cells; null for the cheapest and the costliest, by the pairs that a teacher scores for them",
+        None,
+    )
+    seeds: Maybe[Some[Natural]] = setting("further seeds; null for one, the next number", None)
+
+
 class Study(Part):
     """Cells beside the main grid: the product of these axes, with tables of their own."""
 

@@ -53,16 +53,14 @@ class Evaluation(Part):
 
 
 class Equivalence(Part):
-    """Paired comparisons of samplers over queries."""
+    """Comparisons of samplers over seeds and queries."""
 
     margin: Positive = setting("smallest difference that matters", 0.01)
     margin_of: Literal["absolute", "baseline"] = setting(
         "absolute: in the measure's units; baseline: a share of BM25's value", "absolute"
     )
-    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = setting("error rate of a claimed equivalence", 0.1)
+    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = setting("error rate of a claimed equivalence", 0.05)
     difference_alpha: BetweenZeroAndOne = setting("error rate of a claimed difference", 0.05)
-    randomisations: Count = setting("samples of the randomisation test", 1000)
-    seed: Natural = setting("of the randomisation test", 0)
 
 
 class Correlation(Part):
