@@ -19,7 +19,13 @@ if "factorial" in STUDIES:
     FIGURES += figure("factorial").values()
 
 
-COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS)
+COMPARED = dict(
+    rule=COMPARISON,
+    domains=DOMAINS,
+    measures=ALL_MEASURES,
+    controls=CONTROLS,
+    depth=CONFIG["first_stage"]["depth"],
+)
 BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 

@@ -91,9 +91,7 @@ def _tell_day(bill: Bill, aimed: Bill, throughput: Throughput) -> Iterator[str]:
 
 def _tell_seeds(config: Mapping, throughput: Throughput, figures: Mapping) -> Iterator[str]:
     """What more seeds of the main grid would cost, from nothing, without what all seeds share."""
-    lines = [
-        (each.name, f"{each.trainings:,}", _amount(each.hours)) for each in designs(config, throughput, figures)
-    ]
+    lines = [(each.name, f"{each.trainings:,}", _amount(each.hours)) for each in designs(config, throughput, figures)]
     yield from _table(("main grid from nothing", "students", "GPU hours"), lines)
 
 
