@@ -19,13 +19,8 @@ if "factorial" in STUDIES:
     FIGURES += figure("factorial").values()
 
 
-COMPARED = dict(
-    rule=COMPARISON,
-    domains=DOMAINS,
-    measures=ALL_MEASURES,
-    controls=CONTROLS,
-    depth=CONFIG["first_stage"]["depth"],
-)
+DEPTH = CONFIG["first_stage"]["depth"]
+COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, depth=DEPTH)
 BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 
