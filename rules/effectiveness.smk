@@ -19,7 +19,7 @@ use rule analyse_job as make_main_table with:
     log:
         log("make_main_table"),
     params:
-        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **WHOLE_GRID),
+        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **VERDICTS),
 
 
 use rule analyse_job as make_equivalence_table with:
@@ -41,7 +41,7 @@ use rule analyse_job as make_variance_table with:
     log:
         log("make_variance_table"),
     params:
-        **job("effectiveness.make_variance_table", **WHOLE_GRID),
+        **job("effectiveness.make_variance_table", confidence=COMPARISON["confidence"], **WHOLE_GRID),
 
 
 use rule analyse_job as make_per_collection_table with:
