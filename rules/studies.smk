@@ -55,6 +55,7 @@ use rule analyse_job as make_factorial_table with:
         **job(
             "studies.make_factorial_table",
             lambda w: dict(
+                interaction_margin=STUDIES["factorial"]["interaction_margin"],
                 locality=dial(CONFIG, "samplers"),
                 entropy=dial(CONFIG, "losses"),
                 **COMPARED,

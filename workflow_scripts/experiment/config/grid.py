@@ -218,11 +218,17 @@ class CutsStudy(Study):
     at_least: Count = setting("fewest training queries of a cut", 16, unit="queries")
 
 
+class FactorialStudy(Study):
+    """Locality x entropy: whether the two act apart."""
+
+    interaction_margin: Positive = setting("smallest interaction that matters", 2, unit="margins of the equivalence")
+
+
 class Studies(Part):
     """Studies beside the main grid; entries with in_grid false belong to no other cells."""
 
     cuts: CutsStudy = setting("training queries filtered by the teacher's entropy", left_out)
-    factorial: Study = setting(
+    factorial: FactorialStudy = setting(
         "locality x entropy: samplers by the share of near negatives (function mixed), losses by the teacher's "
         "temperature (function kl), each in rising order",
         left_out,
