@@ -55,7 +55,7 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "make_main_table": 1,
         "make_equivalence_table": 1,
         "make_per_collection_table": 2,
-        "render_table": 16,
+        "render_table": 17,
         "make_variance_table": 1,
         "make_correlation_table": 1,
         "check_first_stage": 1,

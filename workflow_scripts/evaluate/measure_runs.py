@@ -16,7 +16,7 @@ from workflow_scripts.analysis.measures import (
     metrics_table,
 )
 from workflow_scripts.evaluate.excess_risk import run_risks
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import NOTHING, Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_candidates, read_evaluation
@@ -37,9 +37,15 @@ def measure_runs(
     ``spec``: ``measures`` (collection to measure names; "excess risk" only where the qrels hold every relevant pair)
     and ``keys`` (student, loss, sampler, teacher, seed). ``evaluation`` holds the collections' queries, qrels and
     first-stage candidates. A judged query that neither the run nor the first stage lists has nothing to rank: it scores
-    0 and is counted as ``unretrieved``. One that the run alone lacks is an error.
+    0 and is counted as ``unretrieved``. One that the run alone lacks is an error. Runs of a model that was not trained
+    have no metrics.
     """
-    artifact = Artifact(runs)
+    artifact, inputs = Artifact(runs), {"runs": runs, "evaluation": evaluation}
+    if artifact.nothing is not None:
+        with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
+            write_table(writer.path(METRICS_FILE), METRICS_SCHEMA.empty_table(), METRICS_SCHEMA)
+            writer.counts[NOTHING] = artifact.nothing
+        return
     names = spec["measures"]
     measures = {name: [parse_measure(each) for each in names[name] if each != EXCESS_RISK] for name in collections}
     frames, counts = [], {}
@@ -55,7 +61,6 @@ def measure_runs(
         rows = pd.concat(found).sort_values(["query_id", "measure"], ignore_index=True)
         frames.append(rows.assign(collection=name))
     frame = pd.concat(frames, ignore_index=True)
-    inputs = {"runs": runs, "evaluation": evaluation}
     with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
         write_table(writer.path(METRICS_FILE), metrics_table(spec["keys"], frame), METRICS_SCHEMA)
         writer.counts.update(counts)

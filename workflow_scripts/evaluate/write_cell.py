@@ -31,7 +31,8 @@ def write_cell(*, spec: Mapping, metrics: Path, cells: Sequence[Path]) -> None:
     frame = read_table(Artifact(metrics).file(METRICS_FILE), columns=["collection", "query_id", "measure", "value"])
     frame = frame[frame["measure"] != EXCESS_RISK]
     for domain, path in zip(domains, cells, strict=True):
-        cell = cell_values(frame, domain, **spec["bootstrap"])
+        # A model that was not trained has no metrics, and a cell without rows.
+        cell = cell_values(frame, domain, **spec["bootstrap"]) if len(frame) else pd.DataFrame(columns=list(COLUMNS))
         with atomic_path(path) as partial:
             cell.to_csv(partial, index=False, float_format="%.6f", lineterminator="\n")
 

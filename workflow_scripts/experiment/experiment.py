@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 
+from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.experiment.checks import problems
 from workflow_scripts.experiment.config import read_settings
 from workflow_scripts.experiment.controls import control_samplers, control_seeds
@@ -221,11 +222,12 @@ def cut_sampler(sampler: str, cut: str) -> str:
 
 
 def add_cuts(config: dict) -> None:
-    """Enter the samplers that a study of entropy cuts stands for: a cut's groups follow from a teacher's labels."""
+    """Enter the samplers that a study of cuts stands for: an entropy cut's groups follow from a teacher's labels."""
     study = config["studies"].get("cuts")
     for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
-        entry = {**config["samplers"][sampler], "in_grid": False, "reads_teacher": True}
-        config["samplers"][cut_sampler(sampler, cut)] = {**entry, "cut": {"of": sampler, "cut": cut}}
+        entry = {**config["samplers"][sampler], "in_grid": False, "cut": {"of": sampler, "cut": cut}}
+        entry["reads_teacher"] = entry["reads_teacher"] or cut not in RANDOM
+        config["samplers"][cut_sampler(sampler, cut)] = entry
 
 
 def _refuse(found: Iterable[str]) -> None:

@@ -118,7 +118,7 @@ class Figures(Part):
     """How figures are drawn."""
 
     fit_range: Annotated[list[Share], Field(min_length=2, max_length=2), AfterValidator(_rising)] = setting(
-        "rank ratios between which score against rank is fitted by a power law", [0, 0.5]
+        "rank ratios between which curves are fitted to score against rank", [0, 0.5]
     )
     smoothing: Share = setting("the moving mean's share of the training steps", 0.05)
 
