@@ -12,33 +12,35 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.report.profiles import PROFILES
-from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
-from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.runs import by_ranker, run_on
 
 
 def profile_scores(*, spec: Mapping, runs: Sequence[Path], output: Path) -> None:
     """Write one row per ranker, collection and rank ratio, see :func:`mean_profile`.
 
-    ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed], as many as the manifests ``runs`` and in their
-    order), ``collections`` (ids), ``points`` of the grid. One run is in memory at a time; bound by reading them.
+    ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed]), ``collections`` (ids), ``points`` of the grid.
+    ``runs``: manifests in the rankers' order, of each as many as there are evaluation sets. One run is in memory at a
+    time; bound by reading them.
     """
-    progress = Progress(len(runs), "rankers")
+    progress = Progress(len(spec["rankers"]), "rankers")
     with atomic_path(output) as path, pq.ParquetWriter(path, PROFILES, compression="zstd") as writer:
-        for ranker, manifest in zip(spec["rankers"], runs, strict=True):
+        for ranker, own in zip(spec["rankers"], by_ranker(runs, len(spec["rankers"])), strict=True):
             keys = dict(zip(KEYS, ranker, strict=True))
             for collection in spec["collections"]:
-                writer.write_table(_profile(keys, manifest, collection, spec["points"]))
+                writer.write_table(_profile(keys, own, collection, spec["points"]))
             progress.add(1)
 
 
-def _profile(keys: Mapping[str, object], manifest: Path, collection: str, points: int) -> pa.Table:
+def _profile(keys: Mapping[str, object], runs: Sequence[Path], collection: str, points: int) -> pa.Table:
+    ranking = run_on(collection, runs)
     try:
-        ratios, scores, queries = mean_profile(read_run(Artifact(manifest).file(f"{collection}.run.gz")), points)
+        ratios, scores, queries = mean_profile(ranking, points)
     except InputError as error:
-        raise InputError(f"{manifest}, {collection}: {error}") from None
+        raise InputError(f"{runs[0]}, {collection}: {error}") from None
     columns = {**keys, "collection": collection, "n_queries": queries}
     arrays = {name: pa.array([value] * points, PROFILES.field(name).type) for name, value in columns.items()}
     return pa.table({**arrays, "rank_ratio": ratios, "score": scores}).select(PROFILES.names).cast(PROFILES)
