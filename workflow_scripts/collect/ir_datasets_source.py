@@ -12,6 +12,9 @@ from itertools import chain, islice
 from workflow_scripts.collect.documents import Document, clean, split_title, strip_title
 from workflow_scripts.storage.errors import InputError, raise_shortage
 
+CSV_FIELDS = ("dpr-w100",)
+"""Collections whose files are CSV between tabs, which ir_datasets reads without taking the quotes off."""
+
 
 def iterate_documents(
     name: str,
@@ -32,9 +35,10 @@ def iterate_documents(
     with _reading(name):
         dataset = _load(name, "docs")
         _check_fields(name, dataset.docs_cls(), [*text_fields, *([title_field] if title_field else [])])
+        field_text = _unquoted_text if name.split("/")[0] in CSV_FIELDS else _text
         for number, record in enumerate(_records(name, dataset.docs_iter), 1):
-            text = " ".join(filter(None, (_text(name, record, field) for field in text_fields)))
-            title = _text(name, record, title_field) if title_field else ""
+            text = " ".join(filter(None, (field_text(name, record, field) for field in text_fields)))
+            title = field_text(name, record, title_field) if title_field else ""
             if title_separator:
                 title, text = split_title(text, title_separator)
             title, text = clean(title), clean(text)
@@ -136,6 +140,12 @@ def _check_fields(name: str, record: type, fields: list[str]) -> None:
     for field in fields:
         if field not in record._fields:
             raise InputError(f"{name} has no field {field!r}: it has {', '.join(record._fields)}")
+
+
+def _unquoted_text(name: str, record: tuple, field: str) -> str:
+    """A CSV field's text: without the quotes around it, and each doubled quote as one."""
+    text = _text(name, record, field)
+    return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 def _text(name: str, record: tuple, field: str) -> str:

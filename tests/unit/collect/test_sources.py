@@ -220,6 +220,25 @@ def test_training_triples_give_their_distinct_positives(tmp_path, small, monkeyp
     assert Artifact(output).counts["queries_without_relevant"] == 1
 
 
+def test_dpr_passages_lose_their_csv_quotes(tmp_path, monkeypatch):
+    document = namedtuple("Document", "doc_id text title")
+    records = [
+        document("1", '"a ""so"" b"', '"""Weird Al"" Yankovic"'),
+        document("2", 'plain, with "a quote"', "Title"),
+        document("3", '"', '""'),
+    ]
+    dataset = SimpleNamespace(docs_cls=lambda: document, docs_iter=lambda: iter(records))
+    monkeypatch.setattr(ir_datasets_source, "_load", lambda name, part: dataset)
+    read = list(ir_datasets_source.iterate_documents("dpr-w100", ["text"], "title"))
+    assert [(row.title, row.text) for row in read] == [
+        ('"Weird Al" Yankovic', 'a "so" b'),
+        ("Title", 'plain, with "a quote"'),
+        ("", '"'),
+    ]
+    # Elsewhere a quote is the text's own.
+    assert next(ir_datasets_source.iterate_documents("vaswani", ["text"])).text == '"a ""so"" b"'
+
+
 def test_collections_of_one_family_are_downloaded_one_at_a_time(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
     order = []
