@@ -6,7 +6,7 @@ Checks, defaults, the editors' schema (config/schema.json) and docs/configuratio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ValidationError
 
@@ -40,6 +40,9 @@ class Config(Part):
         "cells beside the main grid", grid.Studies
     )
     evaluation: reporting.Evaluation = setting("what is measured")
+    device: Literal["auto", "cuda", "cpu"] = setting(
+        "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
+    )
     analysis: reporting.Analysis = setting("choices of tables and figures", reporting.Analysis)
     resources: reporting.Resources = setting("what jobs need", reporting.Resources)
 
