@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 gc.set_threshold(200_000)
 sys.path.append(workflow.basedir)
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
+from workflow_scripts.experiment.archives import families, family_of
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks

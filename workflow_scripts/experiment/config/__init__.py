@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
 from workflow_scripts.experiment.config.messages import first_line
-from workflow_scripts.experiment.config.settings import Axis, Part, Slug, Some, setting, without_nulls
+from workflow_scripts.experiment.config.settings import Axis, Part, Slug, Some, Text, setting, without_nulls
 from workflow_scripts.storage.errors import InputError
 
 
@@ -27,6 +27,9 @@ class Config(Part):
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
     domains: Axis[data.Domain] = setting("named groups of test collections", min_length=1)
     lengths: data.Lengths = setting("longest texts")
+    mirrors: dict[Text, Text] = setting(
+        "beginning of an address to what stands in its place, tried first: https:// to file:///data/mirror/", {}
+    )
     systems: Axis[data.System] = setting("rankings by Lucene, by a bi-encoder, or imported")
     first_stage: data.FirstStage = setting("what evaluation re-ranks")
     backbones: Axis[grid.Backbone] = setting("pretrained encoders")
