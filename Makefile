@@ -2,13 +2,14 @@
 PYTHON ?= python3
 CORES ?= 2
 EXPERIMENT ?= demo
+DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch plan verify describe check test lint format hooks venv \
+.PHONY: help demo study small small-scratch cell table report plan verify describe check test lint format hooks venv \
   bench gpu-check bench-memory bench-search bench-dag bench-venv
 
 help:  ## these lines
@@ -25,6 +26,15 @@ small: venv  ## real text, students from a pretrained MiniLM
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
+
+cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
+
+table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
+
+report: venv  ## the page that shows an experiment: results/demo/report.html
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.analysis.summaries import BM25, TEACHER
 from workflow_scripts.report.page import charts, grid, pictures, queries
 from workflow_scripts.report.page.tables import page_tables
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.runs import by_ranker
 from workflow_scripts.storage.tables import read_numbers, read_table
 
 FINDS = {"layout": "presentation.layouts"}
 PAGE = Path(__file__).parent / "page"
 KEYS = ["student", "loss", "sampler", "teacher", "seed"]
+NO_SEED = -1
 
 
 def make_report(
@@ -39,8 +42,9 @@ def make_report(
 
     ``numbers``: of every table, the main table's and those of locality and cost among them; ``captions``: the files of
     their sentences; ``profiles`` and ``curves``: scores by rank and training losses. ``runs``: of ``spec["rankers"]``
-    ([label, keys], in their order). ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
-    ``spec["collections"]``, in their order. ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's
+    ([student, loss, sampler, teacher, seed], in their order), of each as many as there are evaluation sets.
+    ``evaluation``, ``collections`` and ``corpora``: a manifest for each of ``spec["collections"]``, in their order.
+    ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's
     budget), ``rebuild`` (the command that makes all), ``domains`` and the axes of the grid.
     """
     found = {path.stem: path for path in numbers}
@@ -157,19 +161,14 @@ def _explorer(
     corpora: Sequence[Path],
 ) -> dict[str, str]:
     """The query explorer's data as texts that stay texts inside the page."""
-    labels = [label for label, _ in spec["rankers"]]
+    rankers, names = [tuple(keys) for keys in spec["rankers"]], spec["collections"]
     systems = [
-        queries.System(label, tuple(keys), path) for (label, keys), path in zip(spec["rankers"], runs, strict=True)
+        queries.System(_label(keys), tuple(NO_SEED if key is None else key for key in keys), own)
+        for keys, own in zip(rankers, by_ranker(runs, len(rankers)), strict=True)
     ]
-    names = spec["collections"]
     frame = read_table(metrics)
     frame = frame[frame["measure"] == spec["measure"]]
-    frame["seed"] = frame["seed"].fillna(-1)
-    indexed = frame.set_index([*KEYS, "collection"]).sort_index()
-    systems = [
-        queries.System(each.label, tuple(-1 if key is None else key for key in each.keys), each.runs)
-        for each in systems
-    ]
+    indexed = frame.assign(seed=frame["seed"].fillna(NO_SEED)).set_index([*KEYS, "collection"]).sort_index()
     found = queries.explorer(
         systems,
         dict(zip(names, zip(collections, corpora, strict=True), strict=True)),
@@ -178,10 +177,18 @@ def _explorer(
         spec["measure"],
     )
     about = json.loads(found["about"])
-    about["teacher"] = next((place for place, label in enumerate(labels) if label.startswith("teacher")), None)
-    about["first"] = [len(labels) - 1, 0]
+    about["teacher"] = next((place for place, keys in enumerate(rankers) if keys[0] == TEACHER), None)
+    about["first"] = [len(rankers) - 1, 0]
     # A text may hold "</script>": inside JSON the sign can be written otherwise.
     return found | {"about": json.dumps(about, ensure_ascii=False).replace("<", "\\u003c")}
+
+
+def _label(keys: Sequence) -> str:
+    """What the page calls a ranker."""
+    student, loss, sampler, teacher, seed = keys
+    if student in (BM25, TEACHER):
+        return f"{student} {teacher}".strip()
+    return f"{student} · {loss} · {sampler} · {teacher} · seed {seed}"
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.documents import read_queries, read_view
 from workflow_scripts.storage.evaluation import read_evaluation
-from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.runs import run_on
 
 SHOWN = 10
 """Documents of a ranking that the page shows."""
@@ -32,11 +32,11 @@ NOT_JUDGED = -1
 
 @dataclass(frozen=True)
 class System:
-    """A ranker of the explorer: what the page calls it, its keys in the metrics, its runs' manifest."""
+    """A ranker of the explorer: what the page calls it, its keys in the metrics, its runs, a manifest a set."""
 
     label: str
     keys: tuple
-    runs: Path
+    runs: Sequence[Path]
 
 
 def explorer(
@@ -85,9 +85,9 @@ def explorer(
     return {"about": json.dumps(about, ensure_ascii=False), "columns": base64.b64encode(packed).decode()}
 
 
-def _ranking(runs: Path, collection: str, queries: Sequence[str]) -> pd.DataFrame:
+def _ranking(runs: Sequence[Path], collection: str, queries: Sequence[str]) -> pd.DataFrame:
     """The first documents of some queries of a run."""
-    rows = read_run(Artifact(runs).file(f"{collection}.run.gz"))
+    rows = run_on(collection, runs)
     return rows[(rows["rank"] <= SHOWN) & rows["query_id"].isin(set(queries))]
 
 
@@ -111,15 +111,8 @@ def _values(metrics: pd.DataFrame, keys: tuple, collection: str, queries: Sequen
 
 def _texts(corpus: Path, documents: Sequence[str]) -> list[tuple[str, bool]]:
     """Each document's text, cut to :data:`MOST_CHARACTERS`, and whether it was."""
-    wanted = pd.Index(documents)
-    found: dict[str, str] = {}
+    wanted, found = pa.array(list(documents), pa.string()), {}
     for batch in read_view(corpus, "full"):
-        kept = batch.filter(pc.is_in(batch["doc_id"], value_set=_arrow(wanted, batch["doc_id"].type)))
+        kept = batch.filter(pc.is_in(batch["doc_id"].cast(pa.string()), value_set=wanted))
         found.update(zip(kept["doc_id"].to_pylist(), kept["text"].to_pylist(), strict=True))
     return [(found[doc_id][:MOST_CHARACTERS], len(found[doc_id]) > MOST_CHARACTERS) for doc_id in documents]
-
-
-def _arrow(values: pd.Index, kind):
-    import pyarrow as pa
-
-    return pa.array(values.to_list(), kind)

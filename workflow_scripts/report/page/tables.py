@@ -14,10 +14,11 @@ from workflow_scripts.storage.tables import read_numbers
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table: its name, the sentences above it, its parts by heading, and how to make it again."""
+    """A table: its name, the sentences above and below it, its parts by heading, and how to make it again."""
 
     name: str
     caption: str
+    notes: str
     parts: Sequence[tuple[str, TextTable]]
     definition: str
     command: str
@@ -37,7 +38,8 @@ def page_tables(numbers: Sequence[Path], captions: Sequence[Path], experiment: s
         name = path.stem.split(".")[0]
         frame, made_by = read_numbers(path)
         layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
-        caption = read_caption(sentences[name], layout)
+        files = [sentences[name], sentences["verdicts"]]
+        caption, notes = (read_caption(files, names, layout.values) for names in (layout.sentences, layout.notes))
         command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
         found.append(
             PageTable(path.stem, caption, list(layout.texts.items()), f"docs/tables.md#{anchor(name)}", command)
