@@ -209,7 +209,7 @@ def rules_all(wildcards):
     """Every artifact that the default target promises."""
     rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = itertools.chain(*(PLACES.cells(cell, CONFIG["domains"]) for cell in EXPERIMENT.cells))
-    promised = [*TABLES, *FIGURES, *cells, *manifests("students", EXPERIMENT.rankers)]
+    promised = [*TABLES, *FIGURES, f"{RESULTS}/report.html", *cells, *manifests("students", EXPERIMENT.rankers)]
     return [*map(rebuild_if_missing, promised), *all_runs(rankers)]
 
 

@@ -78,6 +78,7 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "draw_score_by_rank": 1,
         "draw_score_grid": 1,
         "smooth_curves": 1,
+        "make_report": 1,
         "draw_learning_curves": 1,
         "draw_cost": 1,
     }

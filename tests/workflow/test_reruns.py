@@ -30,6 +30,7 @@ TABLES = {
     "fit_profiles": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
+    "make_report": 1,
 }
 # After training too, not after an evaluation alone.
 TRAINED = {**TABLES, "smooth_curves": 1, "draw_learning_curves": 1}

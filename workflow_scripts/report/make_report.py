@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER
 from workflow_scripts.report.page import charts, grid, pictures, queries
 from workflow_scripts.report.page.tables import page_tables
@@ -20,8 +21,6 @@ from workflow_scripts.storage.tables import read_numbers, read_table
 
 FINDS = {"layout": "presentation.layouts"}
 PAGE = Path(__file__).parent / "page"
-KEYS = ["student", "loss", "sampler", "teacher", "seed"]
-NO_SEED = -1
 
 
 def make_report(
@@ -163,17 +162,14 @@ def _explorer(
     """The query explorer's data as texts that stay texts inside the page."""
     rankers, names = [tuple(keys) for keys in spec["rankers"]], spec["collections"]
     systems = [
-        queries.System(_label(keys), tuple(NO_SEED if key is None else key for key in keys), own)
+        queries.System(_label(keys), keys, own)
         for keys, own in zip(rankers, by_ranker(runs, len(rankers)), strict=True)
     ]
-    frame = read_table(metrics)
-    frame = frame[frame["measure"] == spec["measure"]]
-    indexed = frame.assign(seed=frame["seed"].fillna(NO_SEED)).set_index([*KEYS, "collection"]).sort_index()
     found = queries.explorer(
         systems,
         dict(zip(names, zip(collections, corpora, strict=True), strict=True)),
         dict(zip(names, evaluation, strict=True)),
-        indexed,
+        QueryValues(metrics, [spec["measure"]]),
         spec["measure"],
     )
     about = json.loads(found["about"])

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.storage.documents import read_queries, read_view
 from workflow_scripts.storage.evaluation import read_evaluation
 from workflow_scripts.storage.runs import run_on
@@ -43,13 +44,13 @@ def explorer(
     systems: Sequence[System],
     collections: Mapping[str, tuple[Path, Path]],
     evaluation: Mapping[str, Path],
-    metrics: pd.DataFrame,
+    values: QueryValues,
     measure: str,
 ) -> dict[str, str]:
     """``about`` (JSON text: systems, collections, queries, texts) and ``columns`` (base64 of gzipped arrays).
 
     ``collections``: name to the manifests of a collection and its corpus; ``evaluation``: name to the manifest with its
-    judgements; ``metrics``: rows of ``measure`` of all systems. Queries are spread evenly over their order where not
+    judgements; ``values``: ``measure`` of all systems. Queries are spread evenly over their order where not
     all fit (:data:`MOST_ENTRIES`). The arrays of a collection, one after another and little-endian: for each system
     documents (int32, queries x :data:`SHOWN`, -1 for none), scores (float32, the same), values of the measure
     (float32, queries); ``judgements`` of each document listed (int8) in the order of the documents.
@@ -70,7 +71,7 @@ def explorer(
         place = pd.Series(np.arange(len(chosen)), chosen)
         for system, rows in zip(systems, found, strict=True):
             arrays += _columns(rows, place, index, relevance)
-            arrays.append(_values(metrics, system.keys, name, chosen))
+            arrays.append(_values(values, system.keys, name, measure, chosen))
         about["collections"].append(
             {
                 "name": name,
@@ -103,10 +104,10 @@ def _columns(rows: pd.DataFrame, place: pd.Series, index: pd.Series, relevance: 
     return [documents, scores, judgements]
 
 
-def _values(metrics: pd.DataFrame, keys: tuple, collection: str, queries: Sequence[str]) -> np.ndarray:
-    """The measure of each query; NaN where a system has none."""
-    own = metrics.loc[[(*keys, collection)]] if (*keys, collection) in metrics.index else metrics.iloc[:0]
-    return own.set_index("query_id")["value"].reindex(queries).to_numpy(np.float32)
+def _values(values: QueryValues, keys: tuple, collection: str, measure: str, queries: Sequence[str]) -> np.ndarray:
+    """The measure of each query."""
+    found = pd.Series(values.of(keys[:4], [keys[4]], collection, measure), values.queries(collection, measure))
+    return found.reindex(queries).to_numpy(np.float32)
 
 
 def _texts(corpus: Path, documents: Sequence[str]) -> list[tuple[str, bool]]:

@@ -41,7 +41,6 @@ def page_tables(numbers: Sequence[Path], captions: Sequence[Path], experiment: s
         files = [sentences[name], sentences["verdicts"]]
         caption, notes = (read_caption(files, names, layout.values) for names in (layout.sentences, layout.notes))
         command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
-        found.append(
-            PageTable(path.stem, caption, list(layout.texts.items()), f"docs/tables.md#{anchor(name)}", command)
-        )
+        definition = f"docs/tables.md#{anchor(name)}"
+        found.append(PageTable(path.stem, caption, notes, list(layout.texts.items()), definition, command))
     return found
