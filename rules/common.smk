@@ -21,6 +21,7 @@ from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.rule_parameters import ANY_ID, job, one_of, other_than, resources_of, threads_of
+from workflow_scripts.experiment.slurm import check_jobs_are_seen, time_limit
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
@@ -66,6 +67,8 @@ RETRIEVED_DOMAINS = [
 ]
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
+# On Slurm no job asks for more time than its partition gives; a student is trained, re-ranks and is measured in a group.
+resources_of = functools.partial(resources_of, limit=lambda rule: time_limit(workflow, rule, jobs_in_group=3))
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 

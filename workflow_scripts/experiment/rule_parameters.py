@@ -78,15 +78,22 @@ def threads_of(config: Mapping, stage: str) -> int:
     return config["resources"].get(stage, {}).get("threads", NEEDS[stage][0])
 
 
-def resources_of(config: Mapping, stage: str) -> dict[str, int | Callable]:
-    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, and a GPU where needed."""
+def resources_of(config: Mapping, stage: str, *, limit: Callable[[str], float]) -> dict[str, int | Callable]:
+    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, and a GPU where needed.
+
+    ``limit``: minutes that a job of a rule may ask for; a job that needs longer goes on from its checkpoint.
+    """
     configured = config["resources"].get(stage, {})
     first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
 
-    def doubling(value: int) -> Callable:
-        return lambda wildcards, attempt: value * 2 ** (attempt - 1)
+    def memory(wildcards: Any, attempt: int) -> int:
+        return first["mem_mb"] * 2 ** (attempt - 1)
 
-    return {what: doubling(value) for what, value in first.items()} | ({"gpu": 1} if stage in ON_GPU else {})
+    def runtime(wildcards: Any, attempt: int, rulename: str) -> int:
+        return int(min(first["runtime"] * 2 ** (attempt - 1), limit(rulename)))
+
+    gpu = {"gpu": 1} if stage in ON_GPU else {}
+    return {"mem_mb": memory, "runtime": runtime, **gpu}
 
 
 def one_of(names: Iterable[str]) -> str:
