@@ -95,7 +95,7 @@ def workflow(executor: str | None, partition: str | None = "gpu", groups: tuple[
 
 def test_run_time_doubles_with_each_attempt_up_to_the_partitions_limit(site) -> None:
     site(300)
-    config = {"resources": {"train": {"runtime": 25}}}
+    config = {"device": "auto", "resources": {"train": {"runtime": 25}}}
 
     def runtimes(of: SimpleNamespace) -> list[int]:
         resources = resources_of(config, "train", limit=lambda rule: slurm.time_limit(of, rule, jobs_in_group=3))
