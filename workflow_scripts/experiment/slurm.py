@@ -96,7 +96,7 @@ def _seconds_remembered() -> int | None:
 def _output(command: Sequence[str]) -> str | None:
     """Standard output of a command; None where it is not there, fails or does not end in a minute."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
