@@ -9,8 +9,8 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch cell table report plan verify describe check test lint format hooks venv \
-  bench gpu-check bench-memory bench-search bench-dag bench-venv
+# Every target with a description is a command, no file.
+.PHONY: bench-venv $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,11 @@ check: lint  ## lint and the fast unit tests, about a minute
 
 test: venv  ## every test: unit, workflow and end to end
 	$(BIN)/python -m pytest
+
+test-slurm: venv  ## an experiment on a Slurm cluster of three nodes, started on this machine: installs Debian's Slurm, needs root
+	command -v slurmctld >/dev/null || \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: venv  ## style, spelling and types; Snakemake's own lint
 	$(BIN)/ruff check .

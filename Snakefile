@@ -17,6 +17,13 @@ localrules:
     report,
 
 
+onstart:
+    try:
+        check_jobs_are_seen(workflow)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
 rule all:
     """Every table, every cell and everything they were made from."""
     default_target: True

@@ -31,6 +31,7 @@ from workflow_scripts.experiment.rule_parameters import (
     resources_of,
     threads_of,
 )
+from workflow_scripts.experiment.slurm import check_jobs_are_seen, time_limit
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
@@ -82,6 +83,9 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 GPU_PARTS = math.lcm(*gpu_shares(CONFIG)) if workflow.local_exec and "gpu" in workflow.global_resources else 1
 if GPU_PARTS > 1:
     workflow.register_resource("gpu", workflow.global_resources["gpu"].value * GPU_PARTS)
+# On Slurm no job asks for more time than its partition gives. A group is a training and each set's re-ranking and measuring.
+CHAIN = 1 + 2 * len(EXPERIMENT.evaluation_sets)
+resources_of = functools.partial(resources_of, limit=lambda rule: time_limit(workflow, rule, CHAIN))
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 
