@@ -160,7 +160,7 @@ def drawn_for(groups_id):
 
 def teacher_tokens(collection):
     """:func:`training_tokens` in a teacher's vocabulary; ``collection`` gives the wildcards' training collection."""
-    return training_tokens(lambda w: (entry("teachers", w.teacher)["backbone"], collection(w)))
+    return training_tokens(lambda w: (RANKERS.teacher(w.teacher)["backbone"], collection(w)))
 
 
 def every_metrics():

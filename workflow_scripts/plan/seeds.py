@@ -45,8 +45,8 @@ def _jobs(experiment: Experiment) -> Iterator[Job]:
     for rule in ("train_student", "rerank_candidates"):
         yield from (Job(rule, (("ranker", path),)) for path in experiment.rankers)
     yield from (Job("retrieve_documents", (("ranker", path),)) for path in experiment.retrievers)
-    rankers = Rankers(experiment)
-    for folder in unique(folder for path in experiment.rankers for folder in rankers.labels(path)):
+    labels = Rankers(experiment).labels
+    for folder in unique(folder for path in experiment.rankers for folder in labels(path)):
         teacher, groups_id, seed = folder.split("/")[1:]
         labelled = (("teacher", teacher), ("groups_id", groups_id), ("seed", seed.removeprefix("seed")))
         yield Job("label_groups", labelled)
