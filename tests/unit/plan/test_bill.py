@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from workflow_scripts.experiment.experiment import Experiment
@@ -15,12 +16,13 @@ from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan.bill import FIGURES, main
 from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
 from workflow_scripts.plan.estimate import Bill, make_bill
-from workflow_scripts.plan.seeds import designs
+from workflow_scripts.plan.seeds import designs, reach
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import Shape, Throughput, backbone_shape, read_figures
 from workflow_scripts.plan.workload import Workload
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import write_numbers
 
 BERT = Shape(12, 768, 3072, 30522, 512)
 FIGURES_READ = read_figures(FIGURES)
@@ -213,8 +215,17 @@ def test_seeds_have_a_price_before_anything_runs() -> None:
     assert {name: each.trainings for name, each in found.items()} == {
         **{"1 seed": 40, "1 seed, controls": 56, "3 seeds": 120, "5 seeds": 200}
     }
+    assert [each.seeds for each in found.values()] == [0, 1, 3, 5]
     one, controls, three, five = (each.hours for each in found.values())
     assert (three, five) == (pytest.approx(3 * one), pytest.approx(5 * one)) and one < controls < 1.5 * one
+
+
+def test_what_seeds_decide_is_read_from_a_pilot(tmp_path: Path) -> None:
+    rows = [("block", 1, 0.07, 0.06), ("block", 3, 0.04, 0.03), ("block", 3, 0.02, 0.01), ("pair", None, None, None)]
+    frame = pd.DataFrame(rows, columns=["scope", "seeds", "difference_family", "margin_family"])
+    write_numbers(tmp_path / "power.parquet", frame, {})
+    assert reach(tmp_path / "power.parquet") == {1: (0.07, 0.06), 3: (pytest.approx(0.03), pytest.approx(0.02))}
+    assert reach(tmp_path / "none.parquet") == {}
 
 
 @pytest.mark.slow
@@ -222,6 +233,7 @@ def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     main(["--configfile", str(ROOT / "config" / "demo.yaml"), "--csv", "bill.csv", "--price", "2"])
     told = capsys.readouterr().out
+    assert "planned from a pilot's table power" in told
     assert ["train_student", "68", "68"] in [line.split() for line in told.splitlines()]
     assert "assumed until measured" in told
     assert "fits one day of one GPU" in told and "price:" in told
