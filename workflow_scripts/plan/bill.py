@@ -102,7 +102,7 @@ def _tell_seeds(config: Mapping, throughput: Throughput, figures: Mapping, pilot
     if reached:
         yield f"differences found and margins of equivalence shown in four of five cases, planned from {pilot}"
     else:
-        yield f"what each could decide is planned from a pilot's table power, and {pilot} is not there: give --pilot"
+        yield f"what each could decide is planned from a pilot's table power, and {pilot} is not there (PILOT=)"
 
 
 def _fits(bill: Bill) -> str:
