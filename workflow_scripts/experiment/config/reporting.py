@@ -147,6 +147,9 @@ class Needs(Part):
     threads: Count = setting("CPU threads", left_out)
     mem_mb: Count = setting("memory", left_out, unit="megabytes")
     runtime: Count = setting("longest run", left_out, unit="minutes")
+    gpu_share: Count = setting(
+        "how many of these jobs share a GPU on one host; left out, 1", left_out, unit="jobs", le=64
+    )
 
 
 class Resources(Part):
