@@ -26,9 +26,9 @@ small: venv  ## real text, students from a pretrained MiniLM
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
 
-plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
+plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
-	  $(if $(BENCH),--bench $(BENCH))
+	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))

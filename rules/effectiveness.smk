@@ -4,6 +4,7 @@ TABLES += PLACES.tables(
     "main",
     "equivalence",
     "variance",
+    "power",
     *["controls"] * bool(CONTROLS),
     *map("per_collection.{}".format, GRID["students"]),
     *["retrieval"] * bool(RETRIEVERS),
@@ -20,7 +21,7 @@ use rule analyse_job as make_main_table with:
     log:
         log("make_main_table"),
     params:
-        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **WHOLE_GRID),
+        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **VERDICTS),
 
 
 use rule analyse_job as make_equivalence_table with:
@@ -42,7 +43,18 @@ use rule analyse_job as make_variance_table with:
     log:
         log("make_variance_table"),
     params:
-        **job("effectiveness.make_variance_table", **WHOLE_GRID),
+        **job("effectiveness.make_variance_table", confidence=COMPARISON["confidence"], **WHOLE_GRID),
+
+
+use rule analyse_job as make_power_table with:
+    input:
+        **reads(metrics=METRICS, equivalence=numbers("equivalence")),
+    output:
+        numbers("power"),
+    log:
+        log("make_power_table"),
+    params:
+        **job("effectiveness.make_power_table", **VERDICTS),
 
 
 use rule analyse_job as make_controls_table with:
@@ -95,6 +107,6 @@ use rule analyse_job as make_retrieval_table with:
             ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            rule=COMPARISON,
             **WHOLE_GRID,
         ),

@@ -12,9 +12,11 @@ from workflow_scripts.analysis.training_noise import CAUTION, TrainingNoise
 def noise_band(pairs: Estimates, confidence: float = 0.95) -> float:
     """Half the width of the interval of a block's median pair; cells nearer than it are not told apart.
 
-    ``pairs``: all pairs of the block; each one's half width is the wider of its rows'.
+    ``pairs``: all pairs of the block; each one's half width is the wider of its rows'. NaN where one's variance is not
+    known; pairs that are the same are left out.
     """
-    return float(np.median(pairs.half_width(confidence)))
+    widths = pairs.half_width(confidence)[~pairs.same]
+    return float(np.median(widths)) if len(widths) else np.nan
 
 
 def retraining_bands(means: np.ndarray, cells: int = 1, confidence: float = 0.95) -> np.ndarray:

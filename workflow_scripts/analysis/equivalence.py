@@ -161,19 +161,22 @@ def sampler_letters(
 ) -> dict[tuple[str, ...], dict[str, str]]:
     """Letters of the samplers of each block: two samplers share one where their outcome is not "different".
 
-    ``means``: block (student, loss, teacher, domain, measure) to its samplers' means; the best gets an a. Raises
-    :class:`InputError` for a pair of samplers that was not compared.
+    ``means``: block (student, loss, teacher, domain, measure) to its samplers' means; the best gets an a. A block with
+    a pair that has no verdict (``one seed``), or with one sampler, has no letters. Raises :class:`InputError` for a
+    pair of samplers that was not compared.
     """
     found = dict(iter(comparisons.groupby(list(BLOCK), sort=False)))
     letters = {}
     for block, of_sampler in means.items():
-        rows = found[block]
+        rows = found.get(block, comparisons.iloc[:0])
         outcomes = dict(zip(zip(rows["sampler_a"], rows["sampler_b"], strict=True), rows["outcome"], strict=True))
         for pair in combinations(of_sampler, 2):
             if pair not in outcomes and pair[::-1] not in outcomes:
                 raise InputError(
                     f"{' and '.join(pair)} were not compared for {' '.join(block)}: make the equivalence table again"
                 )
+        if len(of_sampler) == 1 or ONE_SEED in outcomes.values():
+            continue
         best_first = sorted(of_sampler, key=lambda sampler: -of_sampler[sampler])
         letters[block] = compact_letters(best_first, [pair for pair, what in outcomes.items() if what == DIFFERENT])
     return letters

@@ -46,21 +46,33 @@ def outcome(p_difference: float, p_equivalence: float, *, difference_alpha: floa
 class FalseCalls:
     """What a table's verdicts of one kind may owe to chance.
 
-    called: R of ``tested`` N comparisons in ``families`` F; expected: alpha F families hold a false call by design,
-    were no effect anywhere; bound: at most this share of the R is false, min(1, N p* / R), p* the largest unadjusted p
-    among them (the Benjamini-Hochberg estimate of the false discovery rate at the threshold used); NaN where R is 0.
+    ``called`` R of ``tested`` N comparisons in ``families`` F, each at ``alpha``; ``largest_p`` p*, the largest
+    unadjusted p-value among those called.
     """
 
     called: int
     tested: int
     families: int
-    expected: float
-    bound: float
+    largest_p: float
+    alpha: float
+
+    @property
+    def expected(self) -> float:
+        """Families that hold a false call by design, were there no effect anywhere."""
+        return self.alpha * self.families
+
+    @property
+    def bound(self) -> float:
+        """Largest share of the calls that is false: min(1, N p* / R); NaN where nothing is called.
+
+        N p* false calls at most are expected with a p-value up to p*, the Benjamini-Hochberg estimate of the false
+        discovery rate at the threshold used.
+        """
+        return min(1.0, self.tested * self.largest_p / self.called) if self.called else np.nan
 
 
 def false_calls(p: Sequence[float], called: Sequence[bool], families: int, alpha: float) -> FalseCalls:
     """Count the calls among unadjusted ``p`` (NaN: not tested) of ``families`` families tested at ``alpha``."""
     p, called = np.asarray(p, dtype=float), np.asarray(called, dtype=bool)
-    number, tested = int(called.sum()), int((~np.isnan(p)).sum())
-    bound = min(1.0, tested * float(p[called].max()) / number) if number else np.nan
-    return FalseCalls(number, tested, families, alpha * families, bound)
+    largest = float(p[called].max()) if called.any() else np.nan
+    return FalseCalls(int(called.sum()), int((~np.isnan(p)).sum()), families, largest, alpha)

@@ -81,6 +81,10 @@ class QueryValues:
         """Measures of ``order`` that each of the collections has for some ranker."""
         return [measure for measure in order if all((name, measure) in self._queries for name in collections)]
 
+    def measured(self, ranker: RankerKey) -> bool:
+        """Whether anything was measured of it: nothing was of one that was not trained."""
+        return self.standing_at(ranker) in self._rankers
+
     def standing_at(self, ranker: RankerKey) -> RankerKey:
         """The measured ranker that stands at a place of a table, see :func:`standing_at`."""
         return standing_at(ranker, self._rankers)

@@ -71,16 +71,18 @@ def prepare_collection(
     corpus: Path,
     queries: Path | None = None,
     qrels: Path | None = None,
+    archives: Path | None = None,
 ) -> None:
     """Write the collection of ``spec`` beside the manifest ``output``; raises :class:`InputError` for bad input.
 
     Memory: queries, judgements and distinct training pairs; of the corpus only what is asked for (titles, for titles).
+    ``archives``: manifest of the fetched archives of ir_datasets; without it ir_datasets fetches what it lacks.
     """
     options = asdict(read_settings(Settings, spec))
     if options["strict"] is None:
         options["strict"] = options["source"] == "files"
     _check_files(options, queries, qrels)
-    paths = {"corpus": corpus, "queries": queries, "qrels": qrels}
+    paths = {"corpus": corpus, "queries": queries, "qrels": qrels, "archives": archives}
     inputs = {name: path for name, path in paths.items() if path is not None}
     with ArtifactWriter(output, kind="collections", spec=spec, inputs=inputs, seed=options["seed"]) as writer:
         if options["source"] == "generated":

@@ -32,7 +32,7 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_systems, _retrieval, seed_problems, control_problems, study_problems):
+    for check in (_systems, _sets, _retrieval, seed_problems, control_problems, study_problems):
         yield from check(config)
 
 
@@ -116,6 +116,24 @@ def _dev_sources(config: Mapping) -> Iterator[str]:
         if "dev" in of_corpus and of_corpus["dev"] + of_corpus.get("test", 0) > sources:
             wanted = f"{of_corpus['dev']} dev and {of_corpus.get('test', 0)} test queries need a source each"
             yield f"corpora.{corpus}.documents: {wanted}, and an eighth of it is {sources}; ask for more"
+
+
+def _sets(config: Mapping) -> Iterator[str]:
+    """Evaluation sets: of test collections, each in one, and no name that stands for a domain's other collections."""
+    owner: dict[str, str] = {}
+    for name, members in config["evaluation"]["sets"].items():
+        for member in members:
+            if (role := config["collections"][member]["role"]) != "test":
+                yield f"evaluation.sets.{name}: {member} has role {role}; a set has test collections"
+            if member in owner:
+                yield f"evaluation.sets.{name}: {member} is in the set {owner[member]} already; name it once"
+            owner[member] = name
+    for name in config["evaluation"]["sets"]:
+        if rest := [each for each in collections_of(config["domains"].get(name, [])) if each not in owner]:
+            yield (
+                f"evaluation.sets.{name}: {', '.join(rest)}, in no set, would be the domain's own set of this name; "
+                "choose another name"
+            )
 
 
 def _systems(config: Mapping) -> Iterator[str]:
@@ -222,9 +240,6 @@ def _measures(config: Mapping) -> Iterator[str]:
     evaluation = config["evaluation"]
     named = {"evaluation.measures": evaluation["measures"]}
     named |= {f"evaluation.more_measures.{key}": names for key, names in evaluation["more_measures"].items()}
-    tested = set(itertools.chain(*map(collections_of, config["domains"].values())))
-    for name in sorted(evaluation["more_measures"].keys() - tested):
-        yield f"evaluation.more_measures.{name}: {name} is in no domain; name a test collection of the domains"
     for where, names in named.items():
         for name in names:
             try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workflow_scripts.analysis.families import DIFFERENT, MARKS, ONE_SEED, SAME, false_calls
+from workflow_scripts.analysis.families import DIFFERENT, MARKS, ONE_SEED, SAME, FalseCalls, false_calls
 from workflow_scripts.analysis.inference import CONTROLS
 
 FOOTNOTE = "¹"
@@ -27,14 +27,20 @@ def verdict_notes(rows: pd.DataFrame, family: Sequence[str], alpha: float) -> tu
     tested = rows[rows["p_difference"].notna()]
     families = len(tested.drop_duplicates(list(family)))
     found = false_calls(tested["p_difference"], tested["outcome"] == DIFFERENT, families, alpha)
+    return notes_of(found, rows["basis"])
+
+
+def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, object]]:
+    """:func:`verdict_notes` where the calls are counted already; ``basis``: of each comparison."""
     notes = ["calls" if found.called else "no calls"] if found.tested else []
-    notes += ["controls"] * bool((tested["basis"] == CONTROLS).any())
-    notes += ["one seed"] * bool((rows["basis"] == ONE_SEED).any())
+    notes += ["controls"] * bool((basis == CONTROLS).any())
+    notes += ["no verdict"] * bool((basis == ONE_SEED).any())
     values = {
         "called": found.called,
         "tested": found.tested,
-        "families": f"{families} {'family' if families == 1 else 'families'}",
+        "families": f"{found.families} {'family' if found.families == 1 else 'families'}",
         "expected": f"{found.expected:.2g}",
         "bound": f"{100 * found.bound:.2g}%",
     }
-    return [*notes, "given"], values
+    notes += ["given"] * bool(found.tested)
+    return notes, values

@@ -32,7 +32,9 @@ def test_outcomes() -> None:
 
 def test_false_calls_by_hand() -> None:
     p = [0.001, 0.004, 0.03, 0.5, np.nan]
-    assert false_calls(p, [True, True, False, False, False], 2, 0.05) == FalseCalls(2, 4, 2, 0.1, 4 * 0.004 / 2)
+    found = false_calls(p, [True, True, False, False, False], 2, 0.05)
+    assert found == FalseCalls(2, 4, 2, 0.004, 0.05)
+    assert (found.expected, found.bound) == pytest.approx((0.1, 4 * 0.004 / 2))
     assert false_calls([0.04] * 3, [True, False, False], 1, 0.05).bound == pytest.approx(0.12)
     assert false_calls([0.9, 0.8], [True, False], 1, 0.05).bound == 1.0
     assert np.isnan(false_calls(p, [False] * 5, 1, 0.05).bound)
