@@ -4,6 +4,7 @@ TABLES += PLACES.tables(
     "main",
     "equivalence",
     "variance",
+    "power",
     *map("per_collection.{}".format, GRID["students"]),
     *["retrieval"] * bool(RETRIEVERS),
 )
@@ -44,6 +45,17 @@ use rule analyse_job as make_variance_table with:
         **job("effectiveness.make_variance_table", confidence=COMPARISON["confidence"], **WHOLE_GRID),
 
 
+use rule analyse_job as make_power_table with:
+    input:
+        **reads(metrics=METRICS, equivalence=numbers("equivalence")),
+    output:
+        numbers("power"),
+    log:
+        log("make_power_table"),
+    params:
+        **job("effectiveness.make_power_table", **VERDICTS),
+
+
 use rule analyse_job as make_per_collection_table with:
     input:
         **reads(main=numbers("main")),
@@ -76,6 +88,6 @@ use rule analyse_job as make_retrieval_table with:
             ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            rule=COMPARISON,
             **WHOLE_GRID,
         ),

@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from workflow_scripts.analysis import power
 from workflow_scripts.analysis.families import holm
 from workflow_scripts.analysis.inference import Estimates, Moments, estimate, infer_runs
 from workflow_scripts.analysis.inference import moments as moments_of
@@ -201,6 +202,57 @@ def test_moments_drawn_are_moments_of_queries() -> None:
     within = np.einsum("isq,jsq->ij", rest, rest) / (2 * 19)
     assert found.of_queries[:, 0] == pytest.approx(quadratic(np.cov(y.mean(axis=1))[None])[0] / 20)
     assert found.of_both[:, 0] == pytest.approx(quadratic(within[None])[0] / 60)
+
+
+@pytest.mark.parametrize(("seeds", "expected"), [(10, 0.01), (20, 0.45), (30, 0.80)])
+def test_power_of_equivalence_in_a_family_without_differences(seeds: int, expected: float) -> None:
+    found, noise = several_seeds(Design(seeds, [250]), 4000, np.random.default_rng(seeds))
+    p = corrected(shifted(found, noise, [0] * SAMPLERS).equivalence_p(0.01))
+    assert (p <= ALPHA).mean() == pytest.approx(expected, abs=0.03)
+
+
+PLANS = [Design(1, [250]), Design(2, [250]), Design(3, [250]), Design(10, [250]), Design(5, [100] * 14)]
+
+
+@pytest.mark.parametrize("design", PLANS)
+def test_planned_reach_is_within_five_percent_of_simulation(design: Design) -> None:
+    """Power 80%, of one pair alone and of the first that Holm's correction meets."""
+    pilot = true_pilot(design)
+    plan = power.Design(design.seeds, LOSSES * len(CONTROLLED))
+    draw = one_seed if design.seeds == 1 else several_seeds
+    found, noise = draw(design, 8000, np.random.default_rng(design.seeds))
+    for in_family in (False, True):
+        level = ALPHA / (len(PAIRS) if in_family else 1)
+        difference = power.detectable_difference(pilot, plan, ALPHA, in_family=in_family)
+        margin = power.smallest_margin(pilot, plan, ALPHA, in_family=in_family)
+        different, equivalent = [], []
+        for factor in (0.95, 1.05):
+            apart = shifted(found, noise, [0, 0, 0, 0, factor * difference])
+            different.append((apart.difference_p()[:, PAIRS[:, 4] != 0] <= level).mean())
+            close = shifted(found, noise, [0] * SAMPLERS)
+            equivalent.append((close.equivalence_p(factor * margin) <= level).mean())
+        for low, high in (different, equivalent):
+            assert low - 0.02 <= power.POWER <= high + 0.02
+
+
+def true_pilot(design: Design) -> power.Pilot:
+    """What the simulated pairs are drawn with."""
+    share = sum(1 / count for count in design.queries) / len(design.queries) ** 2
+    local = TRAINING_COLLECTION**2 / len(design.queries) * (len(design.queries) > 1)
+    training = 2 * (design.deviation**2 + local)
+    degrees = sum(design.queries) - len(design.queries)
+    return power.Pilot(2 * CELL_QUERY**2 * share, 2 * NOISE**2 * share, training, degrees, SAMPLERS)
+
+
+@pytest.mark.parametrize("design", [Design(1, [250]), Design(10, [250])])
+def test_the_components_of_a_pilot_are_those_it_was_drawn_with(design: Design) -> None:
+    draw = one_seed if design.seeds == 1 else several_seeds
+    found, noise = draw(design, 4000, np.random.default_rng(7))
+    components, truth = shifted(found, noise, [0] * SAMPLERS).components, true_pilot(design)
+    assert components is not None
+    assert np.median(components.both) == pytest.approx(truth.both, rel=0.05)
+    assert np.mean(components.training) == pytest.approx(truth.training, rel=0.15)
+    assert np.mean(components.queries) == pytest.approx(truth.queries, rel=0.15 if design.seeds > 1 else 0.6)
 
 
 @pytest.mark.parametrize("seeds", [3, 10])
