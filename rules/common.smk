@@ -3,6 +3,7 @@
 import functools
 import gc
 import itertools
+import math
 import os
 import re
 import sys
@@ -14,13 +15,22 @@ from snakemake.exceptions import WorkflowError
 gc.set_threshold(200_000)
 sys.path.append(workflow.basedir)
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
+from workflow_scripts.experiment.archives import families, family_of
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
-from workflow_scripts.experiment.rule_parameters import ANY_ID, job, one_of, other_than, resources_of, threads_of
+from workflow_scripts.experiment.rule_parameters import (
+    ANY_ID,
+    gpu_shares,
+    job,
+    one_of,
+    other_than,
+    resources_of,
+    threads_of,
+)
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
@@ -55,6 +65,8 @@ ALL_MEASURES = unique(
 )
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
+# Cells with further seeds: what training again changes.
+CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
@@ -66,6 +78,10 @@ RETRIEVED_DOMAINS = [
 ]
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
+# On one host jobs may share a GPU: there Snakemake's resource gpu counts parts of each.
+GPU_PARTS = math.lcm(*gpu_shares(CONFIG)) if workflow.local_exec and "gpu" in workflow.global_resources else 1
+if GPU_PARTS > 1:
+    workflow.register_resource("gpu", workflow.global_resources["gpu"].value * GPU_PARTS)
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 

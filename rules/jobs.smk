@@ -2,7 +2,7 @@
 
 COMMAND = (
     "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
-    "--spec {params.spec:q} {params.options}"
+    "--device {resources.device} --gpu-share {resources.gpu_share} --spec {params.spec:q} {params.options}"
 )
 
 
@@ -55,19 +55,19 @@ use rule python_job as mine_job with:
 use rule python_job as score_job with:
     threads: threads_of(CONFIG, "score")
     resources:
-        **resources_of(CONFIG, "score"),
+        **resources_of(CONFIG, "score", GPU_PARTS),
 
 
 use rule python_job as train_job with:
     threads: threads_of(CONFIG, "train")
     resources:
-        **resources_of(CONFIG, "train"),
+        **resources_of(CONFIG, "train", GPU_PARTS),
 
 
 use rule python_job as rerank_job with:
     threads: threads_of(CONFIG, "rerank")
     resources:
-        **resources_of(CONFIG, "rerank"),
+        **resources_of(CONFIG, "rerank", GPU_PARTS),
 
 
 use rule python_job as analyse_job with:

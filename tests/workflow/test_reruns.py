@@ -25,7 +25,7 @@ TABLES = {
     "make_advice_table": 1,
     "make_risk_table": 1,
     "make_bound_table": 1,
-    "render_table": 11,
+    "render_table": 12,
     "profile_scores": 1,
     "fit_profiles": 1,
     "draw_score_by_rank": 1,
@@ -34,7 +34,7 @@ TABLES = {
 # After training too, not after an evaluation alone.
 TRAINED = {**TABLES, "draw_learning_curves": 1}
 # After any change of the groups.
-LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 12}
+LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 13}
 
 
 @pytest.fixture

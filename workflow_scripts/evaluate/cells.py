@@ -18,9 +18,11 @@ COLUMNS = ("measure", "value", "ci_low", "ci_high", "n_queries")
 def save_cell(path: Path, frame: pd.DataFrame, domain: Domain, bootstrap: Mapping) -> None:
     """Write a domain's CSV from one ranker's metrics: :func:`cell_values`, six decimals.
 
-    Excess risk, which some queries have not, has a table instead. ``bootstrap``: samples, seed, confidence.
+    Excess risk, which some queries have not, has a table instead. ``bootstrap``: samples, seed, confidence. A model
+    that was not trained has no metrics, and a cell without rows.
     """
-    cell = cell_values(frame[frame["measure"] != EXCESS_RISK], domain, **bootstrap)
+    frame = frame[frame["measure"] != EXCESS_RISK]
+    cell = cell_values(frame, domain, **bootstrap) if len(frame) else pd.DataFrame(columns=list(COLUMNS))
     with atomic_path(path) as partial:
         cell.to_csv(partial, index=False, float_format="%.6f", lineterminator="\n")
 

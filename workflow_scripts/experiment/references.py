@@ -52,6 +52,7 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
     for name, study in config["studies"].items():
         for axis in ("students", "losses", "samplers", "teachers"):
             yield f"studies.{name}.{axis}", axis, study[axis]
+    yield "controls.samplers", "samplers", (config["controls"] or {}).get("samplers") or []
     retrieval = config["evaluation"]["retrieval"] or {"collections": None}
     yield "evaluation.retrieval.collections", "collections", retrieval["collections"] or []
 

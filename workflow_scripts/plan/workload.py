@@ -76,7 +76,7 @@ class Workload:
         return self.shape(self.config["students"][self.experiment.ranker(job["ranker"]).student]["backbone"])
 
     def in_grid(self, job: Job) -> bool:
-        """Whether the main grid needs the job; what only studies need is theirs."""
+        """Whether the main grid needs the job; what only controls and studies need is theirs."""
         grid = self.experiment.grid
         values = dict(job.wildcards)
         if "ranker" in values:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import glob
 import importlib.metadata
 import json
 import os
@@ -29,6 +30,7 @@ from workflow_scripts.storage.energy import start_meter
 
 MANIFEST = "manifest.json"
 CARD = "README.md"
+DONE = "done in "
 _START = time.monotonic()
 _METER = start_meter()
 _LIBRARIES = (
@@ -322,12 +324,35 @@ def _cost() -> dict[str, float]:
 
 
 def log_to(path: str) -> int:
-    """Send all that this process and its children print to ``path``; returns a copy of the old stderr."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).unlink(missing_ok=True)  # an orphan of a killed run may still write to it
+    """Send all that this process and its children print to ``path``; returns a copy of the old stderr.
+
+    The log of an attempt that did not end well is kept beside it: ``NAME.log.1``, then ``.2``, until one does.
+    """
+    log = Path(path)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    earlier = sorted(log.parent.glob(f"{glob.escape(log.name)}.[0-9]*"))
+    if _ended_well(log):
+        for attempt in (log, *earlier):  # a new file: an orphan of a killed run may still write to the old one
+            attempt.unlink(missing_ok=True)
+    else:
+        os.replace(log, log.with_name(f"{log.name}.{len(earlier) + 1}"))
     terminal = os.dup(2)
     # Descriptors, not sys.stderr: the JVM and the tokenizers' threads write to these.
     with open(path, "wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     return terminal
+
+
+def end_log() -> None:
+    """Print the line by which the next run knows that this one ended well."""
+    print(f"{DONE}{time.monotonic() - _START:.1f} s", file=sys.stderr, flush=True)
+
+
+def _ended_well(log: Path) -> bool:
+    """Whether there is nothing to keep: no log, an empty one, or one whose last line :func:`end_log` printed."""
+    try:
+        lines = log.read_bytes().splitlines()
+    except FileNotFoundError:
+        return True
+    return not lines or lines[-1].startswith(DONE.encode())

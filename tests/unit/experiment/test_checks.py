@@ -51,6 +51,9 @@ FAULTS = [
     # Seeds
     ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
     ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),
+    ("controls", {"samplers": ["near-0"]}, "controls.samplers: near-0 is not in the main grid"),
+    ("controls", {"samplers": ["bm52"]}, "controls.samplers: no 'bm52' among the samplers"),
+    ("controls", {"seeds": [2, 0]}, "controls.seeds: 0 is the experiment's own seed"),
     # Measures and retrieval
     ("evaluation.measures", ["nDGC@10"], "evaluation.measures: 'nDGC@10' must be a measure of ir_measures"),
     ("evaluation.measures", ["R"], "evaluation.measures: 'R' must be a measure"),
