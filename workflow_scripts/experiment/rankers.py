@@ -85,6 +85,11 @@ class Rankers:
         more = [EXCESS_RISK] * (complete and not ranker.startswith("retrieved/"))
         return evaluation["measures"] + evaluation["more_measures"].get(collection, []) + more
 
+    def measuring_spec(self, ranker: str, evaluation_set: str) -> dict:
+        """Spec of a ranker's measuring on an evaluation set."""
+        names = self.experiment.collections_in(ranker, evaluation_set)
+        return {"measures": {name: self.measures(ranker, name) for name in names}, "keys": self.keys(ranker)}
+
     def standing(self, at: Iterable[GridPoint]) -> Standing:
         """The students at some points: one may stand at several."""
         return [([*vars(point).values()], self.experiment.points[point].path) for point in at]
