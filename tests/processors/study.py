@@ -93,7 +93,7 @@ def write_operations(path: Path) -> None:
     import torch
     from torch.nn import functional as F
 
-    importlib.import_module("workflow_scripts.models.arithmetic")
+    from workflow_scripts.models.arithmetic import attention_by_operators
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))).requires_grad_()
@@ -104,13 +104,14 @@ def write_operations(path: Path) -> None:
         "linear": F.linear(x, w, b),
         "without a bias": F.linear(x, w),
         "einsum": torch.einsum("bik,ok->boi", x, w),
-        "attention": F.scaled_dot_product_attention(*parts, attn_mask=mask[None, None, None]),
-        "attention without a mask": F.scaled_dot_product_attention(*parts),
         "baddbmm": torch.baddbmm(draw(3, 70, 70), x, x.mT, alpha=0.5),
         "vector": x[0] @ w[0],
         "dot": w[0] @ w[1],
         "half precision": (x[0].bfloat16() @ w.bfloat16().T).float(),
     }
+    with attention_by_operators(x.device):
+        results["attention"] = F.scaled_dot_product_attention(*parts, attn_mask=mask[None, None, None])
+        results["attention without a mask"] = F.scaled_dot_product_attention(*parts)
     sum((y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum() for y in results.values()).backward()
     results |= {f"gradient {number}": part.grad for number, part in enumerate((x, w, b, *parts))}
     np.savez(path, **{name: value.detach().numpy() for name, value in results.items()})

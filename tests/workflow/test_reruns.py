@@ -18,6 +18,7 @@ TABLES = {
     "make_equivalence_table": 1,
     "make_per_collection_table": 2,
     "make_variance_table": 1,
+    "make_power_table": 1,
     "make_correlation_table": 1,
     "make_configuration_table": 1,
     "make_cost_table": 1,
@@ -25,16 +26,17 @@ TABLES = {
     "make_advice_table": 1,
     "make_risk_table": 1,
     "make_bound_table": 1,
-    "render_table": 11,
+    "render_table": 13,
     "profile_scores": 1,
     "fit_profiles": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
+    "make_report": 1,
 }
 # After training too, not after an evaluation alone.
-TRAINED = {**TABLES, "draw_learning_curves": 1}
+TRAINED = {**TABLES, "smooth_curves": 1, "draw_learning_curves": 1}
 # After any change of the groups.
-LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 12}
+LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 13}
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def append(project: Project, path: str) -> None:
 
 
 def evaluation(students: int, trained: bool = True) -> dict[str, int]:
-    jobs = {"rerank_candidates": students, "measure_runs": students, "write_cell": students}
+    jobs = {"rerank_candidates": students, "measure_students_all": students}
     return {**({"train_student": students} if trained else {}), **jobs}
 
 
@@ -128,7 +130,7 @@ def test_reordering_a_mapping_reruns_nothing(built: Project) -> None:
 
 
 def test_deleting_a_run_reruns_one_evaluation(built: Project) -> None:
-    run = built.folder / "results/tiny/runs/ce/marginmse.bm25.base/seed0/demo.run.gz"
+    run = built.folder / "results/tiny/runs/ce/marginmse.bm25.base/seed0/all/demo.run.gz"
     before = run.read_bytes()
     run.unlink()
     assert built.planned() == {**evaluation(1, trained=False), **TABLES}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.grid_point import GridPoint, points
@@ -40,6 +41,24 @@ class Rankers:
         teacher = self.entry("teachers", name)
         return f"teachers/{name}" if teacher["trained"] else f"backbones/{teacher['backbone']}"
 
+    def teacher(self, name: str) -> dict:
+        """Entry of a teacher, or of the one that the name of a fold's begins with: ``base`` of ``base/fold0``."""
+        name, _, fold = name.partition("/")
+        entry = self.entry("teachers", name)
+        folds = [f"fold{number}" for number in range(entry["folds"] or 0)]
+        if fold and fold not in folds:
+            raise InputError(f"no {fold!r} of teacher {name}: it has {', '.join(folds) or 'no folds'}")
+        return entry
+
+    def scorers(self, name: str) -> list[str]:
+        """Folders of the models that score training pairs for a teacher: its own, or one for each fold."""
+        folds = self.entry("teachers", name)["folds"]
+        return [f"teachers/{name}/fold{fold}" for fold in range(folds)] if folds else [self.model(f"teacher/{name}")]
+
+    def calibrations(self, name: str) -> list[str]:
+        """Folder of a teacher's temperature; none where it is not calibrated."""
+        return [f"calibrations/{name}"] if self.entry("teachers", name)["calibrate"] else []
+
     def architecture(self, ranker: str) -> tuple[str, str]:
         """Architecture and backbone."""
         if ranker.startswith("teacher/"):
@@ -66,6 +85,11 @@ class Rankers:
         more = [EXCESS_RISK] * (complete and not ranker.startswith("retrieved/"))
         return evaluation["measures"] + evaluation["more_measures"].get(collection, []) + more
 
+    def measuring_spec(self, ranker: str, evaluation_set: str) -> dict:
+        """Spec of a ranker's measuring on an evaluation set."""
+        names = self.experiment.collections_in(ranker, evaluation_set)
+        return {"measures": {name: self.measures(ranker, name) for name in names}, "keys": self.keys(ranker)}
+
     def standing(self, at: Iterable[GridPoint]) -> Standing:
         """The students at some points: one may stand at several."""
         return [([*vars(point).values()], self.experiment.points[point].path) for point in at]
@@ -73,7 +97,7 @@ class Rankers:
     def retriever(self, ranker: str) -> str:
         """:meth:`model` of a student that retrieves; :class:`InputError` for one that does not."""
         if ranker not in self.experiment.retrievers:
-            students = unique(self.experiment.grid_rankers[path].student for path in self.experiment.retrievers)
+            students = unique(self.experiment.rankers[path].student for path in self.experiment.retrievers)
             valid = ", ".join(students) or "none: set evaluation.retrieval"
             raise InputError(
                 f"{ranker} does not retrieve from whole collections: bi-encoders of the main grid do ({valid})"
@@ -112,22 +136,26 @@ class Rankers:
         return f"groups/{groups_id}/seed{self.experiment.seeding[student.seed]['sampling']}"
 
     def teacher_groups(self, name: str) -> str:
-        """Folder of the groups that a teacher is trained on."""
-        teacher = self.entry("teachers", name)
+        """Folder of the groups that a teacher, or one of its folds, is trained on."""
+        teacher = self.teacher(name)
         return f"groups/{teacher['sampler']}/seed{teacher['seed']}"
 
     def labels(self, ranker: str) -> list[str]:
         """Folder of the labels of these groups; none where neither the loss nor an entropy cut reads a teacher."""
         student = self.experiment.ranker(ranker)
-        read = self.entry("losses", student.loss)["reads_teacher"] or self._cut(student)
+        cut = self._cut(student)
+        read = self.entry("losses", student.loss)["reads_teacher"] or (cut and cut["cut"] not in RANDOM)
         return [self.groups(ranker).replace("groups", f"labels/{student.teacher}", 1)] if read else []
 
     def _cut(self, student: GridPoint) -> dict | None:
-        """The entropy cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
+        """The cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
         cut = self.entry("samplers", student.sampler).get("cut", {}).get("cut")
+        if not cut:
+            return None
         # Another fence is another job of the outliers' students alone.
         keys = ("at_least", "fence") if cut == "outliers" else ("at_least",)
-        return cut and {"cut": cut, **{key: self.config["studies"]["cuts"][key] for key in keys}}
+        seed = {"seed": self.experiment.seeding[student.seed]["sampling"]} if cut in RANDOM else {}
+        return {"cut": cut, **{key: self.config["studies"]["cuts"][key] for key in keys}, **seed}
 
     def student_spec(self, ranker: str) -> dict:
         """Spec of a student's training."""
@@ -138,11 +166,13 @@ class Rankers:
         return self._training_spec(student.path, about, documents, student.loss, seeds) | ({"cut": cut} if cut else {})
 
     def teacher_spec(self, name: str) -> dict:
-        """Spec of a teacher's training."""
-        teacher = self.entry("teachers", name)
+        """Spec of the training of a teacher, or of one of its folds."""
+        teacher = self.teacher(name)
         about = {"architecture": "cross-encoder", "learning_rate": teacher["learning_rate"]}
         seeds = dict.fromkeys(("initialisation", "order"), teacher["seed"])
-        return self._training_spec(f"teacher/{name}", about, teacher["documents"], teacher["loss"], seeds)
+        spec = self._training_spec(f"teacher/{name}", about, teacher["documents"], teacher["loss"], seeds)
+        left_out = name.partition("/fold")[2]
+        return spec | ({"fold": {"of": teacher["folds"], "left_out": int(left_out)}} if left_out else {})
 
     def _training_spec(self, name: str, about: dict, documents: int, loss: str, seeds: dict[str, int]) -> dict:
         training = self.config["training"]

@@ -13,6 +13,7 @@ On a GPU everything is torch's.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Sequence
 
@@ -58,6 +59,15 @@ def attention(
     if torch.is_grad_enabled():
         return _Attention.apply(query, key, value, runs, queries, p)
     return _attend(query, key, value, runs, queries, p)[:2]
+
+
+def attention_by_operators(device: torch.device) -> contextlib.AbstractContextManager:
+    """Within it torch's own attention calls :func:`_send_to_openblas`'s operators: fused, it calls MKL from inside."""
+    if not _PORTABLE or device.type != "cpu":
+        return contextlib.nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 def _by_openblas(x: Tensor) -> bool:
@@ -195,8 +205,6 @@ def _send_to_openblas() -> None:
             _library.impl(name, product, allow_override=True)
         for name in ("addmm", "baddbmm", "addmv"):
             _library.impl(name, add_product, allow_override=True)
-    # Fused attention calls MKL from inside; written out it calls the operators above.
-    torch.backends.cuda.enable_flash_sdp(False)
     torch.set_num_threads(1)
 
 
@@ -207,8 +215,6 @@ def _can_be_told() -> bool:
 
 
 _AMD = processor.vendor() == AMD
-if processor.is_portable() and torch.cuda.is_available():
-    processor.fall_back("a GPU computes")
 if processor.is_portable() and not _can_be_told():
     processor.fall_back("numpy's products are not by an OpenBLAS whose kernels can be chosen")
 _PORTABLE = processor.is_portable()

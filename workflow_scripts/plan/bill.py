@@ -11,11 +11,14 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.experiment.places import Places
 from workflow_scripts.plan.dry_run import plan_jobs
 from workflow_scripts.plan.estimate import FEEDING, GIGABYTE, WATTS, Bill, Stage, make_bill, rows
+from workflow_scripts.plan.seeds import designs, reach
 from workflow_scripts.plan.throughput import BENCH_ROWS, Throughput, read_figures
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import ROOT
@@ -67,7 +70,7 @@ def _tell_gpu(bill: Bill) -> Iterator[str]:
         lines.append((name, *counts, *map(_amount, (stage.hours, stage.grid_hours, stage.study_hours))))
     total = (bill.gpu_hours, bill.grid_hours, bill.gpu_hours - bill.grid_hours)
     lines.append(("all", "", "", "", *map(_amount, total)))
-    yield from _table(("GPU", "jobs", "texts", "PFLOP", "hours", "main grid", "studies"), lines)
+    yield from _table(("GPU", "jobs", "texts", "PFLOP", "hours", "main grid", "controls, studies"), lines)
 
 
 def _tell_day(bill: Bill, aimed: Bill, throughput: Throughput) -> Iterator[str]:
@@ -85,7 +88,21 @@ def _tell_day(bill: Bill, aimed: Bill, throughput: Throughput) -> Iterator[str]:
         yield f"  it would with training {faster:.2f} times as fast ({speed * faster:,.0f} TFLOP/s), the rest as it is"
     yield f"  at the shares of the peak that the project aims at: {_amount(aimed.grid_hours)} hours, {_fits(aimed)}"
     if studies:
-        yield f"studies: {studies} students more than those that they share with the main grid"
+        yield f"controls and studies: {studies} students more than those that they share with the main grid"
+
+
+def _tell_seeds(config: Mapping, throughput: Throughput, figures: Mapping, pilot: Path) -> Iterator[str]:
+    """What more seeds of the main grid would cost, from nothing, without what all seeds share, and could decide."""
+    reached = reach(pilot)
+    lines = []
+    for each in designs(config, throughput, figures):
+        decides = [f"{value:.3f}" for value in reached[each.seeds]] if each.seeds in reached else ["", ""]
+        lines.append((each.name, f"{each.trainings:,}", _amount(each.hours), *decides))
+    yield from _table(("main grid from nothing", "students", "GPU hours", "finds", "equivalent within"), lines)
+    if reached:
+        yield f"differences found and margins of equivalence shown in four of five cases, planned from {pilot}"
+    else:
+        yield f"what each could decide is planned from a pilot's table power, and {pilot} is not there (PILOT=)"
 
 
 def _fits(bill: Bill) -> str:
@@ -147,14 +164,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--gpus", type=_positive, default=1)
     parser.add_argument("--cores", type=_positive, default=16)
     parser.add_argument("--price", type=float, help="of a GPU-hour, in any currency")
+    parser.add_argument("--pilot", type=Path, help="numbers of a pilot's table power; the experiment's own if left out")
     parser.add_argument("--csv", help="file to write the bill to as well")
     options = parser.parse_args(argv)
-    figures, experiment = read_figures(options.figures), Experiment(read_config(*options.configfile))
+    figures, config = read_figures(options.figures), read_config(*options.configfile)
+    experiment = Experiment(config)
     throughput = Throughput(figures, options.bench, batch_groups=experiment.config["training"]["batch_groups"])
     jobs, total = plan_jobs(options.configfile, experiment.name)
     bill = make_bill(experiment, jobs, total, throughput, figures)
     aimed = make_bill(experiment, jobs, total, Throughput(figures, shares="aims"), figures)
     print("\n".join(tell(bill, aimed, experiment, throughput, options)))
+    pilot = options.pilot or Path(Places(experiment).numbers("power"))
+    print("\n".join(_tell_seeds(config, throughput, figures, pilot)))
     if options.csv:
         with atomic_path(options.csv) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -60,9 +60,11 @@ def note_products(library: str) -> None:
     _settled["products"] = library
 
 
-def description() -> dict[str, str]:
-    """What a manifest says: ``setting``, ``products`` where a model was run, ``not_portable`` with the reason."""
-    return dict(_settled)
+def description(device: str = "cpu") -> dict[str, str]:
+    """What a manifest says: ``setting``; ``products`` where a CPU ran a model; ``not_portable``, with the reason."""
+    if device == "cpu":
+        return dict(_settled)
+    return {"setting": setting()} | ({"not_portable": "a GPU computed"} if setting() == PORTABLE else {})
 
 
 def vendor() -> str:

@@ -16,8 +16,9 @@ class Settings:
     counted; ``warmup``: share of the steps; ``dropout``: None for the backbone's own; ``seeds``: ``initialisation``
     (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
     stores' own; ``cut``: the entropy cut whose queries alone are trained on, None for all (see
-    :func:`~workflow_scripts.train.groups.read_groups`); ``arithmetic``: what the process was
-    started with; ``checkpoint_minutes``, ``checkpoint_steps``: how often the state is saved.
+    :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries that is not trained on, None
+    for none; ``arithmetic``: what the process was started with; ``checkpoint_minutes``, ``checkpoint_steps``: how often
+    the state is saved.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Settings:
     seeds: Mapping[str, int]
     max_tokens: Mapping[str, int] | None = None
     cut: Mapping | None = None
+    fold: Mapping | None = None
     warmup: float = 0.1
     weight_decay: float = 0.01
     gradient_accumulation: int = 1
