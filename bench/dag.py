@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.compare import processor
+from bench.machine import processor
 from bench.stages import ROOT, run_stage
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import closure, script_of
