@@ -19,7 +19,7 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
     jobs = fresh.planned(config="config/paper.yaml")
     config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
     # The study's four samplers and the dense one; random and ensemble trained again in every loss and student; the
-    # study's six entropy cuts and three beside them; Natural Questions beside MS MARCO, whose cells are the main grid's.
+    # study's six entropy cuts and three beside them; Natural Questions beside MS MARCO, of the main grid's cells.
     grid, controls, cuts, second = 4 * 5 * 2, 4 * 2 * 2, (6 + 3) * 2, 2 * 2 * 2
     students, retrievers = grid + controls + cuts + second, (grid + controls) // 2
     corpora, tested = 1 + 25 + 1, 2 + 25
