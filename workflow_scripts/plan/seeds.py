@@ -62,11 +62,12 @@ def reach(power: Path) -> dict[int, tuple[float, float]]:
 
 def _jobs(experiment: Experiment) -> Iterator[Job]:
     """GPU jobs that every seed repeats."""
-    for rule in ("train_student", "rerank_candidates"):
-        yield from (Job(rule, (("ranker", path),)) for path in experiment.rankers)
-    yield from (Job("retrieve_documents", (("ranker", path),)) for path in experiment.retrievers)
-    rankers = Rankers(experiment)
-    for folder in unique(folder for path in experiment.rankers for folder in rankers.labels(path)):
+    yield from (Job("train_student", (("ranker", path),)) for path in experiment.rankers)
+    for name in experiment.evaluation_sets:
+        yield from (Job("rerank_candidates", (("ranker", path), ("set", name))) for path in experiment.rankers)
+        yield from (Job("retrieve_documents", (("ranker", path), ("set", name))) for path in experiment.retrievers)
+    labels = Rankers(experiment).labels
+    for folder in unique(folder for path in experiment.rankers for folder in labels(path)):
         teacher, groups_id, seed = folder.split("/")[1:]
         labelled = (("teacher", teacher), ("groups_id", groups_id), ("seed", seed.removeprefix("seed")))
         yield Job("label_groups", labelled)
