@@ -5,6 +5,7 @@ TABLES += PLACES.tables(
     "equivalence",
     "variance",
     "power",
+    *["controls"] * bool(CONTROLS),
     *map("per_collection.{}".format, GRID["students"]),
     *["retrieval"] * bool(RETRIEVERS),
 )
@@ -54,6 +55,24 @@ use rule analyse_job as make_power_table with:
         log("make_power_table"),
     params:
         **job("effectiveness.make_power_table", **VERDICTS),
+
+
+use rule analyse_job as make_controls_table with:
+    input:
+        **reads(metrics=METRICS),
+    output:
+        numbers("controls"),
+    log:
+        log("make_controls_table"),
+    params:
+        **job(
+            "effectiveness.make_controls_table",
+            domains=DOMAINS,
+            measures=ALL_MEASURES,
+            controls=CONTROLS,
+            depth=CONFIG["first_stage"]["depth"],
+            confidence=COMPARISON["confidence"],
+        ),
 
 
 use rule analyse_job as make_per_collection_table with:

@@ -110,7 +110,7 @@ use rule analyse_job as draw_pipeline with:
 
 use rule analyse_job as profile_scores with:
     input:
-        **reads(runs=lambda w: [whole_runs(ranker) for _, ranker in PROFILED]),
+        **reads(runs=lambda w: all_runs(ranker for _, ranker in PROFILED)),
     output:
         output=numbers("profiles"),
         queries=numbers("query_profiles"),

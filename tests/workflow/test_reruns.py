@@ -50,7 +50,7 @@ def append(project: Project, path: str) -> None:
 
 
 def evaluation(students: int, trained: bool = True) -> dict[str, int]:
-    jobs = {"rerank_candidates": students, "measure_runs": students, "write_cell": students}
+    jobs = {"rerank_candidates": students, "measure_students_all": students}
     return {**({"train_student": students} if trained else {}), **jobs}
 
 
@@ -128,7 +128,7 @@ def test_reordering_a_mapping_reruns_nothing(built: Project) -> None:
 
 
 def test_deleting_a_run_reruns_one_evaluation(built: Project) -> None:
-    run = built.folder / "results/tiny/runs/ce/marginmse.bm25.base/seed0/demo.run.gz"
+    run = built.folder / "results/tiny/runs/ce/marginmse.bm25.base/seed0/all/demo.run.gz"
     before = run.read_bytes()
     run.unlink()
     assert built.planned() == {**evaluation(1, trained=False), **TABLES}

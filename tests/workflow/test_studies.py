@@ -56,7 +56,7 @@ def studied(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     }
     # Three cuts and one cell of the other collection; its uncut cells are the grid's, which stay as they are.
     assert new == {"train_student": 4, "label_groups": 1, "retrieve_documents": 4, "mine_negatives": 1}
-    assert planned["rerank_candidates"] == planned["write_cell"] == 4 and planned["measure_runs"] == 4 + 4
+    assert planned["rerank_candidates"] == planned["measure_students_all"] == 4 and planned["measure_runs"] == 4
     project.build()
     assert project.planned() == {}
     return project
@@ -102,6 +102,6 @@ def test_another_depth_retrieves_again_and_ranks_nothing_again(studied: Project,
 
 def test_deleting_a_retrieved_run_reruns_one_retrieval(studied: Project, tmp_path: Path) -> None:
     project = studied.duplicate(tmp_path / "copy")
-    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.none/seed0/demo.run.gz").unlink()
+    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.none/seed0/all/demo.run.gz").unlink()
     planned = project.planned()
     assert planned["retrieve_documents"] == planned["measure_runs"] == 1 and "rerank_candidates" not in planned

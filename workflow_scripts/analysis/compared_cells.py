@@ -8,14 +8,12 @@ from itertools import combinations
 
 import numpy as np
 
+from workflow_scripts.analysis.degrees import LEAST_DEGREES
 from workflow_scripts.analysis.domains import ALL, Domain
 from workflow_scripts.analysis.inference import Estimates, infer, infer_new_collections, member_means
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.training_noise import TrainingNoise, training_noise
 from workflow_scripts.storage.ids import NO_TEACHER
-
-LEAST_DEGREES = 8
-"""Degrees of freedom of a student's controls below which they tell nothing."""
 
 
 @dataclass(frozen=True)

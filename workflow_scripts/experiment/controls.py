@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
+from workflow_scripts.analysis.degrees import LEAST_DEGREES
 from workflow_scripts.experiment.seeds import seeding
 
 
 def control_seeds(config: Mapping) -> list[int]:
     """Further seeds of the controls; none where the experiment has no controls, or needs none with several seeds.
 
-    Where the config names none: the first number above every seed and every part of one, so that it is a new model.
+    Where the config names none: as many as give a student's controls enough degrees of freedom, from the first number
+    above every part of the seed, so that each is a new model.
     """
     controls = config["controls"]
     if controls is None or len(config["seeds"]) > 1:
         return []
     name, parts = seeding(config["seeds"][0])
-    return controls["seeds"] or [max(name, *parts.values()) + 1]
+    first = max(name, *parts.values()) + 1
+    cells = len(control_samplers(config)) * sum(entry.get("in_grid", True) for entry in config["losses"].values())
+    return controls["seeds"] or list(range(first, first + math.ceil(LEAST_DEGREES / cells)))
 
 
 def control_samplers(config: Mapping) -> list[str]:

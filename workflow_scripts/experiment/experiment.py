@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping
 
@@ -84,6 +85,46 @@ class Experiment:
     def test_collections(self) -> list[str]:
         """Test collections of all domains, each once, in the order of the config."""
         return unique(itertools.chain(*map(collections_of, self.config["domains"].values())))
+
+    @functools.cached_property
+    def evaluation_sets(self) -> dict[str, list[str]]:
+        """Evaluation set to its collections, by name: those that the config names, and of the rest one a domain.
+
+        A set does not depend on the order of the config, nor one that is named on the domains.
+        """
+        sets = {name: sorted(members) for name, members in self.config["evaluation"]["sets"].items()}
+        taken = set(itertools.chain(*sets.values()))
+        for domain, members in self.config["domains"].items():
+            rest = sorted(set(collections_of(members)) - taken)
+            taken.update(rest)
+            if rest:
+                sets[domain] = rest
+        return sets
+
+    def sets_of(self, ranker: str) -> dict[str, list[str]]:
+        """:attr:`evaluation_sets` of a ranker: below ``retrieved/`` with the collections that retrieval names alone."""
+        retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
+        wanted = (retrieval and retrieval["collections"]) or itertools.chain(*self.evaluation_sets.values())
+        kept = set(wanted)
+        found = {name: [each for each in members if each in kept] for name, members in self.evaluation_sets.items()}
+        return {name: members for name, members in found.items() if members}
+
+    def collections_in(self, ranker: str, name: str) -> list[str]:
+        """Collections of a ranker's evaluation set; :class:`InputError` naming its sets."""
+        sets = self.sets_of(ranker)
+        if name not in sets:
+            raise InputError(f"no evaluation set {name!r} in {self.name}: it has {', '.join(sets)}")
+        return sets[name]
+
+    def domains_within(self, name: str) -> list[str]:
+        """Domains all of whose collections are in an evaluation set."""
+        own = self.evaluation_sets[name]
+        return [domain for domain, members in self.config["domains"].items() if {*collections_of(members)} <= {*own}]
+
+    def sets_behind(self, domain: str) -> list[str]:
+        """Evaluation sets that hold some collection of a domain."""
+        wanted = set(collections_of(self.config["domains"][domain]))
+        return [name for name, members in self.evaluation_sets.items() if wanted.intersection(members)]
 
     def entry(self, axis: str, name: str) -> dict:
         """The entry ``name`` of an axis such as ``samplers``; :class:`InputError` naming the valid ones."""
@@ -193,11 +234,6 @@ class Experiment:
         bi_encoders = [name for name in students if students[name]["architecture"] == "bi-encoder"]
         rankers = [*self.grid_rankers.values(), *self.controls.values()] if wanted else []
         return unique(each.path for each in rankers if each.student in bi_encoders)
-
-    def test_collections_of(self, ranker: str) -> list[str]:
-        """Test collections of a ranker: all, or below ``retrieved/`` those that the config names."""
-        retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
-        return (retrieval and retrieval["collections"]) or self.test_collections
 
     @property
     def has_truth(self) -> bool:

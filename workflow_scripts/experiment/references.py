@@ -28,6 +28,8 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
     yield "first_stage.system", "systems", [config["first_stage"]["system"]]
     yield "first_stage.check", "systems", config["first_stage"]["check"]
     yield "evaluation.more_measures", "collections", list(config["evaluation"]["more_measures"])
+    for name, members in config["evaluation"]["sets"].items():
+        yield f"evaluation.sets.{name}", "collections", members
     for domain, members in config["domains"].items():
         yield f"domains.{domain}", "collections", collections_of(members)
     for name, entry in config["collections"].items():

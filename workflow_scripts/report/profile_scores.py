@@ -13,28 +13,28 @@ import pyarrow.parquet as pq
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.analysis.summaries import TEACHER
 from workflow_scripts.report.profiles import PROFILES, QUERY_PROFILES
-from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
-from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.runs import by_ranker, run_on
 
 
 def profile_scores(*, spec: Mapping, runs: Sequence[Path], output: Path, queries: Path) -> None:
     """Write the mean of :func:`query_profiles` for each ranker, collection and rank ratio, and ``queries``.
 
-    ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed], as many as the manifests ``runs`` and in their
-    order), ``collections`` (ids), ``points`` of the grid. ``queries`` holds each query's profile by each teacher and
-    each student, the mean over all that the student was trained by. One run is in memory at a time, and the profiles of
-    all queries by teachers and students; bound by reading the runs.
+    ``spec``: ``rankers`` ([student, loss, sampler, teacher, seed]), ``collections`` (ids), ``points`` of the grid.
+    ``runs``: manifests in the rankers' order, of each as many as there are evaluation sets. ``queries`` holds each
+    query's profile by each teacher and each student, the mean over all that the student was trained by. One run is in
+    memory at a time, and the profiles of all queries by teachers and students; bound by reading the runs.
     """
-    progress, lines = Progress(len(runs), "rankers"), {}
+    progress, lines = Progress(len(spec["rankers"]), "rankers"), {}
     with atomic_path(output) as path, pq.ParquetWriter(path, PROFILES, compression="zstd") as writer:
-        for ranker, manifest in zip(spec["rankers"], runs, strict=True):
+        for ranker, own in zip(spec["rankers"], by_ranker(runs, len(spec["rankers"])), strict=True):
             keys = dict(zip(KEYS, ranker, strict=True))
             line = keys["student"], keys["teacher"] if keys["student"] == TEACHER else ""
             for collection in spec["collections"]:
-                found = _profiles(manifest, collection, spec["points"])
+                found = _profiles(own, collection, spec["points"])
                 writer.write_table(_mean_profile({**keys, "collection": collection}, found))
                 lines.setdefault((*line, collection), _Mean()).add(found)
             progress.add(1)
@@ -75,11 +75,12 @@ def _line_table(line: tuple[str, str, str], profiles: pd.DataFrame) -> pa.Table:
     return pa.table([*keys, pa.array(profiles.index, pa.string()), scores], schema=QUERY_PROFILES)
 
 
-def _profiles(manifest: Path, collection: str, points: int) -> pd.DataFrame:
+def _profiles(runs: Sequence[Path], collection: str, points: int) -> pd.DataFrame:
+    ranking = run_on(collection, runs)
     try:
-        return query_profiles(read_run(Artifact(manifest).file(f"{collection}.run.gz")), points)
+        return query_profiles(ranking, points)
     except InputError as error:
-        raise InputError(f"{manifest}, {collection}: {error}") from None
+        raise InputError(f"{runs[0]}, {collection}: {error}") from None
 
 
 def query_profiles(ranking: pd.DataFrame, points: int) -> pd.DataFrame:

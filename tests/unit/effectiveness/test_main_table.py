@@ -35,19 +35,20 @@ VERDICTS = {"rule": RULE, "controls": [], "depth": 100}
 SPEC = GRID | VERDICTS | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"], "bootstrap": BOOTSTRAP}
 
 
-def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0) -> Path:
-    """Metrics of one ranker: the values above, plus ``shift``; AP on one collection only."""
+def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0, names: Sequence[str] = tuple(VALUES)) -> Path:
+    """Metrics of one ranker: the values above of the named collections, plus ``shift``; AP on one collection only."""
     rows = [
         (name, f"q{index}", measure, value + shift)
-        for name, values in sorted(VALUES.items())
-        for index, value in enumerate(values)
+        for name in sorted(names)
+        for index, value in enumerate(VALUES[name])
         for measure in (["AP", "nDCG@10"] if name == "one" else ["nDCG@10"])
     ]
     frame = pd.DataFrame(rows, columns=["collection", "query_id", "measure", "value"])
     named = dict(zip(measures.KEYS, keys, strict=True))
     table = measures.metrics_table(named, frame)
-    manifest = tmp_path / ".".join(map(str, keys)) / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={"keys": named}) as writer:
+    manifest = tmp_path / ".".join(map(str, (*keys, *names))) / "manifest.json"
+    spec = {"keys": named, "measures": dict.fromkeys(names)}
+    with ArtifactWriter(manifest, kind="test", spec=spec) as writer:
         write_table(writer.path("metrics.parquet"), table, measures.METRICS_SCHEMA)
     return manifest
 
@@ -71,18 +72,19 @@ def make_tables(tmp_path: Path, manifests: list[Path], spec: dict = SPEC) -> pd.
     return pd.read_csv(tmp_path / "main.csv", keep_default_na=False)
 
 
-def test_collected_metrics_do_not_depend_on_the_order_and_refuse_duplicates(tmp_path: Path) -> None:
+def test_collected_metrics_depend_on_neither_order_nor_sets_and_refuse_duplicates(tmp_path: Path) -> None:
     manifests = all_metrics(tmp_path)
-    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "a.parquet")
-    collect_metrics.collect_metrics(metrics=manifests[::-1], output=tmp_path / "b.parquet")
-    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    in_sets = [metrics(tmp_path, ("bm25", "", "", "", None), names=names) for names in (["two"], ["three", "one"])]
+    for name, given in {"a": manifests, "b": manifests[::-1], "c": [*in_sets, *manifests[1:]]}.items():
+        collect_metrics.collect_metrics(metrics=given, output=tmp_path / f"{name}.parquet")
+        assert (tmp_path / f"{name}.parquet").read_bytes() == (tmp_path / "a.parquet").read_bytes()
     frame = read_table(tmp_path / "a.parquet")
     columns = [*measures.KEYS, "collection", "query_id", "measure"]
     plain = frame.astype({name: str for name in columns if name != "seed"})
     assert plain.equals(plain.sort_values(columns, kind="stable")) and len(frame) == 10 * 9
-    with pytest.raises(InputError, match=r"both measure bm25 .*: give each ranker once"):
-        collect_metrics.collect_metrics(metrics=[*manifests, manifests[0]], output=tmp_path / "c.parquet")
-    assert not (tmp_path / "c.parquet").exists()
+    with pytest.raises(InputError, match=r"both measure bm25 .* on two: give one of them"):
+        collect_metrics.collect_metrics(metrics=[*manifests, in_sets[0]], output=tmp_path / "d.parquet")
+    assert not (tmp_path / "d.parquet").exists()
 
 
 def test_means_do_not_depend_on_row_groups(tmp_path: Path) -> None:
@@ -219,9 +221,11 @@ def test_a_missing_cell_is_named(tmp_path: Path) -> None:
 
 
 def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
-    manifest = metrics(tmp_path, ("be", "lce", "random", "t_1", 0))
-    spec = {"domains": DOMAINS, "bootstrap": BOOTSTRAP}
-    write_cell(spec=spec, metrics=manifest, cells=[tmp_path / "near.csv", tmp_path / "far.csv"])
+    # The collections of a domain may be of several evaluation sets.
+    sets = [metrics(tmp_path, ("be", "lce", "random", "t_1", 0), names=names) for names in (["one", "two"], ["three"])]
+    for domain in DOMAINS:
+        spec = {"domains": [domain], "bootstrap": BOOTSTRAP}
+        write_cell(spec=spec, metrics=sets, output=tmp_path / f"{domain['name']}.csv")
     near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
     assert list(near.columns) == ["measure", "value", "ci_low", "ci_high", "n_queries"]
     assert near["measure"].tolist() == ["AP", "nDCG@10"] and far["measure"].tolist() == ["nDCG@10"]

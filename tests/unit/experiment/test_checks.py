@@ -63,6 +63,10 @@ FAULTS = [
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("evaluation.more_measures", {"demo-train": ["P@5"]}, "more_measures.demo-train: is in no domain; name"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
+    ("evaluation.sets", {"a": ["dem"]}, "evaluation.sets.a: no 'dem' among the collections"),
+    ("evaluation.sets", {"a": ["demo-train"]}, "evaluation.sets.a: demo-train has role train; a set has test"),
+    ("evaluation.sets", {"a": ["demo"], "b": ["demo"]}, "evaluation.sets.b: demo is in the set a already"),
+    ("evaluation.sets", {"in-domain": ["demo-hard"]}, "evaluation.sets.in-domain: demo, in no set, would be the"),
     # Studies
     ("studies.factorial.losses", ["kl-flat", "kl-sharp"], "is 4.0, 0.25; list them in rising order"),
     ("studies.factorial.losses", ["kl-flat"], "studies.factorial.losses: needs at least two levels to compare"),

@@ -60,7 +60,8 @@ def test_the_known_hub_models_have_their_published_size() -> None:
 
 def test_of_a_test_collection_only_candidates_are_tokenised() -> None:
     paper = experiment("paper")
-    bill = bill_of(paper, job("tokenise_evaluation", vocabulary="bert-uncased"))
+    sets = (job("tokenise_evaluation", vocabulary="bert-uncased", set=name) for name in paper.evaluation_sets)
+    bill = bill_of(paper, *sets)
     # TREC DL's 43 and 54 queries list 100 passages each; NFCorpus has fewer documents than its queries list.
     sizes = Sizes(paper, FIGURES_READ)
     assert (sizes.candidates("trec-dl-2019"), sizes.candidates("beir-nfcorpus")) == (4300, 3633)
@@ -93,9 +94,9 @@ COUNTS = [
         (job("label_groups", teacher="base", groups_id=label, seed="0"), 0)
         for label in ("bm25", "near-100", "dense", "ensemble.base", "bm25-outliers.base")
     ),
-    (job("rerank_candidates", ranker="teacher/base"), 550 * 100),
-    (job("rerank_candidates", ranker="be/kl.bm25.base/seed0"), 550 + 4000 + 1500 + 1500),
-    (job("retrieve_documents", ranker="be/kl.bm25.base/seed0"), 550 + 7000),
+    (job("rerank_candidates", ranker="teacher/base", set="all"), 550 * 100),
+    (job("rerank_candidates", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 4000 + 1500 + 1500),
+    (job("retrieve_documents", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 7000),
     (job("search_dense", system="dense", collection="demo-train"), 3200 + 4000),
     (job("embed_groups"), 4000),
 ]

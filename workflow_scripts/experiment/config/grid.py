@@ -192,7 +192,9 @@ class Controls(Part):
         "samplers of these cells; null for the cheapest and the costliest, by the pairs that a teacher scores for them",
         None,
     )
-    seeds: Maybe[Some[Natural]] = setting("further seeds; null for one, the next number", None)
+    seeds: Maybe[Some[Natural]] = setting(
+        "further seeds; null for the next one, or as many as a student's verdicts need", None
+    )
 
 
 class Study(Part):

@@ -47,6 +47,11 @@ class Evaluation(Part):
     """What is measured, and on what."""
 
     retrieval: Maybe[Retrieval] = setting("retrieve from whole collections too; null for no", None)
+    sets: dict[Slug, Some[Slug]] = setting(
+        "evaluation set to test collections, which one job re-ranks and one measures; collections in none of them are "
+        "their first domain's set",
+        {},
+    )
     measures: Measures = setting("measured on every test collection, as ir_measures prints them: nDCG@10")
     more_measures: dict[Slug, Measures] = setting("collection id to measures of that collection alone", {})
     bootstrap: Bootstrap = setting("confidence intervals", Bootstrap)
@@ -142,6 +147,9 @@ class Needs(Part):
     threads: Count = setting("CPU threads", left_out)
     mem_mb: Count = setting("memory", left_out, unit="megabytes")
     runtime: Count = setting("longest run", left_out, unit="minutes")
+    gpu_share: Count = setting(
+        "how many of these jobs share a GPU on one host; left out, 1", left_out, unit="jobs", le=64
+    )
 
 
 class Resources(Part):
