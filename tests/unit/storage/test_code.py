@@ -24,7 +24,7 @@ from workflow_scripts.storage.code import (
 
 TRAIN = f"{PACKAGE}.train.train_ranker"
 MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
-CONCLUDING = {"effectiveness", "locality", "studies", "report"}
+CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
 OTHER_COMMANDS = ("plan.bill", "experiment.describe", "storage.verify")
 SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
 
