@@ -10,7 +10,7 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
-.PHONY: bench-venv $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
+.PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
