@@ -59,6 +59,8 @@ manifest, manifests, log, numbers = PLACES.manifest, PLACES.manifests, PLACES.lo
 table, figure, runs = PLACES.table, PLACES.figure, PLACES.runs
 tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLACES.document_tokens
 TRAINING = CONFIG["training"]
+# What every job that computes with a model is told about numbers; the command line has the arithmetic of all jobs.
+NUMBERS = {"precision": TRAINING["precision"], "arithmetic": CONFIG["arithmetic"]}
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
 MORE = CONFIG["evaluation"]["more_measures"]
