@@ -8,7 +8,7 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch plan verify describe check test test-slurm lint format hooks venv \
+.PHONY: help demo study small small-scratch paper plan verify describe check test test-slurm lint format hooks venv \
   bench gpu-check bench-memory bench-search bench-dag bench-venv
 
 help:  ## these lines
@@ -25,6 +25,9 @@ small: venv  ## real text, students from a pretrained MiniLM
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
+
+paper: venv  ## the study as published, on this machine's GPUs; see make plan EXPERIMENT=paper first, docs/cluster.md for a cluster
+	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
