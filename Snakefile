@@ -14,6 +14,7 @@ localrules:
     downloads,
     tables,
     figures,
+    report,
 
 
 onstart:
@@ -40,6 +41,12 @@ rule figures:
     """The figures alone; whatever they need is made."""
     input:
         lambda wildcards: FIGURES,
+
+
+rule report:
+    """The page alone; whatever it needs is made."""
+    input:
+        f"{RESULTS}/report.html",
 
 
 include: "rules/collect.smk"
