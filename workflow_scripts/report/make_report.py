@@ -39,7 +39,7 @@ def make_report(
 ) -> None:
     """Write one self-contained page; its pictures and tables read without JavaScript, nothing in it makes a request.
 
-    ``numbers``: of every table, the main table's and those of locality and cost among them; ``captions``: the files of
+    ``numbers``: of every table, those of main, variance, locality and cost among them; ``captions``: the files of
     their sentences; ``profiles`` and ``curves``: scores by rank and training losses. ``runs``: of ``spec["rankers"]``
     ([student, loss, sampler, teacher, seed], in their order), of each as many as there are evaluation sets.
     ``evaluation``, ``collections`` and ``corpora``: a manifest for each of ``spec["collections"]``, in their order.
@@ -47,11 +47,11 @@ def make_report(
     budget), ``rebuild`` (the command that makes all), ``domains`` and the axes of the grid.
     """
     found = {path.stem: path for path in numbers}
-    frames = {name: read_numbers(found[name])[0] for name in ("main", "locality", "cost")}
+    frames = {name: read_numbers(found[name])[0] for name in ("main", "variance", "locality", "cost")}
     measure, experiment = spec["measure"], spec["experiment"]
     tables = page_tables(numbers, captions, experiment)
     by_name = {table.name: table for table in tables}
-    panels = grid.panels(frames["main"], spec, measure, experiment)
+    panels = grid.panels(frames["main"], frames["variance"], spec, measure, experiment)
     texts = {
         "experiment": experiment,
         "measure": measure,
