@@ -29,6 +29,9 @@ small: venv  ## real text, students from a pretrained MiniLM
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
 
+paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
+	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
+
 cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
 
