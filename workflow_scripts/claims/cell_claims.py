@@ -188,9 +188,9 @@ def describe(part: Mapping) -> str:
 
 
 def _terms(factor: Mapping[str, float]) -> str:
-    """``ensemble minus 1.25 random`` of coefficients."""
+    """``ensemble minus 1.25 random`` of coefficients, the largest first."""
     text = ""
-    for name, coefficient in factor.items():
+    for name, coefficient in sorted(factor.items(), key=lambda item: -item[1]):
         size = "" if abs(coefficient) == 1 else f"{abs(coefficient):g} "
         sign = ("minus " if coefficient < 0 else "") if not text else (" minus " if coefficient < 0 else " plus ")
         text += f"{sign}{size}{name}"
