@@ -50,7 +50,7 @@ use rule rerank_job as embed_groups with:
             queries=CONFIG["analysis"]["locality"]["queries"],
             seed=0,
             max_tokens=CONFIG["lengths"]["document"],
-            precision=TRAINING["precision"],
+            **NUMBERS,
         ),
 
 

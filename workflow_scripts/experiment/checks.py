@@ -124,8 +124,8 @@ def _sets(config: Mapping) -> Iterator[str]:
     owner: dict[str, str] = {}
     for name, members in config["evaluation"]["sets"].items():
         for member in members:
-            if (role := config["collections"][member]["role"]) != "test":
-                yield f"evaluation.sets.{name}: {member} has role {role}; a set has test collections"
+            if config["collections"][member]["role"] == "train":
+                yield f"evaluation.sets.{name}: {member} is a training collection; a set has test collections"
             if member in owner:
                 yield f"evaluation.sets.{name}: {member} is in the set {owner[member]} already; name it once"
             owner[member] = name

@@ -24,6 +24,11 @@ class Config(Part):
     seeds: Some[grid.Seed] = setting(
         "one student a seed in every cell; sampling, order of the data and initialisation are derived from it"
     )
+    arithmetic: Literal["fast", "portable"] = setting(
+        "how a CPU computes: fast, by the best library and instructions at hand, or portable, one thread whose results "
+        "are the same bytes on every x86-64 processor with AVX2",
+        "fast",
+    )
     corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
     domains: Axis[data.Domain] = setting("named groups of test collections", min_length=1)
