@@ -171,6 +171,17 @@ def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
     assert few["decided_by"].unique().tolist() == ["3 samplers, 5 are needed", "no sampler ensemble"]
 
 
+def test_controls_stand_in_for_seeds(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {})
+    again = [
+        {"student": "be", "loss": loss, "sampler": sampler, "teacher": "t", "seeds": experiment.seeds}
+        for loss, sampler in product(LOSSES, ("random", "ensemble"))
+    ]
+    table = experiment.judge({"c1": SHIPPED["c1"]}, seeds=[0], controls=again)
+    assert set(table["basis"]) == {"one seed, controls"} and NOT_TESTABLE not in set(table["verdict"])
+    assert "supported¹" in render("claims", tmp_path / "claims.parquet")[1]
+
+
 def test_cheaper_is_part_of_the_claim(tmp_path: Path) -> None:
     experiment = Experiment(tmp_path, {})
     swapped = {
