@@ -35,6 +35,8 @@ OPTIONS = {
     "ensemble": {"depth": 10, "per_system": 3, "margin": 0.5},
     "dense": {"system": "dense", "depth": 12, "pool": 8, "skip": 2},
     "mixed": {"system": "bm25", "depth": 12, "pool": 8, "share": 0.4},
+    "positive_aware": {"system": "bm25", "depth": 12, "pool": 8, "limit": "margin", "value": 0.5},
+    "stratified": {"system": "bm25", "depth": 12},
 }
 DOCUMENTS = [f"doc{number:02d}" for number in range(40)]
 QUERIES = [f"query{number:02d}" for number in range(30)]
@@ -110,7 +112,7 @@ def mine(study: dict, output: Path, sampler: str, **changes: object) -> pd.DataF
     values = {name: study[name] for name in ("corpus", "collection")}
     if sampler != "random":
         values["rankings"] = study["rankings"]
-    if sampler in ("crossencoder", "ensemble"):
+    if sampler in ("crossencoder", "ensemble", "positive_aware", "stratified"):
         values["scores"] = study["scores"]
     mine_negatives(spec, **{**values, "output": output, **changes})
     return read_table(output.parent / "groups.parquet")
@@ -125,6 +127,7 @@ def test_mining_keeps_its_promises(study, tmp_path, sampler):
         "random": {"corpus"},
         "ensemble": {"bm25", "zulu", "dense", "fill"},
         "mixed": {"bm25", "corpus", "fill"},
+        "positive_aware": {"bm25", "fill"},
     }.get(sampler, {sampler, "fill"})
     for query, group in frame.groupby("query_id"):
         assert group["source"].iloc[0] == "positive" and group["doc_id"].iloc[0] in study["positives"][query]
