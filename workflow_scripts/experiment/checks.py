@@ -30,7 +30,7 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_systems, _retrieval, seed_problems, study_problems):
+    for check in (_systems, _retrieval, _in_batch, seed_problems, study_problems):
         yield from check(config)
 
 
@@ -161,6 +161,23 @@ def _teachers(config: Mapping) -> Iterator[str]:
                 yield f"teachers.{name}.sampler: {teacher['sampler']} itself reads a teacher; choose one that does not"
             if config["losses"][teacher["loss"]]["reads_teacher"]:
                 yield f"teachers.{name}.loss: {teacher['loss']} itself reads a teacher; choose one that does not"
+
+
+def _in_batch(config: Mapping) -> Iterator[str]:
+    """In-batch negatives where there can be none: under a loss that reads a teacher, or of a cross-encoder."""
+    grid = {axis: [name for name, entry in config[axis].items() if entry.get("in_grid", True)] for axis in AXES}
+    for name in (name for name, loss in config["losses"].items() if loss.get("in_batch_negatives")):
+        where = f"losses.{name}.in_batch_negatives"
+        if config["losses"][name]["reads_teacher"]:
+            yield f"{where}: {name} reads teacher scores, which a query has of its own group alone; take it out"
+        trained = {f"teacher {teacher}" for teacher, entry in config["teachers"].items() if entry.get("loss") == name}
+        for axes in (grid, *config["studies"].values()):
+            students = axes["students"] if name in axes["losses"] else ()
+            trained |= {
+                f"student {each}" for each in students if config["students"][each]["architecture"] == "cross-encoder"
+            }
+        for ranker in sorted(trained):
+            yield f"{where}: {ranker} is a cross-encoder, which scores no pair of two groups; give it another loss"
 
 
 def _budgets(config: Mapping) -> Iterator[str]:

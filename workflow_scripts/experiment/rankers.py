@@ -153,6 +153,7 @@ class Rankers:
             "documents": documents,
             "group_size": 1 + training["negatives"],
             "loss": {key: self.entry("losses", loss)[key] for key in ("function", "options")},
+            **({"in_batch_negatives": True} if self.entry("losses", loss).get("in_batch_negatives") else {}),
             "seeds": {part: seeds[part] for part in ("initialisation", "order")},
             "max_tokens": self.config["lengths"],
         }

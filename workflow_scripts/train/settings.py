@@ -15,9 +15,10 @@ class Settings:
     ``name``: the model's, for its card; ``documents``: the budget, documents seen over the whole training, each time
     counted; ``warmup``: share of the steps; ``dropout``: None for the backbone's own; ``seeds``: ``initialisation``
     (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
-    stores' own; ``cut``: the entropy cut whose queries alone are trained on, None for all (see
-    :func:`~workflow_scripts.train.groups.read_groups`); ``checkpoint_minutes``, ``checkpoint_steps``: how often the
-    state is saved.
+    stores' own; ``in_batch_negatives``: whether a batch's documents are further negatives of its other queries (see
+    :meth:`~workflow_scripts.train.batches.Batch.with_in_batch`); ``cut``: the entropy cut whose queries alone are
+    trained on, None for all (see :func:`~workflow_scripts.train.groups.read_groups`); ``checkpoint_minutes``,
+    ``checkpoint_steps``: how often the state is saved.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Settings:
     learning_rate: float
     seeds: Mapping[str, int]
     max_tokens: Mapping[str, int] | None = None
+    in_batch_negatives: bool = False
     cut: Mapping | None = None
     warmup: float = 0.1
     weight_decay: float = 0.01
