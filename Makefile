@@ -6,9 +6,10 @@ PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Files of an experiment: an overlay comes after the experiment that it changes.
-configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
+configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
+  $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch plan verify describe check test lint format hooks venv \
+.PHONY: help demo study rivals budgets small small-scratch plan verify describe check test lint format hooks venv \
   bench bench-gpu bench-memory bench-search bench-dag bench-venv
 
 help:  ## these lines
@@ -19,6 +20,12 @@ demo: venv  ## the whole study on a generated collection, on a laptop
 
 study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
 	$(SNAKEMAKE) --configfile $(call configs,study)
+
+rivals: venv  ## samplers and losses that newer work proposes, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,rivals)
+
+budgets: venv  ## learning curves over the budget, by sampler, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,budgets)
 
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml

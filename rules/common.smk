@@ -21,7 +21,7 @@ from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.rule_parameters import ANY_ID, job, one_of, other_than, resources_of, threads_of
-from workflow_scripts.experiment.studies import dial
+from workflow_scripts.experiment.studies import budgets_of, dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED

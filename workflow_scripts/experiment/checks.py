@@ -15,7 +15,7 @@ from workflow_scripts.experiment.faiss_index import FLAT, index_problem
 from workflow_scripts.experiment.functions import read_function
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
-from workflow_scripts.experiment.studies import study_problems
+from workflow_scripts.experiment.studies import step_documents, study_problems
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER, check_system
 
@@ -181,9 +181,9 @@ def _in_batch(config: Mapping) -> Iterator[str]:
 
 
 def _budgets(config: Mapping) -> Iterator[str]:
-    training = config["training"]
-    step = training["batch_groups"] * (1 + training["negatives"]) * training["gradient_accumulation"]
-    budgets = {"training": training["documents"]}
+    step = step_documents(config)
+    budgets = {"training": config["training"]["documents"]}
+    budgets |= {f"students.{name}": student.get("documents", step) for name, student in config["students"].items()}
     budgets |= {f"teachers.{name}": teacher.get("documents", step) for name, teacher in config["teachers"].items()}
     for where, documents in budgets.items():
         if documents % step:

@@ -12,6 +12,7 @@ from workflow_scripts.experiment.filled import fill_in
 from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trained_at
 from workflow_scripts.experiment.references import collections_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
+from workflow_scripts.experiment.studies import budgets_of
 from workflow_scripts.storage.errors import InputError
 
 Drawn = tuple[str, str, int]
@@ -31,6 +32,7 @@ class Experiment:
         self.seeding = dict(map(seeding, self.config["seeds"]))
         self.config["seeds"] = list(self.seeding)
         add_cuts(self.config)
+        add_budgets(self.config)
         self.grid = {axis: self._in_grid(axis) for axis in AXES}
         """The main grid: axis to its ids, in the order of the config."""
         self.studies = {name: self._axes_of(study) for name, study in self.config["studies"].items()}
@@ -65,6 +67,8 @@ class Experiment:
         axes = {axis: list(study[axis]) for axis in AXES[:-1]}
         if "cuts" in study:
             axes["samplers"] = [cut_sampler(sampler, cut) for sampler in axes["samplers"] for cut in study["cuts"]]
+        if "multiples" in study:
+            axes["students"] = [name for student in axes["students"] for name in budgets_of(self.config, student)]
         return {**axes, "seeds": list(study["seeds"] or self.config["seeds"])}
 
     @property
@@ -210,6 +214,16 @@ def add_cuts(config: dict) -> None:
     for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
         entry = {**config["samplers"][sampler], "in_grid": False, "reads_teacher": True}
         config["samplers"][cut_sampler(sampler, cut)] = {**entry, "cut": {"of": sampler, "cut": cut}}
+
+
+def add_budgets(config: dict) -> None:
+    """Enter the students that a study of budgets stands for."""
+    study = config["studies"].get("budgets")
+    for student in study["students"] if study else ():
+        for name, documents in budgets_of(config, student).items():
+            config["students"].setdefault(
+                name, {**config["students"][student], "in_grid": False, "documents": documents}
+            )
 
 
 def _refuse(found: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.grid_point import GridPoint, points
+from workflow_scripts.experiment.studies import budget
 from workflow_scripts.storage.errors import InputError
 
 OPTIMISATION = ("batch_groups", "gradient_accumulation", "warmup", "weight_decay", "dropout", "precision")
@@ -134,7 +135,7 @@ class Rankers:
         student = self.experiment.ranker(ranker)
         about, cut = self.entry("students", student.student), self._cut(student)
         seeds = self.experiment.seeding[student.seed]
-        documents = self.config["training"]["documents"]
+        documents = budget(self.config, student.student)
         return self._training_spec(student.path, about, documents, student.loss, seeds) | ({"cut": cut} if cut else {})
 
     def teacher_spec(self, name: str) -> dict:

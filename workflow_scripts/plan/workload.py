@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.studies import budget
 from workflow_scripts.plan.dry_run import Job
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import (
@@ -119,7 +120,7 @@ class Workload:
     def _train_student(self, job: Job) -> Load:
         ranker = self.experiment.ranker(job["ranker"])
         student = self.config["students"][ranker.student]
-        documents = self.config["training"]["documents"]
+        documents = budget(self.config, ranker.student)
         return self._training(student["architecture"], student["backbone"], documents, ranker.sampler)
 
     def _training(self, architecture: str, backbone: str, documents: int, sampler: str) -> Load:

@@ -185,9 +185,13 @@ class Loss(Part):
 class Student(Part):
     """A ranker that is trained in every cell."""
 
+    in_grid: Flag = setting(IN_GRID, True)
     architecture: Literal["bi-encoder", "cross-encoder"] = setting("how it scores a pair")
     backbone: Slug = setting("what it starts from")
     learning_rate: LearningRate = setting("highest learning rate")
+    documents: Count = setting(
+        "budget, a multiple of a step's documents; left out, training.documents", left_out, unit="documents seen"
+    )
 
 
 class Study(Part):
@@ -210,6 +214,16 @@ class CutsStudy(Study):
     at_least: Count = setting("fewest training queries of a cut", 16, unit="queries")
 
 
+class BudgetsStudy(Study):
+    """Students of smaller and larger budgets; a student of another budget has its documents in its name."""
+
+    multiples: Annotated[Some[Positive], Field(min_length=2)] = setting(
+        "budgets, in rising order; each a whole number of steps",
+        [0.125, 0.25, 0.5, 1, 2, 4],
+        unit="times the student's own",
+    )
+
+
 class Studies(Part):
     """Studies beside the main grid; entries with in_grid false belong to no other cells."""
 
@@ -221,3 +235,5 @@ class Studies(Part):
     )
     teachers: Study = setting("the same cells under weaker and stronger teachers", left_out)
     collections: Study = setting("the same cells trained on another collection (samplers with a collection)", left_out)
+    losses: Study = setting("more losses than the grid has, compared as the grid's are", left_out)
+    budgets: BudgetsStudy = setting("learning curves over the budget", left_out)

@@ -25,7 +25,7 @@ OPTIONS = {
         "description": "a document stays that scores at most value x the positive's score (share, of scores between 0 "
         "and 1: sigma(g)), or at most the positive's score less value (margin)",
     },
-    "value": {"type": "number", "ge": 0, "description": "of the limit: a share, or a margin in the teacher's scores"},
+    "value": {"type": "number", "gt": 0, "description": "of the limit: a share, or a margin in the teacher's scores"},
     "system": {"type": "text", "description": "whose ranking; null where there is one"},
 }
 
@@ -66,7 +66,5 @@ def _limit(positive: float, limit: str, value: float) -> float:
     """The highest score that a negative may have, from the lowest positive's."""
     if limit == "margin":
         return positive - value
-    if not value:
-        return -math.inf
     log_share = math.log(value) - float(np.logaddexp(0.0, -positive))  # a share far below 1 would round to 0
     return log_share - math.log1p(-math.exp(log_share)) if log_share < 0 else math.inf
