@@ -104,6 +104,9 @@ def _systems(config: Mapping) -> Iterator[str]:
             except InputError as error:
                 yield f"systems.{name}: {error}"
         if system["model"] == "dense":
+            for key in ("pooling", "similarity") if system["encoder"] not in config["backbones"] else ():
+                if key in system:
+                    yield f"systems.{name}.{key}: {system['encoder']} embeds as it was trained; leave it out"
             width = _width(config, system["encoder"])
             if problem := index_problem(system.get("index", FLAT), system.get("index_parameters"), width):
                 yield f"systems.{name}.{problem}"

@@ -170,16 +170,22 @@ class Experiment:
 
     @property
     def embedding(self) -> str:
-        """Whose vectors locality is measured by; where the config names none, the first student's backbone."""
+        """Whose vectors locality is measured by.
+
+        Where the config names none: the main grid's first bi-encoder, a trained space, since a backbone's own vectors
+        were never made to be compared; else the first student's backbone.
+        """
+        students = self.config["students"]
+        trained = (path for path, each in self.grid_rankers.items() if _is_bi_encoder(students[each.student]))
         chosen = self.config["analysis"]["locality"]["embedding"]
-        return chosen or next(iter(self.config["students"].values()))["backbone"]
+        return chosen or next(trained, next(iter(students.values()))["backbone"])
 
     @property
     def retrievers(self) -> list[str]:
         """Paths of the rankers that retrieve from whole collections: the main grid's bi-encoders, or none."""
         students, wanted = self.config["students"], self.config["evaluation"]["retrieval"]
-        bi_encoders = [name for name in students if students[name]["architecture"] == "bi-encoder"]
-        return [path for path, each in self.grid_rankers.items() if wanted and each.student in bi_encoders]
+        found = self.grid_rankers.items() if wanted else ()
+        return [path for path, each in found if _is_bi_encoder(students[each.student])]
 
     def test_collections_of(self, ranker: str) -> list[str]:
         """Test collections of a ranker: all, or below ``retrieved/`` those that the config names."""
@@ -196,6 +202,10 @@ class Experiment:
     def vocabulary_backbone(self, vocabulary: str) -> str:
         """The first backbone of a vocabulary: its tokenizer makes the token stores that all of them share."""
         return next(name for name, backbone in self.config["backbones"].items() if backbone["vocabulary"] == vocabulary)
+
+
+def _is_bi_encoder(student: Mapping) -> bool:
+    return student["architecture"] == "bi-encoder"
 
 
 def unique(values: Iterable) -> list:

@@ -150,6 +150,7 @@ class Rankers:
         return {
             **{key: training[key] for key in OPTIMISATION},
             **{key: about[key] for key in ("architecture", "learning_rate")},
+            **{key: about[key] for key in ("pooling", "similarity") if key in about},
             "name": name,
             "documents": documents,
             "group_size": 1 + training["negatives"],

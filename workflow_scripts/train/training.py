@@ -226,7 +226,7 @@ def train(
         folder = artifact.path("config.json").parent
         save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
         history.write(artifact.path("history.parquet"))
-        write_model_card(artifact.path("README.md"), settings, inputs, history, precision)
+        write_model_card(artifact.path("README.md"), settings, inputs, history, precision, model.embedding)
         artifact.cost_before_resume = checkpoints.cost_before_resume
         artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
     checkpoints.remove()
@@ -254,6 +254,8 @@ def _open(
         settings.architecture,
         initialise_seed=derive_seed(settings.seeds["initialisation"], "head"),
         dropout=settings.dropout,
+        pooling=settings.pooling,
+        similarity=settings.similarity,
     )
     batches = GroupBatches(
         settings.architecture,

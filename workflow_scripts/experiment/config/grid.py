@@ -17,8 +17,10 @@ from workflow_scripts.experiment.config.settings import (
     Natural,
     Number,
     Part,
+    Pooling,
     Positive,
     Share,
+    Similarity,
     Slug,
     Some,
     Text,
@@ -28,6 +30,7 @@ from workflow_scripts.experiment.config.settings import (
 
 CUTS = ("lower-quartile", "inner-quartiles", "upper-quartile", "below-median", "above-median", "outliers")
 LearningRate = Annotated[Positive, Field(le=1)]
+AS_FOLDER = "left out, as the backbone's sentence-transformers files say"
 IN_GRID = "false: only in the studies that name it"
 
 
@@ -192,6 +195,18 @@ class Student(Part):
     documents: Count = setting(
         "budget, a multiple of a step's documents; left out, training.documents", left_out, unit="documents seen"
     )
+    pooling: Pooling = setting(f"bi-encoder: the [CLS] state or the mean of all; {AS_FOLDER}, else cls", left_out)
+    similarity: Similarity = setting(
+        "bi-encoder: a cosine lies between -1 and 1, which is little for a loss without a temperature; "
+        f"{AS_FOLDER}, else dot",
+        left_out,
+    )
+
+    @model_validator(mode="after")
+    def _embeds(self) -> Student:
+        for name in {"pooling", "similarity"} & self.model_fields_set if self.architecture == "cross-encoder" else ():
+            raise ValueError(f"{name} is of bi-encoders; leave it out of a cross-encoder")
+        return self
 
 
 class Study(Part):

@@ -76,7 +76,8 @@ class Locality(Part):
 
     quantile: PositiveShare = setting("of the distances between a group's documents", 0.99)
     embedding: Maybe[Text] = setting(
-        "whose CLS vectors measure distances: a backbone or a bi-encoder's cell; null for the first student's backbone",
+        "whose vectors measure distances: a backbone or a bi-encoder's cell; null for the main grid's first "
+        "bi-encoder, or the first student's backbone where it has none",
         None,
     )
     queries: Maybe[Count] = setting("training queries whose groups are embedded; null for all", 5000, unit="queries")
