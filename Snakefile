@@ -11,6 +11,7 @@ include: "rules/jobs.smk"
 
 localrules:
     all,
+    downloads,
     tables,
     figures,
 

@@ -1,9 +1,59 @@
-"""Raw collections: documents, queries, judgements, training pairs."""
+"""Raw collections: documents, queries, judgements, training pairs; what is downloaded for them."""
+
+ARCHIVES = families(CONFIG)
+
+
+def archives_of(axis, name):
+    """Manifest of the archives that an entry of ir_datasets is read from, if it is one.
+
+    Its age says nothing: archives are held to their checksums, and one more in their family changes no other.
+    """
+    source = entry(axis, name)
+    needed = source["source"] == "ir_datasets" and source.get("pairs") != "titles"
+    return [ancient(manifest("archives", family_of(source["id"])))] if needed else []
+
+
+rule downloads:
+    """All that the experiment fetches over the network, for a machine that has one: archives, models, published files."""
+    input:
+        manifests("archives", ARCHIVES),
+        [
+            manifest("backbones", name)
+            for name, backbone in CONFIG["backbones"].items()
+            if backbone["source"] != "scratch"
+        ],
+        [manifest("downloads", name) for name in IMPORTED],
+
+
+use rule prepare_job as fetch_archives with:
+    output:
+        artifact("archives", "{family}"),
+    log:
+        log("fetch_archives/{family}"),
+    wildcard_constraints:
+        family=one_of(ARCHIVES),
+    params:
+        **job("collect.fetch_archives", lambda w: dict(datasets=ARCHIVES[w.family], mirrors=CONFIG["mirrors"])),
+
+
+use rule prepare_job as download_file with:
+    output:
+        artifact("downloads", "{system}"),
+    log:
+        log("download_file/{system}"),
+    wildcard_constraints:
+        system=one_of(IMPORTED),
+    params:
+        **job(
+            "collect.download_file",
+            lambda w: dict(mirrors=CONFIG["mirrors"], **subset("systems", w.system, "url", "sha256")),
+        ),
 
 
 use rule prepare_job as prepare_corpus with:
     input:
         **reads(documents=lambda w: EXPERIMENT.own_files("corpora", w.corpus, "documents")),
+        archives=lambda w: archives_of("corpora", w.corpus),
     output:
         artifact("corpora", "{corpus}"),
     log:
@@ -19,6 +69,7 @@ use rule prepare_job as prepare_collection with:
             queries=lambda w: EXPERIMENT.own_files("collections", w.collection, "queries"),
             qrels=lambda w: EXPERIMENT.own_files("collections", w.collection, "qrels"),
         ),
+        archives=lambda w: archives_of("collections", w.collection),
     output:
         artifact("collections", "{collection}"),
     log:

@@ -65,17 +65,6 @@ use rule rerank_job as search_dense with:
         ),
 
 
-use rule prepare_job as download_file with:
-    output:
-        artifact("downloads", "{system}"),
-    log:
-        log("download_file/{system}"),
-    wildcard_constraints:
-        system=one_of(IMPORTED),
-    params:
-        **job("index.download_file", lambda w: subset("systems", w.system, "url", "sha256")),
-
-
 use rule mine_job as import_rankings with:
     input:
         **reads(file=manifest("downloads", "{system}"), collection=manifest("collections", "{collection}")),

@@ -22,7 +22,8 @@ if "factorial" in STUDIES:
 if "budgets" in STUDIES:
     FIGURES += figure("budgets").values()
 
-COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES)
+DEPTH = CONFIG["first_stage"]["depth"]
+COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, depth=DEPTH)
 BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 
@@ -57,6 +58,7 @@ use rule analyse_job as make_factorial_table with:
         **job(
             "studies.make_factorial_table",
             lambda w: dict(
+                interaction_margin=STUDIES["factorial"]["interaction_margin"],
                 locality=dial(CONFIG, "samplers"),
                 entropy=dial(CONFIG, "losses"),
                 **COMPARED,
@@ -123,13 +125,7 @@ use rule make_main_table as make_study_main_table with:
     wildcard_constraints:
         study="losses|budgets",
     params:
-        **job(
-            "effectiveness.make_main_table",
-            lambda w: EXPERIMENT.studies[w.study],
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
-            domains=DOMAINS,
-            measures=ALL_MEASURES,
-        ),
+        **job("effectiveness.make_main_table", lambda w: BOOTSTRAPPED | EXPERIMENT.studies[w.study]),
 
 
 use rule make_equivalence_table as make_study_equivalence_table with:
@@ -142,7 +138,7 @@ use rule make_equivalence_table as make_study_equivalence_table with:
     wildcard_constraints:
         study="losses|budgets",
     params:
-        **job("effectiveness.make_equivalence_table", lambda w: EXPERIMENT.studies[w.study] | COMPARED),
+        **job("effectiveness.make_equivalence_table", lambda w: COMPARED | EXPERIMENT.studies[w.study]),
 
 
 use rule analyse_job as draw_budgets with:

@@ -17,9 +17,10 @@ PARTS = (*FILES, "rules", "workflow_scripts", "config", "profiles", "tests/confi
 
 @dataclass
 class Project:
-    """A project folder; ``run`` calls the real Snakemake in it."""
+    """A project folder; ``run`` calls the real Snakemake in it, of ``python``'s environment."""
 
     folder: Path
+    python: str = sys.executable
 
     @classmethod
     def copy(cls, source: Path, folder: Path, *parts: str) -> Project:
@@ -44,8 +45,8 @@ class Project:
         return self.copy(self.folder, folder, *PARTS, "results", *([".snakemake"] if records else []))
 
     def run(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> subprocess.CompletedProcess:
-        """Run Snakemake with 2 cores; stdout and stderr as text. ``config``: a file, and its overlays after a space."""
-        command = [sys.executable, "-m", "snakemake", "--configfile", *config.split(), "--cores", "2", *arguments]
+        """Run Snakemake with 2 cores; stdout and stderr as text. ``config``: one file or several, between blanks."""
+        command = [self.python, "-m", "snakemake", "--configfile", *config.split(), "--cores", "2", *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=3600)
 
     def build(self, *targets: str, config: str = "tests/config/tiny.yaml") -> str:

@@ -5,11 +5,13 @@ The one script of the ranking side that may use the network. No code that comes 
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from workflow_scripts.backbone import library_tokenizer
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
@@ -59,7 +62,7 @@ def _download(source: str, revision: str | None, folder: Path) -> str:
     from huggingface_hub import HfApi, snapshot_download
 
     try:
-        info = HfApi().model_info(source, revision=revision)
+        info = HfApi().model_info(source, revision=revision, files_metadata=True)
         names = [file.rfilename for file in info.siblings]
         if not any(name.endswith(".safetensors") and "/" not in name for name in names):
             raise InputError(
@@ -67,6 +70,8 @@ def _download(source: str, revision: str | None, folder: Path) -> str:
                 "(the hub's conversion bot opens pull requests, refs/pr/1 and so on), or convert it into a local folder"
             )
         snapshot_download(source, revision=info.sha, allow_patterns=list(PATTERNS), local_dir=folder)
+        for file in info.siblings:
+            _check_file(source, folder / file.rfilename, file)
     except InputError:
         raise
     except Exception as error:  # the hub's client lets its HTTP library's errors through, whichever that is
@@ -76,6 +81,24 @@ def _download(source: str, revision: str | None, folder: Path) -> str:
             "or give as source the path of a local folder with config.json, model.safetensors and tokenizer.json"
         ) from None
     return info.sha
+
+
+def _check_file(source: str, path: Path, listed: Any) -> None:
+    """Hold a downloaded file to what the hub lists: its SHA-256, or of a small file the name of git's blob."""
+    if not path.is_file():
+        return
+    if listed.lfs is not None:
+        wanted, found = listed.lfs.sha256, sha256(path)
+    else:
+        content = path.read_bytes()
+        wanted = listed.blob_id
+        found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    if wanted is None:
+        print(f"warning: the hub lists no checksum of {source}'s {listed.rfilename}", file=sys.stderr, flush=True)
+    elif found != wanted:
+        raise InputError(
+            f"{source}: {listed.rfilename} came with the checksum {found}, and the hub lists {wanted}: run this again"
+        )
 
 
 def _copy(source: Path, folder: Path) -> None:

@@ -1,16 +1,16 @@
-"""Collections of ir_datasets, by id. Downloads happen here, where a collection is not on this machine yet."""
+"""Collections of ir_datasets, by id. What fetch_archives has not fetched, ir_datasets downloads while it is read."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
 
 from workflow_scripts.collect.documents import Document, clean, split_title, strip_title
+from workflow_scripts.experiment.archives import load
 from workflow_scripts.storage.errors import InputError, raise_shortage
+
+CSV_FIELDS = ("dpr-w100",)
+"""Collections whose files are CSV between tabs, which ir_datasets reads without taking the quotes off."""
 
 
 def iterate_documents(
@@ -29,12 +29,13 @@ def iterate_documents(
         raise InputError(f"{name}: title_field and title_separator are both given: keep one")
     if title_repeated and not title_field:
         raise InputError(f"{name}: title_repeated needs a title_field: name the field that holds the title")
-    with _reading(name):
-        dataset = _load(name, "docs")
+    with reading(name):
+        dataset = load(name, "docs")
         _check_fields(name, dataset.docs_cls(), [*text_fields, *([title_field] if title_field else [])])
-        for number, record in enumerate(_records(name, dataset.docs_iter), 1):
-            text = " ".join(filter(None, (_text(name, record, field) for field in text_fields)))
-            title = _text(name, record, title_field) if title_field else ""
+        field_text = _unquoted_text if name.split("/")[0] in CSV_FIELDS else _text
+        for number, record in enumerate(dataset.docs_iter(), 1):
+            text = " ".join(filter(None, (field_text(name, record, field) for field in text_fields)))
+            title = field_text(name, record, title_field) if title_field else ""
             if title_separator:
                 title, text = split_title(text, title_separator)
             title, text = clean(title), clean(text)
@@ -43,17 +44,17 @@ def iterate_documents(
 
 def iterate_queries(name: str, field: str) -> Iterator[tuple[int, str, str]]:
     """(number, query id, text) of every query of the collection ``name``."""
-    with _reading(name):
-        dataset = _load(name, "queries")
+    with reading(name):
+        dataset = load(name, "queries")
         _check_fields(name, dataset.queries_cls(), [field])
-        for number, record in enumerate(_records(name, dataset.queries_iter), 1):
+        for number, record in enumerate(dataset.queries_iter(), 1):
             yield number, record.query_id, clean(_text(name, record, field))
 
 
 def iterate_judgements(name: str) -> Iterator[tuple[int, str, str, int]]:
     """(number, query id, document id, relevance) of every judgement of the collection ``name``."""
-    with _reading(name):
-        for number, record in enumerate(_records(name, _load(name, "qrels").qrels_iter), 1):
+    with reading(name):
+        for number, record in enumerate(load(name, "qrels").qrels_iter(), 1):
             yield number, record.query_id, record.doc_id, int(record.relevance)
 
 
@@ -63,62 +64,17 @@ def iterate_positives(name: str) -> Iterator[tuple[str, str]]:
     Memory: the distinct pairs (some 0.5 million in MS MARCO's 39.8 million triples).
     """
     seen: set[tuple[str, str]] = set()
-    with _reading(name):
-        for record in _records(name, _load(name, "docpairs").docpairs_iter):
+    with reading(name):
+        for record in load(name, "docpairs").docpairs_iter():
             pair = record.query_id, record.doc_id_a
             if pair not in seen:
                 seen.add(pair)
                 yield pair
 
 
-def _load(name: str, part: str):
-    import ir_datasets
-
-    try:
-        dataset = ir_datasets.load(name)
-    except KeyError:
-        raise InputError(f"ir_datasets has no collection {name!r}: see https://ir-datasets.com for its ids") from None
-    if not getattr(dataset, f"has_{part}")():
-        raise InputError(f"{name} of ir_datasets has no {part}: take another id of the same collection")
-    return dataset
-
-
-def _records(name: str, iterate: Callable[[], Iterator]) -> Iterator:
-    """The records of ``iterate()``. ir_datasets downloads before the first one: so far this family's lock is held."""
-    with family_lock(name):
-        records = iter(iterate())
-        first = list(islice(records, 1))
-    return chain(first, records)
-
-
 @contextmanager
-def family_lock(name: str) -> Iterator[None]:
-    """Only one process at a time is inside for the collections that share the first two parts of their id.
-
-    They may share a download (beir/cqadupstack's twelve are one archive), which ir_datasets writes to one temporary
-    name. A home that cannot be written to or locked is read without a lock: nothing is downloaded into it.
-    """
-    import ir_datasets
-
-    family, lock = "-".join(name.split("/")[:2]), None
-    try:
-        lock = os.open(ir_datasets.util.home_path() / f"{family}.lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another job that reads {family}", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        print(f"{family} is read without a lock ({error})", file=sys.stderr, flush=True)
-    try:
-        yield
-    finally:
-        if lock is not None:
-            os.close(lock)
-
-
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
+def reading(name: str) -> Iterator[None]:
+    """Whatever ir_datasets raises within the block is an :class:`InputError` that names the collection."""
     try:
         yield
     except InputError:
@@ -136,6 +92,12 @@ def _check_fields(name: str, record: type, fields: list[str]) -> None:
     for field in fields:
         if field not in record._fields:
             raise InputError(f"{name} has no field {field!r}: it has {', '.join(record._fields)}")
+
+
+def _unquoted_text(name: str, record: tuple, field: str) -> str:
+    """A CSV field's text: without the quotes around it, and each doubled quote as one."""
+    text = _text(name, record, field)
+    return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 def _text(name: str, record: tuple, field: str) -> str:

@@ -69,16 +69,18 @@ class Files:
 SOURCES: Mapping[str, type] = {"ir_datasets": IrDatasets, "generated": Generated, "files": Files}
 
 
-def prepare_corpus(*, output: Path, spec: Mapping, documents: Path | None = None) -> None:
+def prepare_corpus(*, output: Path, spec: Mapping, documents: Path | None = None, archives: Path | None = None) -> None:
     """Write the corpus of ``spec`` beside the manifest ``output``; raises :class:`InputError` for bad input.
 
+    ``archives``: manifest of the fetched archives of ir_datasets; without it ir_datasets fetches what it lacks.
     Memory: see :mod:`workflow_scripts.collect.documents`; of a generated corpus, what it is drawn from too.
     """
     options = asdict(read_settings(SOURCES[spec["source"]], spec))
     source = options.pop("source")
     if (source == "files") != (documents is not None):
         raise InputError("--documents names the file of a corpus from files: give both or neither")
-    inputs = {} if documents is None else {"documents": documents}
+    paths = {"documents": documents, "archives": archives}
+    inputs = {name: path for name, path in paths.items() if path is not None}
     with ArtifactWriter(output, kind="corpora", spec=spec, inputs=inputs, seed=options.get("seed")) as writer:
         if source == "generated":
             stream, place = _generate(writer, **options), Place(options["world"], "document")

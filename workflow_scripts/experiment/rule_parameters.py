@@ -78,15 +78,27 @@ def threads_of(config: Mapping, stage: str) -> int:
     return config["resources"].get(stage, {}).get("threads", NEEDS[stage][0])
 
 
-def resources_of(config: Mapping, stage: str) -> dict[str, int | Callable]:
-    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, and a GPU where needed."""
+def gpu_shares(config: Mapping) -> list[int]:
+    """How many jobs may share a GPU, of each stage whose jobs want one."""
+    return [config["resources"].get(stage, {}).get("gpu_share", 1) for stage in ON_GPU]
+
+
+def resources_of(config: Mapping, stage: str, gpu_parts: int = 1) -> dict[str, int | str | Callable]:
+    """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, device, and GPU where needed.
+
+    ``gpu_parts``: in how many parts Snakemake counts a GPU; a job that shares one holds some of them.
+    """
     configured = config["resources"].get(stage, {})
+    share = configured.get("gpu_share", 1)
+    on_gpu = stage in ON_GPU and config["device"] != "cpu"
     first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
 
     def doubling(value: int) -> Callable:
         return lambda wildcards, attempt: value * 2 ** (attempt - 1)
 
-    return {what: doubling(value) for what, value in first.items()} | ({"gpu": 1} if stage in ON_GPU else {})
+    gpu = {"gpu": max(gpu_parts // share, 1)} if on_gpu else {}
+    device = {"device": config["device"] if stage in ON_GPU else "cpu", "gpu_share": share}
+    return {what: doubling(value) for what, value in first.items()} | gpu | device
 
 
 def one_of(names: Iterable[str]) -> str:

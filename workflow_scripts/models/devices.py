@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
+
 import torch
+
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.gpus import DEVICE, GPU_SHARE, take_gpu
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+@functools.cache
 def best_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU where there is a free one, else the CPU, or what the job's ``--device`` (auto, cuda, cpu) asks for.
+
+    Raises :class:`InputError` where a GPU is asked for and none is seen.
+    """
+    wanted = os.environ.get(DEVICE, "auto")
+    if wanted == "cpu":
+        return torch.device("cpu")
+    take_gpu(int(os.environ.get(GPU_SHARE, "1")))
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if wanted == "cuda":
+        raise InputError(
+            "the config asks for a GPU (device: cuda) and torch sees none: run where there is one, or set device: auto"
+        )
+    print("no GPU is seen: this job computes on the CPU", file=sys.stderr, flush=True)
+    return torch.device("cpu")
 
 
 def device_name(device: torch.device) -> str:
@@ -18,7 +40,13 @@ def device_name(device: torch.device) -> str:
 
 
 def inference_precision(wanted: str, device: str) -> str:
-    """One of :data:`DTYPES`: ``auto`` is fp32 on a CPU, on a GPU (``cuda``) bf16 where it has it, else fp16."""
+    """One of :data:`DTYPES`: ``auto`` is fp32 on a CPU, on a GPU (``cuda``) bf16 where it has it, else fp16.
+
+    A CPU multiplies fp16 many times slower than fp32: asked for there, it is fp32, and a line says so.
+    """
+    if device == "cpu" and wanted == "fp16":
+        print("precision fp16 is asked for, and a CPU computes in fp32", file=sys.stderr, flush=True)
+        return "fp32"
     if wanted != "auto":
         return wanted
     if device == "cpu":
@@ -28,4 +56,4 @@ def inference_precision(wanted: str, device: str) -> str:
 
 def training_precision(wanted: str, device: str) -> str:
     """As :func:`inference_precision`, but a CPU trains in fp32 always."""
-    return "fp32" if device == "cpu" else inference_precision(wanted, device)
+    return "fp32" if (device, wanted) == ("cpu", "bf16") else inference_precision(wanted, device)

@@ -32,7 +32,7 @@ class Box:
 
 
 BOXES = {
-    "data": Box("Collections", ("prepare_corpus", "prepare_collection"), (0, 1.6)),
+    "data": Box("Collections", ("fetch_archives", "prepare_corpus", "prepare_collection"), (0, 1.6)),
     "first": Box(
         "First stage", ("build_index", "search_index", "search_dense", "download_file", "import_rankings"), (1.2, 1.6)
     ),

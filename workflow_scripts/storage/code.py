@@ -28,11 +28,12 @@ NOT_IN_DIGEST = frozenset(
         "storage.locks",
         "storage.provenance",
         "storage.energy",
+        "storage.gpus",
         "storage.progress",
         "train.model_card",
     )
 )
-"""Modules that write manifests, logs and cards, and nothing else: an edit of theirs changes no result."""
+"""Modules that write manifests, logs, cards and locks, and nothing else: an edit of theirs changes no result."""
 FINDS = "FINDS"
 """A script's literal ``{"key of the spec": "stage.folder"}``: the functions that it finds by their name in the spec."""
 _unsaved: list[str] = []

@@ -1,9 +1,9 @@
 """The command line of a script, derived from its function's signature, and what every job does around its work.
 
 ``python -m workflow_scripts.STAGE.RULE --spec JSON --NAME PATH ... --output PATH``: each argument of the function is an
-option; ``spec`` is one JSON object. Three options are no arguments of the work and are taken by the job itself:
+option; ``spec`` is one JSON object. Some options are no arguments of the work and are taken by the job itself:
 ``--log FILE`` (all output goes there; an error's line to stderr too), ``--threads N`` and ``--memory-mb N`` (given to a
-function that asks for them).
+function that asks for them), ``--device`` (auto, cuda or cpu) and ``--gpu-share N`` (how many such jobs share a GPU).
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from pathlib import Path
 from types import UnionType
 from typing import NoReturn, TypeVar
 
-from workflow_scripts.storage import provenance
+from workflow_scripts.storage import gpus, provenance
 from workflow_scripts.storage.checked import note_output, output_fault, signature
 from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
 """What a job may use, by argument, and what a run by hand has."""
-OUTPUTS = ("output", "declared")
+OUTPUTS = ("output", "cells")
+"""Arguments that a job writes: a file or its artifact's manifest, and the cells beside an artifact."""
 T = TypeVar("T")
 
 
@@ -36,11 +37,14 @@ def run(function: Callable[..., object]) -> None:
     """Run a script's function with the process's arguments; bad input is one line on stderr and exit status 1."""
     given = vars(_parser(function).parse_args())
     log = given.pop("log")
+    _choose_device(given)
     try:
         terminal = provenance.log_to(log) if log else None
     except OSError as error:
         _end(f"error: the log cannot be written ({error}): look at the disk", None)
     end_in_one_line(lambda: _run_job(function, given, terminal), terminal)
+    if log:
+        provenance.end_log()
 
 
 def end_in_one_line(main: Callable[[], object], terminal: int | None = None) -> None:
@@ -60,12 +64,18 @@ def call(function: Callable[..., object], arguments: Sequence[str]) -> None:
     """Run a script's function as its command line with ``arguments`` would; errors are raised."""
     given = vars(_parser(function).parse_args(arguments))
     del given["log"]
+    _choose_device(given)
     _run_job(function, given)
+
+
+def _choose_device(given: dict) -> None:
+    """Leave the options of the device where :mod:`~workflow_scripts.models.devices` finds them."""
+    os.environ[gpus.DEVICE] = given.pop("device")
+    os.environ[gpus.GPU_SHARE] = str(given.pop("gpu_share"))
 
 
 def _run_job(function: Callable[..., object], given: dict, terminal: int | None = None) -> None:
     """A job whose ``--output`` is a manifest keeps what is there if it would make the same again, and ends at once."""
-    declared = given.pop("declared")
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
     _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
@@ -85,13 +95,14 @@ def _run_job(function: Callable[..., object], given: dict, terminal: int | None 
         values={name: value for name, value in read.items() if not _is_path(value)},
     )
     with job_lock(output.parent, terminal):
-        _make_or_keep(function, work, job, declared)
+        _make_or_keep(function, work, job)
 
 
-def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.Job, declared: Sequence[Path]) -> None:
+def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.Job) -> None:
     output: Path = work["output"]
+    cells: Sequence[Path] = work.get("cells", ())
     started = output.with_name(STARTED)
-    reason = provenance.difference(output, job, declared)
+    reason = provenance.difference(output, job, cells)
     if reason is None:
         print(f"kept: {output} is what this job would make", file=sys.stderr, flush=True)
         started.unlink(missing_ok=True)
@@ -101,6 +112,8 @@ def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.J
     note_started(output.parent)
     with provenance.doing(job):
         function(**work)
+    for path in cells:
+        note_output(path, inputs=[output])
     started.unlink(missing_ok=True)
 
 
@@ -137,11 +150,12 @@ def _end(message: str, terminal: int | None) -> NoReturn:
 
 
 def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
-    """A parser with an option for each of the function's arguments, beside ``--log``, ``--declared`` and the limits."""
+    """A parser with an option for each of the function's arguments, beside ``--log`` and the limits."""
     module = sys.modules[function.__module__]
     parser = argparse.ArgumentParser(description=next(iter((module.__doc__ or "").strip().splitlines()), None))
     parser.add_argument("--log", help="file for all output")
-    parser.add_argument("--declared", nargs="*", type=Path, default=[], help="files promised beside the manifest")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--gpu-share", type=int, default=1, help="how many jobs like this one share a GPU")
     for name, default in LIMITS.items():
         parser.add_argument(f"--{_option(name)}", type=int, default=default)
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import glob
 import importlib.metadata
 import json
 import os
@@ -22,13 +23,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workflow_scripts.storage.checked import file_fault, signature
+from workflow_scripts.storage.checked import file_fault, output_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
 from workflow_scripts.storage.code import ROOT, forget, job_digest
 from workflow_scripts.storage.energy import start_meter
 
 MANIFEST = "manifest.json"
 CARD = "README.md"
+DONE = "done in "
 _START = time.monotonic()
 _METER = start_meter()
 _LIBRARIES = (
@@ -121,12 +123,12 @@ def fingerprint(decisive: Mapping, inputs: Mapping[str, str | Path | None], devi
     return checksum_of({"code": code, "spec": dict(decisive), "inputs": files, "device": device, "torch": torch})
 
 
-def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str | None:
+def difference(manifest: Path, job: Job, beside: Sequence[Path] = ()) -> str | None:
     """Why ``job`` has to run although an artifact is there, in words; None where it would make the same again.
 
     Compared: code, spec, arguments, and of every file that the job opened then the checksum that it has now, looked up
-    through today's arguments. Manifests are read, only source files are hashed. ``declared``: files that the rule
-    promises beside the manifest.
+    through today's arguments. Manifests are read, only source files are hashed. ``beside``: files that the job
+    writes outside of the artifact's folder.
     """
     try:
         made = json.loads(manifest.read_text(encoding="utf-8"))
@@ -142,9 +144,9 @@ def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str |
         for name, listed in made["files"].items():
             if fault := file_fault(manifest.parent, name, listed):
                 return f"{manifest.parent / name} {fault}"
-        for path in declared:
-            if not path.is_file():
-                return f"{path} is missing"
+        for path in beside:
+            if fault := output_fault(path) if path.is_file() else "is missing":
+                return f"{path} {fault}"
         return stale_input(made, job.paths)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its manifest cannot be compared ({type(error).__name__})"
@@ -322,12 +324,35 @@ def _cost() -> dict[str, float]:
 
 
 def log_to(path: str) -> int:
-    """Send all that this process and its children print to ``path``; returns a copy of the old stderr."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).unlink(missing_ok=True)  # an orphan of a killed run may still write to it
+    """Send all that this process and its children print to ``path``; returns a copy of the old stderr.
+
+    The log of an attempt that did not end well is kept beside it: ``NAME.log.1``, then ``.2``, until one does.
+    """
+    log = Path(path)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    earlier = sorted(log.parent.glob(f"{glob.escape(log.name)}.[0-9]*"))
+    if _ended_well(log):
+        for attempt in (log, *earlier):  # a new file: an orphan of a killed run may still write to the old one
+            attempt.unlink(missing_ok=True)
+    else:
+        os.replace(log, log.with_name(f"{log.name}.{len(earlier) + 1}"))
     terminal = os.dup(2)
     # Descriptors, not sys.stderr: the JVM and the tokenizers' threads write to these.
     with open(path, "wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     return terminal
+
+
+def end_log() -> None:
+    """Print the line by which the next run knows that this one ended well."""
+    print(f"{DONE}{time.monotonic() - _START:.1f} s", file=sys.stderr, flush=True)
+
+
+def _ended_well(log: Path) -> bool:
+    """Whether there is nothing to keep: no log, an empty one, or one whose last line :func:`end_log` printed."""
+    try:
+        lines = log.read_bytes().splitlines()
+    except FileNotFoundError:
+        return True
+    return not lines or lines[-1].startswith(DONE.encode())

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from workflow_scripts.collect.download_file import download_file
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
-from workflow_scripts.index.download_file import download_file
 from workflow_scripts.index.import_rankings import import_rankings
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call, end_in_one_line
@@ -147,7 +147,7 @@ DOWNLOADS = [
     ({"url": "https://127.0.0.1:x/n.gz"}, "https://127.0.0.1:x/n.gz cannot be downloaded"),
     ({"url": "https://127.0.0.1:1/é/n.gz"}, "n.gz cannot be downloaded"),
     ({"url": "https://[::1/n.gz"}, "is no address of a file"),
-    ({"url": "http://example.org/n.gz"}, "is no address of a file"),
+    ({"url": "http://example.org/n.gz"}, "must begin with https:// or file://"),
     ({"url": "file://{folder}/docs.tsv", "sha256": "0" * 64}, "docs.tsv has the checksum"),
 ]
 

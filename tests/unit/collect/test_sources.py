@@ -7,7 +7,6 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 import zlib
 from collections import namedtuple
@@ -210,7 +209,7 @@ def test_training_triples_give_their_distinct_positives(tmp_path, small, monkeyp
         queries_iter=lambda: iter([query("q1", "one"), query("q2", "two"), query("q3", "never asked")]),
         docpairs_iter=lambda: iter(pairs),
     )
-    monkeypatch.setattr(ir_datasets_source, "_load", lambda name, part: dataset)
+    monkeypatch.setattr(ir_datasets_source, "load", lambda name, part: dataset)
     monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
     spec = {"source": "ir_datasets", "id": "x", "role": "train", "pairs": "docpairs"}
     output = tmp_path / "pairs" / "manifest.json"
@@ -220,35 +219,28 @@ def test_training_triples_give_their_distinct_positives(tmp_path, small, monkeyp
     assert Artifact(output).counts["queries_without_relevant"] == 1
 
 
-def test_collections_of_one_family_are_downloaded_one_at_a_time(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
-    order = []
-
-    def records(name):
-        order.append(f"{name} begins")
-        yield from (1, 2)
-
-    def read(name):
-        assert list(ir_datasets_source._records(name, lambda: records(name))) == [1, 2]
-
-    other = threading.Thread(target=read, args=["beir/cqadupstack/tex"], daemon=True)
-    with ir_datasets_source.family_lock("beir/cqadupstack/android"):
-        read("beir/nq")  # another family does not wait
-        other.start()
-        other.join(0.3)
-        order.append("android ends")
-    other.join(10)
-    assert order == ["beir/nq begins", "android ends", "beir/cqadupstack/tex begins"]
-    assert "waiting for another job that reads beir-cqadupstack" in capsys.readouterr().err
-    # Where no lock can be made, reading goes on without.
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "file"))
-    read("beir/nq")
+def test_dpr_passages_lose_their_csv_quotes(tmp_path, monkeypatch):
+    document = namedtuple("Document", "doc_id text title")
+    records = [
+        document("1", '"a ""so"" b"', '"""Weird Al"" Yankovic"'),
+        document("2", 'plain, with "a quote"', "Title"),
+        document("3", '"', '""'),
+    ]
+    dataset = SimpleNamespace(docs_cls=lambda: document, docs_iter=lambda: iter(records))
+    monkeypatch.setattr(ir_datasets_source, "load", lambda name, part: dataset)
+    read = list(ir_datasets_source.iterate_documents("dpr-w100", ["text"], "title"))
+    assert [(row.title, row.text) for row in read] == [
+        ('"Weird Al" Yankovic', 'a "so" b'),
+        ("Title", 'plain, with "a quote"'),
+        ("", '"'),
+    ]
+    # Elsewhere a quote is the text's own.
+    assert next(ir_datasets_source.iterate_documents("vaswani", ["text"])).text == '"a ""so"" b"'
 
 
 @pytest.mark.parametrize("error", [zipfile.BadZipFile("no zip"), zlib.error("bad block")])
 def test_a_broken_download_is_an_input_error(error):
-    with pytest.raises(InputError, match="x of ir_datasets cannot be read"), ir_datasets_source._reading("x"):
+    with pytest.raises(InputError, match="x of ir_datasets cannot be read"), ir_datasets_source.reading("x"):
         raise error
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from workflow_scripts.index import download_file
+from workflow_scripts.collect.download_file import download_file
 from workflow_scripts.index.import_rankings import import_rankings
 from workflow_scripts.mine import query_rows
 from workflow_scripts.mine.candidates import Negative
@@ -146,6 +146,9 @@ def test_mining_keeps_its_promises(study, tmp_path, sampler):
     assert counts["groups"] == 30 and counts["documents"] == 180
     assert counts["filled"] == (frame["source"] == "fill").sum()
     assert counts["distinct_documents"] == frame["doc_id"].nunique()
+    asked = counts["pairs_to_draw"]
+    assert asked > 0 if sampler in ("crossencoder", "ensemble") else asked == 0
+    assert max(asked, len(frame)) <= counts["pairs_to_label"] <= asked + len(frame)
     # Query 07 is in no ranking: all of its negatives are filled, or the near ones of a mixture.
     alone = Counter(frame[frame["query_id"] == "query07"]["source"].iloc[1:])
     assert alone == {"random": {"corpus": 5}, "mixed": {"fill": 2, "corpus": 3}}.get(sampler, {"fill": 5})
@@ -217,7 +220,7 @@ def published(folder: Path) -> tuple[str, str]:
 
 def test_published_negatives_become_rankings(tmp_path):
     url, checksum = published(tmp_path)
-    download_file.download_file({"url": url, "sha256": checksum}, tmp_path / "file" / "manifest.json")
+    download_file({"url": url, "sha256": checksum}, tmp_path / "file" / "manifest.json")
     collection = write_collection(tmp_path / "collection", {"12": ["1"], "3": ["1"], "40": ["1"]})
     spec = {"systems": ["dense", "bm25"], "depth": 2}
     paths = {"file": tmp_path / "file" / "manifest.json", "collection": collection}
@@ -246,13 +249,13 @@ def test_a_download_is_held_to_its_checksum(tmp_path, capsys):
     for spec, message in [
         ({"url": url, "sha256": "0" * 64}, "not the pinned"),
         ({"url": url + "x", "sha256": checksum}, "cannot be downloaded"),
-        ({"url": "http://host/file", "sha256": checksum}, "must begin with https"),
-        ({"url": "https://host/..", "sha256": checksum}, "a file's name"),
+        ({"url": "http://host/file", "sha256": None}, "must begin with https:// or file://"),
+        ({"url": "https://host/..", "sha256": checksum}, "must end with a file's name"),
     ]:
         with pytest.raises(InputError, match=message):
-            download_file.download_file(spec, output)
+            download_file(spec, output)
         assert not output.exists() and not list(tmp_path.glob("file/*.gz*"))
-    download_file.download_file({"url": url, "sha256": None}, output)
+    download_file({"url": url, "sha256": None}, output)
     assert Artifact(output).counts["sha256"] == checksum
     assert "no checksum is pinned" in capsys.readouterr().err
 
@@ -273,15 +276,14 @@ class Unsteady(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-def test_a_download_goes_on_where_it_broke_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(download_file, "SCHEMES", ("http",))
+def test_a_download_goes_on_where_it_broke_off(tmp_path):
     with http.server.HTTPServer(("127.0.0.1", 0), Unsteady) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/file.bin"
         spec = {"url": url, "sha256": hashlib.sha256(Unsteady.BODY).hexdigest()}
         with pytest.raises(InputError, match=r"broke off at 5,000 of 10,240 bytes: run again to go on"):
-            download_file.download_file(spec, tmp_path / "manifest.json")
-        download_file.download_file(spec, tmp_path / "manifest.json")
+            download_file(spec, tmp_path / "manifest.json")
+        download_file(spec, tmp_path / "manifest.json")
         server.shutdown()
     assert Artifact(tmp_path / "manifest.json").file("file.bin").read_bytes() == Unsteady.BODY
     assert not list(tmp_path.glob("*.part"))

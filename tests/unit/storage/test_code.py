@@ -140,6 +140,7 @@ def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> N
         "storage.checked": {"_append"},
         "storage.locks": {"note_started", "_locked", "_lock_file", "_create", "_take_over", "_is_gone"},
         "storage.provenance": {"log_to"},
+        "storage.gpus": {"take_gpu"},
         "train.model_card": {"write_model_card"},
     }
     writing = re.compile(r"write_text|write_bytes|\bsave\w*\(|os\.replace|rename\(|unlink\(|rmtree|mkdir\(|touch\(")

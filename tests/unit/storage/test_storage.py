@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -166,6 +167,26 @@ def test_a_script_ends_bad_input_with_one_line_and_keeps_the_log(tmp_path: Path)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "error: queries.tsv:3: no query id: add one\n"
     assert log.read_text() == "from the JVM\n" + done.stderr
+
+
+def test_a_retry_keeps_the_log_of_the_attempt_before(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib\n"
+        "from workflow_scripts.storage.command import run\n"
+        "def main(*, output: pathlib.Path):\n"
+        "    print('attempt')\n"
+        "    if not output.exists():\n"
+        "        output.touch()\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "run(main)\n"
+    )
+    log = tmp_path / "job.log"
+    command = [sys.executable, "-u", "-c", script, "--output", str(tmp_path / "output"), "--log", str(log)]
+    assert subprocess.run(command).returncode == -9
+    for kept in (["job.log.1"], []):  # after a run that ended well, the next begins anew
+        assert subprocess.run(command).returncode == 0
+        assert re.fullmatch(r"attempt\ndone in \d+\.\d s\n", log.read_text())
+        assert sorted(path.name for path in tmp_path.glob("job.log.*")) == kept
 
 
 def _write_to_a_full_disk() -> None:

@@ -6,13 +6,13 @@ Checks, defaults, the editors' schema (config/schema.json) and docs/configuratio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
 from workflow_scripts.experiment.config.messages import first_line
-from workflow_scripts.experiment.config.settings import Axis, Part, Slug, Some, setting, without_nulls
+from workflow_scripts.experiment.config.settings import Axis, Maybe, Part, Slug, Some, Text, setting, without_nulls
 from workflow_scripts.storage.errors import InputError
 
 
@@ -27,6 +27,9 @@ class Config(Part):
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
     domains: Axis[data.Domain] = setting("named groups of test collections", min_length=1)
     lengths: data.Lengths = setting("longest texts")
+    mirrors: dict[Text, Text] = setting(
+        "beginning of an address to what stands in its place, tried first: https:// to file:///data/mirror/", {}
+    )
     systems: Axis[data.System] = setting("rankings by Lucene, by a bi-encoder, or imported")
     first_stage: data.FirstStage = setting("what evaluation re-ranks")
     backbones: Axis[grid.Backbone] = setting("pretrained encoders")
@@ -36,10 +39,17 @@ class Config(Part):
     samplers: Axis[grid.Sampler] = setting("where negatives come from", min_length=1)
     losses: Axis[grid.Loss] = setting("what students learn from a group", min_length=1)
     students: Axis[grid.Student] = setting("rankers that are trained in every cell", min_length=1)
+    controls: Maybe[grid.Controls] = setting(
+        "cells trained again, without which one seed decides nothing; none where seeds has several, null for none",
+        grid.Controls,
+    )
     studies: Annotated[grid.Studies, BeforeValidator(without_nulls)] = setting(
         "cells beside the main grid", grid.Studies
     )
     evaluation: reporting.Evaluation = setting("what is measured")
+    device: Literal["auto", "cuda", "cpu"] = setting(
+        "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
+    )
     analysis: reporting.Analysis = setting("choices of tables and figures", reporting.Analysis)
     resources: reporting.Resources = setting("what jobs need", reporting.Resources)
 

@@ -1,0 +1,118 @@
+"""Devices: what a CPU computes in, what happens where no GPU is seen, and which of several a job takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from workflow_scripts.models import devices
+from workflow_scripts.storage import gpus
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
+
+TAKE = """
+import os, sys
+from workflow_scripts.storage.gpus import VISIBLE, take_gpu
+take_gpu(int(sys.argv[1]))
+print(os.environ[VISIBLE], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_fp16_on_a_cpu_is_fp32_and_said(capsys: pytest.CaptureFixture) -> None:
+    for precision in (devices.inference_precision, devices.training_precision):
+        assert precision("fp16", "cpu") == "fp32"
+        assert "precision fp16 is asked for, and a CPU computes in fp32" in capsys.readouterr().err
+        assert precision("auto", "cpu") == "fp32" and capsys.readouterr().err == ""
+        assert precision("fp16", "cuda") == "fp16"
+
+
+def test_without_a_gpu_auto_says_so_and_cuda_refuses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(gpus.VISIBLE, "")
+    choose = devices.best_device.__wrapped__
+    for wanted, message in (("auto", "no GPU is seen"), ("cpu", "")):
+        monkeypatch.setenv(gpus.DEVICE, wanted)
+        assert choose().type == "cpu"
+        assert (message in (err := capsys.readouterr().err)) and bool(err) == bool(message)
+    monkeypatch.setenv(gpus.DEVICE, "cuda")
+    with pytest.raises(
+        InputError, match=r"asks for a GPU \(device: cuda\) and torch sees none: run where there is one"
+    ):
+        choose()
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host with two GPUs, as nvidia-smi lists them."""
+    fake = tmp_path / "bin" / "nvidia-smi"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\nfor g in a b; do echo "GPU 0: NVIDIA H200 (UUID: GPU-$g)"; done\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    return fake
+
+
+def _job(share: int) -> subprocess.Popen:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-c", TAKE, str(share)], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def test_jobs_of_one_host_take_different_gpus(host: Path) -> None:
+    first, second = _job(1), _job(1)
+    assert {job.stdout.readline().strip() for job in (first, second)} == {"GPU-a", "GPU-b"}
+    third = _job(1)
+    assert "waiting for one of 2 GPUs" in third.stderr.readline()
+    first.kill()  # the kernel frees the lock of a killed job
+    second_holds = re.search("GPU-[ab]", second.stderr.readline())[0]
+    assert third.stdout.readline().strip() == ({"GPU-a", "GPU-b"} - {second_holds}).pop()
+    for job in (first, second, third):
+        job.communicate()
+
+
+def test_small_jobs_share_a_gpu_and_no_large_one_joins_them(host: Path) -> None:
+    small = [_job(2) for _ in range(4)]
+    taken = [job.stdout.readline().strip() for job in small]
+    assert sorted(taken) == ["GPU-a", "GPU-a", "GPU-b", "GPU-b"]
+    fifth, whole = _job(2), _job(1)
+    assert "waiting" in fifth.stderr.readline() and "waiting" in whole.stderr.readline()
+    of_a = [job for job, name in zip(small, taken, strict=True) if name == "GPU-a"]
+    of_a[0].communicate()
+    assert fifth.stdout.readline().strip() == "GPU-a"
+    of_a[1].communicate()
+    assert whole.poll() is None  # the fifth is still there
+    fifth.communicate()
+    assert whole.stdout.readline().strip() == "GPU-a"
+    for job in (*small, whole):
+        job.communicate()
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [("", []), ("-1", []), ("0", ["0"]), ("2, 3", ["2", "3"]), ("GPU-a,GPU-b", ["GPU-a", "GPU-b"])],
+)
+def test_what_the_site_has_given_is_what_a_job_chooses_from(
+    monkeypatch: pytest.MonkeyPatch, visible: str, names: list[str]
+) -> None:
+    monkeypatch.setenv(gpus.VISIBLE, visible)
+    assert gpus.visible_gpus() == names
+
+
+def test_of_a_card_in_parts_the_parts_are_taken(host: Path) -> None:
+    host.write_text(
+        '#!/bin/sh\necho "GPU 0: NVIDIA A100 (UUID: GPU-a)"\necho "  MIG 1g.10gb Device 0: (UUID: MIG-1)"\n'
+        'echo "  MIG 1g.10gb Device 1: (UUID: MIG-GPU-a/3/0)"\n'
+    )
+    assert gpus.visible_gpus() == ["MIG-1", "MIG-GPU-a/3/0"]
