@@ -153,7 +153,7 @@ use rule analyse_job as draw_budgets with:
             "studies.draw_budgets",
             lambda w: EXPERIMENT.studies["budgets"]
             | dict(
-                budgets={name: budgets_of(CONFIG, name) for name in STUDIES["budgets"]["students"]},
+                budgets=[(name, list(budgets_of(CONFIG, name).items())) for name in STUDIES["budgets"]["students"]],
                 domains=list(CONFIG["domains"]),
                 measure=ALL_MEASURES[0],
             ),

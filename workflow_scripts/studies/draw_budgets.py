@@ -19,18 +19,18 @@ GREY = PALETTE[-1]
 def draw_budgets(*, spec: Mapping, main: Path, png: Path, pdf: Path) -> None:
     """Write the figure twice.
 
-    ``main``: numbers of the main table over the study of budgets. ``spec``: ``budgets`` (student to {its name at a
-    budget: documents}), ``losses``, ``samplers``, ``teachers``, ``domains`` (names) and ``measure``. A row is a
-    student, loss and teacher, a column a domain; a line is the mean over seeds with its standard deviation where there
-    are several; BM25 and the teacher are level lines.
+    ``main``: numbers of the main table over the study of budgets. ``spec``: ``budgets`` ([student, [[its name at a
+    budget, documents], ...]], ...), ``losses``, ``samplers``, ``teachers``, ``domains`` (names) and ``measure``. A row
+    is a student, loss and teacher, a column a domain; a line is the mean over seeds with its standard deviation where
+    there are several; BM25 and the teacher are level lines.
     """
     table, _ = read_numbers(main)
     table = table[(table["collection"] == ALL) & (table["measure"] == spec["measure"])]
     found = table.set_index(["domain", "student", "loss", "sampler", "teacher"]).sort_index()
     rows = list(product(spec["budgets"], spec["losses"], spec["teachers"]))
     figure, axes = new_figure(PAGE, 0.5 + 1.7 * len(rows), len(rows), len(spec["domains"]), sharex=True)
-    for (student, loss, teacher), panels in zip(rows, axes, strict=True):
-        names, documents = zip(*spec["budgets"][student].items(), strict=True)
+    for ((student, budgets), loss, teacher), panels in zip(rows, axes, strict=True):
+        names, documents = zip(*budgets, strict=True)
         for domain, panel in zip(spec["domains"], panels, strict=True):
             for sampler in spec["samplers"]:
                 cells = found.loc[[(domain, name, loss, sampler, teacher) for name in names]]

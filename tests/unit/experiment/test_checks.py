@@ -79,6 +79,8 @@ FAULTS = [
     ("studies.budgets", STUDY | {"multiples": [0.013, 1]}, r"0.013 of be's 25600 .* a step's 128 \(nearest: 0.015\)"),
     ("studies.budgets", STUDY | {"multiples": [1]}, "studies.budgets.multiples: "),
     ("students.be.documents", 100, r"students.be.documents: 100 must be a multiple .* \(nearest: 128\)"),
+    ("students.ce.pooling", "mean", "students.ce: pooling is of bi-encoders; leave it out of a cross-encoder"),
+    ("systems.dense.similarity", "cosine", "systems.dense.similarity: be/lce.bm25.none/seed0 embeds as it was trained"),
     ("losses.kl.in_batch_negatives", True, "losses.kl.in_batch_negatives: kl reads teacher scores"),
     ("losses.lce.in_batch_negatives", True, "losses.lce.in_batch_negatives: student ce is a cross-encoder"),
     ("studies.collections", STUDY, "all draw for one collection"),

@@ -47,6 +47,18 @@ def test_only_a_loss_with_in_batch_negatives_says_so_to_its_students() -> None:
     assert batch == own | {"in_batch_negatives": True, "name": batch["name"]} and "in_batch_negatives" not in own
 
 
+def test_a_student_s_pooling_is_in_its_spec_and_locality_is_measured_in_a_trained_space() -> None:
+    experiment = Experiment(demo({"students.be.pooling": "mean"}))
+    specs = [Rankers(experiment).student_spec(f"{name}/kl.bm25.base/seed0") for name in ("be", "ce")]
+    assert specs[0]["pooling"] == "mean" and "similarity" not in specs[0] and "pooling" not in specs[1]
+    assert experiment.embedding == "be/lce.random.none/seed0"
+    assert (
+        Experiment(demo({"students": {"ce": demo()["students"]["ce"]}, "systems.dense.encoder": "mini"})).embedding
+        == "mini"
+    )
+    assert Experiment(demo({"analysis": {"locality": {"embedding": "mini"}}})).embedding == "mini"
+
+
 def test_a_student_that_reads_no_teacher_is_trained_once_and_stands_under_each() -> None:
     # A second teacher trains every student again, but for contrastive ones on negatives drawn without a teacher.
     one, two = Experiment(demo()), Experiment(demo({"teachers.weak.in_grid": True}))

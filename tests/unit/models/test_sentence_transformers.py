@@ -94,31 +94,41 @@ def embedded_by_modules(folder, texts):
     return np.stack(vectors)
 
 
+TEXTS = ["red green blue red", "blue", "green red blue green red", "red"]
+
+
+def saved_and_embedded(folder, model_type, pooling, similarity):
+    """A bi-encoder saved below ``folder``, and its vectors of the texts  # (texts, hidden)."""
+    write_backbone(folder / "words")
+    config = CONFIGS[model_type] | {"vocab_size": CONFIG["vocab_size"]}
+    library_twin(config, "bi-encoder").save_pretrained(folder / "library")
+    model = load_ranker(folder / "library", "bi-encoder", initialise_seed=0, pooling=pooling, similarity=similarity)
+    save_ranker(model, folder / "saved", folder / "words")
+    write_collection(folder, {str(place): ("", text) for place, text in enumerate(TEXTS)}, {"q": "red"})
+    manifests = [folder / name / "manifest.json" for name in ("words", "corpus", "tokens")]
+    tokenise_corpus({"view": "full", "max_tokens": 9}, *manifests)
+    store = TokenStore(manifests[-1])
+    encoder = scoring_ranker(folder / "saved", "bi-encoder", store)
+    return folder / "saved", embed_texts(encoder, store, np.arange(len(TEXTS)))
+
+
 @pytest.mark.parametrize("model_type", ["bert", "distilbert"])
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_the_saved_files_make_the_same_vectors(tmp_path, model_type, pooling, similarity):
-    write_backbone(tmp_path / "words")
-    config = CONFIGS[model_type] | {"vocab_size": CONFIG["vocab_size"]}
-    library_twin(config, "bi-encoder").save_pretrained(tmp_path / "library")
-    chosen = {"pooling": pooling, "similarity": similarity}
-    model = load_ranker(tmp_path / "library", "bi-encoder", initialise_seed=0, **chosen)
-    save_ranker(model, tmp_path / "saved", tmp_path / "words")
-    texts = ["red green blue red", "blue", "green red blue green red", "red"]
-    write_collection(tmp_path, {str(place): ("", text) for place, text in enumerate(texts)}, {"q": "red"})
-    manifests = [tmp_path / name / "manifest.json" for name in ("words", "corpus", "tokens")]
-    tokenise_corpus({"view": "full", "max_tokens": 9}, *manifests)
-    store = TokenStore(manifests[-1])
-    ours = embed_texts(scoring_ranker(tmp_path / "saved", "bi-encoder", store), store, np.arange(4))
-    assert ours == pytest.approx(embedded_by_modules(tmp_path / "saved", texts), abs=1e-5)
-    settings = json.loads((tmp_path / "saved/config_sentence_transformers.json").read_text())
+    folder, ours = saved_and_embedded(tmp_path, model_type, pooling, similarity)
+    assert ours == pytest.approx(embedded_by_modules(folder, TEXTS), abs=1e-5)
+    settings = json.loads((folder / "config_sentence_transformers.json").read_text())
     assert settings["similarity_fn_name"] == similarity
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:  # of the bench's environment alone
-        return
-    theirs = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
-    encoded = theirs.encode(texts, convert_to_numpy=True)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_sentence_transformers_makes_the_same_vectors(tmp_path, pooling, similarity):
+    library = pytest.importorskip("sentence_transformers", reason="is in the bench's environment alone")
+    folder, ours = saved_and_embedded(tmp_path, "bert", pooling, similarity)
+    theirs = library.SentenceTransformer(str(folder), device="cpu")
+    encoded = theirs.encode(TEXTS, convert_to_numpy=True)
     assert ours == pytest.approx(encoded, abs=1e-5)
     assert theirs.similarity(encoded, encoded).numpy() == pytest.approx(ours @ ours.T, rel=1e-4, abs=1e-4)
 

@@ -13,9 +13,9 @@ from rendered import keep_figures
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies import draw_budgets
 
-BUDGETS = {"be": {"be-128": 128, "be": 256, "be-512": 512}}
+BUDGETS = [["be-128", 128], ["be", 256], ["be-1024", 1024]]
 SPEC = {
-    "budgets": BUDGETS,
+    "budgets": [["be", BUDGETS]],
     "losses": ["kl", "lce"],
     "samplers": ["random", "bm25"],
     "teachers": ["base"],
@@ -27,7 +27,7 @@ SPEC = {
 def test_a_line_is_a_sampler_s_means_in_the_order_of_the_budgets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    students = list(product(["near", "far"], BUDGETS["be"], SPEC["losses"], SPEC["samplers"], ["base"]))
+    students = list(product(["near", "far"], dict(BUDGETS), SPEC["losses"], SPEC["samplers"], ["base"]))
     references = [
         (domain, *key) for domain in SPEC["domains"] for key in (("bm25", "", "", ""), ("teacher", "", "", "base"))
     ]
@@ -45,8 +45,8 @@ def test_a_line_is_a_sampler_s_means_in_the_order_of_the_budgets(
         curves = dict(zip(SPEC["samplers"], panel.containers, strict=True))
         for sampler, container in curves.items():
             line, _, (bars,) = container
-            expected = [means[domain, name, loss, sampler, "base"] for name in BUDGETS["be"]]
-            assert line.get_xdata().tolist() == [128, 256, 512] and line.get_ydata().tolist() == expected
+            expected = [means[domain, name, loss, sampler, "base"] for name, _ in BUDGETS]
+            assert line.get_xdata().tolist() == [128, 256, 1024] and line.get_ydata().tolist() == expected
             assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [
                 pytest.approx([mean - 0.01, mean + 0.01]) for mean in expected
             ]

@@ -17,6 +17,7 @@ from safetensors import safe_open
 
 from workflow_scripts.models.optimiser import AdamW
 from workflow_scripts.models.rankers import load_ranker
+from workflow_scripts.models.sentence_transformers import Embedding, read_embedding
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
 from workflow_scripts.storage.artifacts import CHECKPOINT, ArtifactWriter
 from workflow_scripts.storage.command import read_settings
@@ -50,7 +51,9 @@ def plain_training(inputs, spec):
     queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
     groups = read_groups(inputs["groups"], queries, documents, group_size=3, labels=inputs["labels"])
     seed = derive_seed(spec["seeds"]["initialisation"], "head")
-    model = load_ranker(inputs["backbone"].parent, spec["architecture"], initialise_seed=seed, dropout=0.0).train()
+    embedding = {key: spec[key] for key in ("pooling", "similarity") if key in spec}
+    folder = inputs["backbone"].parent
+    model = load_ranker(folder, spec["architecture"], initialise_seed=seed, dropout=0.0, **embedding).train()
     biases = [parameter for parameter in model.parameters() if parameter.dim() == 1]
     others = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     optimiser = torch.optim.AdamW([{"params": others, "weight_decay": 0.01}, {"params": biases, "weight_decay": 0.0}])
@@ -80,9 +83,16 @@ def plain_training(inputs, spec):
     return model.state_dict(), seen, rates
 
 
-@pytest.mark.parametrize(("architecture", "function"), [("cross-encoder", "marginmse"), ("bi-encoder", "kl")])
-def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
-    spec = SPEC | {"architecture": architecture, "loss": {"function": function}}
+@pytest.mark.parametrize(
+    ("architecture", "function", "embedding"),
+    [
+        ("cross-encoder", "marginmse", {}),
+        ("bi-encoder", "kl", {}),
+        ("bi-encoder", "kl", {"pooling": "mean", "similarity": "cosine"}),
+    ],
+)
+def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function, embedding):
+    spec = SPEC | {"architecture": architecture, "loss": {"function": function}} | embedding
     output = tmp_path / "manifest.json"
     train(**inputs, spec=spec, output=output)
     expected, losses, rates = plain_training(inputs, spec)
@@ -103,6 +113,9 @@ def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
     assert manifest["counts"] == {"documents": 72, "steps": 6, "groups": 5}
     card = (tmp_path / "README.md").read_text()
     assert card.startswith("---\n") and "# a-student" in card and f"`{inputs['labels']}`" in card
+    if architecture == "bi-encoder":
+        assert read_embedding(tmp_path) == Embedding(**embedding)
+        assert ("the cosine of their mean states" if embedding else "the dot product of their [CLS] states") in card
 
 
 def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
