@@ -18,8 +18,8 @@ class Settings:
     stores' own; ``pooling``, ``similarity``: a bi-encoder's, None for as the backbone's folder says;
     ``in_batch_negatives``: whether a batch's documents are further negatives of its other queries (see
     :meth:`~workflow_scripts.train.batches.Batch.with_in_batch`); ``cut``: the entropy cut whose queries alone are
-    trained on, None for all (see :func:`~workflow_scripts.train.groups.read_groups`); ``checkpoint_minutes``,
-    ``checkpoint_steps``: how often the state is saved.
+    trained on, None for all (see :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries
+    that is not trained on, None for none; ``checkpoint_minutes``, ``checkpoint_steps``: how often the state is saved.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Settings:
     similarity: str | None = None
     in_batch_negatives: bool = False
     cut: Mapping | None = None
+    fold: Mapping | None = None
     warmup: float = 0.1
     weight_decay: float = 0.01
     gradient_accumulation: int = 1
