@@ -71,6 +71,8 @@ CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
+# Rankers with candidates beside BM25's: their own, or a dense system's.
+RETRIEVED = [*RETRIEVERS, *EXPERIMENT.dense_rerankers]
 # Domains all of whose collections are retrieved from.
 RETRIEVED_DOMAINS = [
     domain
@@ -210,8 +212,8 @@ def every_metrics():
 
 
 def retrieval_metrics():
-    """Metrics of the students that retrieve from whole collections."""
-    return PLACES.by_set("metrics", map("retrieved/{}".format, RETRIEVERS))
+    """Metrics of the students on candidates that are not BM25's."""
+    return PLACES.by_set("metrics", map("retrieved/{}".format, RETRIEVED))
 
 
 def axes(*names):
@@ -221,7 +223,7 @@ def axes(*names):
 
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
-    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
+    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVED)]
     cells = itertools.chain(*(PLACES.cells(cell, CONFIG["domains"]) for cell in EXPERIMENT.cells))
     promised = [*TABLES, *FIGURES, f"{RESULTS}/report.html", *cells, *manifests("students", EXPERIMENT.rankers)]
     return [*map(rebuild_if_missing, promised), *all_runs(rankers)]

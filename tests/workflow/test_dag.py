@@ -31,7 +31,11 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "prepare_collection": tested + 2,
         # The study's BM25 on every collection and both sets of training queries, two more settings on the tested ones.
         "search_index": tested + 2 + 2 * tested,
-        "search_dense": 1,
+        # Of the training queries, and of the collections whose dense candidates cross-encoders re-rank.
+        "search_dense": 1 + 2,
+        "gather_dense_candidates": 1,
+        "tokenise_dense_candidates": 1,
+        "rerank_dense_candidates": retrievers,
         "download_file": 1,
         "import_rankings": 1,
         "fetch_backbone": 2,
@@ -50,7 +54,7 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "train_student": students,
         "rerank_candidates": 2 * (students + 1),
         "retrieve_documents": retrievers,
-        "measure_runs": 2 * 2 + retrievers,
+        "measure_runs": 2 * 2 + 2 * retrievers,
         # With their cells.
         "measure_students_in_domain": students,
         "measure_students_out_of_domain": students,
@@ -152,4 +156,4 @@ def test_the_cluster_profile_sends_every_gpu_rule_to_its_partition() -> None:
     profile = yaml.safe_load(next((ROOT / "config" / "profiles" / "slurm").iterdir()).read_text())
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     rules = re.findall(r"^use rule (score|train|rerank)_job as (\w+) with:", text, re.MULTILINE)
-    assert {name for _, name in rules} == set(profile["set-resources"]) and len(rules) == 8
+    assert {name for _, name in rules} == set(profile["set-resources"]) and len(rules) == 9

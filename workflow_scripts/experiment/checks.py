@@ -184,6 +184,12 @@ def _first_stage(config: Mapping) -> Iterator[str]:
 
 def _depths(config: Mapping) -> Iterator[str]:
     first_stage, systems = config["first_stage"], config["systems"]
+    if retrieval := config["evaluation"]["retrieval"]:
+        where, name = "evaluation.retrieval.candidates", retrieval["candidates"]
+        if name and systems[name]["model"] != "dense":
+            yield f"{where}: {name} is of model {systems[name]['model']}; name a system of model dense"
+        if name and systems[name]["depth"] < first_stage["depth"]:
+            yield f"{where}: {name} is {systems[name]['depth']} deep, and first_stage.depth {first_stage['depth']}"
     if first_stage["depth"] > systems[first_stage["system"]]["depth"]:
         yield f"first_stage.depth: {first_stage['depth']} exceeds the depth of system {first_stage['system']}"
     for name, pool in config["pools"].items():

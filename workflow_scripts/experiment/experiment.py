@@ -240,9 +240,17 @@ class Experiment:
     @property
     def retrievers(self) -> list[str]:
         """Paths of the rankers that retrieve from whole collections: bi-encoders of the main grid and its controls."""
-        students, wanted = self.config["students"], self.config["evaluation"]["retrieval"]
-        rankers = [*self.grid_rankers.values(), *self.controls.values()] if wanted else []
-        return unique(each.path for each in rankers if _is_bi_encoder(students[each.student]))
+        return self._evaluated_rankers(bi_encoders=True) if self.config["evaluation"]["retrieval"] else []
+
+    @property
+    def dense_rerankers(self) -> list[str]:
+        """Paths of the rankers that re-rank a dense system's documents too: cross-encoders of those cells, or none."""
+        retrieval = self.config["evaluation"]["retrieval"]
+        return self._evaluated_rankers(bi_encoders=False) if retrieval and retrieval["candidates"] else []
+
+    def _evaluated_rankers(self, bi_encoders: bool) -> list[str]:
+        students, rankers = self.config["students"], [*self.grid_rankers.values(), *self.controls.values()]
+        return unique(each.path for each in rankers if _is_bi_encoder(students[each.student]) == bi_encoders)
 
     @property
     def has_truth(self) -> bool:

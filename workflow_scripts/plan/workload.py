@@ -25,6 +25,7 @@ STAGES = {
     "score_pool": "scoring pools",
     "label_groups": "labelling",
     "rerank_candidates": "re-ranking",
+    "rerank_dense_candidates": "re-ranking",
     "search_dense": "dense retrieval",
     "retrieve_documents": "dense retrieval",
     "embed_groups": "locality embedding",
@@ -58,6 +59,7 @@ class Workload:
             "score_pool": self._score_pool,
             "label_groups": self._label_groups,
             "rerank_candidates": self._rerank,
+            "rerank_dense_candidates": self._rerank,
             "search_dense": self._search_dense,
             "retrieve_documents": self._retrieve,
             "embed_groups": self._embed_groups,
@@ -159,7 +161,8 @@ class Workload:
             student = self.config["students"][self.experiment.ranker(name).student]
             architecture, backbone = student["architecture"], student["backbone"]
         load = Load("scoring" if architecture == "cross-encoder" else "encoding", 0, 0)
-        for collection in self.experiment.collections_in(name, job["set"]):
+        candidates = "retrieved/" if job.rule == "rerank_dense_candidates" else name
+        for collection in self.experiment.collections_in(candidates, job["set"]):
             corpus, queries = self.sizes.corpus(collection), self.sizes.queries(collection)
             documents = self.sizes.documents(corpus)
             if architecture == "cross-encoder":

@@ -88,6 +88,8 @@ FAULTS = [
     ("evaluation.sets", {"a": ["demo-train"]}, "evaluation.sets.a: demo-train has role train; a set has test"),
     ("evaluation.sets", {"a": ["demo"], "b": ["demo"]}, "evaluation.sets.b: demo is in the set a already"),
     ("evaluation.sets", {"in-domain": ["demo-hard"]}, "evaluation.sets.in-domain: demo, in no set, would be the"),
+    ("evaluation.retrieval.candidates", "bm25", "candidates: bm25 is of model bm25; name a system of model dense"),
+    ("evaluation.retrieval.candidates", "dens", "evaluation.retrieval.candidates: no 'dens' among the systems"),
     # Studies
     ("studies.factorial.losses", ["kl-flat", "kl-sharp"], "is 4.0, 0.25; list them in rising order"),
     ("studies.factorial.losses", ["kl-flat"], "studies.factorial.losses: needs at least two levels to compare"),

@@ -27,12 +27,17 @@ PositiveShare = Annotated[Number, Field(gt=0, le=1)]
 
 
 class Retrieval(Part):
-    """Dense retrieval from whole collections by every bi-encoder of the main grid."""
+    """Candidates that are not BM25's: what every bi-encoder of the main grid retrieves from whole collections."""
 
     depth: Count = setting("retrieved per query", unit="documents")
     index: Text = setting("a Faiss index, Flat or IVF256,Flat; Flat is exact", "Flat")
     index_parameters: Maybe[Text] = setting("of the index's search: nprobe=16", None)
     collections: Maybe[Some[Slug]] = setting("test collections, at least a whole domain's; null for all", None)
+    candidates: Maybe[Slug] = setting(
+        "a dense system whose best documents, as many as first_stage.depth, the main grid's cross-encoders re-rank "
+        "too; null for no",
+        None,
+    )
 
 
 class Bootstrap(Part):

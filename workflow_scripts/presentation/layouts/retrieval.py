@@ -25,7 +25,9 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     first = numbers[numbers["measure"] == shown[0]]
     depths = {stage: spec[f"{stage}_depth"] for stage in ("reranked", "retrieved")}
     sentences = ["shown", "result"] if len(set(depths.values())) == 1 else ["shown", "result", "depths"]
+    sentences += ["candidates"] if spec["candidates"] else []
     values = depths | {
+        "candidates": spec["candidates"],
         "measure": shown[0],
         "comparisons": len(first),
         "confidence": 100 * spec["rule"]["confidence"],
