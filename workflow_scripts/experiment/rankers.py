@@ -181,6 +181,7 @@ class Rankers:
             **{key: training[key] for key in OPTIMISATION},
             **{key: about[key] for key in ("architecture", "learning_rate")},
             **{key: about[key] for key in ("pooling", "similarity") if key in about},
+            "arithmetic": self.config["arithmetic"],
             "name": name,
             "documents": documents,
             "group_size": 1 + training["negatives"],

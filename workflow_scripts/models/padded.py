@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from workflow_scripts.models.arithmetic import attention_by_operators
 from workflow_scripts.models.model_folders import headless
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.sentence_transformers import Embedding
@@ -113,7 +114,8 @@ class PaddedRanker(nn.Module):
         }
         if self.segments:
             inputs["token_type_ids"] = torch.where(mask, batch.token_type_ids[index], 0).long()
-        output = self.library(**inputs)
+        with attention_by_operators(self.device):
+            output = self.library(**inputs)
         if self.architecture == "cross-encoder":
             return output.logits.float().squeeze(-1)
         hidden = output.last_hidden_state

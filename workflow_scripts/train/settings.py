@@ -19,7 +19,8 @@ class Settings:
     ``in_batch_negatives``: whether a batch's documents are further negatives of its other queries (see
     :meth:`~workflow_scripts.train.batches.Batch.with_in_batch`); ``cut``: the entropy cut whose queries alone are
     trained on, None for all (see :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries
-    that is not trained on, None for none; ``checkpoint_minutes``, ``checkpoint_steps``: how often the state is saved.
+    that is not trained on, None for none; ``arithmetic``: what the process was started with; ``checkpoint_minutes``,
+    ``checkpoint_steps``: how often the state is saved.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Settings:
     weight_decay: float = 0.01
     gradient_accumulation: int = 1
     precision: str = "auto"
+    arithmetic: str = "fast"
     dropout: float | None = None
     checkpoint_minutes: float = 10.0
     checkpoint_steps: int | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 NEEDS_TEACHER = True
@@ -27,7 +29,9 @@ def loss(student: torch.Tensor, teacher: torch.Tensor, *, temperature: float = 1
     """
     ranks = _ranks((teacher[:, None, :] - teacher[:, :, None]).sign() / 2 + 0.5)
     approximate = _ranks(((student[:, None, :] - student[:, :, None]) / temperature).sigmoid())
-    return ((ranks - approximate).square() / torch.log2(ranks + 1)).mean()
+    # Of every rank that there may be, halves of ties among them: torch's logarithm is not every processor's.
+    discounts = student.new_tensor([math.log2(twice / 2 + 1) for twice in range(2 * student.shape[1] + 1)])
+    return ((ranks - approximate).square() / discounts[(2 * ranks).long()]).mean()
 
 
 def _ranks(beaten: torch.Tensor) -> torch.Tensor:

@@ -33,7 +33,7 @@ def loss(student: torch.Tensor, teacher: torch.Tensor, *, weights: str = "ndcg2+
     docs = student.shape[1]
     difference, margin = (scores[:, :, None] - scores[:, None, :] for scores in (student, teacher))
     gain = 1 / (1 + (margin < 0).sum(2)).to(student)
-    discount = 1 / torch.log2(torch.arange(2, docs + 2, device=student.device).to(student))  # 1 / D of ranks 1 to docs
+    discount = student.new_tensor([1 / math.log2(1 + rank) for rank in range(1, docs + 1)])
     gain = gain / (gain.sort(descending=True).values * discount).sum(1, keepdim=True)
     tied_before = (difference == 0).tril(-1)
     place = ((difference < 0) | tied_before).sum(2)  # (groups, docs): ranks less 1

@@ -19,6 +19,6 @@ def loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     Compare with: ranknet, which takes the same order pair by pair; kl, which reads the teacher's scores.
     Config: ``losses: {listmle: {function: listmle}}``
     """
-    left = teacher[:, None, :] <= teacher[:, :, None]  # (groups, docs, docs): k is not drawn before i
-    remaining = student[:, None, :].masked_fill(~left, -torch.inf).logsumexp(2)
-    return (remaining - student).sum(1).mean()
+    drawn = teacher[:, None, :] > teacher[:, :, None]  # (groups, docs, docs): k is drawn before i
+    left = student[:, None, :].masked_fill(drawn, -torch.inf)
+    return -left.log_softmax(2).diagonal(dim1=1, dim2=2).sum(1).mean()
