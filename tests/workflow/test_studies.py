@@ -99,7 +99,7 @@ def test_cross_encoders_re_rank_a_dense_system_s_documents(studied: Project) -> 
         assert set(zip(run[0].astype(str), run[2].astype(str), strict=True)) == listed
     table = pd.read_csv(results / "tables/retrieval.csv")
     assert {"be", "ce"} == set(table["student"])
-    assert "the first 20 documents of dense, re-ranked" in (results / "tables/retrieval.md").read_text()
+    assert "cross-encoders that order the first 20 documents of dense" in (results / "tables/retrieval.md").read_text()
 
 
 def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: Project, tmp_path: Path) -> None:

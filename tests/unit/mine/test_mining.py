@@ -38,6 +38,7 @@ OPTIONS = {
     "positive_aware": {"system": "bm25", "depth": 12, "pool": 8, "limit": "margin", "value": 0.5},
     "stratified": {"system": "bm25", "depth": 12},
 }
+BY_TEACHER = ("crossencoder", "ensemble", "positive_aware", "stratified")
 DOCUMENTS = [f"doc{number:02d}" for number in range(40)]
 QUERIES = [f"query{number:02d}" for number in range(30)]
 
@@ -112,7 +113,7 @@ def mine(study: dict, output: Path, sampler: str, **changes: object) -> pd.DataF
     values = {name: study[name] for name in ("corpus", "collection")}
     if sampler != "random":
         values["rankings"] = study["rankings"]
-    if sampler in ("crossencoder", "ensemble", "positive_aware", "stratified"):
+    if sampler in BY_TEACHER:
         values["scores"] = study["scores"]
     mine_negatives(spec, **{**values, "output": output, **changes})
     return read_table(output.parent / "groups.parquet")
@@ -147,7 +148,7 @@ def test_mining_keeps_its_promises(study, tmp_path, sampler):
     assert counts["filled"] == (frame["source"] == "fill").sum()
     assert counts["distinct_documents"] == frame["doc_id"].nunique()
     asked = counts["pairs_to_draw"]
-    assert asked > 0 if sampler in ("crossencoder", "ensemble") else asked == 0
+    assert (asked > 0) == (sampler in BY_TEACHER)
     assert max(asked, len(frame)) <= counts["pairs_to_label"] <= asked + len(frame)
     # Query 07 is in no ranking: all of its negatives are filled, or the near ones of a mixture.
     alone = Counter(frame[frame["query_id"] == "query07"]["source"].iloc[1:])

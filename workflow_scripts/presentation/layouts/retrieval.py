@@ -24,8 +24,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     shown = [measure for measure in found if measure in (found[0], RECALL)]
     first = numbers[numbers["measure"] == shown[0]]
     depths = {stage: spec[f"{stage}_depth"] for stage in ("reranked", "retrieved")}
-    sentences = ["shown", "result"] if len(set(depths.values())) == 1 else ["shown", "result", "depths"]
-    sentences += ["candidates"] if spec["candidates"] else []
+    stages = "shown and candidates" if spec["candidates"] else "shown"
+    sentences = [stages, "result"] if len(set(depths.values())) == 1 else [stages, "result", "depths"]
     values = depths | {
         "candidates": spec["candidates"],
         "measure": shown[0],
