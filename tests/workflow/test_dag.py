@@ -97,7 +97,7 @@ def test_the_overlays_of_the_demo_plan_their_own_students(fresh: Project) -> Non
     rivals = fresh.planned(config="config/demo.yaml config/rivals.yaml")
     # Eight samplers under two losses, and seven more losses on two of them; three seeds.
     students = (8 * 2 + 7 * 2) * 3
-    assert rivals["train_student"] == rivals["write_cell"] == students and rivals["mine_negatives"] == 8 * 3
+    assert rivals["train_student"] == rivals["measure_students_all"] == students and rivals["mine_negatives"] == 8 * 3
     # Six budgets of ten students, three seeds.
     budgets = fresh.planned(config="config/demo.yaml config/budgets.yaml")
     assert budgets["train_student"] == 6 * 5 * 2 * 3 and budgets["mine_negatives"] == 5 * 3
