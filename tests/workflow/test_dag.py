@@ -27,7 +27,6 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
     assert len(config["collections"]) == tested + 2
     assert jobs == {
         # Of each family of public collections once, whatever reads it.
-        "fetch_archives": 16,
         "prepare_corpus": corpora,
         "build_index": corpora,
         "prepare_collection": tested + 2,
