@@ -112,7 +112,7 @@ use rule rerank_job as rerank_dense_candidates with:
             spec=lambda w: dict(
                 architecture="cross-encoder",
                 tag=RANKERS.tag(f"retrieved/{w.ranker}"),
-                precision=TRAINING["precision"],
+                **NUMBERS,
             ),
         ),
 
