@@ -9,7 +9,8 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Marks of tests that need more than Python and time.
 SPECIAL := processors or slurm or chromium or standin
 # Files of an experiment: an overlay comes after the experiment that it changes.
-configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
+configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
+  $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
 .PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
@@ -22,6 +23,12 @@ demo: venv  ## the whole study on a generated collection, on a laptop
 
 study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
 	$(SNAKEMAKE) --configfile $(call configs,study)
+
+rivals: venv  ## samplers and losses that newer work proposes, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,rivals)
+
+budgets: venv  ## learning curves over the budget, by sampler, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,budgets)
 
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml

@@ -32,9 +32,12 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "prepare_collection": tested + 2,
         # The study's BM25 on every collection and both sets of training queries, two more settings on the tested ones.
         "search_index": tested + 2 + 2 * tested,
-        "search_dense": 1,
+        # Of the training queries, and of the collections whose dense candidates cross-encoders re-rank.
+        "search_dense": 1 + 2,
+        "gather_dense_candidates": 1,
+        "tokenise_dense_candidates": 1,
+        "rerank_dense_candidates": retrievers,
         "download_file": 1,
-        "fetch_archives": 16,
         "import_rankings": 1,
         "fetch_backbone": 2,
         # BERT and ELECTRA share one vocabulary.
@@ -52,7 +55,7 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "train_student": students,
         "rerank_candidates": 2 * (students + 1),
         "retrieve_documents": retrievers,
-        "measure_runs": 2 * 2 + retrievers,
+        "measure_runs": 2 * 2 + 2 * retrievers,
         # With their cells.
         "measure_students_in_domain": students,
         "measure_students_out_of_domain": students,
@@ -87,6 +90,20 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "draw_learning_curves": 1,
         "draw_cost": 1,
     }
+
+
+def test_the_overlays_of_the_demo_plan_their_own_students(fresh: Project) -> None:
+    rivals = fresh.planned(config="config/demo.yaml config/rivals.yaml")
+    # Eight samplers under two losses, and seven more losses on two of them; three seeds.
+    students = (8 * 2 + 7 * 2) * 3
+    assert rivals["train_student"] == rivals["measure_students_all"] == students and rivals["mine_negatives"] == 8 * 3
+    # Six budgets of ten students, three seeds.
+    budgets = fresh.planned(config="config/demo.yaml config/budgets.yaml")
+    assert budgets["train_student"] == 6 * 5 * 2 * 3 and budgets["mine_negatives"] == 5 * 3
+    # A table of the grid and one of the study.
+    for jobs in (rivals, budgets):
+        assert jobs["train_teacher"] == jobs["make_main_table"] == jobs["make_study_main_table"] == 1
+    assert budgets["draw_budgets"] == 1
 
 
 def test_one_cell_plans_one_student(fresh: Project) -> None:
@@ -142,4 +159,4 @@ def test_the_cluster_profile_sends_every_gpu_rule_to_its_partition() -> None:
     profile = yaml.safe_load(next((ROOT / "config" / "profiles" / "slurm").iterdir()).read_text())
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     rules = re.findall(r"^use rule (score|train|rerank)_job as (\w+) with:", text, re.MULTILINE)
-    assert {name for _, name in rules} == set(profile["set-resources"]) and len(rules) == 8
+    assert {name for _, name in rules} == set(profile["set-resources"]) and len(rules) == 9
