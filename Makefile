@@ -9,7 +9,7 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
 .PHONY: help demo study small small-scratch plan verify describe check test lint format hooks venv \
-  bench bench-gpu bench-memory bench-search bench-dag bench-venv
+  bench gpu-check bench-memory bench-search bench-dag bench-venv
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -67,7 +67,7 @@ venv:  ## .venv from the two locks; made again when one of them changes
 bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; one to two hours
 	$(BIN)/python -m bench.compare
 
-bench-gpu:  ## the same on one GPU; needs torch, transformers and numpy alone
+gpu-check:  ## one GPU in eight minutes: the CPU's results, speed, a small distillation; needs torch, transformers, numpy alone
 	$(PYTHON) -m bench.gpu
 
 bench-memory: venv  ## peak memory of every stage at 10k, 100k and 1M documents

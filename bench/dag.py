@@ -24,7 +24,7 @@ from workflow_scripts.storage.code import closure, script_of
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 
-CELL = ("mine_negatives", "train_ranker", "rerank_candidates", "measure_runs", "write_cell", "make_main_table")
+CELL = ("mine_negatives", "train_ranker", "rerank_candidates", "measure_runs", "make_main_table")
 CAPTION = """# The DAG
 
 `{config}` with the seeds {seeds}, {files:,} files to make; Snakemake {snakemake}; {processor}.

@@ -1,9 +1,12 @@
-"""Speed on one GPU: scoring and training at BERT-base's shape, as shares of what its matrix units give.
+"""What one GPU makes of the project: the CPU's results, speed beside peers and the card's peak, a small distillation.
 
-Needs torch, transformers, numpy; neither Java nor a network. Where sentence-transformers is installed, its ``predict``
-is measured too. Arithmetic of a forward pass over n tokens in sequences of lengths L, per layer (h hidden, f
-feed-forward): linear layers 2 n (4 h^2 + 2 h f), attention 4 h sum(L^2). *Computed* leaves out what the project does
-not compute, the last layer beyond [CLS]; backward counts twice a forward. Padding counts for nobody.
+Needs torch, transformers, numpy; neither Java nor a network. Sections of two minutes at most, each written when done:
+``gpu_checks.csv`` says what agrees with the CPU, ``gpu.csv`` holds the speeds (``make plan`` reads them). Where
+sentence-transformers is installed, its ``predict`` is measured too.
+
+Arithmetic of a forward pass over n tokens in sequences of lengths L, per layer (h hidden, f feed-forward): linear
+layers 2 n (4 h^2 + 2 h f), attention 4 h sum(L^2). *Computed* leaves out what the project does not compute, the last
+layer beyond [CLS]; backward counts twice a forward. Padding counts for nobody.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ import importlib.util
 import sys
 import tempfile
 import time
+import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,16 +35,21 @@ except ImportError:
     # Without pandas and pyarrow: the loops measured here read no table, only their modules import the reader.
     sys.modules["workflow_scripts.storage.tables"] = types.SimpleNamespace(read_arrow=None, write_table=None)
 
+from bench.gpu_equality import CHECKS
 from bench.gpu_peers import padded_scoring, padded_training, predict
 from bench.ours import Ours
 
 ROOT = Path(__file__).parents[1]
 BERT = Shape(12, 768, 12, 3072, pairs=32768, steps=64)
+MINI = Shape(6, 384, 12, 1536, pairs=32768, steps=64)
+SMALL = Shape(4, 256, 4, 1024, pairs=512, steps=8)  # of the checks beside the CPU
 TINY = Shape(2, 32, 2, 64, pairs=64, steps=2)
+SECTION_SECONDS = 110
 COLUMNS = (
     *("name", "device", "shape", "items_a_second", "tflops", "tflops_computed"),
-    *("peak_tflops", "share", "share_computed", "pad_share"),
+    *("peak_tflops", "share", "share_computed", "pad_share", "rounds", "torch"),
 )
+CHECK_COLUMNS = ("section", "name", "found", "limit", "passed", "device", "torch")
 
 
 def forward_flops(shape: Shape, lengths: np.ndarray) -> float:
@@ -78,101 +87,189 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def measure(*, shape: Shape, device: torch.device, rounds: int, groups: list[int], folder: Path) -> Iterator[dict]:
-    """Rows of ``gpu.csv``; methods take turns, the first round is dropped, medians are kept.
+Methods = dict[str, Callable[[], dict]]
 
-    Scoring is bounded by the matrix products where the device is full, else by the kernels' launches; so is training.
-    The token store is made before the project's clock starts: a study makes it once.
+
+def measure(
+    part: str, *, shape: Shape, device: torch.device, rounds: int, groups: Sequence[int], folder: Path, seconds: float
+) -> list[dict]:
+    """Rows of ``gpu.csv`` of one :data:`PARTS`; methods take turns, the first round is dropped, medians are kept.
+
+    Rounds end after ``seconds``, but one is always kept. Scoring is bounded by the matrix products where the device is
+    full, else by the kernels' launches; so is training. The token store is made before the project's clock starts: a
+    study makes it once.
     """
-    make_inputs(folder, shape)
+    end = time.perf_counter() + seconds
     on_gpu = device.type == "cuda"
-    named = torch.cuda.get_device_name(device) if on_gpu else device.type
     dtype = torch.bfloat16 if on_gpu else torch.float32
     peak = matmul_peak(device, dtype, 8192 if on_gpu else 256)
     ours = Ours(folder, "bf16" if on_gpu else "fp32", device)
-    methods = _methods(ours, folder, device, dtype, groups)
+    methods = PARTS[part](ours, folder, dtype, groups)
     times: dict[str, list[float]] = {name: [] for name in methods}
     answers: dict[str, dict] = {}
-    for _ in range(rounds + 1):
+    for done in range(rounds + 1):
+        if done > 1 and time.perf_counter() > end:
+            break
         for name, method in methods.items():
             answers[name] = method()
             times[name].append(answers[name]["loop"])
-    for name, answer in answers.items():
-        seconds, lengths = float(np.median(times[name][1:])), np.array(answer["lengths"])
-        passes = 3 if "training" in name else 1
-        own = "pad_share" in answer
-        model = passes * forward_flops(shape, lengths) / seconds / 1e12
-        # A bi-encoder's and a cross-encoder's last layer alike: [CLS] alone is computed.
-        computed = passes * computed_flops(shape, lengths) / seconds / 1e12 if own else model
-        padding = answer["pad_share"] if own else 1 - lengths.sum() / answer["positions"]
-        values = (answer["items"] / seconds, model, computed, peak, model / peak, computed / peak, padding)
-        yield dict(zip(COLUMNS, (name, named, shape.name, *values), strict=True))
+    return [_row(name, shape, device, peak, times[name][1:], answer) for name, answer in answers.items()]
 
 
-def _methods(
-    ours: Ours, folder: Path, device: torch.device, dtype: torch.dtype, groups: list[int]
-) -> dict[str, Callable[[], dict]]:
-    """What is measured, by the rows' names."""
+def _row(
+    name: str, shape: Shape, device: torch.device, peak: float, times: Sequence[float], answer: dict
+) -> dict[str, object]:
+    """A method's line: its speed, and the shares of the peak that the model's and the computed arithmetic are."""
+    seconds, lengths = float(np.median(times)), np.array(answer["lengths"])
+    passes = 3 if "training" in name else 1
+    own = "pad_share" in answer
+    model = passes * forward_flops(shape, lengths) / seconds / 1e12
+    # A bi-encoder's and a cross-encoder's last layer alike: [CLS] alone is computed.
+    computed = passes * computed_flops(shape, lengths) / seconds / 1e12 if own else model
+    padding = answer["pad_share"] if own else 1 - lengths.sum() / answer["positions"]
+    values = (answer["items"] / seconds, model, computed, peak, model / peak, computed / peak, padding)
+    about = (name, _device_name(device), shape.name, *values, len(times), torch.__version__)
+    return dict(zip(COLUMNS, about, strict=True))
 
-    def own(method: Callable[..., dict], *options: object) -> Callable[[], dict]:
-        def work() -> dict:
-            answer = method(*options)
-            loop = answer["seconds"] - answer["tokenising_seconds"]
-            return answer | {"loop": loop, "lengths": ours.lengths}
 
-        return work
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
-    def other(method: Callable[[], dict]) -> Callable[[], dict]:
-        def work() -> dict:
-            answers: list[dict] = []
-            loop = _seconds(lambda: answers.append(method()), device)
-            return answers[0] | {"loop": loop}
 
-        return work
+def _own(ours: Ours, method: Callable[..., dict], *options: object) -> Callable[[], dict]:
+    """A method of the project, its loop's time without the tokenizer's."""
 
-    padded = "transformers padded, tokenised in the loop"
+    def work() -> dict:
+        answer = method(*options)
+        return answer | {"loop": answer["seconds"] - answer["tokenising_seconds"], "lengths": ours.lengths}
+
+    return work
+
+
+def _other(device: torch.device, method: Callable[[], dict]) -> Callable[[], dict]:
+    """A peer's method, timed whole."""
+
+    def work() -> dict:
+        answers: list[dict] = []
+        loop = _seconds(lambda: answers.append(method()), device)
+        return answers[0] | {"loop": loop}
+
+    return work
+
+
+PADDED = "transformers padded, tokenised in the loop"
+
+
+def _scoring(ours: Ours, folder: Path, dtype: torch.dtype, groups: Sequence[int]) -> Methods:
     methods = {
-        "scoring pairs/s": own(ours.score),
-        f"scoring pairs/s, {padded}, batch 64": other(padded_scoring(folder, device, dtype)),
-        "BE encoding passages/s": own(ours.encode),
+        "scoring pairs/s": _own(ours, ours.score),
+        f"scoring pairs/s, {PADDED}, batch 64": _other(ours.device, padded_scoring(folder, ours.device, dtype)),
     }
     if importlib.util.find_spec("sentence_transformers") is not None:
-        methods["scoring pairs/s, sentence-transformers' predict, batch 32"] = other(predict(folder, device, dtype))
-    for count in groups:
-        for dropout in (0.1, 0.0):
-            name = f"CE training groups/s, {count} groups x 16, dropout {dropout:g}"
-            methods[name] = own(ours.train, "cross", count, dropout)
-        name = f"CE training groups/s, {count} groups x 16, dropout 0.1, {padded}"
-        methods[name] = other(padded_training(folder, device, dtype, count))
+        name = "scoring pairs/s, sentence-transformers' predict, batch 32"
+        methods[name] = _other(ours.device, predict(folder, ours.device, dtype))
     return methods
 
 
+def _encoding(ours: Ours, folder: Path, dtype: torch.dtype, groups: Sequence[int]) -> Methods:
+    return {"BE encoding passages/s": _own(ours, ours.encode)}
+
+
+def _training(ours: Ours, folder: Path, dtype: torch.dtype, groups: Sequence[int]) -> Methods:
+    methods = {}
+    for count in groups:
+        for dropout in (0.1, 0.0):
+            name = f"CE training groups/s, {count} groups x 16, dropout {dropout:g}"
+            methods[name] = _own(ours, ours.train, "cross", count, dropout)
+        name = f"CE training groups/s, {count} groups x 16, dropout 0.1, {PADDED}"
+        methods[name] = _other(ours.device, padded_training(folder, ours.device, dtype, count))
+    methods[f"BE training groups/s, {groups[-1]} groups x 16, dropout 0"] = _own(
+        ours, ours.train, "bi", groups[-1], 0.0
+    )
+    return methods
+
+
+PARTS: dict[str, Callable[[Ours, Path, torch.dtype, Sequence[int]], Methods]] = {
+    "scoring": _scoring,
+    "encoding": _encoding,
+    "training": _training,
+}
+
+
+def check(section: str, folder: Path, device: torch.device) -> list[dict]:
+    """Rows of ``gpu_checks.csv`` of one section."""
+    about = (_device_name(device), torch.__version__)
+    rows = []
+    for one in CHECKS[section](folder, device):
+        values = (section, one.name, one.found, one.limit, one.passed, *about)
+        rows.append(dict(zip(CHECK_COLUMNS, values, strict=True)))
+    return rows
+
+
+def run_sections(options: argparse.Namespace, folder: Path) -> list[str]:
+    """Run the sections in turn, each written when done; returns what failed, a line each.
+
+    A section that fails does not stop those after it: minutes on a card are dear.
+    """
+    device = torch.device("cpu" if options.smoke else "cuda")
+    shapes = [TINY] if options.smoke else [BERT, MINI]
+    groups = [2] if options.smoke else options.groups
+    small = TINY if options.smoke else SMALL
+    make_inputs(folder / "checks", small)
+    speeds, checks, failed = [], [], []
+    plan = [("equality", small), *((part, shape) for part in PARTS for shape in shapes), ("distillation", small)]
+    seconds = SECTION_SECONDS / len(shapes)
+    for section, shape in plan:
+        start = time.perf_counter()
+        try:
+            if section in CHECKS:
+                checks += (rows := check(section, folder / "checks", device))
+                failed += [f"{section}: {row['name']} is {row['found']:.3g}" for row in rows if not row["passed"]]
+            else:
+                if options.pairs:
+                    shape = Shape(**(vars(shape) | {"pairs": options.pairs}))
+                inputs = folder / f"{shape.layers}x{shape.hidden}"
+                if not inputs.exists():
+                    make_inputs(inputs, shape)
+                limits = {"rounds": options.rounds, "groups": groups, "seconds": seconds}
+                speeds += (rows := measure(section, shape=shape, device=device, folder=inputs, **limits))
+        except Exception as error:
+            traceback.print_exc()
+            failed.append(f"{section} at {shape.name}: {type(error).__name__}: {error}")
+            rows = []
+        print(f"{section} at {shape.name}: {time.perf_counter() - start:.0f} s", flush=True)
+        for row in rows:
+            print("  " + "  ".join(f"{key} {v:.4g}" if isinstance(v, float) else str(v) for key, v in row.items()))
+        _write(Path(options.output) / "gpu.csv", COLUMNS, speeds)
+        _write(Path(options.output) / "gpu_checks.csv", CHECK_COLUMNS, checks)
+    return failed
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:
+    with atomic_path(path) as part, open(part, "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Command line: print the rows and write ``gpu.csv``."""
+    """Command line: run all sections; exit status 1 names what failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="a tiny model on the CPU: does it run?")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--groups", type=int, nargs="+", default=[4, 8, 32], help="groups a training step")
+    parser.add_argument("--smoke", action="store_true", help="tiny models on the CPU: does it run?")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds at most; a section ends after two minutes")
+    parser.add_argument("--groups", type=int, nargs="+", default=[8, 32], help="groups a training step")
     parser.add_argument("--pairs", type=int, help="pairs that a round of scoring takes")
     parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")
     options = parser.parse_args(argv)
     if not options.smoke and not torch.cuda.is_available():
         print("there is no CUDA device here: nothing measured (--smoke tries the script on the CPU)")
         return
-    shape = TINY if options.smoke else BERT
-    if options.pairs:
-        shape = Shape(**(vars(shape) | {"pairs": options.pairs}))
-    device = torch.device("cpu" if options.smoke else "cuda")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        groups = [2] if options.smoke else options.groups
-        rows = list(measure(shape=shape, device=device, rounds=options.rounds, groups=groups, folder=Path(folder)))
-    print(f"torch {torch.__version__}, medians of {options.rounds} rounds")
-    for row in rows:
-        print("  ".join(value if isinstance(value, str) else f"{key} {value:.4g}" for key, value in row.items()))
-    with atomic_path(Path(options.output) / "gpu.csv") as path, open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        failed = run_sections(options, Path(folder))
+    for line in failed:
+        print(f"FAILED {line}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

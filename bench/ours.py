@@ -18,13 +18,14 @@ from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.models import scoring
 from workflow_scripts.models.devices import DTYPES, inference_precision, training_precision
 from workflow_scripts.models.embedding import embed_texts
-from workflow_scripts.models.rankers import load_ranker
+from workflow_scripts.models.rankers import RankerModel, load_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_lengths
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.train import training
 from workflow_scripts.train.batches import GroupBatches
 from workflow_scripts.train.checkpoints import Checkpoints
 from workflow_scripts.train.groups import Groups
+from workflow_scripts.train.history import History
 from workflow_scripts.train.losses import load_loss
 from workflow_scripts.train.settings import Settings
 
@@ -45,9 +46,12 @@ class Ours:
         self.texts, self.lengths = read_texts(folder), np.empty(0, int)
         self.ready: dict = {}
 
-    def score(self, output: str | None = None) -> dict:
-        """Cross-encoder scores of the pairs. Bounded by the encoder's matrix products; no token is padding."""
-        model = self._prepare("cross", "fp32" if output else self.precision)
+    def score(self, output: str | None = None, precise: bool = True) -> dict:
+        """Cross-encoder scores of the pairs. Bounded by the encoder's matrix products; no token is padding.
+
+        What is written to ``output`` is computed in fp32 where ``precise``.
+        """
+        model = self._prepare("cross", "fp32" if output and precise else self.precision)
         pairs = np.array(self.texts["pairs"])
         positions, watch = _positions(model), Stopwatch()
         queries, documents = self._stores(pairs[:, 0], pairs[:, 1])
@@ -60,9 +64,9 @@ class Ours:
         self.lengths = pair_lengths(queries, query_rows, documents, document_rows, *MAX_TOKENS.values())
         return self._answer(times, made, len(pairs), positions)
 
-    def encode(self, output: str | None = None) -> dict:
-        """[CLS] vectors of the pairs' documents. Bounded by the encoder."""
-        model = self._prepare("bi", "fp32" if output else self.precision)
+    def encode(self, output: str | None = None, precise: bool = True) -> dict:
+        """[CLS] vectors of the pairs' documents. Bounded by the encoder. ``output`` as in :meth:`score`."""
+        model = self._prepare("bi", "fp32" if output and precise else self.precision)
         documents = np.array(self.texts["pairs"])[:, 1]
         positions, watch = _positions(model), Stopwatch()
         store = self._store("documents", documents)
@@ -77,35 +81,39 @@ class Ours:
 
     def train(self, name: str, batch_groups: int = BATCH_GROUPS, dropout: float | None = None) -> dict:
         """Steps of groups of 16 documents with KL, by the loop that trains students. Bounded by the encoder."""
-        model = self._load(name, dropout).to(self.device)
+        model = self.load(name, dropout).to(self.device)
         positions, watch = _positions(model), Stopwatch()
-        batches = self._batches(name, batch_groups)
+        batches = self.batches(name, batch_groups)
         made = watch.read()
         steps = len(batches)
-        settings = Settings(
-            name="bench",
-            architecture=ARCHITECTURES[name],
-            loss={"function": "kl"},
-            documents=steps * batch_groups * GROUP,
-            batch_groups=batch_groups,
-            group_size=GROUP,
-            learning_rate=1e-5,
-            seeds={"initialisation": 0, "order": 0},
-            precision=self.precision,
-        )
-        checkpoints = Checkpoints(self.folder / "checkpoints", "bench")
-        training.fit(model, load_loss("kl"), batches, settings, checkpoints, self.device.type)
+        self.fit(name, model, batches, learning_rate=1e-5)
         times = watch.read()
         offsets = [batches(number).sequences.offsets.cpu().numpy() for number in range(steps)]
         self.lengths = np.concatenate([np.diff(part) for part in offsets])
         return self._answer(times, made, steps * batch_groups, positions)
 
+    def fit(self, name: str, model: torch.nn.Module, batches: GroupBatches, *, learning_rate: float) -> History:
+        """The history of a training with KL on ``batches``, in place."""
+        settings = Settings(
+            name="bench",
+            architecture=ARCHITECTURES[name],
+            loss={"function": "kl"},
+            documents=len(batches) * batches.batch_groups * GROUP,
+            batch_groups=batches.batch_groups,
+            group_size=GROUP,
+            learning_rate=learning_rate,
+            seeds={"initialisation": 0, "order": 0},
+            precision=self.precision,
+        )
+        checkpoints = Checkpoints(self.folder / "checkpoints", "bench")
+        return training.fit(model, load_loss("kl"), batches, settings, checkpoints, self.device.type)
+
     def gradients(self, name: str, output: str) -> dict:
         """Gradients of the first step's loss in fp32 without dropout, by their names in the checkpoint."""
-        model = self._load(name)
-        batch = self._batches(name)(0)
+        model = self.load(name).to(self.device)
+        batch = self.batches(name)(0)
         load_loss("kl")(batch.scores(model(batch.sequences)), batch.teacher).backward()
-        named = {model.checkpoint_name(key): value.grad.numpy() for key, value in model.named_parameters()}
+        named = {model.checkpoint_name(key): value.grad.cpu().numpy() for key, value in model.named_parameters()}
         np.savez(output, **named)
         return {}
 
@@ -117,13 +125,14 @@ class Ours:
             "threads": torch.get_num_threads(),
         }
 
-    def _load(self, name: str, dropout: float | None = None):
+    def load(self, name: str, dropout: float | None = None) -> RankerModel:
+        """The folder's cross-encoder (``cross``) or bi-encoder (``bi``)."""
         return load_ranker(self.folder / name, ARCHITECTURES[name], initialise_seed=0, dropout=dropout)
 
     def _prepare(self, name: str, precision: str):
         """A ranker ready to score, kept between rounds as a peer keeps its own."""
         if (name, precision) not in self.ready:
-            self.ready[name, precision] = scoring.for_inference(self._load(name), precision, self.device)
+            self.ready[name, precision] = scoring.for_inference(self.load(name), precision, self.device)
         return self.ready[name, precision]
 
     def _answer(self, times: dict, made: dict, items: int, positions: Positions) -> dict:
@@ -147,7 +156,8 @@ class Ours:
         """Rows of the texts in a store that holds exactly them: their ids are in the order of their numbers."""
         return [np.unique(column, return_inverse=True)[1].reshape(column.shape) for column in columns]
 
-    def _batches(self, name: str, batch_groups: int = BATCH_GROUPS) -> GroupBatches:
+    def batches(self, name: str, batch_groups: int = BATCH_GROUPS, epochs: int = 1) -> GroupBatches:
+        """The folder's groups as they stand, ``epochs`` times."""
         query_rows = np.array([query for query, _ in self.texts["groups"]])
         document_rows = np.array([documents for _, documents in self.texts["groups"]])
         queries, documents = self._stores(query_rows, document_rows)
@@ -157,7 +167,7 @@ class Ours:
             groups,
             queries,
             documents,
-            order=np.arange(len(groups)),
+            order=np.tile(np.arange(len(groups)), epochs),
             batch_groups=batch_groups,
             max_tokens={"query": MAX_TOKENS["queries"], "document": MAX_TOKENS["documents"]},
             device=self.device.type,

@@ -65,19 +65,20 @@ use rule tokenise_job as tokenise_evaluation with:
         **reads(
             backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
             evaluation=EVALUATION,
-            tests=TESTS,
-            corpora=[
-                manifest("corpora", entry("collections", name)["corpus"]) for name in EXPERIMENT.test_collections
+            tests=tests_in,
+            corpora=lambda w: [
+                manifest("corpora", entry("collections", name)["corpus"])
+                for name in EXPERIMENT.collections_in("bm25", w.set)
             ],
         ),
     output:
-        artifact("tokens", "{vocabulary}", "evaluation"),
+        artifact("tokens", "{vocabulary}", "evaluation", "{set}"),
     log:
-        log("tokenise_evaluation/{vocabulary}"),
+        log("tokenise_evaluation/{vocabulary}.{set}"),
     params:
         **job(
             "backbone.tokenise_evaluation",
             query_tokens=CONFIG["lengths"]["query"],
             document_tokens=CONFIG["lengths"]["document"],
-            ids={"collections": EXPERIMENT.test_collections},
+            ids=collections_in,
         ),

@@ -65,6 +65,8 @@ ALL_MEASURES = unique(
 )
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
+# Cells with further seeds: what training again changes.
+CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
@@ -72,7 +74,7 @@ RETRIEVERS = EXPERIMENT.retrievers
 RETRIEVED_DOMAINS = [
     domain
     for domain in DOMAINS
-    if set(collections_of(domain["collections"])) <= set(EXPERIMENT.test_collections_of("retrieved/"))
+    if set(collections_of(domain["collections"])) <= {*itertools.chain(*EXPERIMENT.sets_of("retrieved/").values())}
 ]
 # The rule of every paired comparison.
 COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
@@ -89,9 +91,9 @@ def artifact(*parts):
     return update(manifest(*parts))
 
 
-# The test collections, and what every ranker is evaluated on: them with what the first stage found.
 TESTS = manifests("collections", EXPERIMENT.test_collections)
-EVALUATION = manifest("runs", "bm25")
+# What every ranker is evaluated on: a set's test collections with what the first stage found.
+EVALUATION = manifest("runs", "bm25", "{set}")
 
 
 def in_project(path):
@@ -99,13 +101,13 @@ def in_project(path):
     return os.path.relpath(os.path.join(workflow.basedir, path))
 
 
-def rebuild_if_missing(path):
-    """``path`` as an input that is made again where it is missing or its last job did not end well.
+def rebuild_if_missing(path, *beside):
+    """``path`` as an input that is made again where it, or what is ``beside`` it, is missing, or its job ended badly.
 
     Snakemake leaves a missing intermediate alone while the files made from it stand. Here a path is a promise: a
     student or a run that was deleted is made again by whatever asks for its cell.
     """
-    if not _is_whole(path):
+    if not all(map(_is_whole, (path, *beside))):
         workflow.dag.forcefiles.add(path)
     return path
 
@@ -152,11 +154,24 @@ def training_tokens(of):
     }
 
 
-def whole_runs(ranker):
-    """The manifest that speaks for a ranker's runs, which are made again where one is missing."""
-    for path in runs(ranker):
-        rebuild_if_missing(path)
-    return manifest("runs", ranker)
+def whole_runs(ranker, evaluation_set):
+    """The manifest that speaks for a ranker's runs on a set, which are made again where one is missing."""
+    return rebuild_if_missing(manifest("runs", ranker, evaluation_set), *runs(ranker, evaluation_set))
+
+
+def all_runs(rankers):
+    """:func:`whole_runs` of some rankers, each ranker's on all its sets."""
+    return [whole_runs(ranker, name) for ranker in rankers for name in EXPERIMENT.sets_of(ranker)]
+
+
+def collections_in(wildcards):
+    """Ids of the collections of an evaluation set."""
+    return {"collections": EXPERIMENT.collections_in("bm25", wildcards.set)}
+
+
+def tests_in(wildcards):
+    """Manifests of :func:`collections_in`."""
+    return manifests("collections", EXPERIMENT.collections_in("bm25", wildcards.set))
 
 
 def sampler_of(groups_id):
@@ -177,12 +192,12 @@ def teacher_tokens(collection):
 
 def every_metrics():
     """Metrics of every ranker; made again where they are missing."""
-    return manifests("metrics", RANKERS.all)
+    return PLACES.by_set("metrics", RANKERS.all)
 
 
 def retrieval_metrics():
     """Metrics of the students that retrieve from whole collections."""
-    return manifests("metrics/retrieved", RETRIEVERS)
+    return PLACES.by_set("metrics", map("retrieved/{}".format, RETRIEVERS))
 
 
 def axes(*names):
@@ -193,9 +208,9 @@ def axes(*names):
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
     rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
-    cells = itertools.chain(*map(PLACES.cells, EXPERIMENT.cells))
-    promised = [*TABLES, *FIGURES, *cells, *manifests("students", EXPERIMENT.rankers), *map(whole_runs, rankers)]
-    return list(map(rebuild_if_missing, promised))
+    cells = itertools.chain(*(PLACES.cells(cell, CONFIG["domains"]) for cell in EXPERIMENT.cells))
+    promised = [*TABLES, *FIGURES, *cells, *manifests("students", EXPERIMENT.rankers)]
+    return [*map(rebuild_if_missing, promised), *all_runs(rankers)]
 
 
 IMPORTED, DENSE = (
@@ -207,9 +222,13 @@ RANKER = f"{ANY_ID}/[a-z0-9./-]+"
 
 
 wildcard_constraints:
-    **dict.fromkeys(("corpus", "collection", "system", "backbone", "vocabulary", "teacher", "pool", "student"), ANY_ID),
+    **dict.fromkeys(
+        ("corpus", "collection", "set", "system", "backbone", "vocabulary", "teacher", "pool", "student", "domain"),
+        ANY_ID,
+    ),
     view="full|body",
     groups_id=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
+    point=rf"{ANY_ID}(\.{ANY_ID}){{2}}",
     ranker=RANKER,
     cell=rf"({ANY_ID}\.){{4}}seed\d+",

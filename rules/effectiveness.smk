@@ -4,10 +4,13 @@ TABLES += PLACES.tables(
     "main",
     "equivalence",
     "variance",
+    "power",
+    *["controls"] * bool(CONTROLS),
     *map("per_collection.{}".format, GRID["students"]),
     *["retrieval"] * bool(RETRIEVERS),
 )
-WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, **GRID)
+WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, **GRID)
+VERDICTS = dict(rule=COMPARISON, depth=CONFIG["first_stage"]["depth"], **WHOLE_GRID)
 
 
 use rule analyse_job as make_main_table with:
@@ -18,7 +21,7 @@ use rule analyse_job as make_main_table with:
     log:
         log("make_main_table"),
     params:
-        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **WHOLE_GRID),
+        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **VERDICTS),
 
 
 use rule analyse_job as make_equivalence_table with:
@@ -29,7 +32,7 @@ use rule analyse_job as make_equivalence_table with:
     log:
         log("make_equivalence_table"),
     params:
-        **job("effectiveness.make_equivalence_table", rule=COMPARISON, **WHOLE_GRID),
+        **job("effectiveness.make_equivalence_table", **VERDICTS),
 
 
 use rule analyse_job as make_variance_table with:
@@ -40,7 +43,36 @@ use rule analyse_job as make_variance_table with:
     log:
         log("make_variance_table"),
     params:
-        **job("effectiveness.make_variance_table", **WHOLE_GRID),
+        **job("effectiveness.make_variance_table", confidence=COMPARISON["confidence"], **WHOLE_GRID),
+
+
+use rule analyse_job as make_power_table with:
+    input:
+        **reads(metrics=METRICS, equivalence=numbers("equivalence")),
+    output:
+        numbers("power"),
+    log:
+        log("make_power_table"),
+    params:
+        **job("effectiveness.make_power_table", **VERDICTS),
+
+
+use rule analyse_job as make_controls_table with:
+    input:
+        **reads(metrics=METRICS),
+    output:
+        numbers("controls"),
+    log:
+        log("make_controls_table"),
+    params:
+        **job(
+            "effectiveness.make_controls_table",
+            domains=DOMAINS,
+            measures=ALL_MEASURES,
+            controls=CONTROLS,
+            depth=CONFIG["first_stage"]["depth"],
+            confidence=COMPARISON["confidence"],
+        ),
 
 
 use rule analyse_job as make_per_collection_table with:
@@ -71,10 +103,10 @@ use rule analyse_job as make_retrieval_table with:
             "effectiveness.make_retrieval_table",
             dict(
                 domains=RETRIEVED_DOMAINS,
-                students=unique(EXPERIMENT.grid_rankers[path].student for path in RETRIEVERS),
+                students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVERS),
             ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            rule=COMPARISON,
             **WHOLE_GRID,
         ),

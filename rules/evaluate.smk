@@ -9,23 +9,18 @@ if CHECKED:
 use rule analyse_job as gather_evaluation with:
     input:
         **reads(
-            tests=TESTS,
-            rankings=[
-                manifest("rankings", CONFIG["first_stage"]["system"], name) for name in EXPERIMENT.test_collections
+            tests=tests_in,
+            rankings=lambda w: [
+                manifest("rankings", CONFIG["first_stage"]["system"], name)
+                for name in EXPERIMENT.collections_in("bm25", w.set)
             ],
         ),
     output:
-        output=update(EVALUATION),
-        declared=update(runs("bm25")),
+        update(EVALUATION),
     log:
-        log("gather_evaluation"),
+        log("gather_evaluation/{set}"),
     params:
-        **job(
-            "evaluate.gather_evaluation",
-            ids={"collections": EXPERIMENT.test_collections},
-            depth=CONFIG["first_stage"]["depth"],
-            tag="bm25",
-        ),
+        **job("evaluate.gather_evaluation", ids=collections_in, depth=CONFIG["first_stage"]["depth"], tag="bm25"),
 
 
 use rule rerank_job as rerank_candidates with:
@@ -33,19 +28,18 @@ use rule rerank_job as rerank_candidates with:
         **reads(
             model=lambda w: manifest(RANKERS.model(w.ranker)),
             evaluation=EVALUATION,
-            tokens=lambda w: tokens(RANKERS.backbone(w.ranker), "evaluation"),
+            tokens=lambda w: tokens(RANKERS.backbone(w.ranker), "evaluation", w.set),
         ),
     output:
-        output=artifact("runs", "{ranker}"),
-        declared=update(runs("{ranker}")),
+        artifact("runs", "{ranker}", "{set}"),
     log:
-        log("rerank_candidates/{ranker}"),
+        log("rerank_candidates/{ranker}.{set}"),
     wildcard_constraints:
         ranker=f"(?!retrieved/){RANKER}",
     params:
         **job(
             "evaluate.rerank_candidates",
-            ids={"collections": EXPERIMENT.test_collections},
+            ids=collections_in,
             spec=lambda w: dict(
                 architecture=RANKERS.architecture(w.ranker)[0],
                 tag=RANKERS.tag(w.ranker),
@@ -54,70 +48,119 @@ use rule rerank_job as rerank_candidates with:
         ),
 
 
+def retrieved_in(wildcards):
+    """Collections of a set that are retrieved from."""
+    return EXPERIMENT.collections_in("retrieved/", wildcards.set)
+
+
 use rule rerank_job as retrieve_documents with:
     input:
         **reads(
             model=lambda w: manifest(RANKERS.retriever(w.ranker)),
-            tests=lambda w: manifests("collections", EXPERIMENT.test_collections_of("retrieved/")),
-            queries=lambda w: [
-                query_tokens(RANKERS.backbone(w.ranker), name) for name in EXPERIMENT.test_collections_of("retrieved/")
-            ],
+            tests=lambda w: manifests("collections", retrieved_in(w)),
+            queries=lambda w: [query_tokens(RANKERS.backbone(w.ranker), name) for name in retrieved_in(w)],
             documents=lambda w: [
-                document_tokens(RANKERS.backbone(w.ranker), name, "full")
-                for name in EXPERIMENT.test_collections_of("retrieved/")
+                document_tokens(RANKERS.backbone(w.ranker), name, "full") for name in retrieved_in(w)
             ],
         ),
     output:
-        output=artifact("runs", "retrieved/{ranker}"),
-        declared=update(runs("retrieved/{ranker}")),
+        artifact("runs", "retrieved", "{ranker}", "{set}"),
     log:
-        log("retrieve_documents/{ranker}"),
+        log("retrieve_documents/{ranker}.{set}"),
     params:
         **job(
             "evaluate.retrieve_documents",
-            ids={"collections": EXPERIMENT.test_collections_of("retrieved/")},
+            ids=lambda w: {"collections": retrieved_in(w)},
             spec=lambda w: dict(
                 **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
                 tag=RANKERS.tag(f"retrieved/{w.ranker}"),
-                remove_query={
-                    name: entry("collections", name).get("remove_query", False)
-                    for name in EXPERIMENT.test_collections_of("retrieved/")
-                },
+                remove_query={name: entry("collections", name).get("remove_query", False) for name in retrieved_in(w)},
                 precision=TRAINING["precision"],
                 max_tokens=CONFIG["lengths"],
             ),
         ),
 
 
+def measures_of(ranker, evaluation_set):
+    """Spec of measuring a ranker on a set."""
+    names = EXPERIMENT.collections_in(ranker, evaluation_set)
+    return dict(measures={name: RANKERS.measures(ranker, name) for name in names}, keys=RANKERS.keys(ranker))
+
+
 use rule analyse_job as measure_runs with:
     input:
-        **reads(runs=lambda w: whole_runs(w.ranker), evaluation=EVALUATION),
+        **reads(runs=lambda w: whole_runs(w.ranker, w.set), evaluation=EVALUATION),
     output:
-        artifact("metrics", "{ranker}"),
+        artifact("metrics", "{ranker}", "{set}"),
     log:
-        log("measure_runs/{ranker}"),
+        log("measure_runs/{ranker}.{set}"),
     wildcard_constraints:
-        ranker=f"bm25|{RANKER}",
+        ranker="bm25|teacher/[^/]+|retrieved/.+",
     params:
         **job(
             "evaluate.measure_runs",
-            ids=lambda w: {"collections": EXPERIMENT.test_collections_of(w.ranker)},
-            spec=lambda w: dict(
-                measures={name: RANKERS.measures(w.ranker, name) for name in EXPERIMENT.test_collections_of(w.ranker)},
-                keys=RANKERS.keys(w.ranker),
-            ),
+            ids=lambda w: {"collections": EXPERIMENT.collections_in(w.ranker, w.set)},
+            spec=lambda w: measures_of(w.ranker, w.set),
         ),
+
+
+def student_of(wildcards):
+    """Path of the student that a cell's wildcards name."""
+    return EXPERIMENT.ranker("{student}/{point}/seed{seed}".format(**wildcards)).path
+
+
+# A student's metrics with its cells of the domains within the set: which they are is the set's, so each has a rule.
+for SET, COLLECTIONS in EXPERIMENT.evaluation_sets.items():
+    WITHIN = [domain for domain in DOMAINS if domain["name"] in EXPERIMENT.domains_within(SET)]
+
+    rule:
+        name:
+            f"measure_students_{SET.replace('-', '_')}"
+        input:
+            **reads(
+                runs=lambda w, name=SET: whole_runs(student_of(w), name),
+                evaluation=EVALUATION.format(set=SET),
+            ),
+        output:
+            output=artifact("metrics", "{student}", "{point}", "seed{seed}", SET),
+            cells=update(PLACES.cells("{student}.{point}.seed{seed}", (domain["name"] for domain in WITHIN))),
+        log:
+            log(f"measure_runs/{{student}}/{{point}}/seed{{seed}}.{SET}"),
+        conda:
+            "../environment.yml"
+        threads: threads_of(CONFIG, "analyse")
+        resources:
+            **resources_of(CONFIG, "analyse"),
+        params:
+            **job(
+                "evaluate.measure_runs",
+                lambda w, name=SET: measures_of(student_of(w), name),
+                {"collections": COLLECTIONS},
+                **dict(domains=WITHIN, bootstrap=CONFIG["evaluation"]["bootstrap"]) if WITHIN else {},
+            ),
+        shell:
+            COMMAND
 
 
 use rule analyse_job as write_cell with:
     input:
-        **reads(metrics=lambda w: manifest("metrics", EXPERIMENT.ranker(w.cell).path)),
+        **reads(
+            metrics=lambda w: [
+                manifest("metrics", EXPERIMENT.ranker(w.cell).path, name) for name in EXPERIMENT.sets_behind(w.domain)
+            ]
+        ),
     output:
-        cells=PLACES.cells("{cell}"),
+        PLACES.cells("{cell}", ["{domain}"])[0],
     log:
-        log("write_cell/{cell}"),
+        log("write_cell/{cell}.{domain}"),
+    wildcard_constraints:
+        domain=other_than(itertools.chain(*map(EXPERIMENT.domains_within, EXPERIMENT.evaluation_sets))),
     params:
-        **job("evaluate.write_cell", domains=DOMAINS, bootstrap=CONFIG["evaluation"]["bootstrap"]),
+        **job(
+            "evaluate.write_cell",
+            lambda w: dict(domains=[domain for domain in DOMAINS if domain["name"] == w.domain]),
+            bootstrap=CONFIG["evaluation"]["bootstrap"],
+        ),
 
 
 use rule analyse_job as collect_metrics with:

@@ -1,5 +1,10 @@
 """The base rule, and one for each stage: what its jobs need to run."""
 
+COMMAND = (
+    "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
+    "--device {resources.device} --gpu-share {resources.gpu_share} --spec {params.spec:q} {params.options}"
+)
+
 
 rule python_job:
     """What every rule has: one script, its log, its environment."""
@@ -8,8 +13,7 @@ rule python_job:
     conda:
         "../environment.yml"
     shell:
-        "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
-        "--device {resources.device} --gpu-share {resources.gpu_share} --spec {params.spec:q} {params.options}"
+        COMMAND
 
 
 use rule python_job as prepare_job with:

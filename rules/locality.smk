@@ -15,8 +15,8 @@ use rule analyse_job as make_correlation_table with:
     input:
         **reads(
             metrics=METRICS,
-            teachers=[manifest("runs", f"teacher/{teacher}") for teacher in GRID["teachers"]],
-            students=[manifest("runs", ranker) for _, ranker in RANKERS.grid_students],
+            teachers=PLACES.by_set("runs", map("teacher/{}".format, GRID["teachers"])),
+            students=PLACES.by_set("runs", (ranker for _, ranker in RANKERS.grid_students)),
         ),
     output:
         numbers("correlation"),

@@ -3,7 +3,7 @@
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
-TABLES += PLACES.tables("configuration", "cost", "contamination", "contamination_pairs", "advice")
+TABLES += PLACES.tables("configuration", "cost", "contamination", "contamination_pairs", "advice", "score_by_rank")
 DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
 FIGURES += [path for name in DRAWN for path in figure(name).values()]
 
@@ -84,6 +84,7 @@ use rule analyse_job as make_advice_table with:
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
             rule=COMPARISON,
+            controls=CONTROLS,
             **CONFIG["analysis"]["advice"],
             **GRID,
         ),
@@ -109,9 +110,10 @@ use rule analyse_job as draw_pipeline with:
 
 use rule analyse_job as profile_scores with:
     input:
-        **reads(runs=lambda w: [whole_runs(ranker) for _, ranker in PROFILED]),
+        **reads(runs=lambda w: all_runs(ranker for _, ranker in PROFILED)),
     output:
-        numbers("profiles"),
+        output=numbers("profiles"),
+        queries=numbers("query_profiles"),
     log:
         log("profile_scores"),
     params:
@@ -125,13 +127,13 @@ use rule analyse_job as profile_scores with:
 
 use rule analyse_job as fit_profiles with:
     input:
-        **reads(profiles=numbers("profiles")),
+        **reads(queries=numbers("query_profiles")),
     output:
         numbers("score_by_rank"),
     log:
         log("fit_profiles"),
     params:
-        **job("report.fit_profiles", **LINES),
+        **job("report.fit_profiles", bootstrap=CONFIG["evaluation"]["bootstrap"], **LINES),
 
 
 use rule analyse_job as draw_score_by_rank with:
@@ -186,7 +188,9 @@ use rule analyse_job as render_table with:
     input:
         **reads(
             numbers=numbers("{table}"),
-            captions=lambda w: in_project(f"{PRESENTATION}/captions/{PLACES.layout(w.table)}.rst"),
+            captions=lambda w: [
+                in_project(f"{PRESENTATION}/captions/{name}.rst") for name in (PLACES.layout(w.table), "verdicts")
+            ],
         ),
     output:
         **table("{table}"),

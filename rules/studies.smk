@@ -19,7 +19,8 @@ if "factorial" in STUDIES:
     FIGURES += figure("factorial").values()
 
 
-COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES)
+DEPTH = CONFIG["first_stage"]["depth"]
+COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, depth=DEPTH)
 BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 
@@ -54,6 +55,7 @@ use rule analyse_job as make_factorial_table with:
         **job(
             "studies.make_factorial_table",
             lambda w: dict(
+                interaction_margin=STUDIES["factorial"]["interaction_margin"],
                 locality=dial(CONFIG, "samplers"),
                 entropy=dial(CONFIG, "losses"),
                 **COMPARED,

@@ -55,6 +55,14 @@ def _counterpart(path: Path, new: Path) -> Path | None:
         re.sub(r"^((?:students|runs|runs/retrieved)/\w+/[\w-]+\.[\w-]+)\.[\w-]+/", r"\1.none/", str(path)),
     ]
     names += [names[0].replace(before, after) for before, after in RENAMED.items()]
+    # Runs lie in the folder of their evaluation set, whichever each side has.
+    for name in [name for name in names if name.endswith(".run.gz")]:
+        ranker, file = Path(name).parent, Path(name).name
+        names += [
+            str(found.relative_to(new))
+            for folder in (ranker, ranker.parent)
+            for found in (new / folder).glob(f"*/{file}")
+        ]
     return next((new / name for name in names if (new / name).is_file()), None)
 
 

@@ -69,7 +69,7 @@ def test_every_student_kept_its_budget_and_its_history(demo: Project) -> None:
 def test_a_run_reranks_what_bm25_retrieved(demo: Project) -> None:
     def read(ranker: str) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
-        with gzip.open(demo.folder / RESULTS / "runs" / ranker / "demo.run.gz", "rt") as file:
+        with gzip.open(demo.folder / RESULTS / "runs" / ranker / "all" / "demo.run.gz", "rt") as file:
             for line in file:
                 query, _, document, *_ = line.split()
                 found.setdefault(query, set()).add(document)

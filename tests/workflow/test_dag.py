@@ -18,10 +18,10 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> None:
     jobs = fresh.planned(config="config/paper.yaml")
     config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
-    # The study's four samplers and the dense one; six entropy cuts; Natural Questions beside MS MARCO, whose cells are
-    # the main grid's own.
-    grid, cuts, second = 4 * 5 * 2, 6 * 2, 2 * 2 * 2
-    students, retrievers = grid + cuts + second, grid // 2
+    # The study's four samplers and the dense one; random and ensemble trained again in every loss and student; six
+    # entropy cuts; Natural Questions beside MS MARCO, whose cells are the main grid's own.
+    grid, controls, cuts, second = 4 * 5 * 2, 4 * 2 * 2, 6 * 2, 2 * 2 * 2
+    students, retrievers = grid + controls + cuts + second, (grid + controls) // 2
     corpora, tested = 1 + 25 + 1, 2 + 25
     assert len(config["corpora"]) == corpora
     assert len(config["collections"]) == tested + 2
@@ -41,24 +41,27 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         # Whole: what is trained on or retrieved from. Of every other corpus, only what is re-ranked.
         "tokenise_corpus": 2,
         "tokenise_queries": 2 + 2,
-        "gather_evaluation": 1,
-        "tokenise_evaluation": 1,
+        # Two evaluation sets: MS MARCO's collections and BEIR's.
+        "gather_evaluation": 2,
+        "tokenise_evaluation": 2,
         # The teacher's groups are drawn from BM25 with its own seed.
-        "mine_negatives": 5 + 2 + 1,
+        "mine_negatives": 5 + 2 + 2 + 1,
         "train_teacher": 1,
         "score_pool": 4 + 2,
-        "look_up_labels": 5 + 2,
-        "label_groups": 5 + 2,
+        "look_up_labels": 5 + 2 + 2,
+        "label_groups": 5 + 2 + 2,
         "train_student": students,
-        "rerank_candidates": students + 1,
+        "rerank_candidates": 2 * (students + 1),
         "retrieve_documents": retrievers,
-        "measure_runs": students + 2 + retrievers,
-        "write_cell": students,
+        "measure_runs": 2 * 2 + retrievers,
+        # With their cells.
+        "measure_students_in_domain": students,
+        "measure_students_out_of_domain": students,
         "collect_metrics": 2,
         "make_main_table": 1,
         "make_equivalence_table": 1,
         "make_per_collection_table": 2,
-        "render_table": 16,
+        "render_table": 17,
         "make_variance_table": 1,
         "make_correlation_table": 1,
         "check_first_stage": 1,
@@ -84,7 +87,7 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
 
 def test_one_cell_plans_one_student(fresh: Project) -> None:
     jobs = fresh.planned("results/demo/cells/ce.marginmse.bm25.base.seed0.in-domain.csv", config="config/demo.yaml")
-    assert jobs["train_student"] == jobs["rerank_candidates"] == jobs["measure_runs"] == jobs["write_cell"] == 1
+    assert jobs["train_student"] == jobs["rerank_candidates"] == jobs["measure_students_all"] == 1
     # No ensemble, no cross-encoder mining, no table.
     assert jobs["score_pool"] == 2 and jobs["mine_negatives"] == 1
     assert "make_main_table" not in jobs

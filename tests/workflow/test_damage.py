@@ -104,8 +104,8 @@ def test_no_job_uses_a_damaged_input_and_one_command_mends_it(tiny: Project, tmp
     results = project.folder / "results" / "tiny"
     damaged = {  # file to the artifact whose job opens it
         "labels/base/bm25/seed0/labels.parquet": STUDENT,
-        "students/be/lce.bm25.none/seed0/model.safetensors": "runs/be/lce.bm25.none/seed0",
-        "runs/ce/lce.bm25.none/seed0/demo.run.gz": "metrics/ce/lce.bm25.none/seed0",
+        "students/be/lce.bm25.none/seed0/model.safetensors": "runs/be/lce.bm25.none/seed0/all",
+        "runs/ce/lce.bm25.none/seed0/all/demo.run.gz": "metrics/ce/lce.bm25.none/seed0/all",
     }
     for path, consumer in damaged.items():
         flip(results / path)

@@ -36,6 +36,7 @@ def test_a_lost_ranking_and_a_new_seed_cost_what_is_new(tiny: Project, tmp_path:
         "label_groups": 2,
         "train_student": 8,
         "rerank_candidates": 8,
+        # With their cells.
         "measure_runs": 8,
         "embed_groups": 1,
     }
@@ -65,7 +66,7 @@ def test_a_corrected_judgement_scores_nothing(judged: Project) -> None:
     lines[0] = f"{query} 0 {document} {int(grade) + 1}"
     (judged.folder / "qrels.txt").write_text("\n".join(lines) + "\n")
     made, kept = judged.outcome(CELL)
-    assert dict(made) == {"prepare_collection": 1, "gather_evaluation": 1, "measure_runs": 1, "write_cell": 1}
+    assert dict(made) == {"prepare_collection": 1, "gather_evaluation": 1, "measure_runs": 1}
     assert kept["rerank_candidates"] == kept["tokenise_evaluation"] == 1
 
 

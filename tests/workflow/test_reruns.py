@@ -25,7 +25,7 @@ TABLES = {
     "make_advice_table": 1,
     "make_risk_table": 1,
     "make_bound_table": 1,
-    "render_table": 11,
+    "render_table": 12,
     "profile_scores": 1,
     "fit_profiles": 1,
     "draw_score_by_rank": 1,
@@ -34,7 +34,7 @@ TABLES = {
 # After training too, not after an evaluation alone.
 TRAINED = {**TABLES, "draw_learning_curves": 1}
 # After any change of the groups.
-LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 12}
+LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 13}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def append(project: Project, path: str) -> None:
 
 
 def evaluation(students: int, trained: bool = True) -> dict[str, int]:
-    jobs = {"rerank_candidates": students, "measure_runs": students, "write_cell": students}
+    jobs = {"rerank_candidates": students, "measure_students_all": students}
     return {**({"train_student": students} if trained else {}), **jobs}
 
 
@@ -128,7 +128,7 @@ def test_reordering_a_mapping_reruns_nothing(built: Project) -> None:
 
 
 def test_deleting_a_run_reruns_one_evaluation(built: Project) -> None:
-    run = built.folder / "results/tiny/runs/ce/marginmse.bm25.base/seed0/demo.run.gz"
+    run = built.folder / "results/tiny/runs/ce/marginmse.bm25.base/seed0/all/demo.run.gz"
     before = run.read_bytes()
     run.unlink()
     assert built.planned() == {**evaluation(1, trained=False), **TABLES}

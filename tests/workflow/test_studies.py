@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -35,8 +36,8 @@ studies:
     losses: [marginmse]
     samplers: [bm25]
     teachers: [base]
-    cuts: [lower-quartile, outliers]
-    fence: 0
+    cuts: [lower-quartile, random-quarter, outliers]
+    fence: 9
     at_least: 8
   collections: {students: [ce], losses: [marginmse], samplers: [bm25, other-bm25], teachers: [base]}
 """
@@ -53,9 +54,9 @@ def studied(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     new = {
         name: planned.get(name) for name in ("train_student", "label_groups", "retrieve_documents", "mine_negatives")
     }
-    # Two cuts and one cell of the other collection; its uncut cells are the grid's, which stay as they are.
-    assert new == {"train_student": 3, "label_groups": 1, "retrieve_documents": 4, "mine_negatives": 1}
-    assert planned["rerank_candidates"] == planned["write_cell"] == 3 and planned["measure_runs"] == 3 + 4
+    # Three cuts and one cell of the other collection; its uncut cells are the grid's, which stay as they are.
+    assert new == {"train_student": 4, "label_groups": 1, "retrieve_documents": 4, "mine_negatives": 1}
+    assert planned["rerank_candidates"] == planned["measure_students_all"] == 4 and planned["measure_runs"] == 4
     project.build()
     assert project.planned() == {}
     return project
@@ -64,7 +65,16 @@ def studied(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_the_studies_tables_hold_their_cells(studied: Project) -> None:
     tables = studied.folder / "results/tiny/tables"
     cuts = pd.read_csv(tables / "cuts.csv")
-    assert {"lower-quartile", "outliers"} < set(cuts["cut"])
+    found = cuts[(cuts["domain"] == "in-domain") & (cuts["measure"] == "nDCG@10")].set_index("cut")
+    assert found["mean"].notna().to_dict() == {
+        "all queries": True,
+        "lower-quartile": True,
+        "random-quarter": True,
+        "outliers": False,
+    }
+    assert found.loc["outliers", "outcome"] == "too few queries" and found.loc["outliers", "groups"] < 8
+    student = studied.folder / "results/tiny/students/ce/marginmse.bm25-outliers.base/seed0"
+    assert "keeps 0 of 64 queries" in json.loads((student / "manifest.json").read_text())["counts"]["nothing"]
     training = (tables / "training_collections.md").read_text()
     assert "demo-train" in training and "demo-other" in training
     # Both training collections are held against the test queries.
@@ -76,7 +86,7 @@ def test_the_studies_tables_hold_their_cells(studied: Project) -> None:
 
 def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: Project, tmp_path: Path) -> None:
     project = studied.duplicate(tmp_path / "copy")
-    project.edit("tests/config/tiny.yaml", "fence: 0\n", "fence: 0.05\n")
+    project.edit("tests/config/tiny.yaml", "fence: 9\n", "fence: 0\n")
     planned = project.planned()
     assert planned["train_student"] == planned["rerank_candidates"] == 1 and "label_groups" not in planned
     assert "retrieve_documents" not in planned and "mine_negatives" not in planned
@@ -92,6 +102,6 @@ def test_another_depth_retrieves_again_and_ranks_nothing_again(studied: Project,
 
 def test_deleting_a_retrieved_run_reruns_one_retrieval(studied: Project, tmp_path: Path) -> None:
     project = studied.duplicate(tmp_path / "copy")
-    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.none/seed0/demo.run.gz").unlink()
+    (project.folder / "results/tiny/runs/retrieved/be/lce.bm25.none/seed0/all/demo.run.gz").unlink()
     planned = project.planned()
     assert planned["retrieve_documents"] == planned["measure_runs"] == 1 and "rerank_candidates" not in planned

@@ -1,4 +1,4 @@
-"""Which samplers differ: paired comparisons of every two samplers within each loss, student and teacher."""
+"""Which samplers differ: comparisons of every two samplers within each loss, student and teacher."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain
+from workflow_scripts.analysis.families import DIFFERENT, ONE_SEED, SAME, holm, outcome
+from workflow_scripts.analysis.inference import Estimates
 from workflow_scripts.analysis.letters import compact_letters
-from workflow_scripts.analysis.paired import DIFFERENT, holm, mean_difference, outcome, randomisation_p
+from workflow_scripts.analysis.measure_names import orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, Grid
 from workflow_scripts.storage.errors import InputError
 
 BLOCK = ("student", "loss", "teacher", "domain", "measure")
 """What the samplers of one family of comparisons share."""
-COLUMNS = (
-    *BLOCK,
-    *("sampler_a", "sampler_b", "mean_difference", "ci_low", "ci_high", "margin", "smallest_margin"),
-    *("p_difference", "p_randomisation", "p_equivalence", "p_difference_holm", "p_equivalence_holm"),
-    *("outcome", "n_queries", "n_seeds"),
+VERDICT = (
+    *("ci_low", "ci_high", "margin", "smallest_margin", "p_difference", "p_equivalence"),
+    *("p_difference_holm", "p_equivalence_holm", "outcome", "basis"),
 )
+"""What :func:`judge` says of each contrast of a family."""
+NEW = ("new_ci_low", "new_ci_high", "new_p_difference_holm", "new_p_equivalence_holm", "new_outcome")
+"""What :func:`judge_new_collections` says of it where collections are a sample."""
+COLUMNS = (*BLOCK, "sampler_a", "sampler_b", "mean_difference", *VERDICT, *NEW, "n_queries", "n_seeds")
+_MEMBERS = 5
+"""Members of a domain from which on new collections have a verdict; of three or four the interval alone says enough."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +39,13 @@ class Rule:
 
     ``margin``: the smallest difference that matters, in the measure's units, or (``margin_of`` "baseline") as a share
     of BM25's value on the domain, which no trained ranker influences. ``alpha``: error rate of equivalence,
-    ``difference_alpha`` of difference, each within one family of sampler pairs. ``confidence``: of the intervals.
-    ``randomisations`` and ``seed``: of the randomisation test.
+    ``difference_alpha`` of difference, each within one family. ``confidence``: of the intervals.
     """
 
     margin: float
     margin_of: str
     alpha: float
     difference_alpha: float
-    randomisations: int
-    seed: int
     confidence: float
 
     def verdicts(self, p_difference: Sequence[float], p_equivalence: Sequence[float]) -> list[str]:
@@ -59,66 +63,97 @@ class Rule:
         return self.margin * sum(weight * means[name] for name, weight in domain.weights.items())
 
 
+def judge(found: Estimates, margin: float, rule: Rule) -> dict[str, object]:
+    """Verdicts on the contrasts of one family, columns :data:`VERDICT`.
+
+    Interval and smallest margin are each contrast's by itself, p-values also with Holm's correction over the family,
+    differences and equivalences apart. Where nothing differs (``same``) or nothing tells what training again changes
+    (``one seed``) nothing is tested, all of these are NaN and the family is without that contrast. ``basis``: what
+    tells the variance of training.
+    """
+    tested = found.known & ~found.same
+    low, high = found.interval(rule.confidence)
+    p_difference, p_equivalence = found.difference_p(), found.equivalence_p(margin)
+    numbers = (low, high, found.smallest_margin(rule.alpha), p_difference, p_equivalence)
+    low, high, smallest, p_difference, p_equivalence = (np.where(tested, array, np.nan) for array in numbers)
+    corrected = holm(p_difference), holm(p_equivalence)
+    return {
+        "ci_low": low,
+        "ci_high": high,
+        "margin": margin,
+        "smallest_margin": smallest,
+        "p_difference": p_difference,
+        "p_equivalence": p_equivalence,
+        "p_difference_holm": corrected[0],
+        "p_equivalence_holm": corrected[1],
+        "outcome": np.where(found.same, SAME, rule.verdicts(*corrected)),
+        "basis": np.where(found.known, found.basis, ONE_SEED),
+    }
+
+
+def judge_new_collections(found: Estimates | None, members: int, margin: float, rule: Rule) -> dict[str, object]:
+    """Columns :data:`NEW`: the same with collections as a sample; NaN, and no outcome, for too few of them."""
+    if found is None:
+        return dict.fromkeys(NEW, np.nan) | {"new_outcome": ""}
+    verdicts = judge(found, margin, rule)
+    columns = {name: verdicts[name.removeprefix("new_")] for name in NEW}
+    if members < _MEMBERS:
+        columns |= dict.fromkeys(NEW[2:], np.nan) | {"new_outcome": ""}
+    return columns
+
+
 def compare_samplers(
-    values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], rule: Rule
+    values: QueryValues,
+    grid: Grid,
+    domains: Sequence[Domain],
+    measures: Sequence[str],
+    rule: Rule,
+    controls: Sequence[Mapping] = (),
+    depth: int | None = None,
 ) -> pd.DataFrame:
     """One row for each two samplers, columns :data:`COLUMNS`; mean_difference is sampler_a minus sampler_b.
 
-    A query's value is averaged over the seeds first, so the tests speak of new queries for these trained models, not
-    of new training runs. A domain's estimand is the macro mean over its collections (:func:`mean_difference`). Holm's
-    correction is over the pairs of samplers of a :data:`BLOCK`, for differences and for equivalences apart. The
-    interval and ``smallest_margin`` are one comparison's, not corrected; ``p_randomisation`` is a check on the t test.
+    The estimand is over other seeds and other queries of the domain's collections, see
+    :mod:`~workflow_scripts.analysis.inference`; a family is the pairs of samplers of a :data:`BLOCK`. ``controls``: see
+    :class:`~workflow_scripts.analysis.compared_cells.ComparedCells`. ``depth``: of the re-ranked lists; a measure of
+    the set of candidates, which re-ranking does not change, is left out.
     """
-    frames = [
-        _compare(values, grid, domain, measure, rule)
-        for domain in domains
-        for measure in values.measures(domain.collections, measures)
-        if len(grid.samplers) > 1
-    ]
-    table = pd.concat(frames) if frames else pd.DataFrame(columns=list(COLUMNS))
-    # Students outermost; the domains, measures and pairs stay in their order.
-    axes = zip(BLOCK[:3], (grid.students, grid.losses, grid.teachers), strict=True)
-    keys = [table[name].map({value: place for place, value in enumerate(axis)}) for name, axis in axes]
-    order = np.lexsort([np.arange(len(table)), *reversed(keys)])
-    return table.iloc[order].reset_index(drop=True)
+    if len(grid.samplers) < 2:
+        return pd.DataFrame(columns=list(COLUMNS))
+    rows = []
+    shown = [measure for measure in measures if depth is None or orders_candidates(measure, depth)]
+    for block in product(grid.students, grid.losses, grid.teachers):
+        cells = sampler_block(values, grid, block, controls)
+        for domain in domains:
+            for measure in values.measures(domain.collections, shown):
+                rows.append(_compare(cells, grid.samplers, block, domain, measure, rule))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _compare(values: QueryValues, grid: Grid, domain: Domain, measure: str, rule: Rule) -> pd.DataFrame:
-    """Every comparison on one domain and measure."""
-    pairs = list(combinations(grid.samplers, 2))
-    blocks = list(product(grid.students, grid.losses, grid.teachers))
-    rows = [(*block, *pair) for block in blocks for pair in pairs]
-    differences = {}
-    for name in domain.collections:
-        found = {
-            (student, loss, teacher, sampler): values.of((student, loss, sampler, teacher), grid.seeds, name, measure)
-            for student, loss, teacher in blocks
-            for sampler in grid.samplers
-        }
-        differences[name] = np.stack([found[*block, one] - found[*block, other] for *block, one, other in rows])
-    estimate = mean_difference(differences, domain.weights)
-    margin = rule.margin_for(values, domain, measure)
-    low, high = estimate.interval(rule.confidence)
-    tests = {"p_difference": estimate.difference_p(), "p_equivalence": estimate.equivalence_p(margin)}
-    # Rows of a block follow one another: a family is a row of (blocks, pairs).
-    for name in list(tests):
-        families = tests[name].reshape(len(blocks), len(pairs))
-        tests[f"{name}_holm"] = np.concatenate([holm(family) for family in families])
-    frame = pd.DataFrame(rows, columns=["student", "loss", "teacher", "sampler_a", "sampler_b"]).assign(
-        domain=domain.name,
-        measure=measure,
-        mean_difference=estimate.mean,
-        ci_low=low,
-        ci_high=high,
-        margin=margin,
-        smallest_margin=estimate.smallest_margin(rule.alpha),
-        p_randomisation=randomisation_p(differences, domain.weights, samples=rule.randomisations, seed=rule.seed),
-        outcome=rule.verdicts(tests["p_difference_holm"], tests["p_equivalence_holm"]),
-        n_queries=sum(array.shape[1] for array in differences.values()),
-        n_seeds=len(grid.seeds),
-        **tests,
-    )
-    return frame[list(COLUMNS)]
+def sampler_block(
+    values: QueryValues, grid: Grid, block: tuple[str, str, str], controls: Sequence[Mapping] = ()
+) -> ComparedCells:
+    """The samplers of a student, loss and teacher, which are compared with one another."""
+    student, loss, teacher = block
+    cells = [(student, loss, sampler, teacher) for sampler in grid.samplers]
+    return ComparedCells(values, cells, [range(len(cells))], grid.seeds, controls)
+
+
+def _compare(
+    cells: ComparedCells, samplers: Sequence[str], block: tuple, domain: Domain, measure: str, rule: Rule
+) -> pd.DataFrame:
+    """Every comparison of a block."""
+    pairs = cells.pairs()
+    found = cells.infer(domain.weights, measure, pairs)
+    margin = rule.margin_for(cells.values, domain, measure)
+    new = cells.infer_new_collections(domain, measure, pairs)
+    columns = dict(zip(BLOCK, (*block, domain.name, measure), strict=True))
+    columns["sampler_a"], columns["sampler_b"] = zip(*combinations(samplers, 2), strict=True)
+    columns |= {"mean_difference": found.mean, **judge(found, margin, rule)}
+    columns |= judge_new_collections(new, len(domain.members), margin, rule)
+    columns["n_queries"] = sum(len(cells.values.queries(name, measure)) for name in domain.collections)
+    columns["n_seeds"] = len(cells.seeds)
+    return pd.DataFrame(columns)[list(COLUMNS)]
 
 
 def sampler_letters(
@@ -126,19 +161,22 @@ def sampler_letters(
 ) -> dict[tuple[str, ...], dict[str, str]]:
     """Letters of the samplers of each block: two samplers share one where their outcome is not "different".
 
-    ``means``: block (student, loss, teacher, domain, measure) to its samplers' means; the best gets an a. Raises
-    :class:`InputError` for a pair of samplers that was not compared.
+    ``means``: block (student, loss, teacher, domain, measure) to its samplers' means; the best gets an a. A block with
+    a pair that has no verdict (``one seed``), or with one sampler, has no letters. Raises :class:`InputError` for a
+    pair of samplers that was not compared.
     """
     found = dict(iter(comparisons.groupby(list(BLOCK), sort=False)))
     letters = {}
     for block, of_sampler in means.items():
-        rows = found[block]
+        rows = found.get(block, comparisons.iloc[:0])
         outcomes = dict(zip(zip(rows["sampler_a"], rows["sampler_b"], strict=True), rows["outcome"], strict=True))
         for pair in combinations(of_sampler, 2):
             if pair not in outcomes and pair[::-1] not in outcomes:
                 raise InputError(
                     f"{' and '.join(pair)} were not compared for {' '.join(block)}: make the equivalence table again"
                 )
+        if len(of_sampler) == 1 or ONE_SEED in outcomes.values():
+            continue
         best_first = sorted(of_sampler, key=lambda sampler: -of_sampler[sampler])
         letters[block] = compact_letters(best_first, [pair for pair, what in outcomes.items() if what == DIFFERENT])
     return letters

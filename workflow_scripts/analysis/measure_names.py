@@ -19,6 +19,8 @@ EVALUATORS = ("pytrec_eval", "compat", "judged", "msmarco", "gdeval")
 LARGEST_GRADE = 4
 """Of gdeval, which computes ERR as if it were the scale's largest and stops at a larger one."""
 
+_OF_SETS = ("R", "P", "Success", "Judged", "SetP", "SetR", "SetF")
+"""Measures of the documents up to a rank, whatever their order."""
 _LARGEST_GAIN = 10_000
 """trec_eval counts the documents of every gain from 0 to the largest, for each query."""
 _LARGEST = 1_000_000
@@ -43,6 +45,14 @@ def parse_measure(name: str) -> Measure:
     if not supported:
         raise InputError(f"{name!r} is a measure that nothing installed computes: does it lack a cutoff, as in R@100?")
     return measure
+
+
+def orders_candidates(name: str, depth: int) -> bool:
+    """Whether a measure tells two orders of the same ``depth`` candidates apart: R@100 of 100 does not."""
+    if name == EXCESS_RISK:
+        return True
+    measure = parse_measure(name)
+    return measure.NAME not in _OF_SETS or (measure.params.get("cutoff") or depth) < depth
 
 
 def values_of(measure: Measure, judgements: Mapping[str, Mapping], scores: Mapping[str, Mapping]) -> dict[str, float]:

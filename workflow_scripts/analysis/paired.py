@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from workflow_scripts.analysis.families import (  # noqa: F401
+    DIFFERENT,
+    EQUIVALENT,
+    MARKS,
+    UNDECIDED,
+    holm,
+    outcome,
+)
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.seeds import derive_seed
 
-DIFFERENT, EQUIVALENT, UNDECIDED = "different", "equivalent", "undecided"
-MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?"}
-"""The outcomes as tables show them."""
-_BLOCK = 2_000_000
-"""Signs held at a time: 16 MB."""
 _DIGITS = 12
 """Decimals of a difference that count: rounding below them is no difference between rankers."""
 
@@ -77,59 +79,3 @@ def mean_difference(differences: Mapping[str, np.ndarray], weights: Mapping[str,
     # Where nothing varies the tests decide without degrees of freedom; any number will do.
     degrees = np.divide(variance**2, squares, out=np.ones_like(variance), where=squares > 0)
     return MeanDifference(np.round(mean, _DIGITS), np.sqrt(variance), degrees)
-
-
-def randomisation_p(
-    differences: Mapping[str, np.ndarray], weights: Mapping[str, float], *, samples: int, seed: int
-) -> np.ndarray:
-    """Two-sided p-value of the paired randomisation test, without an assumption on the differences' shape  # (rows,).
-
-    Under H0 the two rankers may be swapped on any query: each d gets a random sign, and p = (1 + number of samples with
-    |T*| >= |T|) / (samples + 1), T = sum_c w_c mean(d_c) (Smucker, Allan and Carterette 2007). Signs depend on (seed,
-    collection) only. ``differences``: collection to d_c  # (rows, queries). Bound by rows x queries x samples products.
-    """
-    observed = sum(weights[name] * values.mean(axis=1) for name, values in differences.items())
-    statistics: np.ndarray | float = 0.0  # (rows, samples)
-    for name in sorted(differences):
-        signed = _signed_means(differences[name], samples, derive_seed(seed, "randomisation", name))
-        statistics = statistics + weights[name] * signed
-    # Flips of equal size must count as ties whatever the order of the sum.
-    extreme = np.abs(statistics) >= np.abs(observed)[:, None] - 10.0**-_DIGITS
-    return (1 + extreme.sum(axis=1)) / (samples + 1)
-
-
-def _signed_means(d: np.ndarray, samples: int, seed: int) -> np.ndarray:
-    """Means of ``d``  # (rows, queries) under random signs -> # (rows, samples)."""
-    generator = np.random.default_rng(seed)
-    queries = d.shape[1]
-    means = np.empty((d.shape[0], samples))
-    block = max(1, _BLOCK // queries)
-    for start in range(0, samples, block):
-        size = min(block, samples - start)
-        signs = 2.0 * generator.integers(0, 2, size=(size, queries), dtype=np.int8) - 1
-        means[:, start : start + size] = d @ signs.T / queries
-    return means
-
-
-def holm(p: Sequence[float]) -> np.ndarray:
-    """Holm's step-down adjusted p-values of one family (1979): the k-th smallest of m becomes max_{j<=k} (m-j+1) p_(j).
-
-    Rejecting what is at most alpha keeps the chance of any false rejection in the family at most alpha.
-    """
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
-
-
-def outcome(p_difference: float, p_equivalence: float, *, difference_alpha: float, alpha: float) -> str:
-    """The verdict on adjusted p-values.
-
-    Equivalent where equivalence is shown, even if a difference is too: one that is surely smaller than the margin does
-    not matter. Different where a difference is shown, else undecided: a test that finds no difference shows nothing.
-    """
-    if p_equivalence <= alpha:
-        return EQUIVALENT
-    return DIFFERENT if p_difference <= difference_alpha else UNDECIDED

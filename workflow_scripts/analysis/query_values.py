@@ -81,9 +81,17 @@ class QueryValues:
         """Measures of ``order`` that each of the collections has for some ranker."""
         return [measure for measure in order if all((name, measure) in self._queries for name in collections)]
 
+    def measured(self, ranker: RankerKey) -> bool:
+        """Whether anything was measured of it: nothing was of one that was not trained."""
+        return self.standing_at(ranker) in self._rankers
+
+    def standing_at(self, ranker: RankerKey) -> RankerKey:
+        """The measured ranker that stands at a place of a table, see :func:`standing_at`."""
+        return standing_at(ranker, self._rankers)
+
     def seeds(self, ranker: RankerKey) -> list[int | None]:
         """Seeds that a ranker was measured with; ``[None]`` for one without seeds."""
-        measured = standing_at(ranker, self._rankers)
+        measured = self.standing_at(ranker)
         seeds = {key[4] for key in self._values if key[:4] == measured}
         if not seeds:
             raise InputError(f"the metrics lack {_name(ranker)}: measure its run first")

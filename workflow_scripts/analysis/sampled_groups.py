@@ -52,13 +52,12 @@ def read_entropies(manifest: str | Path, groups: SampledGroups) -> np.ndarray:
     return groups.table.entropies(manifest)
 
 
-def relevant_negatives(groups: SampledGroups, truth: pd.DataFrame) -> np.ndarray:
-    """Negatives of each group that are truly relevant  # (groups,) int; ``truth``: query_id, doc_id, relevance > 0."""
+def true_grades(groups: SampledGroups, truth: pd.DataFrame) -> np.ndarray:
+    """Grade of each document of each group  # (groups, docs); ``truth``: query_id, doc_id, relevance, others have 0."""
     size = groups.doc_ids.shape[1]
-    pairs = pd.MultiIndex.from_arrays([np.repeat(groups.query_ids, size - 1), groups.doc_ids[:, 1:].ravel()])
-    relevant = truth.loc[truth["relevance"] > 0, ["query_id", "doc_id"]]
-    found = pairs.isin(pd.MultiIndex.from_frame(relevant))
-    return found.reshape(-1, size - 1).sum(axis=1)
+    pairs = pd.MultiIndex.from_arrays([np.repeat(groups.query_ids, size), groups.doc_ids.ravel()])
+    grades = truth.set_index(["query_id", "doc_id"])["relevance"].reindex(pairs, fill_value=0)
+    return grades.to_numpy().reshape(-1, size)
 
 
 def count_positives(positives: pd.DataFrame, query_ids: Sequence[str]) -> np.ndarray:

@@ -28,6 +28,7 @@ from workflow_scripts.collect.language import (
     generator,
     topic_weights,
 )
+from workflow_scripts.experiment.shares import TEST_SOURCES
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_arrow
 
@@ -37,7 +38,6 @@ FOCAL_TOKEN, TOPIC_TOKEN, OTHER_TOKEN, FUNCTION_TOKEN = range(4)
 TOKEN_SHARES = (0.45, 0.20, 0.10, 0.25)  # of focal, topic, other topic's and function words
 REGISTER_USE = 0.6  # how often the preferred synonym is taken; otherwise any, by the world's shares of registers
 BLOCK = 20_000  # rows drawn at a time
-TEST_SOURCES = 1 / 8  # share of the documents kept as sources of test queries; training queries come from the others
 
 
 @dataclass(frozen=True)
@@ -123,19 +123,23 @@ def make_documents(language: Language, world: str, number: int, seed: int) -> Do
 def make_queries(words: np.ndarray, documents: Meanings, world: str, role: str, number: int, seed: int) -> Queries:
     """``number`` queries about ``documents``.
 
-    ``words``: (concepts, synonyms). A test query has a source of its own; training queries come from the other
-    documents, each taken once before any is taken again. Raises :class:`InputError` for more test queries than sources.
+    ``words``: (concepts, synonyms). A test query has a source of its own; so has a development query, taken from the
+    other end of the same documents; training queries come from the other documents, each taken once before any is
+    taken again. Raises :class:`InputError` for more test or development queries than sources.
     """
     settings, draw = WORLDS[world], generator(seed, "queries", world, role)
     sources = _split_sources(len(documents), world, role, seed)
-    if role == "test" and number > len(sources):
+    if role != "train" and number > len(sources):
         raise InputError(
-            f"{number} test queries need as many source documents, and {len(documents)} documents keep "
+            f"{number} {role} queries need as many source documents, and {len(documents)} documents keep "
             f"{len(sources)} for them: ask for fewer queries or more documents"
         )
     if not len(sources):
         raise InputError(f"{len(documents)} documents leave none as a source of {role} queries: ask for more documents")
-    sources = np.concatenate([draw.permutation(sources) for _ in range(-(-number // len(sources)))])[:number]
+    if role == "dev":
+        sources = generator(seed, "queries", world, "test").permutation(sources)[::-1][:number]
+    else:
+        sources = np.concatenate([draw.permutation(sources) for _ in range(-(-number // len(sources)))])[:number]
     focal = documents.focal[sources]
     wanted = draw.integers(QUERY_CONCEPTS[0], QUERY_CONCEPTS[1] + 1, size=number)
     order = np.where(focal < 0, np.inf, draw.random(focal.shape)).argsort(axis=1)
@@ -235,10 +239,10 @@ def _draw_synonyms(
 
 
 def _split_sources(number: int, world: str, role: str, seed: int) -> np.ndarray:
-    """Rows of the documents that queries of ``role`` may come from; the roles' sources are apart."""
+    """Rows of the documents that queries of ``role`` may come from; the roles test and dev share theirs."""
     order = generator(seed, "sources", world).permutation(number)
     split = int(number * TEST_SOURCES)
-    return np.sort(order[:split] if role == "test" else order[split:])
+    return np.sort(order[split:] if role == "train" else order[:split])
 
 
 def _incidence(concepts: np.ndarray) -> sparse.csr_matrix:

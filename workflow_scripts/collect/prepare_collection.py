@@ -1,6 +1,6 @@
 """Prepare a collection: queries with test judgements (qrels) or with training positives, for one corpus.
 
-Spec: ``source``, ``role`` ("test" or "train") and, by source (a key that has no default here is required):
+Spec: ``source``, ``role`` ("test", "dev" or "train") and, by source (a key that has no default here is required):
 
 - ``ir_datasets``: ``id``; ``query_field`` ("text"); for training ``pairs``: "qrels", "docpairs" (the first document of
   each training triple) or "titles" (of the corpus; ``id`` is not needed then);
@@ -14,9 +14,9 @@ Options of every source but ``generated``: ``max_queries`` (null: all) and ``see
 document, a pair judged twice or a query without a relevant document is an error, not left out and counted.
 No query without a relevant document is part of a collection.
 
-Writes queries.parquet (query_id, text); qrels.parquet (query_id, doc_id, relevance) for the role test,
-positives.parquet (query_id, doc_id) for the role train; generated: truth.parquet (query_id, doc_id, relevance, every
-pair above 0) and concepts.parquet (query_id, doc_id of its source, register, concepts).
+Writes queries.parquet (query_id, text); qrels.parquet (query_id, doc_id, relevance) for the roles test and
+dev, positives.parquet (query_id, doc_id) for the role train; generated: truth.parquet (query_id, doc_id, relevance,
+every pair above 0) and concepts.parquet (query_id, doc_id of its source, register, concepts).
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def prepare_collection(
 
 def _check_files(options: dict, queries: str | Path | None, qrels: str | Path | None) -> None:
     pairs = options["pairs"]
-    if options["role"] == "test" and pairs != "qrels":
-        raise InputError(f'pairs {pairs!r} are for training: leave "pairs" out for the role test')
+    if options["role"] != "train" and pairs != "qrels":
+        raise InputError(f'pairs {pairs!r} are for training: leave "pairs" out for the role {options["role"]}')
     if options["source"] == "ir_datasets" and options["id"] is None and pairs != "titles":
         raise InputError('a collection from ir_datasets needs the option "id": add it to the spec')
     wanted = options["source"] == "files" and pairs != "titles"
@@ -166,7 +166,7 @@ def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) ->
         if options[key] not in (None, made_with[key]):
             raise InputError(f"{key} is {options[key]!r} and the corpus' {made_with[key]!r}: make them agree")
     world, seed, role = made_with["world"], made_with["seed"], options["role"]
-    number = options["queries"] or (WORLDS[world].queries if role == "test" else TRAINING_QUERIES)
+    number = options["queries"] or (TRAINING_QUERIES if role == "train" else WORLDS[world].queries)
     documents = Meanings.read(corpus.file("truth.parquet"))
     words = read_table(corpus.file("concepts.parquet"))["word"].to_numpy(object).reshape(NUMBER, SYNONYMS)
     made = make_queries(words, documents, world, role, number, seed)
@@ -179,14 +179,14 @@ def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) ->
     texts = dict(zip(made.ids, made.texts, strict=True))
     positives = pd.DataFrame({"query_id": made.ids, "doc_id": sources})
     writer.counts["relevant_pairs"] = len(truth)
-    _write(writer, texts, truth if role == "test" else positives, role)
+    _write(writer, texts, positives if role == "train" else truth, role)
 
 
 def _write(writer: ArtifactWriter, texts: dict[str, str], frame: pd.DataFrame, role: str) -> None:
     ids = sorted(texts)
     write_table(writer.path("queries.parquet"), {"query_id": ids, "text": [texts[query] for query in ids]}, QUERIES)
     frame = frame.sort_values(["query_id", "doc_id"])
-    name, schema = ("qrels", QRELS) if role == "test" else ("positives", POSITIVES)
+    name, schema = ("positives", POSITIVES) if role == "train" else ("qrels", QRELS)
     write_table(writer.path(f"{name}.parquet"), frame[schema.names], schema)
     writer.counts.update({"queries": len(ids), name: len(frame)})
 

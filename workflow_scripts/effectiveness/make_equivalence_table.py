@@ -16,12 +16,13 @@ from workflow_scripts.storage.tables import write_numbers
 def make_equivalence_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     """Write the numbers; the rows are :func:`~workflow_scripts.analysis.equivalence.compare_samplers`'s.
 
-    ``spec``: the lists of the grid (students, losses, samplers, teachers, seeds), ``domains``, ``measures`` and
-    ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`).
+    ``spec``: the lists of the grid (students, losses, samplers, teachers, seeds), ``domains``, ``measures``, ``rule``
+    (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`), ``controls`` (see
+    :class:`~workflow_scripts.analysis.compared_cells.ComparedCells`) and ``depth`` of the re-ranked lists.
     """
     measures = spec["measures"]
-    values, domains = QueryValues(metrics, measures), parse_domains(spec["domains"])
-    table = compare_samplers(values, Grid.of(spec), domains, measures, Rule(**spec["rule"]))
+    values, domains, rule = QueryValues(metrics, measures), parse_domains(spec["domains"]), Rule(**spec["rule"])
+    table = compare_samplers(values, Grid.of(spec), domains, measures, rule, spec["controls"], spec["depth"])
     write_numbers(output, table, spec)
 
 

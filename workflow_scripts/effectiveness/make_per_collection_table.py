@@ -24,7 +24,7 @@ def make_per_collection_table(*, spec: Mapping, main: Path, output: Path) -> Non
     rows, _ = read_numbers(main)
     rows = rows[rows["measure"] == spec["measure"]].set_index(KEYS)
     wanted = [(*ranker, *column) for ranker in [*grid.references, *grid.trained] for column in columns]
-    write_numbers(output, rows.loc[wanted, ["mean", "std_seed"]].reset_index(), spec)
+    write_numbers(output, rows.loc[wanted, ["mean", "std_seed", "noise_band"]].reset_index(), spec)
 
 
 if __name__ == "__main__":

@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.bootstrap import stratified_interval
+from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain
+from workflow_scripts.analysis.equivalence import NEW, VERDICT, Rule, judge, judge_new_collections, sampler_block
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
-from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.analysis.summaries import Grid, weighted_mean
 from workflow_scripts.storage.errors import InputError
 
+CELL = ("student", "loss", "sampler", "teacher")
 COLUMNS = (
-    *("student", "loss", "sampler", "teacher", "domain", "measure", "reranked", "reranked_std_seed"),
-    *("retrieved", "retrieved_std_seed", "difference", "ci_low", "ci_high", "n_queries", "n_seeds"),
+    *(*CELL, "domain", "measure", "reranked", "reranked_std_seed"),
+    *("retrieved", "retrieved_std_seed", "difference", *VERDICT, *NEW, "n_queries", "n_seeds"),
 )
+
+
+class StageDifferences:
+    """Retrieved minus re-ranked on each query, read as :class:`QueryValues` are; queries in the order of ``reranked``.
+
+    Raises :class:`InputError` for a ranker, measure or query that one of the two lacks.
+    """
+
+    def __init__(self, reranked: QueryValues, retrieved: QueryValues) -> None:
+        self._reranked, self._retrieved = reranked, retrieved
+        self.standing_at, self.seeds = reranked.standing_at, reranked.seeds
+
+    def of(self, ranker: RankerKey, seeds: Sequence[int | None], collection: str, measure: str) -> np.ndarray:
+        """Difference of a ranker on each query, averaged over its seeds  # (queries,)."""
+        first = self._reranked.of(ranker, seeds, collection, measure)
+        second = self._retrieved.of(ranker, seeds, collection, measure)
+        stages = (self._retrieved.queries(collection, measure), self._reranked.queries(collection, measure))
+        return second[_places(*stages, collection)] - first
 
 
 def compare_stages(
@@ -25,42 +46,45 @@ def compare_stages(
     grid: Grid,
     domains: Sequence[Domain],
     measures: Sequence[str],
-    bootstrap: Mapping,
+    rule: Rule,
+    controls: Sequence[Mapping] = (),
 ) -> pd.DataFrame:
     """One row for each student, domain and measure, columns :data:`COLUMNS`; difference is retrieved minus reranked.
 
     ``reranked`` and ``retrieved`` are the mean over seeds of the domain's values (the weighted mean of its collections'
-    means), with their standard deviation over seeds, NaN for one. The interval resamples queries within collections:
-    a query's difference is averaged over seeds first. ``bootstrap``: samples, seed, confidence. A measure that not all
-    collections of a domain have is left out there. Raises :class:`InputError` for a ranker, measure or query that one
-    of the two lacks.
+    means), with their standard deviation over seeds, NaN for one. The difference is a contrast of one trained model
+    with itself, over other seeds and queries (:mod:`~workflow_scripts.analysis.inference`), a family the samplers of a
+    student, loss, teacher, domain and measure. A measure that not all collections of a domain have is left out there.
     """
-    rows = []
-    for domain in domains:
-        for measure in reranked.measures(domain.collections, measures):
-            pair = [_by_seed(values, grid, domain, measure, reranked) for values in (reranked, retrieved)]
-            differences = {name: (pair[1][name] - pair[0][name]).mean(axis=1) for name in domain.collections}
-            low, high = stratified_interval(differences, domain.weights, **bootstrap)
-            # (rankers, seeds) of each stage
-            means = [sum(w * part[name].mean(axis=2) for name, w in domain.weights.items()) for part in pair]
-            queries = sum(array.shape[1] for array in differences.values())
-            for place, ranker in enumerate(grid.trained):
-                first, second = (_summary(array[place]) for array in means)
-                ends = (second[0] - first[0], low[place], high[place])
-                rows.append((*ranker, domain.name, measure, *first, *second, *ends, queries, len(grid.seeds)))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    differences, frames = StageDifferences(reranked, retrieved), []
+    for block in product(grid.students, grid.losses, grid.teachers):
+        cells = sampler_block(differences, grid, block, controls)
+        single = np.eye(len(cells.cells))
+        for domain in domains:
+            for measure in reranked.measures(domain.collections, measures):
+                found = cells.infer(domain.weights, measure, single)
+                new = cells.infer_new_collections(domain, measure, single)
+                margin = rule.margin_for(reranked, domain, measure)
+                columns = dict(zip(CELL, zip(*cells.cells, strict=True), strict=True))
+                for stage, values in (("reranked", reranked), ("retrieved", retrieved)):
+                    columns |= _summary(stage, values, cells, domain, measure)
+                columns |= {"difference": found.mean, **judge(found, margin, rule)}
+                columns |= judge_new_collections(new, len(domain.members), margin, rule)
+                queries = sum(len(reranked.queries(name, measure)) for name in domain.collections)
+                columns |= {"domain": domain.name, "measure": measure, "n_queries": queries, "n_seeds": len(grid.seeds)}
+                frames.append(pd.DataFrame(columns)[list(COLUMNS)])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _by_seed(
-    values: QueryValues, grid: Grid, domain: Domain, measure: str, order: QueryValues
+def _summary(
+    stage: str, values: QueryValues, cells: ComparedCells, domain: Domain, measure: str
 ) -> dict[str, np.ndarray]:
-    """Collection to every student's values  # (rankers, seeds, queries), queries in the order that ``order`` has."""
-    found = {}
-    for name in domain.collections:
-        rankers: list[RankerKey] = grid.trained
-        array = np.stack([[values.of(ranker, [seed], name, measure) for seed in grid.seeds] for ranker in rankers])
-        found[name] = array[:, :, _places(values.queries(name, measure), order.queries(name, measure), name)]
-    return found
+    """A stage's mean of each cell over seeds, and its standard deviation, NaN for one."""
+    means = np.array(
+        [[weighted_mean(values, cell, seed, domain.weights, measure) for seed in cells.seeds] for cell in cells.cells]
+    )
+    spread = means.std(axis=1, ddof=1) if len(cells.seeds) > 1 else np.full(len(means), np.nan)
+    return {stage: means.mean(axis=1), f"{stage}_std_seed": spread}
 
 
 def _places(queries: Sequence[str], wanted: Sequence[str], collection: str) -> np.ndarray:
@@ -73,8 +97,3 @@ def _places(queries: Sequence[str], wanted: Sequence[str], collection: str) -> n
         )
     places = {query: place for place, query in enumerate(queries)}
     return np.array([places[query] for query in wanted])
-
-
-def _summary(of_seeds: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation over seeds, NaN for one."""
-    return float(of_seeds.mean()), float(of_seeds.std(ddof=1)) if len(of_seeds) > 1 else np.nan

@@ -1,4 +1,4 @@
-"""Measure a ranker's runs on the evaluation collections: every judged query, one long table."""
+"""Measure a ranker's runs on an evaluation set: every judged query in one long table, and cells of whole domains."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.measure_names import EXCESS_RISK, parse_measure
 from workflow_scripts.analysis.measures import (
     METRICS_FILE,
@@ -15,8 +16,9 @@ from workflow_scripts.analysis.measures import (
     evaluate,
     metrics_table,
 )
+from workflow_scripts.evaluate.cells import save_cell
 from workflow_scripts.evaluate.excess_risk import run_risks
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import NOTHING, Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_candidates, read_evaluation
@@ -31,16 +33,34 @@ def measure_runs(
     collections: Sequence[str],
     evaluation: Path,
     output: Path,
+    cells: Sequence[Path] = (),
 ) -> None:
-    """Write metrics.parquet for one ranker.
+    """Write metrics.parquet for one ranker, and its ``cells``, one a domain of the spec.
 
-    ``spec``: ``measures`` (collection to measure names; "excess risk" only where the qrels hold every relevant pair)
-    and ``keys`` (student, loss, sampler, teacher, seed). ``evaluation`` holds the collections' queries, qrels and
-    first-stage candidates. A judged query that neither the run nor the first stage lists has nothing to rank: it scores
-    0 and is counted as ``unretrieved``. One that the run alone lacks is an error.
+    ``spec``: ``measures`` (collection to measure names; "excess risk" only where the qrels hold every relevant pair),
+    ``keys`` (student, loss, sampler, teacher, seed) and, where there are cells, ``domains`` and ``bootstrap`` (samples,
+    seed, confidence). ``evaluation`` holds the collections' queries, qrels and first-stage candidates. A judged query
+    that neither the run nor the first stage lists has nothing to rank: it scores 0 and is counted as ``unretrieved``.
+    One that the run alone lacks is an error. Runs of a model that was not trained have no metrics, and cells no rows.
     """
-    artifact = Artifact(runs)
-    names = spec["measures"]
+    artifact, inputs = Artifact(runs), {"runs": runs, "evaluation": evaluation}
+    if artifact.nothing is None:
+        frame, counts = _measure(artifact, spec["measures"], collections, evaluation)
+        table = metrics_table(spec["keys"], frame)
+    else:
+        table, counts = METRICS_SCHEMA.empty_table(), {NOTHING: artifact.nothing}
+        frame = table.to_pandas()
+    with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
+        write_table(writer.path(METRICS_FILE), table, METRICS_SCHEMA)
+        writer.counts.update(counts)
+    for domain, path in zip(parse_domains(spec.get("domains", [])), cells, strict=True):
+        save_cell(path, frame, domain, spec["bootstrap"])
+
+
+def _measure(
+    artifact: Artifact, names: Mapping[str, Sequence[str]], collections: Sequence[str], evaluation: Path
+) -> tuple[pd.DataFrame, dict]:
+    """Values of each query by collection and measure, and counts by collection of what the means contain."""
     measures = {name: [parse_measure(each) for each in names[name] if each != EXCESS_RISK] for name in collections}
     frames, counts = [], {}
     for name in sorted(collections):
@@ -54,11 +74,7 @@ def measure_runs(
             found.append(run_risks(ranking, judged))
         rows = pd.concat(found).sort_values(["query_id", "measure"], ignore_index=True)
         frames.append(rows.assign(collection=name))
-    frame = pd.concat(frames, ignore_index=True)
-    inputs = {"runs": runs, "evaluation": evaluation}
-    with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
-        write_table(writer.path(METRICS_FILE), metrics_table(spec["keys"], frame), METRICS_SCHEMA)
-        writer.counts.update(counts)
+    return pd.concat(frames, ignore_index=True), counts
 
 
 def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

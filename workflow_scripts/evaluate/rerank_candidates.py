@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from workflow_scripts.models import scoring
 from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import NOTHING, Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.evaluation import read_candidates
 from workflow_scripts.storage.runs import write_run
+
+RUN = ["query_id", "doc_id", "score"]
 
 
 def rerank_candidates(
@@ -26,13 +30,19 @@ def rerank_candidates(
 
     ``collections`` are ids, ``evaluation`` holds their candidates, ``tokens`` (of ``tokenise_evaluation``) their texts.
     ``spec``: ``architecture``, ``precision``, the runs' ``tag``. Counts the pairs of each collection. The model is
-    loaded once; bounded by it.
+    loaded once; bounded by it. A model that was not trained has empty runs.
     """
+    inputs = {"model": model, "evaluation": evaluation, "tokens": tokens}
+    if (nothing := Artifact(model).nothing) is not None:
+        with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs) as writer:
+            for collection in collections:
+                write_run(writer.path(f"{collection}.run.gz"), pd.DataFrame(columns=RUN), spec["tag"])
+            writer.counts[NOTHING] = nothing
+        return
     stores = [tuple(TokenStore(tokens, f"{name}.{kind}") for kind in ("queries", "documents")) for name in collections]
     ranker = scoring.scoring_ranker(
         Artifact(model).folder, spec["architecture"], stores[0][0], precision=spec["precision"]
     )
-    inputs = {"model": model, "evaluation": evaluation, "tokens": tokens}
     device = device_name(ranker.device)
     with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs, device=device) as writer:
         for collection, (queries, documents) in zip(collections, stores, strict=True):

@@ -1,4 +1,4 @@
-"""Write cells: one ranker on one domain, each measure with a confidence interval."""
+"""Write the cell of a domain whose collections are measured in several evaluation sets."""
 
 from __future__ import annotations
 
@@ -7,49 +7,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.analysis.bootstrap import stratified_interval
-from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.measure_names import EXCESS_RISK
+from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.measures import METRICS_FILE
-from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.evaluate.cells import save_cell
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_table
 
-COLUMNS = ("measure", "value", "ci_low", "ci_high", "n_queries")
 
+def write_cell(*, spec: Mapping, metrics: Sequence[Path], output: Path) -> None:
+    """Write one ranker's cell, see :func:`save_cell`, from its ``metrics``: a manifest an evaluation set.
 
-def write_cell(*, spec: Mapping, metrics: Path, cells: Sequence[Path]) -> None:
-    """Write one CSV per domain: measure, value, ci_low, ci_high, n_queries.
-
-    value = sum over the domain's collections c of w_c times the mean of c's queries, with w_c = 1 / number of
-    collections (a named set of collections counts as one, its parts sharing its weight): a macro mean over
-    collections. The interval is :func:`stratified_interval`'s; n_queries is the number of queries behind both. Only
-    measures that every collection of the domain has; excess risk, which some queries have not, has a table instead.
-    ``spec``: ``domains`` and ``bootstrap`` (samples, seed, confidence); ``cells``: a path for each domain, in order.
+    ``spec``: ``domains`` (the one domain) and ``bootstrap`` (samples, seed, confidence).
     """
-    domains = parse_domains(spec["domains"])
-    frame = read_table(Artifact(metrics).file(METRICS_FILE), columns=["collection", "query_id", "measure", "value"])
-    frame = frame[frame["measure"] != EXCESS_RISK]
-    for domain, path in zip(domains, cells, strict=True):
-        cell = cell_values(frame, domain, **spec["bootstrap"])
-        with atomic_path(path) as partial:
-            cell.to_csv(partial, index=False, float_format="%.6f", lineterminator="\n")
-
-
-def cell_values(frame: pd.DataFrame, domain: Domain, *, samples: int, seed: int, confidence: float) -> pd.DataFrame:
-    """One cell's rows from one ranker's metrics (collection, query_id, measure, value), measures in name order."""
-    tables = {}
-    for collection in domain.collections:
-        rows = frame[frame["collection"] == collection]
-        tables[collection] = rows.pivot(index="measure", columns="query_id", values="value")
-    shared = sorted(set.intersection(*(set(table.index.astype(str)) for table in tables.values())))
-    values = {name: table.loc[shared].to_numpy(dtype=float) for name, table in tables.items()}  # (measures, queries)
-    weights = domain.weights
-    low, high = stratified_interval(values, weights, samples=samples, seed=seed, confidence=confidence)
-    value = sum(weights[name] * array.mean(axis=1) for name, array in values.items())
-    queries = sum(array.shape[1] for array in values.values())
-    columns = dict(zip(COLUMNS, (shared, value, low, high, queries), strict=True))
-    return pd.DataFrame(columns)
+    (domain,) = parse_domains(spec["domains"])
+    files = [Artifact(manifest).file(METRICS_FILE) for manifest in metrics]
+    frame = pd.concat([read_table(file, ["collection", "query_id", "measure", "value"]) for file in files])
+    save_cell(output, frame.astype({"collection": str, "measure": str}), domain, spec["bootstrap"])
 
 
 if __name__ == "__main__":

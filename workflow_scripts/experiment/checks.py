@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.experiment.controls import control_problems
 from workflow_scripts.experiment.faiss_index import FLAT, index_problem
 from workflow_scripts.experiment.functions import read_function
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
+from workflow_scripts.experiment.shares import TEST_SOURCES
 from workflow_scripts.experiment.studies import study_problems
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER, check_system
@@ -30,7 +32,7 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_systems, _retrieval, seed_problems, study_problems):
+    for check in (_systems, _sets, _retrieval, seed_problems, control_problems, study_problems):
         yield from check(config)
 
 
@@ -68,15 +70,22 @@ def _collections(config: Mapping) -> Iterator[str]:
     training, collections = config["training"]["collection"], config["collections"]
     if collections[training]["role"] != "train":
         yield f"training.collection: {training} has role {collections[training]['role']}; it needs role train"
+    roles: dict[str, str] = {}
     for domain, members in config["domains"].items():
         for name in collections_of(members):
-            if collections[name]["role"] != "test":
+            role = collections[name]["role"]
+            if role == "train":
                 yield f"domains.{domain}: {name} is a training collection; a domain has test collections"
+            roles.setdefault(role, f"domains.{domain}: {name}")
+    if len(roles) > 1:
+        yield f"{roles['dev']} is of role dev, others are of role test; choose by the one, then report the other"
 
     for kind in ("samplers", "pools"):
         for name, entry in config[kind].items():
-            if (drawn := entry["collection"]) and collections[drawn]["role"] != "train":
-                yield f"{kind}.{name}.collection: {drawn} has role {collections[drawn]['role']}; it needs role train"
+            role = collections[entry["collection"] or training]["role"]
+            if role == "test" or (role == "dev" and (kind == "samplers" or entry["positives"])):
+                yield f"{kind}.{name}.collection: {entry['collection']} has role {role}; it needs role train"
+    yield from _dev_sources(config)
     for kind, key in (("samplers", "pools"), ("pools", "known")):
         for name, entry in config[kind].items():
             for pool in entry[key]:
@@ -93,6 +102,38 @@ def _collections(config: Mapping) -> Iterator[str]:
     for name in config["evaluation"]["more_measures"]:
         if name not in tested:
             yield f"evaluation.more_measures.{name}: is in no domain; name a test collection of the domains"
+
+
+def _dev_sources(config: Mapping) -> Iterator[str]:
+    """Development queries of a generated corpus that would be made from documents of test queries."""
+    numbers: dict[str, dict[str, int]] = {}
+    for entry in config["collections"].values():
+        if entry["source"] == "generated":
+            of_corpus = numbers.setdefault(entry["corpus"], {})
+            of_corpus[entry["role"]] = max(of_corpus.get(entry["role"], 0), entry["queries"])
+    for corpus, of_corpus in numbers.items():
+        sources = int(config["corpora"][corpus].get("documents", 0) * TEST_SOURCES)
+        if "dev" in of_corpus and of_corpus["dev"] + of_corpus.get("test", 0) > sources:
+            wanted = f"{of_corpus['dev']} dev and {of_corpus.get('test', 0)} test queries need a source each"
+            yield f"corpora.{corpus}.documents: {wanted}, and an eighth of it is {sources}; ask for more"
+
+
+def _sets(config: Mapping) -> Iterator[str]:
+    """Evaluation sets: of test collections, each in one, and no name that stands for a domain's other collections."""
+    owner: dict[str, str] = {}
+    for name, members in config["evaluation"]["sets"].items():
+        for member in members:
+            if (role := config["collections"][member]["role"]) != "test":
+                yield f"evaluation.sets.{name}: {member} has role {role}; a set has test collections"
+            if member in owner:
+                yield f"evaluation.sets.{name}: {member} is in the set {owner[member]} already; name it once"
+            owner[member] = name
+    for name in config["evaluation"]["sets"]:
+        if rest := [each for each in collections_of(config["domains"].get(name, [])) if each not in owner]:
+            yield (
+                f"evaluation.sets.{name}: {', '.join(rest)}, in no set, would be the domain's own set of this name; "
+                "choose another name"
+            )
 
 
 def _systems(config: Mapping) -> Iterator[str]:
@@ -195,9 +236,6 @@ def _measures(config: Mapping) -> Iterator[str]:
     evaluation = config["evaluation"]
     named = {"evaluation.measures": evaluation["measures"]}
     named |= {f"evaluation.more_measures.{key}": names for key, names in evaluation["more_measures"].items()}
-    tested = set(itertools.chain(*map(collections_of, config["domains"].values())))
-    for name in sorted(evaluation["more_measures"].keys() - tested):
-        yield f"evaluation.more_measures.{name}: {name} is in no domain; name a test collection of the domains"
     for where, names in named.items():
         for name in names:
             try:

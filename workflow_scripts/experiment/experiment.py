@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping
 
+from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.experiment.checks import problems
 from workflow_scripts.experiment.config import read_settings
+from workflow_scripts.experiment.controls import control_samplers, control_seeds
 from workflow_scripts.experiment.cycles import cycle_problems
 from workflow_scripts.experiment.filled import fill_in
 from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trained_at
@@ -28,8 +31,9 @@ class Experiment:
         self.config = read_settings(config)
         for check in (reference_problems, fill_in, problems):
             _refuse(check(self.config))
-        self.seeding = dict(map(seeding, self.config["seeds"]))
-        self.config["seeds"] = list(self.seeding)
+        further = control_seeds(self.config)
+        self.seeding = dict(map(seeding, [*self.config["seeds"], *further]))
+        self.config["seeds"] = [seed for seed in self.seeding if seed not in further]
         add_cuts(self.config)
         self.grid = {axis: self._in_grid(axis) for axis in AXES}
         """The main grid: axis to its ids, in the order of the config."""
@@ -37,10 +41,15 @@ class Experiment:
         """Study to its axes, as ``grid``."""
         self.points = {point: trained_at(point, self.config) for axes in self._all_axes() for point in points(axes)}
         """Every point of the main grid and the studies to the student that stands there."""
-        self.rankers = {ranker.path: ranker for ranker in self.points.values()}
+        samplers = control_samplers(self.config) if further else []
+        controls = points({**self.grid, "samplers": samplers, "seeds": further})
+        self.controls = {point: trained_at(point, self.config) for point in controls}
+        """Every point of the main grid that is trained again with a further seed, as ``points``."""
+        everywhere = self.points | self.controls
+        self.rankers = {ranker.path: ranker for ranker in everywhere.values()}
         self.grid_rankers = {ranker.path: ranker for ranker in (self.points[point] for point in points(self.grid))}
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
-        self._named = {name: ranker for point, ranker in self.points.items() for name in (point.path, point.cell)}
+        self._named = {name: ranker for point, ranker in everywhere.items() for name in (point.path, point.cell)}
         self._named |= self.rankers | self.cells
         for system in self.config["systems"].values():
             if system.get("encoder") in self._named:
@@ -76,6 +85,46 @@ class Experiment:
     def test_collections(self) -> list[str]:
         """Test collections of all domains, each once, in the order of the config."""
         return unique(itertools.chain(*map(collections_of, self.config["domains"].values())))
+
+    @functools.cached_property
+    def evaluation_sets(self) -> dict[str, list[str]]:
+        """Evaluation set to its collections, by name: those that the config names, and of the rest one a domain.
+
+        A set does not depend on the order of the config, nor one that is named on the domains.
+        """
+        sets = {name: sorted(members) for name, members in self.config["evaluation"]["sets"].items()}
+        taken = set(itertools.chain(*sets.values()))
+        for domain, members in self.config["domains"].items():
+            rest = sorted(set(collections_of(members)) - taken)
+            taken.update(rest)
+            if rest:
+                sets[domain] = rest
+        return sets
+
+    def sets_of(self, ranker: str) -> dict[str, list[str]]:
+        """:attr:`evaluation_sets` of a ranker: below ``retrieved/`` with the collections that retrieval names alone."""
+        retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
+        wanted = (retrieval and retrieval["collections"]) or itertools.chain(*self.evaluation_sets.values())
+        kept = set(wanted)
+        found = {name: [each for each in members if each in kept] for name, members in self.evaluation_sets.items()}
+        return {name: members for name, members in found.items() if members}
+
+    def collections_in(self, ranker: str, name: str) -> list[str]:
+        """Collections of a ranker's evaluation set; :class:`InputError` naming its sets."""
+        sets = self.sets_of(ranker)
+        if name not in sets:
+            raise InputError(f"no evaluation set {name!r} in {self.name}: it has {', '.join(sets)}")
+        return sets[name]
+
+    def domains_within(self, name: str) -> list[str]:
+        """Domains all of whose collections are in an evaluation set."""
+        own = self.evaluation_sets[name]
+        return [domain for domain, members in self.config["domains"].items() if {*collections_of(members)} <= {*own}]
+
+    def sets_behind(self, domain: str) -> list[str]:
+        """Evaluation sets that hold some collection of a domain."""
+        wanted = set(collections_of(self.config["domains"][domain]))
+        return [name for name, members in self.evaluation_sets.items() if wanted.intersection(members)]
 
     def entry(self, axis: str, name: str) -> dict:
         """The entry ``name`` of an axis such as ``samplers``; :class:`InputError` naming the valid ones."""
@@ -165,6 +214,14 @@ class Experiment:
         )
 
     @property
+    def control_cells(self) -> list[dict]:
+        """Cells that are trained again: their student, loss, sampler and teacher, and all seeds, the grid's first."""
+        names = ("student", "loss", "sampler", "teacher")
+        cells = unique(tuple(getattr(each, name) for name in names) for each in self.controls.values())
+        seeds = [*self.grid["seeds"], *unique(each.seed for each in self.controls)]
+        return [{**dict(zip(names, cell, strict=True)), "seeds": seeds} for cell in cells]
+
+    @property
     def embedding(self) -> str:
         """Whose vectors locality is measured by; where the config names none, the first student's backbone."""
         chosen = self.config["analysis"]["locality"]["embedding"]
@@ -172,15 +229,11 @@ class Experiment:
 
     @property
     def retrievers(self) -> list[str]:
-        """Paths of the rankers that retrieve from whole collections: the main grid's bi-encoders, or none."""
+        """Paths of the rankers that retrieve from whole collections: bi-encoders of the main grid and its controls."""
         students, wanted = self.config["students"], self.config["evaluation"]["retrieval"]
         bi_encoders = [name for name in students if students[name]["architecture"] == "bi-encoder"]
-        return [path for path, each in self.grid_rankers.items() if wanted and each.student in bi_encoders]
-
-    def test_collections_of(self, ranker: str) -> list[str]:
-        """Test collections of a ranker: all, or below ``retrieved/`` those that the config names."""
-        retrieval = self.config["evaluation"]["retrieval"] if ranker.startswith("retrieved/") else None
-        return (retrieval and retrieval["collections"]) or self.test_collections
+        rankers = [*self.grid_rankers.values(), *self.controls.values()] if wanted else []
+        return unique(each.path for each in rankers if each.student in bi_encoders)
 
     @property
     def has_truth(self) -> bool:
@@ -205,11 +258,12 @@ def cut_sampler(sampler: str, cut: str) -> str:
 
 
 def add_cuts(config: dict) -> None:
-    """Enter the samplers that a study of entropy cuts stands for: a cut's groups follow from a teacher's labels."""
+    """Enter the samplers that a study of cuts stands for: an entropy cut's groups follow from a teacher's labels."""
     study = config["studies"].get("cuts")
     for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
-        entry = {**config["samplers"][sampler], "in_grid": False, "reads_teacher": True}
-        config["samplers"][cut_sampler(sampler, cut)] = {**entry, "cut": {"of": sampler, "cut": cut}}
+        entry = {**config["samplers"][sampler], "in_grid": False, "cut": {"of": sampler, "cut": cut}}
+        entry["reads_teacher"] = entry["reads_teacher"] or cut not in RANDOM
+        config["samplers"][cut_sampler(sampler, cut)] = entry
 
 
 def _refuse(found: Iterable[str]) -> None:

@@ -98,6 +98,7 @@ def _searched(config: Mapping) -> Iterator[tuple[str, str]]:
         for entry in config[axis].values():
             for system in entry["systems"]:
                 yield system, entry["collection"] or config["training"]["collection"]
-    tested = itertools.chain(*map(collections_of, config["domains"].values()))
+    tested = {*itertools.chain(*map(collections_of, config["domains"].values()))}
+    tested.update(*config["evaluation"]["sets"].values())
     first_stage = config["first_stage"]
-    yield from itertools.product([first_stage["system"], *first_stage["check"]], tested)
+    yield from itertools.product([first_stage["system"], *first_stage["check"]], sorted(tested))

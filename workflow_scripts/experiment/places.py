@@ -49,13 +49,18 @@ class Places:
         """The two files of a figure, by their ending."""
         return {ending: f"{self.results}/figures/{name}.{ending}" for ending in ("png", "pdf")}
 
-    def cells(self, cell: str) -> list[str]:
-        """A cell's files, one per domain."""
-        return [f"{self.results}/cells/{cell}.{domain}.csv" for domain in self.experiment.config["domains"]]
+    def cells(self, cell: str, domains: Iterable[str]) -> list[str]:
+        """A cell's files, one a domain."""
+        return [f"{self.results}/cells/{cell}.{domain}.csv" for domain in domains]
 
-    def runs(self, ranker: str) -> list[str]:
-        """Run files of a ranker, one per test collection."""
-        return [f"{self.results}/runs/{ranker}/{name}.run.gz" for name in self.experiment.test_collections_of(ranker)]
+    def runs(self, ranker: str, evaluation_set: str) -> list[str]:
+        """Run files of a ranker on an evaluation set, one a collection."""
+        names = self.experiment.collections_in(ranker, evaluation_set)
+        return [f"{self.results}/runs/{ranker}/{evaluation_set}/{name}.run.gz" for name in names]
+
+    def by_set(self, kind: str, rankers: Iterable[str]) -> list[str]:
+        """Manifests of the ``runs`` or ``metrics`` of some rankers, each ranker's of all its sets, in their order."""
+        return [self.manifest(kind, ranker, name) for ranker in rankers for name in self.experiment.sets_of(ranker)]
 
     def tokens(self, backbone: str, *folder: str) -> str:
         """Token store, in the vocabulary of a backbone, of a collection's queries or a corpus."""

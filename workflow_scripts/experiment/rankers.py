@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.grid_point import GridPoint, points
@@ -73,7 +74,7 @@ class Rankers:
     def retriever(self, ranker: str) -> str:
         """:meth:`model` of a student that retrieves; :class:`InputError` for one that does not."""
         if ranker not in self.experiment.retrievers:
-            students = unique(self.experiment.grid_rankers[path].student for path in self.experiment.retrievers)
+            students = unique(self.experiment.rankers[path].student for path in self.experiment.retrievers)
             valid = ", ".join(students) or "none: set evaluation.retrieval"
             raise InputError(
                 f"{ranker} does not retrieve from whole collections: bi-encoders of the main grid do ({valid})"
@@ -119,15 +120,19 @@ class Rankers:
     def labels(self, ranker: str) -> list[str]:
         """Folder of the labels of these groups; none where neither the loss nor an entropy cut reads a teacher."""
         student = self.experiment.ranker(ranker)
-        read = self.entry("losses", student.loss)["reads_teacher"] or self._cut(student)
+        cut = self._cut(student)
+        read = self.entry("losses", student.loss)["reads_teacher"] or (cut and cut["cut"] not in RANDOM)
         return [self.groups(ranker).replace("groups", f"labels/{student.teacher}", 1)] if read else []
 
     def _cut(self, student: GridPoint) -> dict | None:
-        """The entropy cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
+        """The cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
         cut = self.entry("samplers", student.sampler).get("cut", {}).get("cut")
+        if not cut:
+            return None
         # Another fence is another job of the outliers' students alone.
         keys = ("at_least", "fence") if cut == "outliers" else ("at_least",)
-        return cut and {"cut": cut, **{key: self.config["studies"]["cuts"][key] for key in keys}}
+        seed = {"seed": self.experiment.seeding[student.seed]["sampling"]} if cut in RANDOM else {}
+        return {"cut": cut, **{key: self.config["studies"]["cuts"][key] for key in keys}, **seed}
 
     def student_spec(self, ranker: str) -> dict:
         """Spec of a student's training."""

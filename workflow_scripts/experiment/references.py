@@ -28,6 +28,8 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
     yield "first_stage.system", "systems", [config["first_stage"]["system"]]
     yield "first_stage.check", "systems", config["first_stage"]["check"]
     yield "evaluation.more_measures", "collections", list(config["evaluation"]["more_measures"])
+    for name, members in config["evaluation"]["sets"].items():
+        yield f"evaluation.sets.{name}", "collections", members
     for domain, members in config["domains"].items():
         yield f"domains.{domain}", "collections", collections_of(members)
     for name, entry in config["collections"].items():
@@ -50,6 +52,7 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
     for name, study in config["studies"].items():
         for axis in ("students", "losses", "samplers", "teachers"):
             yield f"studies.{name}.{axis}", axis, study[axis]
+    yield "controls.samplers", "samplers", (config["controls"] or {}).get("samplers") or []
     retrieval = config["evaluation"]["retrieval"] or {"collections": None}
     yield "evaluation.retrieval.collections", "collections", retrieval["collections"] or []
 

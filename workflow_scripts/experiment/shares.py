@@ -1,4 +1,4 @@
-"""Shares of a group's negatives, as the sampler mixed draws them and the planner checks them."""
+"""Shares that jobs draw by and the planner checks: of a group's negatives, of a generated corpus' documents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from workflow_scripts.storage.errors import InputError
 
 ROUNDING = 0.0005
 """A share may be written with three decimals: 0.143 for one of seven."""
+TEST_SOURCES = 1 / 8
+"""Share of a generated corpus' documents that test and development queries are made from; the others are training's."""
 
 
 def near_negatives(share: float, count: int) -> int:

@@ -8,11 +8,12 @@ from workflow_scripts.experiment.experiment import Experiment, cut_sampler, uniq
 
 
 def cuts_table(experiment: Experiment) -> dict[str, Any]:
-    """Each cut's sampler of each sampler that is cut, the outliers' fence, and the axes of the uncut students."""
+    """Each cut's sampler of each sampler that is cut, what decides the cuts, and the axes of the uncut students."""
     study = experiment.config["studies"]["cuts"]
     return {
         "cuts": {cut: {name: cut_sampler(name, cut) for name in study["samplers"]} for cut in study["cuts"]},
-        "fence": study["fence"],
+        **{key: study[key] for key in ("fence", "at_least")},
+        "sampling": [experiment.seeding[seed]["sampling"] for seed in experiment.studies["cuts"]["seeds"]],
         **experiment.studies["cuts"],
         "samplers": study["samplers"],
     }

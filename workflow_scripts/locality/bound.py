@@ -17,8 +17,8 @@ VACUOUS, NOT_VACUOUS, CANNOT_SAY = "vacuous", "not vacuous", "cannot say"
 CONSTANT_RANKER = 0.5
 """What the excess risk of a ranker that scores all documents alike never exceeds (ties broken by a coin)."""
 
-QUANTITIES = ("diameter", "kappa", "outside", "bounded", "entropy")
-"""Of the locality table: what the bound takes from it."""
+QUANTITIES = ("diameter", "kappa", "outside", "bounded", "entropy", "entropy_positive")
+"""Of the locality table: what the bound takes from it, and ``misordered`` where it is there."""
 
 Key = tuple[str, str]
 """Sampler and teacher."""
@@ -37,7 +37,8 @@ def read_locality(path: str | Path, keys: Sequence[Key]) -> dict[Key, dict[str, 
                 raise InputError(
                     f"{path} lacks {quantity} of sampler {sampler}, teacher {teacher}: make the locality table again"
                 )
-    return {key: {quantity: found[(*key, quantity)] for quantity in QUANTITIES} for key in keys}
+    wanted = [*QUANTITIES, "misordered"]
+    return {key: {name: found[(*key, name)] for name in wanted if (*key, name) in found} for key in keys}
 
 
 def read_risks(path: str | Path, domain: str, losses: Sequence[str]) -> dict[tuple[str, str, str], float]:
@@ -115,8 +116,9 @@ def samples_needed(capacity: int, delta: float, limit: float = 1.0) -> int:
 def misordering_range(entropy: float) -> tuple[float, float]:
     """Least and largest share of pairs that a teacher of mean pairwise entropy ``entropy`` (bits) takes the wrong way.
 
-    Where its preference p = sigma(s_i - s_j) is the true probability, it errs with probability min(p, 1 - p). At most
-    H / 2 (Hellman and Raviv 1970: the binary entropy is concave), and by Pinsker's inequality against a fair coin,
+    Of pairs that have a right way: between two documents of one grade a teacher that tosses a coin does not err. Where
+    its preference p = sigma(s_i - s_j) is the true probability, it errs with probability min(p, 1 - p). At most H / 2
+    (Hellman and Raviv 1970: the binary entropy is concave), and by Pinsker's inequality against a fair coin,
     ln 2 - H >= 2 (p - 1/2)^2 in nats, at least 1/2 - sqrt((ln 2 - H) / 2); by Jensen both hold of means over pairs.
     """
     if not 0 <= entropy <= 1:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.special import log_softmax
 
 from workflow_scripts.analysis.entropy import pairwise_entropy
-from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.runs import run_on
 
 
 class TeacherCandidates:
     """The first ``depth`` documents of a teacher's run for each judged query of one collection that has two or more."""
 
-    def __init__(self, manifest: str | Path, collection: str, depth: int, judged: Collection[str]) -> None:
-        run = read_run(Artifact(manifest).file(f"{collection}.run.gz"))
+    def __init__(self, runs: Sequence[Path], collection: str, depth: int, judged: Collection[str]) -> None:
+        run = run_on(collection, runs)
         run = run[(run["rank"] <= depth) & run["query_id"].isin(judged)].sort_values(
             ["query_id", "rank"], kind="stable"
         )
@@ -34,19 +33,19 @@ class TeacherCandidates:
         """Teacher entropy H(g) of each query's candidates, in bits  # (queries,)."""
         return self._per_query(pairwise_entropy, self._rows["score"].to_numpy())
 
-    def divergence(self, manifest: str | Path) -> np.ndarray:
+    def divergence(self, runs: Sequence[Path]) -> np.ndarray:
         """KL(teacher || student) over each query's candidates, in bits to nine decimals  # (queries,).
 
         What is below is rounding: a student that is the teacher has 0 everywhere, and no correlation. Raises
         :class:`InputError` for a candidate that the student's run lacks.
         """
-        run = read_run(Artifact(manifest).file(f"{self._collection}.run.gz"))[["query_id", "doc_id", "score"]]
+        run = run_on(self._collection, runs)[["query_id", "doc_id", "score"]]
         joined = self._rows.merge(run, on=["query_id", "doc_id"], how="left", suffixes=("", "_student"))
         missing = joined["score_student"].isna()
         if missing.any():
             row = joined[missing].iloc[0]
             raise InputError(
-                f"{manifest} has no score of query {row.query_id}, document {row.doc_id}, on {self._collection}, "
+                f"{runs[0]} has no score of query {row.query_id}, document {row.doc_id}, on {self._collection}, "
                 "the teacher's run has: re-rank the same candidates with both"
             )
         scores = joined["score"].to_numpy(), joined["score_student"].to_numpy()

@@ -89,6 +89,18 @@ def coverage(shown: np.ndarray, candidates: np.ndarray) -> float:
     return float(wanted.isin(shown).mean())
 
 
+def misordered(scores: np.ndarray, grades: np.ndarray) -> np.ndarray:
+    """Share of each group's pairs with an order that the teacher takes the wrong way, ties half  # (groups,).
+
+    ``scores``, ``grades``  # (groups, docs). A pair is the positive (column 0) and a negative of a lower true grade;
+    groups without one are left out.
+    """
+    lower = grades[:, 1:] < grades[:, :1]
+    wrong = (scores[:, 1:] > scores[:, :1]) + (scores[:, 1:] == scores[:, :1]) / 2
+    pairs = lower.sum(axis=1)
+    return ((wrong * lower).sum(axis=1) / np.maximum(pairs, 1))[pairs > 0]
+
+
 def outscoring_negatives(scores: np.ndarray, margin: float) -> np.ndarray:
     """Negatives of each group that the teacher takes for relevant: scored above the positive's score minus ``margin``.
 

@@ -52,7 +52,8 @@ def make_bound_table(
     the fewest samples, means of the rest.
 
     Rows of a sampler and teacher: diameter, kappa (on the support), outside, bounded, kappa_factor (what Corollary 2.1
-    multiplies by), entropy_bits, entropy_nats, misordering_least and _most, lipschitz_max and _quantile,
+    multiplies by), entropy_bits, entropy_nats, misordering_least and _most (of pairs with the positive), misordered
+    (where the truth is known), lipschitz_max and _quantile,
     lipschitz_infinite (share of pairs), lipschitz_diameter_max and _quantile (L Delta), verdict (in ``note``). Rows of
     a student too, by ``unit`` of n: n, parameters, estimation, largest_d, parameters_per_d, n_needed; measured_risk.
     Raises :class:`InputError` naming what is missing. Memory: one sampler's groups and a number a pair embedded.
@@ -100,7 +101,7 @@ def _rows(
 ) -> Iterator[tuple]:
     """All rows of a sampler and teacher, in the order of COLUMNS."""
     factor = values["kappa"] if values["bounded"] == 1 else math.inf
-    least, most = bound.misordering_range(values["entropy"])
+    least, most = bound.misordering_range(values["entropy_positive"])
     numbers = {
         **{name: values[name] for name in ("diameter", "kappa", "outside", "bounded")},
         "kappa_factor": factor,
@@ -108,6 +109,7 @@ def _rows(
         "entropy_nats": values["entropy"] * math.log(2),
         "misordering_least": least,
         "misordering_most": most,
+        **({"misordered": values["misordered"]} if "misordered" in values else {}),
         L_MAX: max(seed[L_MAX] for seed in seeds),
         L_QUANTILE: float(np.mean([seed[L_QUANTILE] for seed in seeds])),
         "lipschitz_infinite": float(np.mean([seed["lipschitz_infinite"] for seed in seeds])),

@@ -15,6 +15,7 @@ from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
 from workflow_scripts.locality.correlations import PEARSON, SPEARMAN, pooled_correlation
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.runs import by_ranker
 from workflow_scripts.storage.tables import write_numbers
 
 COLUMNS = (
@@ -33,10 +34,11 @@ def make_correlation_table(
 
     ``spec``: the lists of the grid, ``domains``, ``measure``, ``depth`` (candidates of a query: the teacher's first)
     and ``confidence``. ``teachers`` and ``students``: manifests of their runs, in the grid's order (students, losses,
-    samplers, teachers, seeds, the last the fastest). Queries with fewer than two candidates have no entropy and are
-    left out (n_queries counts the rest). Effectiveness and KL are averaged over seeds before they are correlated. A
-    student's teacher is that of its cell, whether its loss reads it or not. BM25 and the teachers themselves have rows
-    for entropy. Correlations: :func:`~workflow_scripts.locality.correlations.pooled_correlation`.
+    samplers, teachers, seeds, the last the fastest) and of each as many as there are evaluation sets. Queries with
+    fewer than two candidates have no entropy and are left out (n_queries counts the rest). Effectiveness and KL are
+    averaged over seeds before they are correlated. A student's teacher is that of its cell, whether its loss reads it
+    or not. BM25 and the teachers themselves have rows for entropy. Correlations:
+    :func:`~workflow_scripts.locality.correlations.pooled_correlation`.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measure = spec["measure"]
@@ -44,26 +46,25 @@ def make_correlation_table(
     collections = list(dict.fromkeys(name for domain in domains for name in domain.collections))
     candidates = {
         teacher: {
-            name: TeacherCandidates(manifest, name, spec["depth"], values.queries(name, measure))
-            for name in collections
+            name: TeacherCandidates(runs, name, spec["depth"], values.queries(name, measure)) for name in collections
         }
-        for teacher, manifest in zip(grid.teachers, teachers, strict=True)
+        for teacher, runs in zip(grid.teachers, by_ranker(teachers, len(grid.teachers)), strict=True)
     }
     entropies = {
         teacher: {name: queries.entropy() for name, queries in found.items()} for teacher, found in candidates.items()
     }
     rows = []
-    for ranker, teacher, seeds, manifests in _rankers(values, grid, students):
+    trained = by_ranker(students, len(grid.trained) * len(grid.seeds))
+    for ranker, teacher, seeds, runs in _rankers(values, grid, trained):
         found = candidates[teacher]
         effectiveness = {
             name: values.of(ranker, seeds, name, measure)[_places(values.queries(name, measure), found[name].queries)]
             for name in collections
         }
         predictors = {ENTROPY: entropies[teacher]}
-        if manifests:
+        if runs:
             predictors[KL] = {
-                name: np.mean([found[name].divergence(manifest) for manifest in manifests], axis=0)
-                for name in collections
+                name: np.mean([found[name].divergence(each) for each in runs], axis=0) for name in collections
             }
         keys = (*ranker[:3], teacher)
         for domain, (predictor, arrays), method in product(domains, predictors.items(), (PEARSON, SPEARMAN)):
@@ -74,9 +75,9 @@ def make_correlation_table(
 
 
 def _rankers(
-    values: QueryValues, grid: Grid, students: Sequence[str | Path]
-) -> Iterator[tuple[RankerKey, str, Sequence[int | None], Sequence[str | Path]]]:
-    """Ranker, whose entropy is its predictor, seeds, and manifests of the runs that are compared with the teacher's."""
+    values: QueryValues, grid: Grid, students: Sequence[Sequence[Path]]
+) -> Iterator[tuple[RankerKey, str, Sequence[int | None], Sequence[Sequence[Path]]]]:
+    """Ranker, whose entropy is its predictor, seeds, and each seed's runs that are compared with the teacher's."""
     for teacher in grid.teachers:
         for ranker in ((BM25, "", "", ""), (TEACHER, "", "", teacher)):
             yield ranker, teacher, values.seeds(ranker), ()

@@ -16,10 +16,10 @@ from workflow_scripts.analysis.sampled_groups import (
     read_entropies,
     read_labels,
     read_sampled_groups,
-    relevant_negatives,
+    true_grades,
 )
 from workflow_scripts.locality.embedded_groups import EmbeddedGroups
-from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
+from workflow_scripts.locality.locality import coverage, density_ratios, diameters, misordered, outscoring_negatives
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.rankings import read_ranking
@@ -28,7 +28,7 @@ from workflow_scripts.storage.tables import read_table, write_numbers
 COLUMNS = ("sampler", "teacher", "quantity", "value", "std_query", "std_seed", "n_seeds", "n_queries")
 QUANTITIES = (
     *("diameter", "concentration", "kappa", "outside", "bounded", "entropy", "entropy_positive"),
-    *("coverage", "coverage_relative", "false_truth", "false_teacher", "share_truth", "share_teacher"),
+    *("coverage", "coverage_relative", "false_truth", "false_teacher", "share_truth", "share_teacher", "misordered"),
 )
 
 Values = dict[str, np.ndarray]
@@ -76,7 +76,8 @@ def make_locality_table(
     - entropy, entropy_positive: bits, H of the labels and :func:`positive_entropy`;
     - coverage, and coverage_relative to the random sampler's of the same seed;
     - false_truth and false_teacher: drawn negatives a group that are relevant by the collection's hidden truth, where
-      it has one, and by the teacher; share_truth and share_teacher: of the drawn negatives.
+      it has one, and by the teacher; share_truth and share_teacher: of the drawn negatives;
+    - misordered: share of the pairs of a positive and a truly worse negative that the teacher takes the wrong way.
 
     Memory: one sampler's groups.
     """
@@ -107,7 +108,9 @@ def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents,
         "false_teacher": outscoring_negatives(scores, spec["margin"]),
     }
     if documents.truth is not None:
-        values["false_truth"] = relevant_negatives(groups, documents.truth)
+        grades = true_grades(groups, documents.truth)
+        values["false_truth"] = (grades[:, 1:] > 0).sum(axis=1)
+        values["misordered"] = misordered(scores, grades)
     for judge in ("truth", "teacher"):
         if f"false_{judge}" in values:
             values[f"share_{judge}"] = values[f"false_{judge}"] / negatives

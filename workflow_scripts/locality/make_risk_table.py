@@ -27,8 +27,8 @@ def make_risk_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
 
     ``spec``: the axes of the main grid, ``domains``, ``bootstrap``, ``rankers`` ([student, loss, sampler, teacher,
     seed]) and ``measure``, which every judged query has. A domain's risk is the mean over its collections, which must
-    all have one; n_queries are those with a pair of candidates to order, n_left_out those without. Raises
-    :class:`InputError` where no domain has an excess risk.
+    all have one; n_queries are those with a pair of candidates to order, n_left_out those without. A ranker that was
+    not trained, of a cut of too few queries, has no row. Raises :class:`InputError` where no domain has an excess risk.
     """
     values = QueryValues(metrics, [EXCESS_RISK, spec["measure"]])
     domains = [each for each in parse_domains(spec["domains"]) if values.measures(each.collections, [EXCESS_RISK])]
@@ -36,7 +36,8 @@ def make_risk_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
         raise InputError(f"no domain has an {EXCESS_RISK}: only generated collections have a hidden truth")
     seeds: dict[RankerKey, list] = {}
     for *ranker, seed in spec["rankers"]:
-        seeds.setdefault(tuple(ranker), []).append(seed)
+        if values.measured(tuple(ranker)):
+            seeds.setdefault(tuple(ranker), []).append(seed)
     rows = [_row(values, ranker, seeds[ranker], domain, spec) for ranker in seeds for domain in domains]
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
 

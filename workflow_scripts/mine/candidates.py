@@ -72,7 +72,8 @@ class Candidates:
     """One query's candidates.
 
     ``rankings`` maps a system to (document ids, scores or Nones), best first, in the config's order; ``teacher`` maps
-    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler counts.
+    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler counts and
+    ``asked`` the documents whose teacher score it asked for.
     """
 
     query_id: str
@@ -81,6 +82,7 @@ class Candidates:
     teacher: Mapping[str, float] | None
     corpus: DocumentIds
     counts: Counter = field(default_factory=Counter)
+    asked: set[str] = field(default_factory=set)
 
     def listed(self, system: str | None, depth: int) -> list[Negative]:
         """The system's top ``depth``, positives and all; ``system`` None stands for the only one there is."""
@@ -96,6 +98,7 @@ class Candidates:
 
     def teacher_score(self, doc_id: str) -> float:
         """The teacher's score of a document; :class:`InputError` names the pair where it is missing or NaN."""
+        self.asked.add(doc_id)
         score = None if self.teacher is None else self.teacher.get(doc_id)
         if score is None or score != score:
             raise InputError(

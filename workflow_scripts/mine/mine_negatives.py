@@ -45,14 +45,19 @@ def mine_negatives(
 
     ``spec``: ``sampler``, its ``options``, ``negatives`` a group, ``seed``. ``rankings`` and ``scores`` (the teacher's
     pools) are manifests, given exactly where the sampler reads them. Counts ``groups``, ``documents``, ``filled``,
-    ``distinct_documents`` and what the sampler counts. Raises :class:`InputError` for a query without positives.
+    ``distinct_documents``, what the sampler counts, and the pairs that the teacher must score to draw the groups
+    (``pairs_to_draw``) and to draw and label them (``pairs_to_label``). Raises :class:`InputError` for a query without
+    positives.
     The sampler's Python code bounds the loop, some 0.1 to 0.3 ms a query; memory holds one chunk of queries.
     """
     sampler = _load(spec, rankings, scores)
     documents = DocumentIds.read(corpus)
     candidates = _candidates(sampler, documents, collection, rankings, scores)
     total = pq.read_metadata(Artifact(collection).file("queries.parquet")).num_rows
-    counts, seen = Counter({"groups": 0, "documents": 0, "filled": 0}), np.zeros(len(documents), bool)
+    counts, seen = (
+        Counter({"groups": 0, "documents": 0, "filled": 0, "pairs_to_draw": 0, "pairs_to_label": 0}),
+        np.zeros(len(documents), bool),
+    )
     inputs = {"corpus": corpus, "collection": collection, "rankings": list(rankings), "scores": list(scores)}
     progress = Progress(total, "queries")
     with ArtifactWriter(output, kind="groups", spec=spec, inputs=inputs, seed=spec["seed"]) as writer:
@@ -135,17 +140,20 @@ def _groups(
     for query in candidates:
         negatives = sampler(query, count, _generator(seed, query))
         if counts["groups"] < ASKED_TWICE:
-            again = sampler(replace(query, counts=Counter()), count, _generator(seed, query))
+            again = sampler(replace(query, counts=Counter(), asked=set()), count, _generator(seed, query))
             if again != negatives:
                 raise sampler.broken(
                     query, "returned other negatives when asked again", "draw by the rng that it is given"
                 )
         # 64 random bits: the remainder favours no positive by more than 1 in 10^15.
         choice = derive_seed(seed, "positive", query.query_id) % len(query.positives)
+        group = [Negative(sorted(query.positives)[choice], "positive"), *negatives]
         counts["groups"] += 1
+        counts["pairs_to_draw"] += len(query.asked)
+        counts["pairs_to_label"] += len(query.asked.union(each.doc_id for each in group))
         counts["filled"] += sum(negative.source == "fill" for negative in negatives)
         counts.update(query.counts)
-        yield query.query_id, [Negative(sorted(query.positives)[choice], "positive"), *negatives]
+        yield query.query_id, group
 
 
 def _generator(seed: int, query: Candidates) -> np.random.Generator:

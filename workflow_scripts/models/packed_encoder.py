@@ -85,7 +85,7 @@ class PackedBatch:
 
     @property
     def starts(self) -> Tensor:
-        return self.offsets[:-1]
+        return self.offsets.narrow(0, 0, len(self))
 
 
 def pack(sequences: Sequences, device: torch.device | str = "cpu") -> PackedBatch:
@@ -322,8 +322,8 @@ def _attend_padded(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, p: float
         return padded.view(rows, longest, *x.shape[1:]).transpose(1, 2)
 
     query = q.unsqueeze(2) if first else pad(q)
-    keep = torch.arange(longest, device=q.device) < lengths[:, None]  # (sequences, longest)
-    mixed = F.scaled_dot_product_attention(query, pad(k), pad(v), attn_mask=keep[:, None, None], dropout_p=p)
+    keep = torch.arange(longest, device=q.device) < lengths.unsqueeze(1)  # (sequences, longest)
+    mixed = F.scaled_dot_product_attention(query, pad(k), pad(v), attn_mask=keep.view(rows, 1, 1, longest), dropout_p=p)
     if first:
         return mixed.squeeze(2)
     return mixed.transpose(1, 2).reshape(rows * longest, *q.shape[1:]).index_select(0, slots)

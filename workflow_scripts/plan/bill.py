@@ -16,6 +16,7 @@ from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan.dry_run import plan_jobs
 from workflow_scripts.plan.estimate import FEEDING, GIGABYTE, WATTS, Bill, Stage, make_bill, rows
+from workflow_scripts.plan.seeds import designs
 from workflow_scripts.plan.throughput import BENCH_ROWS, Throughput, read_figures
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import ROOT
@@ -67,7 +68,7 @@ def _tell_gpu(bill: Bill) -> Iterator[str]:
         lines.append((name, *counts, *map(_amount, (stage.hours, stage.grid_hours, stage.study_hours))))
     total = (bill.gpu_hours, bill.grid_hours, bill.gpu_hours - bill.grid_hours)
     lines.append(("all", "", "", "", *map(_amount, total)))
-    yield from _table(("GPU", "jobs", "texts", "PFLOP", "hours", "main grid", "studies"), lines)
+    yield from _table(("GPU", "jobs", "texts", "PFLOP", "hours", "main grid", "controls, studies"), lines)
 
 
 def _tell_day(bill: Bill, aimed: Bill, throughput: Throughput) -> Iterator[str]:
@@ -85,7 +86,13 @@ def _tell_day(bill: Bill, aimed: Bill, throughput: Throughput) -> Iterator[str]:
         yield f"  it would with training {faster:.2f} times as fast ({speed * faster:,.0f} TFLOP/s), the rest as it is"
     yield f"  at the shares of the peak that the project aims at: {_amount(aimed.grid_hours)} hours, {_fits(aimed)}"
     if studies:
-        yield f"studies: {studies} students more than those that they share with the main grid"
+        yield f"controls and studies: {studies} students more than those that they share with the main grid"
+
+
+def _tell_seeds(config: Mapping, throughput: Throughput, figures: Mapping) -> Iterator[str]:
+    """What more seeds of the main grid would cost, from nothing, without what all seeds share."""
+    lines = [(each.name, f"{each.trainings:,}", _amount(each.hours)) for each in designs(config, throughput, figures)]
+    yield from _table(("main grid from nothing", "students", "GPU hours"), lines)
 
 
 def _fits(bill: Bill) -> str:
@@ -149,12 +156,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--price", type=float, help="of a GPU-hour, in any currency")
     parser.add_argument("--csv", help="file to write the bill to as well")
     options = parser.parse_args(argv)
-    figures, experiment = read_figures(options.figures), Experiment(read_config(*options.configfile))
+    figures, config = read_figures(options.figures), read_config(*options.configfile)
+    experiment = Experiment(config)
     throughput = Throughput(figures, options.bench, batch_groups=experiment.config["training"]["batch_groups"])
     jobs, total = plan_jobs(options.configfile, experiment.name)
     bill = make_bill(experiment, jobs, total, throughput, figures)
     aimed = make_bill(experiment, jobs, total, Throughput(figures, shares="aims"), figures)
     print("\n".join(tell(bill, aimed, experiment, throughput, options)))
+    print("\n".join(_tell_seeds(config, throughput, figures)))
     if options.csv:
         with atomic_path(options.csv) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

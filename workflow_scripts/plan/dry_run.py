@@ -15,6 +15,8 @@ from workflow_scripts.storage.errors import InputError
 
 RULE = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):")
 WILDCARDS = re.compile(r" +wildcards: (.+)")
+MEASURING = re.compile(r"measure_students_(\w+)")
+"""The rule that measures students on a set: it is named, with underscores, for the set."""
 COUNT = re.compile(r"(\w+) +(\d+)")
 
 
@@ -55,7 +57,15 @@ def read_jobs(text: str) -> list[Job]:
     table.pop("total", None)
     if dict(Counter(job.rule for job in jobs)) != table:
         raise InputError(f"Snakemake's dry run lists {len(jobs)} jobs and counts {sum(table.values())}: report this")
-    return jobs
+    return list(map(_as_measured, jobs))
+
+
+def _as_measured(job: Job) -> Job:
+    """A job that measures a student as one that measures any ranker on a set."""
+    if not (named := MEASURING.fullmatch(job.rule)):
+        return job
+    ranker = f"{job['student']}/{job['point']}/seed{job['seed']}"
+    return Job("measure_runs", (("ranker", ranker), ("set", named[1].replace("_", "-"))))
 
 
 def _start(configs: Sequence[str | Path], *options: str) -> subprocess.Popen:

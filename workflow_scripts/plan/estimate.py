@@ -22,7 +22,7 @@ WATTS = {"GPU": "watts_per_gpu", "CPU": "watts_per_core"}
 
 @dataclass
 class Stage:
-    """What the GPU jobs of a stage come to; hours of the main grid's jobs, and of those that only studies need."""
+    """What the GPU jobs of a stage come to; hours of the main grid's jobs, and of those for controls and studies."""
 
     jobs: int = 0
     texts: float = 0
@@ -46,7 +46,7 @@ class Bill:
     cpu_hours: Counter = field(default_factory=Counter)
     disk: Counter = field(default_factory=Counter)
     students: tuple[int, int] = (0, 0)
-    """Still to train: of the main grid, and of studies alone."""
+    """Still to train: of the main grid, and of controls and studies alone."""
     cpu_instead: float = 0
     """Core-hours of the GPU stages' arithmetic on a CPU."""
     checkpoint: float = 0
@@ -137,7 +137,7 @@ def rows(bill: Bill, watts: Mapping[str, float], price: float | None) -> list[tu
         found += [("jobs", rule, "jobs", total), ("jobs", rule, "still to do", todo)]
     for name, stage in bill.stages:
         values = {"jobs": stage.jobs, "texts": stage.texts, "PFLOP": stage.flops / 1e15, "hours": stage.hours}
-        values |= {"hours of the main grid": stage.grid_hours, "hours of studies alone": stage.study_hours}
+        values |= {"hours of the main grid": stage.grid_hours, "hours of controls and studies": stage.study_hours}
         found += [("gpu", name, unit, value) for unit, value in values.items()]
     found += [("cpu", name, "core-hours", hours) for name, hours in bill.cpu_hours.items()]
     found += [("disk", name, "GB", size / GIGABYTE) for name, size in bill.disk.items()]

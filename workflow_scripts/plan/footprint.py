@@ -77,17 +77,15 @@ class Footprint:
             case "tokenise_queries":
                 return sizes.queries(job["collection"]) * sizes.query_tokens(job["collection"]) / cpu["tokens_s"]
             case "tokenise_evaluation":
-                return sum(map(self._evaluated_words, self.experiment.test_collections)) * self._word / cpu["tokens_s"]
+                evaluated = self.experiment.collections_in("bm25", job["set"])
+                return sum(map(self._evaluated_words, evaluated)) * self._word / cpu["tokens_s"]
             case "search_index":
                 documents = sizes.documents(sizes.corpus(job["collection"]))
                 return sizes.queries(job["collection"]) * documents / 1e6 * cpu["query_s_a_million_documents"]
             case "mine_negatives":
                 return self._training_queries(job["groups_id"]) / cpu["mined_queries_s"]
             case "measure_runs":
-                return (
-                    sum(map(sizes.queries, self.experiment.test_collections_of(job["ranker"])))
-                    / cpu["measured_queries_s"]
-                )
+                return sum(map(sizes.queries, self._measured(job))) / cpu["measured_queries_s"]
             case "pretrain_backbone":
                 return self._pretraining(job["backbone"]) / (cpu["gflops"] * 1e9)
             case _:
@@ -115,7 +113,7 @@ class Footprint:
         if kind == "runs":
             return self._run_rows(job) * disk["pair"]
         if kind == "metrics":
-            return self._values(job["ranker"]) * disk["value"]
+            return self._values(job) * disk["value"]
         hidden = self.workload.shape(self.workload.embedding_backbone()).hidden
         return self.workload.embedded() * hidden * 4
 
@@ -150,7 +148,7 @@ class Footprint:
         elif job.rule == "tokenise_queries":
             texts = [(sizes.queries(job["collection"]), sizes.query_tokens(job["collection"]))]
         else:
-            evaluated = self.experiment.test_collections
+            evaluated = self.experiment.collections_in("bm25", job["set"])
             texts = [(sizes.candidates(name), sizes.document_tokens(sizes.corpus(name))) for name in evaluated]
             texts += [(sizes.queries(name), sizes.query_tokens(name)) for name in evaluated]
         return sum(number * (tokens * disk["token"] * wide + disk["stored_text"]) for number, tokens in texts)
@@ -173,19 +171,21 @@ class Footprint:
 
     def _run_rows(self, job: Job) -> float:
         if job.rule == "retrieve_documents":
-            depth, tested = (
-                self.config["evaluation"]["retrieval"]["depth"],
-                self.experiment.test_collections_of(f"retrieved/{job['ranker']}"),
-            )
+            depth, ranker = self.config["evaluation"]["retrieval"]["depth"], "retrieved/"
         else:
-            depth, tested = self.config["first_stage"]["depth"], self.experiment.test_collections
+            depth, ranker = self.config["first_stage"]["depth"], "bm25"
+        tested = self.experiment.collections_in(ranker, job["set"])
         corpora = {name: self.sizes.documents(self.sizes.corpus(name)) for name in tested}
         return sum(self.sizes.queries(name) * min(depth, corpora[name]) for name in tested)
 
-    def _values(self, ranker: str) -> float:
+    def _measured(self, job: Job) -> list[str]:
+        """Collections that a job measures a ranker on."""
+        return self.experiment.collections_in(job["ranker"], job["set"])
+
+    def _values(self, job: Job) -> float:
         """Measured values, kept with the ranker and once more with all of them."""
         evaluation, total = self.config["evaluation"], 0
-        for name in self.experiment.test_collections_of(ranker):
+        for name in self._measured(job):
             measures = len(evaluation["measures"]) + len(evaluation["more_measures"].get(name, []))
             total += self.sizes.queries(name) * measures
         return 2 * total

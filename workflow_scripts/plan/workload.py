@@ -76,7 +76,7 @@ class Workload:
         return self.shape(self.config["students"][self.experiment.ranker(job["ranker"]).student]["backbone"])
 
     def in_grid(self, job: Job) -> bool:
-        """Whether the main grid needs the job; what only studies need is theirs."""
+        """Whether the main grid needs the job; what only controls and studies need is theirs."""
         grid = self.experiment.grid
         values = dict(job.wildcards)
         if "ranker" in values:
@@ -148,7 +148,7 @@ class Workload:
         return self._pairs(backbone, missing * self.sizes.queries(collection), collection)
 
     def _rerank(self, job: Job) -> Load:
-        """The first stage's top documents of every test query; a bi-encoder embeds each text once."""
+        """The first stage's top documents of every test query of a set; a bi-encoder embeds each text once."""
         name, depth = job["ranker"], self.config["first_stage"]["depth"]
         if name.startswith("teacher/"):
             architecture, backbone = "cross-encoder", self.config["teachers"][name.removeprefix("teacher/")]["backbone"]
@@ -156,7 +156,7 @@ class Workload:
             student = self.config["students"][self.experiment.ranker(name).student]
             architecture, backbone = student["architecture"], student["backbone"]
         load = Load("scoring" if architecture == "cross-encoder" else "encoding", 0, 0)
-        for collection in self.experiment.test_collections:
+        for collection in self.experiment.collections_in(name, job["set"]):
             corpus, queries = self.sizes.corpus(collection), self.sizes.queries(collection)
             documents = self.sizes.documents(corpus)
             if architecture == "cross-encoder":
@@ -170,7 +170,7 @@ class Workload:
         return self._retrieval(self.encoder(self.config["systems"][job["system"]]["encoder"]), [job["collection"]])
 
     def _retrieve(self, job: Job) -> Load:
-        return self._retrieval(self.encoder(job["ranker"]), self.experiment.test_collections_of("retrieved/"))
+        return self._retrieval(self.encoder(job["ranker"]), self.experiment.collections_in("retrieved/", job["set"]))
 
     def _retrieval(self, backbone: str, collections: list[str]) -> Load:
         """Every document of each corpus once, every query, and their inner products: 2 queries documents hidden."""

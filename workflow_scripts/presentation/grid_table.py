@@ -11,6 +11,9 @@ import numpy as np
 from workflow_scripts.analysis.summaries import Grid, reference_label
 from workflow_scripts.presentation.table_formats import Cell, TextTable, best_per_column, format_value
 
+NOISE_BAND = "noise band"
+"""Stands for a sampler in the row of a block's noise band."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -28,12 +31,14 @@ def grid_table(
     values: Mapping[tuple[str, ...], Sequence[float]],
     *,
     letters: Mapping[tuple[str, ...], str] | None = None,
+    bands: Mapping[tuple[str, ...], float] | None = None,
     least: bool = False,
 ) -> TextTable:
     """The best student of each column bold (with ``least``, the one of the smallest value).
 
     ``values``: (student, loss, sampler, teacher, *key of a column) to mean and spread; ``letters``, where given, to the
-    letters of a student's value. A reference has one value for a key, shown under each student.
+    letters of a student's value; ``bands``: (student, loss, teacher, *key) to the noise band of a block, a row below
+    its cells. A reference has one value for a key, shown under each student.
     """
     several = len(grid.teachers) > 1
     labels = ("loss", "sampler", "teacher") if several else ("loss", "sampler")
@@ -53,5 +58,11 @@ def grid_table(
         for row, *of_row in zip(rows, texts, best, above, strict=True)
     ]
     sections = [list(section) for _, section in groupby(students, lambda row: row[0][0])]
+    for section, loss in zip(sections, grid.losses, strict=True):
+        for teacher in grid.teachers if bands else ():
+            widths = [bands[column.student, loss, teacher, *column.key] for column in columns]
+            if not np.isnan(widths).all():
+                cells = [Cell("" if np.isnan(width) else f"±{width:.3f}") for width in widths]
+                section.append(((loss, NOISE_BAND, teacher)[: len(labels)], cells))
     groups = [(group, [column.header for column in own]) for group, own in groupby(columns, lambda each: each.group)]
     return TextTable(labels, groups, [references, *sections])

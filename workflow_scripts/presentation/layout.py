@@ -17,7 +17,8 @@ class Layout:
     ``texts``: heading (empty for none) to a table for people; the Markdown holds all, the LaTeX file the first, or as
     many as ``in_latex`` says.
     ``sentences``: names of the caption's sentences in ``presentation/captions``, in order; ``values`` fill their
-    ``{placeholders}``. ``csv``: the rows of the CSV, with ``float_format``.
+    ``{placeholders}``. ``notes``: names of those that stand below the table. ``csv``: the rows of the CSV, with
+    ``float_format``.
     """
 
     texts: Mapping[str, TextTable]
@@ -26,3 +27,4 @@ class Layout:
     values: Mapping[str, object] = field(default_factory=dict)
     float_format: str = "%.6f"
     in_latex: int = 1
+    notes: Sequence[str] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.presentation.layout import Layout
@@ -18,17 +18,18 @@ FINDS = {"layout": "presentation.layouts"}
 _SENTENCE = re.compile(r"^:([^:\n]+): ((?:.|\n(?!\n|:))*)", re.MULTILINE)
 
 
-def render_table(*, spec: Mapping, numbers: Path, captions: Path, csv: Path, md: Path, tex: Path) -> None:
+def render_table(*, spec: Mapping, numbers: Path, captions: Sequence[Path], csv: Path, md: Path, tex: Path) -> None:
     """Write the three files of a table from its ``numbers`` (Parquet with the spec that they were made by).
 
     ``spec``: ``layout``, the name of a file of ``presentation/layouts`` that holds ``layout(numbers, spec) -> Layout``.
-    ``captions``: the text file of the caption's sentences. Nothing is computed here that a reader might want as a
-    number, so a change of wording computes nothing again.
+    ``captions``: the text files of the sentences above and below the table. Nothing is computed here that a reader
+    might want as a number, so a change of wording computes nothing again.
     """
     frame, made_by = read_numbers(numbers)
     name = spec["layout"]
     layout: Layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
-    caption = read_caption(captions, layout)
+    caption = read_caption(captions, layout.sentences, layout.values)
+    notes = read_caption(captions, layout.notes, layout.values)
     with atomic_path(csv) as path:
         layout.csv.to_csv(path, index=False, float_format=layout.float_format, lineterminator="\n")
     with atomic_path(md) as path:
@@ -37,12 +38,14 @@ def render_table(*, spec: Mapping, numbers: Path, captions: Path, csv: Path, md:
             for heading, text in layout.texts.items()
         ]
         where = f"Definitions and caveats: [docs/tables.md](../../../docs/tables.md#{anchor(name)})."
-        path.write_text("\n".join([f"{caption} {where}\n", *parts]), encoding="utf-8")
+        below = [f"{notes}\n"] if notes else []
+        path.write_text("\n".join([f"{caption} {where}\n", *parts, *below]), encoding="utf-8")
     with atomic_path(tex) as path:
         comment = f"% {caption} Definitions: docs/tables.md#{anchor(name)}\n"
         first = list(layout.texts.items())[: layout.in_latex]
         parts = [f"% {heading}\n{latex_table(text)}" if heading else latex_table(text) for heading, text in first]
-        path.write_text(comment + "\n".join(parts), encoding="utf-8")
+        below = [f"% {notes}\n"] if notes else []
+        path.write_text(comment + "\n".join([*parts, *below]), encoding="utf-8")
 
 
 def anchor(name: str) -> str:
@@ -55,13 +58,15 @@ def read_sentences(path: Path) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in _SENTENCE.findall(path.read_text(encoding="utf-8"))}
 
 
-def read_caption(path: Path, layout: Layout) -> str:
-    """The layout's sentences on one line, with its values filled in."""
-    found = read_sentences(path)
+def read_caption(paths: Sequence[Path], sentences: Sequence[str], values: Mapping[str, object]) -> str:
+    """The named ``sentences`` of the files on one line, with their values filled in."""
+    found: dict[str, str] = {}
+    for path in paths:
+        found |= read_sentences(path)
     try:
-        return " ".join(found[name] for name in layout.sentences).format(**layout.values)
+        return " ".join(found[name] for name in sentences).format(**values)
     except KeyError as error:
-        raise InputError(f"{path} or its layout lacks {error.args[0]!r}") from None
+        raise InputError(f"{paths[0]} or its layout lacks {error.args[0]!r}") from None
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _LATEX = str.maketrans(
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
 )
-_SIGNS = {"±": r"\pm", "≠": r"\neq", "≈": r"\approx", "²": "^2"}
+_SIGNS = {"±": r"\pm", "≠": r"\neq", "≈": r"\approx", "¹": "^1", "²": "^2"}
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,10 @@ def draw_cost(*, spec: Mapping, cost: Path, main: Path, png: Path, pdf: Path) ->
     """Write the figure twice.
 
     ``cost`` and ``main``: the numbers of these two tables. ``spec``: ``students``, ``losses``, ``samplers``,
-    ``domain`` and ``measure`` of the vertical axis. Horizontal: the energy estimate of all that stands behind one
-    trained student, from raw data (evaluation apart). A point is a loss, sampler and teacher, mean over seeds; the
-    front joins those that nothing cheaper reaches.
+    ``domain`` and ``measure`` of the vertical axis. Horizontal: the energy estimate of one student bought alone, from
+    raw data (evaluation apart); a line leads to what it is charged with where the teacher's pools are made for all
+    samplers. A point is a loss, sampler and teacher, mean over seeds, with the main table's interval; the front joins
+    those whose mean nothing cheaper reaches, its band their intervals.
     """
     values, _ = read_numbers(main)
     shown = (
@@ -57,7 +58,7 @@ def draw_cost(*, spec: Mapping, cost: Path, main: Path, png: Path, pdf: Path) ->
             if panel is axes[0, -1]:
                 place = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
                 panel.annotate(label, (1.01, height), **place)
-        panel.set(title=student, xlabel="energy of one student from raw data, Wh (estimate)")
+        panel.set(title=student, xlabel="energy of one student bought alone, Wh (estimate)")
         plain_log_axis(panel.xaxis)
     axes[0, 0].set_ylabel(f"{spec['measure']}, {spec['domain']}")
     _add_legend(figure, spec)
@@ -67,13 +68,14 @@ def draw_cost(*, spec: Mapping, cost: Path, main: Path, png: Path, pdf: Path) ->
 def _points(spec: Mapping, costs: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """Energy and effectiveness of every student of the spec's losses and samplers, cheapest first."""
     chosen = values[np.all([values[axis].isin(spec[names]) for axis, names in AXES.items()], axis=0)]
-    energy = costs[costs["scope"] == "student"].set_index(KEYS)["energy_wh"].to_dict()
-    points = chosen.assign(energy_wh=values_at(chosen, energy))
-    if points.empty or points[["mean", "energy_wh"]].isna().any(axis=None):
+    of_students = costs[costs["scope"] == "student"].set_index(KEYS)
+    energies = {name: values_at(chosen, of_students[name].to_dict()) for name in ("energy_wh", "alone_wh")}
+    points = chosen.assign(**energies)
+    if points.empty or points[["mean", *energies]].isna().any(axis=None):
         raise InputError(
             f"a student's cost or its {spec['measure']} on {spec['domain']} is missing: make both tables again"
         )
-    return points.sort_values("energy_wh", kind="stable")
+    return points.sort_values("alone_wh", kind="stable")
 
 
 def pareto_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -87,11 +89,15 @@ def pareto_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 
 def _draw_panel(panel: Axes, points: pd.DataFrame, spec: Mapping) -> None:
-    front = points.iloc[pareto_front(points["energy_wh"].to_numpy(), points["mean"].to_numpy())]
-    panel.step(front["energy_wh"], front["mean"], where="post", color="#B0B0B0", linewidth=1.4, zorder=1)
+    front = points.iloc[pareto_front(points["alone_wh"].to_numpy(), points["mean"].to_numpy())]
+    panel.step(front["alone_wh"], front["mean"], where="post", color="#B0B0B0", linewidth=1.4, zorder=1)
+    band = {"step": "post", "color": "#B0B0B0", "alpha": 0.25, "linewidth": 0, "zorder": 0}
+    panel.fill_between(front["alone_wh"], front["ci_low"], front["ci_high"], **band)
+    panel.hlines(points["mean"], points["alone_wh"], points["energy_wh"], color="#B0B0B0", linewidth=0.5, zorder=1)
     for row in points.itertuples():
         marker, colour = _marker(spec, row.loss), _colour(spec, row.sampler)
-        panel.plot(row.energy_wh, row.mean, marker, color=colour, markersize=5, markeredgewidth=0, alpha=0.75, zorder=3)
+        panel.vlines(row.alone_wh, row.ci_low, row.ci_high, color=colour, linewidth=0.5, alpha=0.5, zorder=2)
+        panel.plot(row.alone_wh, row.mean, marker, color=colour, markersize=5, markeredgewidth=0, alpha=0.75, zorder=3)
     panel.grid(True, which="major")
 
 
@@ -113,6 +119,7 @@ def _add_legend(figure: Figure, spec: Mapping) -> None:
         for marker, colour, name in looks
     ]
     handles.append(Line2D([], [], color="#B0B0B0", linewidth=1.4, label="Pareto front"))
+    handles.append(Line2D([], [], color="#B0B0B0", linewidth=0.5, label="to its cost with shared pools"))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.0, handletextpad=0.3)
 
 

@@ -1,4 +1,4 @@
-"""Draw score against rank ratio for teachers and students, log-log, with power-law fits: a panel for each domain."""
+"""Draw score against rank ratio for teachers and students, log-log, with fitted curves: a panel for each domain."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.presentation.plots import COLUMN, PAGE, TEACHER, new_figure, save_figure, style
 from workflow_scripts.report.profiles import domain_profiles, lines_of, positive
+from workflow_scripts.report.rank_curves import POWER, curve_at
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_numbers, read_table
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 def draw_score_by_rank(*, spec: Mapping, profiles: Path, fits: Path, png: Path, pdf: Path) -> None:
     """Write the figure twice.
 
-    ``profiles`` and ``fits``: the scores by rank ratio and their power laws. ``spec``: ``domains``, ``students``,
+    ``profiles`` and ``fits``: the scores by rank ratio and their fits. ``spec``: ``domains``, ``students``,
     ``teachers``, ``fit_range`` of the rank ratio. A student's line is the mean over its losses, samplers, teachers and
-    seeds, its band goes from the lowest to the highest of them; a fit is dashed, over its range.
+    seeds, its band goes from the lowest to the highest of them. The power law is dashed and its best rival dotted, over
+    their range; the legend names the curve of the least held-out error.
     """
     domains = parse_domains(spec["domains"])
-    frame, laws = read_table(profiles), read_numbers(fits)[0].set_index(["domain", "ranker"])
+    frame, laws = read_table(profiles), read_numbers(fits)[0].set_index(["domain", "ranker", "form"]).sort_index()
     columns = min(len(domains), 3)
     rows = -(-len(domains) // columns)
     width = COLUMN if columns == 1 else PAGE
@@ -46,16 +48,17 @@ def draw_score_by_rank(*, spec: Mapping, profiles: Path, fits: Path, png: Path, 
 def _draw_panel(panel: Axes, domain: Domain, frame: pd.DataFrame, laws: pd.DataFrame, spec: Mapping) -> None:
     for label, chosen in lines_of(frame, spec):
         ratios, curves = domain_profiles(chosen, domain)  # (points,), (rankers, points)
-        law = laws.loc[label]
+        own = laws.loc[label]
         colour = style(spec["students"], label)["color"] if label in spec["students"] else TEACHER
-        text = f"{label}: $r^{{-{law['exponent']:.2f}}}$, $R^2$ {law['r_squared']:.2f}"
+        text = f"{label}: $r^{{-{own['rate'][POWER]:.2f}}}$; {own.index[own['best']][0]} is best"
         panel.plot(ratios, positive(curves.mean(axis=0)), label=text, color=colour)
         if len(curves) > 1:
             low, high = positive(curves.min(axis=0)), positive(curves.max(axis=0))
             panel.fill_between(ratios, low, high, alpha=0.15, linewidth=0, color=colour)
-        reach = np.array([max(spec["fit_range"][0], ratios[0]), spec["fit_range"][1]])
-        fit = law["scale"] * reach ** -law["exponent"]
-        panel.plot(reach, fit, linestyle=(0, (4, 2)), linewidth=0.8, zorder=3, color=colour)
+        reach = np.geomspace(max(spec["fit_range"][0], ratios[0]), spec["fit_range"][1], 50)
+        for form, dashes in ((POWER, (0, (4, 2))), (own["rival"][POWER], (0, (1, 1.5)))):
+            fit = curve_at(form, *own.loc[form, ["scale", "rate", "stretch"]], reach)
+            panel.plot(reach, fit, linestyle=dashes, linewidth=0.8, zorder=3, color=colour)
     panel.set(xscale="log", yscale="log", title=domain.name, ylim=(None, 1.4))
     panel.axvspan(spec["fit_range"][1], 1, color="#F2F2F2", linewidth=0, zorder=0)
     panel.legend(loc="lower left", handlelength=1.4)

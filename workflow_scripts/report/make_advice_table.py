@@ -22,7 +22,7 @@ from workflow_scripts.storage.tables import read_numbers, write_numbers
 RANKER = ["student", "loss", "sampler", "teacher"]
 CELL, TEMPERATURE = "cell", "temperature"
 ANY = "any"
-_OF = ("mean", "std_seed", "cost")
+_OF = ("mean", "std_seed", "cost", "shared_cost")
 COLUMNS = (
     *("question", "student", "teacher", "domain", "measure", "budget", "n_candidates", "advice"),
     *("recommended", *(f"recommended_{what}" for what in _OF), "best", *(f"best_{what}" for what in _OF)),
@@ -41,7 +41,8 @@ def make_advice_table(
     ``spec``: the axes of the main grid (students, losses, samplers, teachers, seeds), ``domains``, ``measure``,
     ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`) and ``budgets``, multiples of the
     energy of the cheapest cell of the same student, null for any. ``main`` and ``cost``: the numbers of these tables; a
-    cell's cost is all that stands behind one trained model and its training. A cell is named loss.sampler.teacher.
+    cell's cost is that of one trained model bought alone, ``shared_cost`` that with the pools made for all samplers,
+    each over the cheapest cell's. A cell is named loss.sampler.teacher.
     ``difference`` is ``compared`` minus ``against``; see :mod:`workflow_scripts.report.advice` for ``advice``.
     ``holds_on``: domains with the same advice and, unless it is ``undecided``, the same recommended cell, this one
     among them.
@@ -58,7 +59,7 @@ def make_advice_table(
     rows = []
     for student, domain in product(grid.students, domains):
         cells = candidates[(candidates["student"] == student) & (candidates["domain"] == domain.name)]
-        cells = cells.sort_values("energy_wh", kind="stable")  # of equal costs the grid's first stays first
+        cells = cells.sort_values("alone_wh", kind="stable")  # of equal costs the grid's first stays first
         for row in _cell_rows(cells, grid.seeds, domain, measure, values, rule, spec["budgets"]):
             rows.append({"question": CELL, "student": student, **row})
     if factorial is not None:
@@ -72,16 +73,17 @@ def make_advice_table(
 
 
 def _candidates(grid: Grid, domains: Sequence[Domain], measure: str, main: Path, cost: Path) -> pd.DataFrame:
-    """Ranker, domain, energy_wh, mean and std_seed of every cell of the grid, in its order."""
+    """Ranker, domain, energy_wh, alone_wh, mean and std_seed of every cell of the grid, in its order."""
     means, costs = read_numbers(main)[0], read_numbers(cost)[0]
     means = means.loc[(means["collection"] == ALL) & (means["measure"] == measure)]
-    energy = costs[costs["scope"] == "student"].set_index(RANKER)["energy_wh"].to_dict()
+    of_students = costs[costs["scope"] == "student"].set_index(RANKER)
     cells = [(*ranker, domain.name) for ranker in grid.trained for domain in domains]
     table = pd.DataFrame(cells, columns=[*RANKER, "domain"])
-    table = table.assign(energy_wh=values_at(table, energy))
+    energies = ("energy_wh", "alone_wh")
+    table = table.assign(**{name: values_at(table, of_students[name].to_dict()) for name in energies})
     table = table.merge(means[[*RANKER, "domain", "mean", "std_seed"]], how="left", on=[*RANKER, "domain"])
     for absent, message in (
-        (~(table["energy_wh"] > 0), "the cost table has no energy of {}: make it again"),
+        (~(table["alone_wh"] > 0), "the cost table has no energy of {}: make it again"),
         (table["mean"].isna(), f"the main table lacks {measure} of {{}}: make it with this grid"),
     ):
         if absent.any():
@@ -108,7 +110,7 @@ def _cell_rows(
     """What to train: a row for each budget, all from the same comparisons with the cheapest of ``cells``, the first."""
     names = cells[RANKER[1:]].agg(".".join, axis=1).tolist()
     means, spreads = cells["mean"].to_numpy(), cells["std_seed"].to_numpy(dtype=float)
-    cost = cells["energy_wh"].to_numpy()
+    cost, shared = (cells[name].to_numpy() for name in ("alone_wh", "energy_wh"))
     arrays = _values(values, list(cells[RANKER].itertuples(index=False, name=None)), seeds, domain, measure)
     margin = rule.margin_for(values, domain, measure)
     found = compare(arrays, domain.weights, margin=margin, rule=rule)
@@ -119,7 +121,8 @@ def _cell_rows(
         row |= {"n_seeds": len(seeds), "n_candidates": advice.number, "advice": advice.kind}
         for name, place in (("recommended", advice.recommended), ("best", advice.best), ("cheapest", 0)):
             if place is not None:
-                numbers = zip(_OF, (means[place], spreads[place], cost[place] / cost[0]), strict=True)
+                costs = cost[place] / cost[0], shared[place] / shared[0]
+                numbers = zip(_OF, (means[place], spreads[place], *costs), strict=True)
                 row |= {name: names[place], **{f"{name}_{what}": number for what, number in numbers}}
         least, compared = advice.least, advice.recommended if advice.kind == USE else advice.best
         row |= {"least_not_worse": names[least], "least_not_worse_cost": cost[least] / cost[0]}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.report.lineage import Lineage, stages
 from workflow_scripts.storage.artifacts import Artifact
@@ -16,7 +18,7 @@ from workflow_scripts.storage.tables import write_numbers
 
 JOULES_PER_WH = 3600
 CONTRASTIVE, DISTILLED = "groups", "groups and labels"
-
+POOLS = "teacher scores"
 
 COSTS = ("jobs", "wall_s", "cpu_s", "gpu_s", "peak_rss_mb", "peak_gpu_mb", "energy_wh")
 """Cost of one or more jobs.
@@ -29,11 +31,11 @@ peak_rss_mb  largest resident memory of any, MB (2^20 bytes)
 peak_gpu_mb  largest GPU memory of any, MB; 0 where none used one
 energy_wh    watt-hours: cpu_s x watts of a core, and of a GPU what was measured, else gpu_s x its watts
 """
-COLUMNS = ["scope", "stage", *KEYS[:4], *COSTS]
+COLUMNS = ["scope", "stage", *KEYS[:4], *COSTS, "alone_wh"]
 
 
 def make_cost_table(*, spec: Mapping, metrics: Sequence[Path], also: Sequence[Path] = (), output: Path) -> None:
-    """Write the numbers: columns COLUMNS and ``times_cheapest``, a sampler's energy over the least of its kind.
+    """Write the numbers: columns COLUMNS and ``times_cheapest``, a sampler's ``alone_wh`` over the least of its kind.
 
     ``metrics``: manifests of every ranker's metrics, whose lineage is walked through the manifests' recorded inputs;
     ``also``: manifests of what these were not made from (retrieval's metrics, embeddings), for the stages alone.
@@ -45,19 +47,22 @@ def make_cost_table(*, spec: Mapping, metrics: Sequence[Path], also: Sequence[Pa
     - ``student``: all that stands behind one trained model and its training, evaluation apart (mean over seeds).
 
     Each artifact counts once in a row, so what samplers share (corpus, ranking, teacher) is in each one's row.
+    ``alone_wh`` (not of stages) is the energy of a sampler or student that is bought alone: where ``energy_wh`` holds
+    the teacher's whole scored pools, made for all samplers, it holds the pairs needed times :func:`pair_energies`.
     """
     lineage = Lineage()
     everything = stages(lineage.behind([*metrics, *also]))
+    pairs = pair_energies(everything.get(POOLS, []), spec)
     rows = [{"scope": "stage", "stage": name, **total_cost(each, spec)} for name, each in everything.items()]
-    detailed = pd.DataFrame(_student_rows(lineage, metrics, spec), columns=["seed", *COLUMNS])
+    detailed = pd.DataFrame(_student_rows(lineage, metrics, spec, pairs), columns=["seed", *COLUMNS])
     if detailed.empty:
         raise InputError("no metrics of a trained student were given: name the rankers to cost")
-    over_seeds = detailed.groupby(COLUMNS[:6], sort=False, dropna=False)[list(COSTS)].mean().reset_index()
-    table = pd.concat([pd.DataFrame(rows), over_seeds], ignore_index=True)[COLUMNS]
+    over_seeds = detailed.groupby(COLUMNS[:6], sort=False, dropna=False)[[*COSTS, "alone_wh"]].mean().reset_index()
+    table = pd.concat([pd.DataFrame(rows).assign(alone_wh=np.nan), over_seeds], ignore_index=True)[COLUMNS]
     table[COLUMNS[1:6]] = table[COLUMNS[1:6]].fillna("")
     samplers = table[table["scope"] == "sampler"]
-    least = samplers.groupby("stage")["energy_wh"].transform("min")
-    write_numbers(output, table.assign(times_cheapest=samplers["energy_wh"] / least), spec)
+    least = samplers.groupby("stage")["alone_wh"].transform("min")
+    write_numbers(output, table.assign(times_cheapest=samplers["alone_wh"] / least), spec)
 
 
 def total_cost(artifacts: Iterable[Artifact], power: Mapping) -> dict[str, float]:
@@ -88,19 +93,68 @@ def _job_cost(artifact: Artifact, power: Mapping) -> dict[str, float]:
     return dict(zip(COSTS, costs, strict=True))
 
 
-def _student_rows(lineage: Lineage, metrics: Sequence[Path], power: Mapping) -> Iterator[dict]:
+def pair_energies(pools: Iterable[Artifact], power: Mapping) -> dict[str, float]:
+    """Watt-hours of one pair by the teacher (path of its manifest): its pools' energy over the pairs they scored."""
+    by_teacher: dict[str, list[Artifact]] = {}
+    for pool in pools:
+        by_teacher.setdefault(_teacher(pool), []).append(pool)
+    return {
+        teacher: total_cost(own, power)["energy_wh"] / max(sum(pool.counts["pairs"] for pool in own), 1)
+        for teacher, own in by_teacher.items()
+    }
+
+
+def energy_alone(lineage: Lineage, paths: Sequence[str], power: Mapping, pairs: Mapping[str, float]) -> float:
+    """Watt-hours behind ``paths`` with, of the teachers' pools, only the pairs that groups and labels need."""
+    behind = lineage.behind(paths)
+    others = (artifact for artifact in behind.values() if artifact.kind != POOLS)
+    needed = _pairs_needed(lineage, behind)
+    return total_cost(others, power)["energy_wh"] + sum(number * pairs[teacher] for teacher, number in needed)
+
+
+def _pairs_needed(lineage: Lineage, behind: Mapping[str, Artifact]) -> Iterator[tuple[str, int]]:
+    """Teacher and number of pairs, for each of the groups ``behind`` that are drawn or labelled by scored pools.
+
+    To draw groups the teacher scores the pairs that the sampler asks for; to label them also the groups' own, less what
+    the labelling job scored itself, whose cost is its own.
+    """
+    labels = {each.manifest["inputs"]["groups"]["path"]: each for each in behind.values() if each.kind == "labels"}
+    for path, groups in behind.items():
+        if groups.kind != "groups":
+            continue
+        reader = labels.get(path, groups)
+        pools = [each for each in map(lineage.artifact, lineage.parents(reader.manifest_path)) if each.kind == POOLS]
+        if pools:
+            drawn, labelled = (groups.counts[name] for name in ("pairs_to_draw", "pairs_to_label"))
+            yield _teacher(pools[0]), drawn if reader is groups else labelled - reader.counts["scored"]
+
+
+def _teacher(pool: Artifact) -> str:
+    """Path of the manifest of the model that scored a pool."""
+    return pool.manifest["inputs"]["model"]["path"]
+
+
+def _student_rows(
+    lineage: Lineage, metrics: Sequence[Path], power: Mapping, pairs: Mapping[str, float]
+) -> Iterator[dict]:
     """Costs of each student and, once for each of its groups and labels, of what they need; one row a seed."""
+
+    def cost(paths: Sequence[str]) -> dict[str, float]:
+        behind = lineage.behind(paths).values()
+        return {**total_cost(behind, power), "alone_wh": energy_alone(lineage, paths, power, pairs)}
+
     seen: set[tuple] = set()
     for manifest in metrics:
         keys = lineage.artifact(manifest).spec["keys"]
         if not keys["sampler"]:
             continue  # BM25 and teachers are no students
         student = lineage.model(manifest)
-        yield {"scope": "student", "stage": "", **keys, **_cost_behind(lineage, [student], power)}
+        yield {"scope": "student", "stage": "", **keys, **cost([student])}
         by_kind = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
         needed = [by_kind[kind] for kind in ("groups", "labels") if kind in by_kind]
         # An entropy cut of groups reads the labels whatever the loss.
-        starts = {CONTRASTIVE: needed if "cut" in lineage.artifact(student).spec else needed[:1]}
+        cut = lineage.artifact(student).spec.get("cut", {}).get("cut")
+        starts = {CONTRASTIVE: needed[:1] if cut is None or cut in RANDOM else needed}
         if "labels" in by_kind:
             starts[DISTILLED] = needed
         shared = {"student": "", "loss": "", **{name: keys[name] for name in ("sampler", "teacher", "seed")}}
@@ -108,11 +162,7 @@ def _student_rows(lineage: Lineage, metrics: Sequence[Path], power: Mapping) -> 
             key = (name, keys["sampler"], *paths)
             if key not in seen:
                 seen.add(key)
-                yield {"scope": "sampler", "stage": name, **shared, **_cost_behind(lineage, paths, power)}
-
-
-def _cost_behind(lineage: Lineage, paths: Sequence[str], power: Mapping) -> dict[str, float]:
-    return total_cost(lineage.behind(paths).values(), power)
+                yield {"scope": "sampler", "stage": name, **shared, **cost(paths)}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from workflow_scripts.analysis.domains import Domain
+from workflow_scripts.analysis.summaries import TEACHER
 from workflow_scripts.storage.errors import InputError
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -20,6 +21,13 @@ PROFILES = pa.schema(
     ]
 )
 """One row per ranker, collection and point of the grid; keys as in the metrics."""
+QUERY_PROFILES = pa.schema(
+    [
+        *((name, _TEXT) for name in ("student", "teacher", "collection")),
+        *(("query_id", pa.string()), ("scores", pa.list_(pa.float32()))),
+    ]
+)
+"""One row per line of the figures (a teacher; a student, teacher ""), collection and query; scores by rank ratio."""
 
 
 def domain_profiles(profiles: pd.DataFrame, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +58,6 @@ def lines_of(profiles: pd.DataFrame, spec: Mapping) -> Iterator[tuple[str, pd.Da
     """Name and rows of each teacher of the spec, then of each student, over all that it was trained by."""
     for name in spec["teachers"]:
         label = f"teacher {name}" if len(spec["teachers"]) > 1 else "teacher"
-        yield label, profiles[(profiles["student"] == "teacher") & (profiles["teacher"] == name)]
+        yield label, profiles[(profiles["student"] == TEACHER) & (profiles["teacher"] == name)]
     for name in spec["students"]:
         yield name, profiles[profiles["student"] == name]

@@ -32,6 +32,8 @@ from workflow_scripts.storage.provenance import (
 )
 
 PARTIAL = ".partial"
+NOTHING = "nothing"
+"""The count that says, in words, why an artifact holds nothing: of a model that could not be trained, and its runs."""
 CHECKPOINT = ".checkpoint"
 """Folder of unfinished work beside a manifest."""
 Inputs = Mapping[str, str | Path | Sequence[str | Path]]
@@ -104,6 +106,11 @@ class Artifact:
         """Counts recorded by the job, e.g. ``{"documents": 4000}``."""
         self._note("counts")
         return self._manifest["counts"]
+
+    @property
+    def nothing(self) -> str | None:
+        """Why the artifact holds nothing; None where it does."""
+        return self.counts.get(NOTHING)
 
     def __contains__(self, name: str) -> bool:
         self._note(f"file {name}")

@@ -28,7 +28,8 @@ from workflow_scripts.storage.locks import STARTED, job_lock, note_started
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
 """What a job may use, by argument, and what a run by hand has."""
-OUTPUTS = ("output", "declared")
+OUTPUTS = ("output", "cells")
+"""Arguments that a job writes: a file or its artifact's manifest, and the cells beside an artifact."""
 T = TypeVar("T")
 
 
@@ -75,7 +76,6 @@ def _choose_device(given: dict) -> None:
 
 def _run_job(function: Callable[..., object], given: dict, terminal: int | None = None) -> None:
     """A job whose ``--output`` is a manifest keeps what is there if it would make the same again, and ends at once."""
-    declared = given.pop("declared")
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
     _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
@@ -95,13 +95,14 @@ def _run_job(function: Callable[..., object], given: dict, terminal: int | None 
         values={name: value for name, value in read.items() if not _is_path(value)},
     )
     with job_lock(output.parent, terminal):
-        _make_or_keep(function, work, job, declared)
+        _make_or_keep(function, work, job)
 
 
-def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.Job, declared: Sequence[Path]) -> None:
+def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.Job) -> None:
     output: Path = work["output"]
+    cells: Sequence[Path] = work.get("cells", ())
     started = output.with_name(STARTED)
-    reason = provenance.difference(output, job, declared)
+    reason = provenance.difference(output, job, cells)
     if reason is None:
         print(f"kept: {output} is what this job would make", file=sys.stderr, flush=True)
         started.unlink(missing_ok=True)
@@ -111,6 +112,8 @@ def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.J
     note_started(output.parent)
     with provenance.doing(job):
         function(**work)
+    for path in cells:
+        note_output(path, inputs=[output])
     started.unlink(missing_ok=True)
 
 
@@ -147,11 +150,10 @@ def _end(message: str, terminal: int | None) -> NoReturn:
 
 
 def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
-    """A parser with an option for each of the function's arguments, beside ``--log``, ``--declared`` and the limits."""
+    """A parser with an option for each of the function's arguments, beside ``--log`` and the limits."""
     module = sys.modules[function.__module__]
     parser = argparse.ArgumentParser(description=next(iter((module.__doc__ or "").strip().splitlines()), None))
     parser.add_argument("--log", help="file for all output")
-    parser.add_argument("--declared", nargs="*", type=Path, default=[], help="files promised beside the manifest")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: a GPU if there is one")
     parser.add_argument("--gpu-share", type=int, default=1, help="how many jobs like this one share a GPU")
     for name, default in LIMITS.items():

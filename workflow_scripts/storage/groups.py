@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
@@ -97,7 +98,8 @@ def read_group_table(manifest: str | Path, *columns: str) -> GroupTable:
     raise InputError(f"{manifest} is not sorted by query and position: make it again")
 
 
-def read_entropies(labels: str | Path) -> np.ndarray:
-    """H of each labelled group, in bits  # (groups,), in the order of their queries."""
-    table = read_arrow(Artifact(labels).file(LABELS_FILE), ["position", "entropy"])
-    return table["entropy"].to_numpy()[table["position"].to_numpy() == 0]
+def read_entropies(labels: str | Path) -> tuple[list[str], np.ndarray]:
+    """Queries of the labelled groups, and H of each in bits  # (groups,)."""
+    table = read_arrow(Artifact(labels).file(LABELS_FILE), ["query_id", "position", "entropy"])
+    first = table.filter(pc.equal(table["position"], 0))
+    return first["query_id"].to_pylist(), first["entropy"].to_numpy()

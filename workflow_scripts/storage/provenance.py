@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workflow_scripts.storage.checked import file_fault, signature
+from workflow_scripts.storage.checked import file_fault, output_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
 from workflow_scripts.storage.code import ROOT, forget, job_digest
 from workflow_scripts.storage.energy import start_meter
@@ -123,12 +123,12 @@ def fingerprint(decisive: Mapping, inputs: Mapping[str, str | Path | None], devi
     return checksum_of({"code": code, "spec": dict(decisive), "inputs": files, "device": device, "torch": torch})
 
 
-def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str | None:
+def difference(manifest: Path, job: Job, beside: Sequence[Path] = ()) -> str | None:
     """Why ``job`` has to run although an artifact is there, in words; None where it would make the same again.
 
     Compared: code, spec, arguments, and of every file that the job opened then the checksum that it has now, looked up
-    through today's arguments. Manifests are read, only source files are hashed. ``declared``: files that the rule
-    promises beside the manifest.
+    through today's arguments. Manifests are read, only source files are hashed. ``beside``: files that the job
+    writes outside of the artifact's folder.
     """
     try:
         made = json.loads(manifest.read_text(encoding="utf-8"))
@@ -144,9 +144,9 @@ def difference(manifest: Path, job: Job, declared: Sequence[Path] = ()) -> str |
         for name, listed in made["files"].items():
             if fault := file_fault(manifest.parent, name, listed):
                 return f"{manifest.parent / name} {fault}"
-        for path in declared:
-            if not path.is_file():
-                return f"{path} is missing"
+        for path in beside:
+            if fault := output_fault(path) if path.is_file() else "is missing":
+                return f"{path} {fault}"
         return stale_input(made, job.paths)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its manifest cannot be compared ({type(error).__name__})"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
 
@@ -53,3 +55,20 @@ def read_run(path: str | Path) -> pd.DataFrame:
             ranks.append(values[0])
             scores.append(values[1])
     return pd.DataFrame({"query_id": queries, "doc_id": documents, "rank": ranks, "score": scores})
+
+
+def run_on(collection: str, manifests: Sequence[str | Path]) -> pd.DataFrame:
+    """:func:`read_run` of a collection in a ranker's runs, whose manifests are one an evaluation set."""
+    name = f"{collection}.run.gz"
+    for artifact in map(Artifact, manifests):
+        if name in artifact:
+            return read_run(artifact.file(name))
+    raise InputError(f"none of {', '.join(map(str, manifests))} has a run of {collection}: make the runs again")
+
+
+def by_ranker(manifests: Sequence[Path], rankers: int) -> list[Sequence[Path]]:
+    """Manifests of so many rankers' runs, one ranker's after the other's, as one sequence a ranker."""
+    sets, left = divmod(len(manifests), rankers or 1)
+    if left:
+        raise InputError(f"{len(manifests)} manifests of runs are not as many for each of {rankers} rankers")
+    return [manifests[place : place + sets] for place in range(0, len(manifests), sets or 1)]

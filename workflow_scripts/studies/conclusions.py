@@ -1,4 +1,4 @@
-"""Do conclusions about samplers outlast another teacher? Verdicts and orders compared between teachers."""
+"""Do conclusions about samplers outlast another teacher? Their differences compared between teachers."""
 
 from __future__ import annotations
 
@@ -9,98 +9,93 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.equivalence import Rule, compare_samplers
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED, holm, mean_difference
+from workflow_scripts.analysis.families import DIFFERENT, ONE_SEED, UNDECIDED, holm
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 
-HOLDS, CHANGES, SAME = "holds", "changes", "same students"
+HOLDS, CHANGES, SAME_STUDENTS = "holds", "changes", "same students"
 BETTER, WORSE = "different (+)", "different (-)"
 KEYS = ("student", "loss", "domain", "measure")
 """What stays the same where teachers are compared."""
-CONCLUSION = (*KEYS, "sampler_a", "sampler_b", "teacher_a", "teacher_b", "change", "ci_low", "ci_high", "p", "verdict")
+CONCLUSION = (
+    *(*KEYS, "sampler_a", "sampler_b", "teacher_a", "teacher_b", "change", "ci_low", "ci_high"),
+    *("p_difference", "p", "p_equivalence", "verdict", "basis"),
+)
 
 
 def compare_under_teachers(
-    values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], rule: Rule
+    values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], spec: Mapping
 ) -> pd.DataFrame:
     """The rows of :func:`compare_samplers` with ``verdict``: its outcome, a difference with the sign of a minus b."""
-    table = compare_samplers(values, grid, domains, measures, rule)
+    table = compare_samplers(values, grid, domains, measures, Rule(**spec["rule"]), spec["controls"], spec["depth"])
     signed = np.where(table["mean_difference"] > 0, BETTER, WORSE)
     return table.assign(verdict=np.where(table["outcome"] == DIFFERENT, signed, table["outcome"]))
 
 
-def conclude(verdicts: Sequence[str], changed: Mapping[tuple[int, int], bool]) -> str:
-    """What becomes of one comparison under several teachers.
+def conclude(beyond: Sequence[float], within: Sequence[float], rule: Rule) -> str:
+    """What becomes of one comparison of samplers: of p-values of its changes between every two teachers.
 
-    Holds: decided under each, and each time the same. Changes: different in opposite directions under two teachers, or
-    different under one, equivalent under another and the difference itself shown to change between them (``changed``,
-    by the teachers' places). Without the last, a difference just above the margin and one just below would count.
-    Undecided: all else.
+    ``beyond``: that a change is larger than the margin; ``within``: that it is smaller. One that is shown to be beyond
+    *changes* the comparison; it *holds* where every change is shown to be within. A verdict that is there under one
+    teacher and not under another shows no change.
     """
-    if len(set(verdicts)) == 1 and verdicts[0] != UNDECIDED:
-        return HOLDS
-    for pair in combinations(range(len(verdicts)), 2):
-        found = {verdicts[place] for place in pair}
-        if found == {BETTER, WORSE} or (EQUIVALENT in found and found & {BETTER, WORSE} and changed[pair]):
-            return CHANGES
-    return UNDECIDED
+    if np.isnan(beyond).any():
+        return ONE_SEED
+    if min(beyond) <= rule.difference_alpha:
+        return CHANGES
+    return HOLDS if max(within) <= rule.alpha else UNDECIDED
 
 
 def conclusions(
-    comparisons: pd.DataFrame, values: QueryValues, grid: Grid, domains: Sequence[Domain], rule: Rule
+    comparisons: pd.DataFrame, values: QueryValues, grid: Grid, domains: Sequence[Domain], spec: Mapping
 ) -> pd.DataFrame:
     """One row for each two samplers of a student, loss, domain and measure, columns :data:`CONCLUSION`.
 
     ``change``: difference a - b under teacher_b minus that under teacher_a, of the two teachers between which it is
-    largest, with its interval (not corrected) and its ``p``, Holm-corrected over all pairs of samplers and teachers of
-    the row's block. Students that are the same under all teachers (they read none) are ``same students``.
+    largest, with its interval (not corrected); ``p``, that it is beyond the margin, and ``p_equivalence``, that it is
+    within, Holm-corrected over all pairs of samplers and teachers of the row's block (``p_difference``: ``p`` without).
+    Students that are the same under all teachers (they read none) are ``same students``.
     """
-    weights = {domain.name: domain.weights for domain in domains}
-    samplers, teachers = (list(combinations(axis, 2)) for axis in (grid.samplers, grid.teachers))
-    places = list(combinations(range(len(grid.teachers)), 2))
+    named, rule = {domain.name: domain for domain in domains}, Rule(**spec["rule"])
+    pairs, teachers = (list(combinations(axis, 2)) for axis in (grid.samplers, grid.teachers))
     rows = []
-    for keys, block in comparisons.groupby(list(KEYS), sort=False):
-        verdicts = block.set_index(["teacher", "sampler_a", "sampler_b"])["verdict"]
-        found = {
-            name: _differences(values, grid, keys, name) for name in weights[keys[2]]
-        }  # (teachers, pairs, queries)
-        changes = {name: np.concatenate([d[two] - d[one] for one, two in places]) for name, d in found.items()}
-        estimate = mean_difference(changes, weights[keys[2]])
-        shape = (len(places), len(samplers))
-        p = holm(estimate.difference_p()).reshape(shape)
-        mean, low, high = (array.reshape(shape) for array in (estimate.mean, *estimate.interval(rule.confidence)))
-        for column, pair in enumerate(samplers):
-            largest = int(np.abs(mean[:, column]).argmax())
-            changed = dict(zip(places, p[:, column] <= rule.difference_alpha, strict=True))
-            verdict = conclude([verdicts[teacher, *pair] for teacher in grid.teachers], changed)
-            if _same_students(values, grid, keys, pair, found):
-                verdict = SAME
-            numbers = (array[largest, column] for array in (mean, low, high, p))
-            rows.append((*keys, *pair, *teachers[largest], *numbers, verdict))
+    for keys in comparisons[list(KEYS)].drop_duplicates().itertuples(index=False, name=None):
+        student, loss, domain, measure = keys
+        cells = [(student, loss, sampler, teacher) for teacher, sampler in product(grid.teachers, grid.samplers)]
+        starts = range(0, len(cells), len(grid.samplers))
+        compared = ComparedCells(
+            values,
+            cells,
+            [range(start, start + len(grid.samplers)) for start in starts],
+            spec["seeds"],
+            spec["controls"],
+        )
+        contrasts = [_change(compared, keys, pair, two) for pair, two in product(pairs, teachers)]
+        found = compared.infer(named[domain].weights, measure, np.array(contrasts))
+        margin = rule.margin_for(values, named[domain], measure)
+        tested = found.known & ~found.same
+        beyond, within = (np.where(tested, p, np.nan) for p in (found.beyond_p(margin), found.equivalence_p(margin)))
+        numbers = (found.mean, *found.interval(rule.confidence), beyond, holm(beyond), holm(within))
+        arrays = [array.reshape(len(pairs), len(teachers)) for array in numbers]
+        same, known = (array.reshape(len(pairs), len(teachers)) for array in (found.same, found.known))
+        for row, pair in enumerate(pairs):
+            largest = int(np.abs(arrays[0][row]).argmax())
+            changed = ~same[row]
+            verdict = (
+                conclude(arrays[4][row][changed], arrays[5][row][changed], rule) if changed.any() else SAME_STUDENTS
+            )
+            basis = found.basis if known[row].all() else ONE_SEED
+            rows.append((*keys, *pair, *teachers[largest], *(array[row, largest] for array in arrays), verdict, basis))
     return pd.DataFrame(rows, columns=list(CONCLUSION))
 
 
-def _differences(values: QueryValues, grid: Grid, keys: tuple, collection: str) -> np.ndarray:
-    """Sampler a minus sampler b on each query  # (teachers, pairs of samplers, queries)."""
-    found = _values(values, grid, keys, collection, grid.samplers)
-    places = list(combinations(range(len(grid.samplers)), 2))
-    return np.stack([found[:, one] - found[:, other] for one, other in places], axis=1)
-
-
-def _values(values: QueryValues, grid: Grid, keys: tuple, collection: str, samplers: Sequence[str]) -> np.ndarray:
-    """Values on each query, averaged over seeds  # (teachers, samplers, queries)."""
-    student, loss, _, measure = keys
-    cells = [(student, loss, sampler, teacher) for teacher, sampler in product(grid.teachers, samplers)]
-    found = np.stack([values.of(cell, grid.seeds, collection, measure) for cell in cells])
-    return found.reshape(len(grid.teachers), len(samplers), -1)
-
-
-def _same_students(values: QueryValues, grid: Grid, keys: tuple, pair: tuple[str, str], collections: Mapping) -> bool:
-    """Whether each sampler's student ranks every query equally well, to the last digit, under every teacher."""
-    every = [_values(values, grid, keys, name, pair) for name in collections]
-    return all((found == found[:1]).all() for found in every)
+def _change(cells: ComparedCells, keys: tuple, pair: tuple[str, str], teachers: tuple[str, str]) -> np.ndarray:
+    """Difference of two samplers under the second teacher minus that under the first."""
+    signs = zip(product(teachers[::-1], pair), (1, -1, -1, 1), strict=True)
+    return cells.contrast({(*keys[:2], sampler, teacher): sign for (teacher, sampler), sign in signs})
 
 
 def order_agreement(means: pd.DataFrame, grid: Grid) -> pd.DataFrame:

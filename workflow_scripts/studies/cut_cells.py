@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.cuts import CUTS, keep
+from workflow_scripts.analysis.compared_cells import ComparedCells
+from workflow_scripts.analysis.cut_names import BESIDE, CUTS, RANDOM
+from workflow_scripts.analysis.cuts import keep, keep_random
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import holm, mean_difference
-from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.groups import read_entropies
+from workflow_scripts.studies.judged_family import judge_family
 
 UNCUT = "all queries"
 """What the column ``cut`` holds for the cell trained on every query."""
@@ -30,62 +32,47 @@ def derived_samplers(cuts: Mapping[str, Mapping[str, str]], samplers: Sequence[s
     return {UNCUT: {name: name for name in samplers}} | {cut: dict(cuts[cut]) for cut in CUTS if cut in cuts}
 
 
-def kept_queries(grid: Grid, cuts: Sequence[str], fence: float, labels: Sequence[str | Path]) -> pd.DataFrame:
-    """What each cut trains on: sampler, teacher, cut, groups, share, entropy; means over the seeds.
+def kept_queries(grid: Grid, cuts: Sequence[str], spec: Mapping, labels: Sequence[str | Path]) -> pd.DataFrame:
+    """What each cut keeps: sampler, teacher, cut, groups, share, entropy, means over the seeds; and ``too_few``.
 
-    ``labels``: of each sampler x teacher x seed, in this order.
+    ``labels``: of each sampler x teacher x seed, in this order. ``spec``: ``fence``, ``sampling`` (each seed's own for
+    the drawing), and ``at_least``, below which, with any seed, a cut was not trained and is ``too_few``.
     """
-    rows = list(product(grid.samplers, grid.teachers, grid.seeds))
+    rows = list(product(grid.samplers, grid.teachers, spec["sampling"]))
     found = []
-    for (sampler, teacher, _), manifest in zip(rows, labels, strict=True):
-        entropy = read_entropies(manifest)  # (queries,)
+    for (sampler, teacher, seed), manifest in zip(rows, labels, strict=True):
+        queries, entropy = read_entropies(manifest)
         for cut in cuts:
-            kept = np.ones(len(entropy), bool) if cut == UNCUT else keep(entropy, cut, fence)
-            found.append((sampler, teacher, cut, int(kept.sum()), kept.mean(), entropy[kept].mean()))
+            if cut == UNCUT:
+                kept = np.ones(len(entropy), bool)
+            else:
+                kept = keep_random(queries, cut, seed) if cut in RANDOM else keep(entropy, cut, spec["fence"])
+            number = int(kept.sum())
+            mean = entropy[kept].mean() if number else np.nan
+            found.append((sampler, teacher, cut, number, kept.mean(), mean, cut != UNCUT and number < spec["at_least"]))
     keys = ["sampler", "teacher", "cut"]
-    frame = pd.DataFrame(found, columns=[*keys, "groups", "share", "entropy"])
-    return frame.groupby(keys, sort=False, as_index=False).mean()
+    frame = pd.DataFrame(found, columns=[*keys, "groups", "share", "entropy", "too_few"])
+    means = {name: (name, "mean") for name in ("groups", "share", "entropy")}
+    return frame.groupby(keys, sort=False, as_index=False).agg(**means, too_few=("too_few", "any"))
 
 
 def compare_cuts(
-    values: QueryValues, grid: Grid, derived: Derived, domains: Sequence[Domain], measures: Sequence[str], rule: Rule
+    values: QueryValues, cell: RankerKey, derived: Derived, domain: Domain, measure: str, spec: Mapping
 ) -> pd.DataFrame:
-    """Each cut less all queries, paired over the evaluation's queries: one row for each cell, domain and measure.
+    """Each of a cell's cuts less all queries and, as ``beside_*``, less the random cut of its size: a row a cut.
 
-    As :func:`~workflow_scripts.analysis.equivalence.compare_samplers`: a query's value is averaged over the seeds
-    first, the estimand is the domain's macro mean, the interval is one comparison's. Holm's correction is over the cuts
-    of a student, loss, sampler, teacher, domain and measure, for differences and for equivalences apart.
+    The cell and its cuts are one block; the two kinds of comparisons are a family each. ``derived``: of cuts that were
+    trained, with :data:`UNCUT`; ``spec``: ``seeds``, ``controls`` and ``rule``.
     """
-    cuts = [cut for cut in derived if cut != UNCUT]
+    student, loss, sampler, teacher = cell
+    named = {cut: (student, loss, of_sampler[sampler], teacher) for cut, of_sampler in derived.items()}
+    cells = ComparedCells(values, list(named.values()), [range(len(named))], spec["seeds"], spec["controls"])
     frames = []
-    for domain, cell in product(domains, grid.trained):
-        student, loss, sampler, teacher = cell
-        for measure in values.measures(domain.collections, measures):
-            differences = {}
-            for name in domain.collections:
-                base = values.of(cell, grid.seeds, name, measure)
-                rankers = [(student, loss, derived[cut][sampler], teacher) for cut in cuts]
-                differences[name] = np.stack([values.of(each, grid.seeds, name, measure) - base for each in rankers])
-            family = _decide(differences, domain, rule.margin_for(values, domain, measure), rule)
-            keys = dict(zip(CELL, (*cell, cuts, domain.name, measure), strict=True))
-            frames.append(pd.DataFrame(keys | family))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _decide(differences: Mapping[str, np.ndarray], domain: Domain, margin: float, rule: Rule) -> dict[str, object]:
-    """Estimates and outcomes of one family; ``differences``: collection to # (cuts, queries)."""
-    estimate = mean_difference(differences, domain.weights)
-    low, high = estimate.interval(rule.confidence)
-    found, within = estimate.difference_p(), estimate.equivalence_p(margin)
-    corrected = holm(found), holm(within)
-    return {
-        "difference": estimate.mean,
-        "difference_low": low,
-        "difference_high": high,
-        "margin": margin,
-        "p_difference": found,
-        "p_equivalence": within,
-        "p_difference_holm": corrected[0],
-        "p_equivalence_holm": corrected[1],
-        "outcome": rule.verdicts(*corrected),
-    }
+    for prefix, others in (("", dict.fromkeys(named, UNCUT)), ("beside_", BESIDE)):
+        pairs = {cut: others[cut] for cut in named if cut != UNCUT and others.get(cut) in named}
+        contrasts = [cells.contrast({named[cut]: 1, named[other]: -1}) for cut, other in pairs.items()]
+        judged = judge_family(cells, domain, measure, np.array(contrasts), Rule(**spec["rule"]))
+        frames.append(judged.set_axis(pd.Index(list(pairs), name="cut")).add_prefix(prefix))
+    table = frames[0].join(frames[1]).rename(columns={name: f"difference_{name}" for name in ("ci_low", "ci_high")})
+    table = table.reset_index()
+    return table.assign(**dict(zip(CELL[:4], cell, strict=True)), domain=domain.name, measure=measure)

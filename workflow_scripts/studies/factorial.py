@@ -1,71 +1,111 @@
-"""Do two dials act apart? Analysis of variance of a two-way design, its effects' sizes and what they amount to."""
+"""Do two dials act apart? Their effects' sizes, all rectangles of the grid, and its analysis of variance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import fdtrc, ncfdtr
 
-from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import MeanDifference, mean_difference
+from workflow_scripts.analysis.compared_cells import ComparedCells
+from workflow_scripts.analysis.domains import Domain
+from workflow_scripts.analysis.equivalence import NEW, Rule
+from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, ONE_SEED, SAME, UNDECIDED
 from workflow_scripts.analysis.variance import SEED, decompose
+from workflow_scripts.studies.judged_family import JUDGED, judge_family
 
-LOCALITY, ENTROPY, INTERACTION = "locality", "entropy", "interaction"
+LOCALITY, ENTROPY, INTERACTION, RECTANGLE = "locality", "entropy", "interaction", "rectangle"
 ANOVA = (
-    *("source", "df", "sum_squares", "error_df", "f", "p", "eta_squared", "partial_eta_squared"),
+    *("source", "df", "sum_squares", "error_df", "f", "p", "eta_squared"),
     *("partial_omega_squared", "share_low", "share_high"),
 )
-SIZE = (
-    *("size", "ci_low", "ci_high", "error", "degrees", "p_size", "p_equivalence", "margin"),
-    *("smallest_margin", "outcome"),
-)
-COLUMNS = (*ANOVA, *SIZE, "n_seeds", "n_queries")
+COLUMNS = (*ANOVA, "levels", *JUDGED, "n_seeds", "n_queries")
 
 _ROUNDING = 1e-12
 """A value, or a share of the sum of squares, up to this is rounding."""
 _LARGEST = 1e8
 """F beyond which the share is 1 to five digits or more and the distribution cannot be computed."""
 
-Values = Mapping[str, np.ndarray]
-"""Collection to the values of a study's cells  # (localities, entropies, seeds, queries)."""
 
+def analyse(
+    cells: ComparedCells,
+    levels: tuple[Sequence[str], Sequence[str]],
+    domain: Domain,
+    measure: str,
+    rule: Rule,
+    interaction_margin: float,
+) -> pd.DataFrame:
+    """Locality, entropy, interaction, every rectangle and, of several seeds, ``seed`` and the errors; :data:`COLUMNS`.
 
-def analyse(values: Values, weights: Mapping[str, float], *, margin: float, rule: Rule) -> pd.DataFrame:
-    """Locality, entropy and interaction, and with several seeds ``seed`` and the errors; columns :data:`COLUMNS`.
-
-    The first columns are :func:`anova`'s, of the domain's mean of each cell and seed. ``size`` is the effect's
-    :func:`contrasts` in the measure's units, estimated by :func:`estimate`: ``error`` and ``degrees`` are those of its
-    first row; the interval (at ``rule.confidence``) is the widest of its rows', ``p_size`` against 0, ``p_equivalence``
-    against ``margin`` and ``smallest_margin`` the largest: what is shown is shown by each. ``outcome`` is the verdict
-    by ``rule``, one test at a time. F is about other seeds on these same queries; size and interval are about other
-    seeds and other queries, or, with one seed, about other queries alone.
+    ``cells``: of a grid of ``levels``, the second dial fastest, one block. A dial's ``difference`` is the mean of its
+    last level minus that of its first; the two are a family. The :func:`rectangles` are a family, judged against
+    ``interaction_margin``, in margins; :func:`interaction` says what they amount to. The first columns are
+    :func:`anova`'s, of the domain's mean of each cell and seed. A factorial of one seed has no verdict.
     """
-    means = _means(values, weights)
-    table = anova(means, rule.confidence)
-    sizes = {}
-    for name, coefficients in contrasts(*means.shape[:2]).items():
-        found = estimate(values, weights, coefficients)
-        p = float(found.difference_p().max()), float(found.equivalence_p(margin).max())
-        (verdict,) = rule.verdicts(*([value] for value in p))
-        smallest, ends = found.smallest_margin(rule.alpha).max(), _ends(found, rule.confidence)
-        numbers = (found.mean[0], *ends, found.error[0], found.degrees[0], *p, margin, smallest, verdict)
-        sizes[name] = dict(zip(SIZE, numbers, strict=True))
-    table = table.join(pd.DataFrame.from_dict(sizes, orient="index"), on="source")
-    queries = sum(array.shape[3] for array in values.values())
-    return table.assign(n_seeds=means.shape[2], n_queries=queries)[list(COLUMNS)]
+    shape = len(levels[0]), len(levels[1])
+    arrays = cells.arrays(domain.weights, measure)
+    means = sum(weight * arrays[name].mean(axis=2) for name, weight in domain.weights.items())
+    margin = rule.margin_for(cells.values, domain, measure)
+    corners = rectangles(*shape)
+    dials = judge_family(cells, domain, measure, main_effects(*shape), rule, margin)
+    four = judge_family(cells, domain, measure, np.array(list(corners.values())), rule, interaction_margin * margin)
+    both = interaction(four, list(corners), shape, rule)
+    judged = pd.concat([dials, both]).set_axis([LOCALITY, ENTROPY, INTERACTION])
+    table = anova(means.reshape(*shape, -1), rule.confidence).join(judged, on="source")
+    names = [
+        f"{first[i]}, {first[j]} x {second[k]}, {second[m]}" for first, second in [levels] for (i, j), (k, m) in corners
+    ]
+    table = pd.concat([table, four.assign(source=RECTANGLE, levels=names)], ignore_index=True)
+    queries = sum(array.shape[2] for array in arrays.values())
+    return table.assign(n_seeds=means.shape[1], n_queries=queries)[list(COLUMNS)]
 
 
-def _means(values: Values, weights: Mapping[str, float]) -> np.ndarray:
-    """The domain's mean of each cell and seed  # (localities, entropies, seeds)."""
-    return sum(weights[name] * array.mean(axis=3) for name, array in values.items())
+def main_effects(localities: int, entropies: int) -> np.ndarray:
+    """Last minus first level of each dial, mean over the other's levels  # (2, cells)."""
+    turn, even = (lambda number: np.eye(number)[-1] - np.eye(number)[0]), (lambda number: np.full(number, 1 / number))
+    effects = np.outer(turn(localities), even(entropies)), np.outer(even(localities), turn(entropies))
+    return np.stack(effects).reshape(2, -1)
 
 
-def _ends(found: MeanDifference, confidence: float) -> tuple[float, float]:
-    low, high = found.interval(confidence)
-    return float(low.min()), float(high.max())
+def rectangles(localities: int, entropies: int) -> dict[tuple[tuple[int, int], tuple[int, int]], np.ndarray]:
+    """Two levels of each dial to what turning one changes about the other's effect: y11 - y12 - y21 + y22  # (cells,).
+
+    The grid is additive exactly where all of them are 0.
+    """
+    found = {}
+    for one in combinations(range(localities), 2):
+        for other in combinations(range(entropies), 2):
+            signs = np.zeros((localities, entropies))
+            signs[np.ix_(one, other)] = [[1, -1], [-1, 1]]
+            found[one, other] = signs.ravel()
+    return found
+
+
+def interaction(rectangles: pd.DataFrame, corners: Sequence, shape: tuple[int, int], rule: Rule) -> pd.DataFrame:
+    """One row: the rectangle from end to end, and the verdict of all.
+
+    An interaction is ``different`` where one rectangle is shown not to be 0, with Holm's correction over all, and
+    ``equivalent`` where each by itself is shown to be within the margin: an intersection of unions, which needs no
+    correction (Berger 1982). ``p_equivalence`` is the largest.
+    """
+    whole = list(corners).index(((0, shape[0] - 1), (0, shape[1] - 1)))
+    row = rectangles.iloc[[whole]].copy()
+    for name in ("p_difference", "p_difference_holm"):
+        row[name] = rectangles[name].min()
+    tested = rectangles[rectangles["outcome"] != SAME]
+    row["p_equivalence"] = row["p_equivalence_holm"] = tested["p_equivalence"].max()
+    row["smallest_margin"] = tested["smallest_margin"].max()
+    outcomes = set(rectangles["outcome"])
+    if ONE_SEED in outcomes or outcomes == {SAME}:
+        verdict = ONE_SEED if ONE_SEED in outcomes else SAME
+    elif (tested["p_equivalence"] <= rule.alpha).all():
+        verdict = EQUIVALENT
+    else:
+        verdict = DIFFERENT if row["p_difference_holm"].iloc[0] <= rule.difference_alpha else UNDECIDED
+    return row.assign(outcome=verdict, **dict.fromkeys(NEW[:-1], np.nan), new_outcome="")
 
 
 def anova(means: np.ndarray, confidence: float) -> pd.DataFrame:
@@ -77,10 +117,10 @@ def anova(means: np.ndarray, confidence: float) -> pd.DataFrame:
     repeated-measures analysis of variance (Maxwell and Delaney 2004, chapter 12), which needs the differences between
     an effect's levels to vary equally over seeds. Sums of squares: :func:`decompose`, the seed a factor.
 
-    eta^2 = SS_effect / SS_total; partial eta^2 = SS_effect / (SS_effect + SS_error), of what effect and error make once
-    the seed's own effect is out; partial omega^2 = (SS_effect - df MS_error) / (SS_effect + SS_error), less biased and
-    below 0 where F is below 1; ``share_low`` and ``share_high``: :func:`share_interval`. Rows: locality, entropy,
-    interaction, ``seed``, and the errors ``locality:seed``, ``entropy:seed`` and ``interaction:seed``.
+    eta^2 = SS_effect / SS_total. partial omega^2 = df (F - 1) / (df (F - 1) + N) of N cells and seeds (Olejnik and
+    Algina 2003): the share of the effect in the variance that it and its error give one value, whatever the number of
+    seeds; below 0 where F is below 1. ``share_low`` and ``share_high``: :func:`share_interval`. Rows: locality,
+    entropy, interaction, ``seed``, and the errors ``locality:seed``, ``entropy:seed`` and ``interaction:seed``.
 
     One seed has no errors: three rows, nothing is tested, all of these but eta^2 are NaN, and the interaction's sum of
     squares holds the seed's noise.
@@ -96,34 +136,38 @@ def anova(means: np.ndarray, confidence: float) -> pd.DataFrame:
     table = table.set_index("source")[["df", "sum_squares", "eta_squared"]]
     rows = table.T.to_dict("list")
     pairs = [(name, error) for name, error in zip(effects, errors, strict=True) if error in rows]
-    tests = {name: _tested(rows[name], rows[error], confidence) for name, error in pairs}
+    tests = {name: _tested(rows[name], rows[error], means.size, confidence) for name, error in pairs}
     columns = [name for name in ANOVA[1:] if name not in table]
     found = pd.DataFrame.from_dict(tests, orient="index", columns=columns, dtype=float)
     return table.join(found).loc[order].rename_axis("source").reset_index()[list(ANOVA)]
 
 
-def _tested(effect: Sequence[float], error: Sequence[float], confidence: float) -> tuple[float, ...]:
-    """error_df, F, its p-value, partial eta^2 and omega^2 and the share's interval; NaN where there is no error.
+def _tested(effect: Sequence[float], error: Sequence[float], values: int, confidence: float) -> tuple[float, ...]:
+    """error_df, F, its p-value, partial omega^2 and the share's interval; NaN where there is no error.
 
-    ``effect``, ``error``: degrees of freedom, sum of squares and share of the total.
+    ``effect``, ``error``: degrees of freedom, sum of squares and share of the total; ``values``: cells x seeds.
     """
     (df, squares, _), (rest_df, rest, share) = effect, error
     if share <= _ROUNDING or rest <= _ROUNDING**2:
-        return (rest_df, *[np.nan] * 6)
-    square, both = rest / rest_df, squares + rest
-    f = squares / df / square
-    shares = squares / both, (squares - df * square) / both, *share_interval(f, df, rest_df, confidence)
-    return rest_df, f, float(fdtrc(df, rest_df, f)), *shares
+        return (rest_df, *[np.nan] * 5)
+    f = squares / df / (rest / rest_df)
+    gain = df * (f - 1)
+    return (
+        rest_df,
+        f,
+        float(fdtrc(df, rest_df, f)),
+        gain / (gain + values),
+        *share_interval(f, df, rest_df, values, confidence),
+    )
 
 
-def share_interval(f: float, df: float, rest_df: float, confidence: float) -> tuple[float, float]:
-    """Interval of an effect's partial share of the variance, which partial eta^2 and omega^2 estimate.
+def share_interval(f: float, df: float, rest_df: float, values: int, confidence: float) -> tuple[float, float]:
+    """Interval of the share of the variance that partial omega^2 estimates.
 
-    F follows the non-central F distribution with noncentrality L, and SS_effect + SS_error is expected to be
-    L + df + rest_df error variances: L / (L + df + rest_df) is the share. L's interval inverts the distribution
-    (Steiger 2004, Psychological Methods 9(2), section on the analysis of variance), with the degrees of freedom of the
-    effect's own error: its ends are those L at which P(F' <= f) is (1 + confidence) / 2 and (1 - confidence) / 2; 0
-    where no L >= 0 gives that.
+    F follows the non-central F distribution with noncentrality L, which is ``values`` times the effect's variance over
+    its error's: L / (L + values) is the share. L's interval inverts the distribution (Steiger 2004, Psychological
+    Methods 9(2), section on the analysis of variance): its ends are those L at which P(F' <= f) is
+    (1 + confidence) / 2 and (1 - confidence) / 2; 0 where no L >= 0 gives that.
     """
     ends, f = [], min(f, _LARGEST)
     for probability in ((1 + confidence) / 2, (1 - confidence) / 2):
@@ -134,68 +178,5 @@ def share_interval(f: float, df: float, rest_df: float, confidence: float) -> tu
         while ncfdtr(df, rest_df, high, f) > probability:
             low, high = high, 2 * high
         root = brentq(lambda size, level=probability: ncfdtr(df, rest_df, size, f) - level, low, high, rtol=1e-10)
-        ends.append(root / (root + df + rest_df))
+        ends.append(root / (root + values))
     return ends[0], ends[1]
-
-
-def contrasts(localities: int, entropies: int) -> dict[str, np.ndarray]:
-    """Coefficients of the effects' sizes, each  # (localities, entropies).
-
-    locality: last minus first level, mean over the entropies; entropy likewise; interaction: y11 - y10 - y01 + y00 of
-    the four corners, what turning one dial from end to end changes about the other's effect.
-    """
-    turn = {number: np.eye(number)[-1] - np.eye(number)[0] for number in (localities, entropies)}
-    even = {number: np.full(number, 1 / number) for number in (localities, entropies)}
-    return {
-        LOCALITY: np.outer(turn[localities], even[entropies]),
-        ENTROPY: np.outer(even[localities], turn[entropies]),
-        INTERACTION: np.outer(turn[localities], turn[entropies]),
-    }
-
-
-def estimate(values: Values, weights: Mapping[str, float], coefficients: np.ndarray) -> MeanDifference:
-    """Estimate of a contrast C = sum_le c_le y_le over seeds and queries; rows: over both, over the seeds alone.
-
-    V_query: variance of the mean over queries of the per-query contrasts, seeds averaged (:func:`mean_difference`). One
-    seed: that is the only row, the paired t test. S seeds: V_seed = var(C_1..C_S) / S, C_s the contrast of seed s over
-    the domain, in which all that cells of one seed share cancels as it does in C, and so does what a query does under
-    every seed. V = V_query + V_seed - V_both, V_both the noise of single pairs of seed and query, which is in each of
-    the two: MS_residual / (S n) of the seed x query table of contrasts. V is at least the larger of the two; degrees of
-    freedom by Satterthwaite: the mean of a two-way random layout (Searle, Casella and McCulloch 1992, chapter 4).
-
-    Where V_seed, of S - 1 degrees of freedom, comes out small by chance, those of V come out large: of 3 seeds such an
-    interval of 95% covers 92%. Hence the second row, V_seed alone: what is shown must be shown by both.
-    """
-    per_seed = {name: np.tensordot(coefficients, array, axes=2) for name, array in values.items()}  # (seeds, queries)
-    by_query = mean_difference({name: array.mean(axis=0)[None] for name, array in per_seed.items()}, weights)
-    seeds = next(iter(per_seed.values())).shape[0]
-    if seeds == 1:
-        return by_query
-    means = sum(weights[name] * array.mean(axis=1) for name, array in per_seed.items())  # (seeds,)
-    of_query, of_seed = by_query.error[0] ** 2, means.var(ddof=1) / seeds
-    of_both = np.zeros((len(per_seed), 2))  # variance and degrees of freedom by collection
-    for row, (name, array) in enumerate(per_seed.items()):
-        rest = array - array.mean(axis=0) - array.mean(axis=1, keepdims=True) + array.mean()
-        cells = (seeds - 1) * (array.shape[1] - 1)
-        of_both[row] = weights[name] ** 2 * (rest**2).sum() / cells / array.size, cells
-    variance = max(of_query + of_seed - of_both[:, 0].sum(), of_query, of_seed)
-    squares = of_query**2 / by_query.degrees[0] + of_seed**2 / (seeds - 1) + (of_both[:, 0] ** 2 / of_both[:, 1]).sum()
-    degrees = variance**2 / squares if squares > 0 else 1.0
-    mean = np.repeat(by_query.mean, 2)
-    return MeanDifference(mean, np.sqrt([variance, of_seed]), np.array([degrees, seeds - 1.0]))
-
-
-def cell_means(values: Values, weights: Mapping[str, float], confidence: float) -> pd.DataFrame:
-    """Mean of each cell, its standard deviation over seeds (NaN for one), :func:`estimate`'s interval.
-
-    Columns mean, std_seed, ci_low, ci_high, n_seeds, n_queries; rows with the entropies fastest.
-    """
-    means = _means(values, weights)
-    rows = []
-    for cell in np.ndindex(*means.shape[:2]):
-        chosen = np.zeros(means.shape[:2])
-        chosen[cell] = 1
-        spread = np.std(means[cell], ddof=1) if means.shape[2] > 1 else np.nan
-        rows.append((means[cell].mean(), spread, *_ends(estimate(values, weights, chosen), confidence)))
-    frame = pd.DataFrame(rows, columns=["mean", "std_seed", "ci_low", "ci_high"])
-    return frame.assign(n_seeds=means.shape[2], n_queries=sum(array.shape[3] for array in values.values()))

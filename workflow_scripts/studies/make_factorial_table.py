@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.domains import parse_domains
+from workflow_scripts.analysis.compared_cells import ComparedCells
+from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.measure_names import EXCESS_RISK
+from workflow_scripts.analysis.measure_names import EXCESS_RISK, orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.sampled_groups import read_labels, read_sampled_groups
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, write_numbers
-from workflow_scripts.studies.factorial import COLUMNS, ENTROPY, LOCALITY, analyse, cell_means
+from workflow_scripts.studies.factorial import COLUMNS, ENTROPY, LOCALITY, analyse
 
 BLOCK = ("student", "teacher", "domain", "measure")
 DIALS = ("share", "temperature")
@@ -43,36 +44,42 @@ def make_factorial_table(
 
     ``spec``: the lists of the study (students, losses, samplers, teachers, seeds), the dials' levels ``locality``
     (sampler to share of near negatives) and ``entropy`` (loss to teacher_temperature), in the lists' order;
-    ``domains``, ``measures`` (excess risk is added, last) and ``rule`` (the fields of
-    :class:`~workflow_scripts.analysis.equivalence.Rule`). ``labels`` and ``groups``: of every sampler, teacher and
-    seed, the last fastest. ``locality``: the numbers of the locality table. An effect's row holds the block and what
-    :func:`~workflow_scripts.studies.factorial.analyse` gives; a cell's row its dials, its value and what the dials
-    did: the sampler's diameter and the entropy of the labels, H(g / tau) in bits.
+    ``domains``, ``measures`` (excess risk is added, last), ``depth`` of the candidates, ``rule`` (the fields of
+    :class:`~workflow_scripts.analysis.equivalence.Rule`) and the ``interaction_margin``, in margins. ``labels`` and
+    ``groups``: of every sampler, teacher and seed, the last fastest. ``locality``: the numbers of the locality table.
+    An effect's row holds the block and what :func:`~workflow_scripts.studies.factorial.analyse` gives; a cell's row its
+    dials, its value and what the dials did: the sampler's diameter and the entropy of the labels, H(g / tau) in bits.
     """
     grid, rule = Grid.of(spec), Rule(**spec["rule"])
     dials = _dials(spec, grid, labels, groups, locality)
     measures, domains = [*spec["measures"], EXCESS_RISK], parse_domains(spec["domains"])
     values = QueryValues(metrics, measures)
-    blocks = [(domain, measure) for domain in domains for measure in values.measures(domain.collections, measures)]
+    shown = [name for name in measures if orders_candidates(name, spec["depth"])]
     effects, cell_values = [], []
-    for student, teacher, (domain, measure) in product(grid.students, grid.teachers, blocks):
-        found = {name: _values(values, grid, student, teacher, name, measure) for name in domain.collections}
-        keys = dict(zip(BLOCK, (student, teacher, domain.name, measure), strict=True))
-        margin = rule.margin_for(values, domain, measure)
-        effects.append(analyse(found, domain.weights, margin=margin, rule=rule).assign(**keys))
+    for student, teacher, domain in product(grid.students, grid.teachers, domains):
+        named = [(student, loss, sampler, teacher) for sampler, loss in product(grid.samplers, grid.losses)]
+        # What controls tell of other cells does not decide a factorial.
+        block = ComparedCells(values, named, [range(len(named))], grid.seeds)
         own = dials[dials["teacher"] == teacher].drop(columns="teacher").reset_index(drop=True)
-        cell_values.append(cell_means(found, domain.weights, rule.confidence).join(own).assign(**keys))
+        for measure in values.measures(domain.collections, shown):
+            keys = dict(zip(BLOCK, (student, teacher, domain.name, measure), strict=True))
+            levels = grid.samplers, grid.losses
+            found = analyse(block, levels, domain, measure, rule, spec["interaction_margin"])
+            effects.append(found.assign(**keys))
+            cell_values.append(_cell_means(block, domain, measure, rule.confidence).join(own).assign(**keys))
     write_numbers(output, pd.concat(effects)[[*BLOCK, *COLUMNS]], spec)
     write_numbers(cells, pd.concat(cell_values)[list(CELLS)], spec)
 
 
-def _values(metrics: QueryValues, grid: Grid, student: str, teacher: str, collection: str, measure: str) -> np.ndarray:
-    """Values of the cells  # (localities, entropies, seeds, queries)."""
-    found = [
-        metrics.of((student, loss, sampler, teacher), [seed], collection, measure)
-        for sampler, loss, seed in product(grid.samplers, grid.losses, grid.seeds)
-    ]
-    return np.reshape(found, (len(grid.samplers), len(grid.losses), len(grid.seeds), -1))
+def _cell_means(cells: ComparedCells, domain: Domain, measure: str, confidence: float) -> pd.DataFrame:
+    """Mean of each cell, its deviation over seeds, its interval over seeds and queries; NaN, the last two, for one."""
+    arrays = cells.arrays(domain.weights, measure)
+    means = sum(weight * arrays[name].mean(axis=2) for name, weight in domain.weights.items())
+    found = cells.infer(domain.weights, measure, np.eye(len(cells.cells)))
+    low, high = found.interval(confidence)
+    spread = means.std(axis=1, ddof=1) if means.shape[1] > 1 else np.nan
+    frame = pd.DataFrame({"mean": found.mean, "std_seed": spread, "ci_low": low, "ci_high": high})
+    return frame.assign(n_seeds=means.shape[1], n_queries=sum(array.shape[2] for array in arrays.values()))
 
 
 def _dials(spec: Mapping, grid: Grid, labels: Sequence[Path], groups: Sequence[Path], locality: Path) -> pd.DataFrame:

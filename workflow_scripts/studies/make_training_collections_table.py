@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
-from workflow_scripts.analysis.equivalence import BLOCK, Rule, compare_samplers
+from workflow_scripts.analysis.equivalence import NEW, VERDICT, Rule, sampler_block
 from workflow_scripts.analysis.intervals import with_intervals
-from workflow_scripts.analysis.paired import holm
+from workflow_scripts.analysis.measure_names import orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, summarise
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
+from workflow_scripts.studies.judged_family import judge_family
 from workflow_scripts.studies.scopes import stack_scopes
 
 COLUMNS = (
     *("scope", "student", "loss", "sampler", "function", "teacher", "training", "training_b", "domain", "measure"),
-    *("value", "std_seed", "ci_low", "ci_high", "p_difference_holm", "p_equivalence_holm", "outcome"),
+    *("value", "std_seed", *VERDICT, *NEW),
     *("n_seeds", "n_queries"),
 )
 Samplers = Mapping[tuple[str, str], str]
@@ -34,16 +36,16 @@ def make_training_collections_table(*, spec: Mapping, metrics: Path, collections
 
     - ``queries``, ``positives``: of a training collection, its queries, and its judged positives a query;
     - ``reference``, ``student``: effectiveness on a domain, mean over seeds, bootstrap interval over queries;
-    - ``difference``: paired, trained on ``training`` minus on ``training_b``, with its interval (not corrected).
+    - ``difference``: trained on ``training`` minus on ``training_b``, judged over seeds and queries.
 
     ``spec``: the axes of the study (students, losses, samplers, teachers, seeds), ``trained_on`` (sampler to
     {collection, function}), ``training_collections`` (their ids, in the order of the manifests ``collections``),
-    ``domains``, ``measures``, ``bootstrap``, ``rule`` (the fields of
-    :class:`~workflow_scripts.analysis.equivalence.Rule`) and, for the layout, ``shared`` (training collection to the
-    test collections over its corpus) and ``teacher_collections`` (teacher to the collection that it was trained on,
-    without those of which that is not recorded).
+    ``domains``, ``measures``, ``depth`` of the candidates, ``bootstrap``, ``rule`` (the fields of
+    :class:`~workflow_scripts.analysis.equivalence.Rule`), ``controls`` and, for the layout, ``shared`` (training
+    collection to the test collections over its corpus) and ``teacher_collections`` (teacher to the collection that it
+    was trained on, without those of which that is not recorded).
     """
-    grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
+    grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measures = spec["measures"]
     drawn = {sampler: spec["trained_on"][sampler] for sampler in grid.samplers}
     samplers = {(place["collection"], place["function"]): sampler for sampler, place in drawn.items()}
@@ -59,9 +61,9 @@ def make_training_collections_table(*, spec: Mapping, metrics: Path, collections
         **_densities(spec["training_collections"], collections),
         "reference": means[references],
         "student": means[~references],
-        "difference": _differences(values, grid, domains, measures, rule, spec["training_collections"], samplers),
+        "difference": _differences(values, grid, domains, samplers, spec),
     }
-    write_numbers(output, stack_scopes(frames, COLUMNS, [*COLUMNS[:10], "outcome"]), spec)
+    write_numbers(output, stack_scopes(frames, COLUMNS, [*COLUMNS[:10], "outcome", "basis", "new_outcome"]), spec)
 
 
 def _densities(names: Sequence[str], manifests: Sequence[Path]) -> dict[str, pd.DataFrame]:
@@ -76,33 +78,39 @@ def _densities(names: Sequence[str], manifests: Sequence[Path]) -> dict[str, pd.
 
 
 def _differences(
-    values: QueryValues,
-    grid: Grid,
-    domains: Sequence[Domain],
-    measures: Sequence[str],
-    rule: Rule,
-    collections: Sequence[str],
-    samplers: Samplers,
+    values: QueryValues, grid: Grid, domains: Sequence[Domain], samplers: Samplers, spec: Mapping
 ) -> pd.DataFrame:
     """Each function's students on every two collections, the later one's minus the earlier one's.
 
-    Holm's correction is over the functions (and pairs of collections) of a BLOCK.
+    The samplers of a student, loss and teacher are a block, whatever they draw for; the functions and pairs of
+    collections are a family.
     """
-    frames = []
-    for function in dict.fromkeys(function for _, function in samplers):
-        for earlier, later in combinations(collections, 2):
-            if (earlier, function) in samplers and (later, function) in samplers:
-                two = [samplers[name, function] for name in (later, earlier)]
-                pair = Grid(grid.students, grid.losses, two, grid.teachers, grid.seeds)
-                found = compare_samplers(values, pair, domains, measures, rule)
-                frames.append(found.assign(function=function, training=later, training_b=earlier))
-    if not frames:
+    pairs = [
+        (function, later, earlier)
+        for function in dict.fromkeys(function for _, function in samplers)
+        for earlier, later in combinations(spec["training_collections"], 2)
+        if (earlier, function) in samplers and (later, function) in samplers
+    ]
+    if not pairs:
         return pd.DataFrame()
-    table = pd.concat(frames).reset_index(drop=True)
-    for name in ("p_difference", "p_equivalence"):
-        table[f"{name}_holm"] = table.groupby(list(BLOCK), sort=False)[name].transform(holm)
-    table["outcome"] = rule.verdicts(table["p_difference_holm"], table["p_equivalence_holm"])
-    return table.rename(columns={"mean_difference": "value"})
+    frames = []
+    for student, loss, teacher in product(grid.students, grid.losses, grid.teachers):
+        cells = sampler_block(values, grid, (student, loss, teacher), spec["controls"])
+        named = dict(zip(grid.samplers, cells.cells, strict=True))
+        contrasts = [
+            cells.contrast({named[samplers[later, function]]: 1, named[samplers[earlier, function]]: -1})
+            for function, later, earlier in pairs
+        ]
+        keys = dict(zip(("function", "training", "training_b"), zip(*pairs, strict=True), strict=True))
+        for domain in domains:
+            for measure in values.measures(domain.collections, spec["measures"]):
+                if orders_candidates(measure, spec["depth"]):
+                    judged = judge_family(cells, domain, measure, np.array(contrasts), Rule(**spec["rule"]))
+                    queries = sum(len(values.queries(name, measure)) for name in domain.collections)
+                    of_block = {"student": student, "loss": loss, "teacher": teacher, "domain": domain.name}
+                    frames.append(judged.assign(**of_block, **keys, measure=measure, n_queries=queries))
+    table = pd.concat(frames, ignore_index=True).assign(n_seeds=len(grid.seeds))
+    return table.rename(columns={"difference": "value"})
 
 
 if __name__ == "__main__":

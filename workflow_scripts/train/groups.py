@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from workflow_scripts.analysis.cuts import TUKEY, keep, too_few
+from workflow_scripts.analysis.cut_names import RANDOM
+from workflow_scripts.analysis.cuts import TUKEY, keep, keep_random, too_few
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from workflow_scripts.storage.groups import GroupTable
 
 
 class Rows(Protocol):
@@ -49,10 +53,11 @@ def read_groups(
 ) -> Groups:
     """Read the groups artifact (and the teacher's labels of the same groups) against two token stores.
 
-    ``cut``: the name of an entropy ``cut``, the number ``at_least`` of queries to keep and, of outliers, the ``fence``;
-    the groups of all other queries are left out, by the entropies of the labels. Without ``reads_teacher`` nothing else
-    is read of these. Raises :class:`InputError`, naming the query, where a group has not ``group_size`` documents, a
-    label is missing or not a number, or a query or document is in no store, and for a cut that keeps too few.
+    ``cut``: the name of a ``cut``, the number ``at_least`` of queries to keep, of outliers the ``fence`` and of a
+    random cut the ``seed``; the groups of all other queries are left out, by the entropies of the labels. Without
+    ``reads_teacher`` nothing else is read of these. Raises :class:`InputError`, naming the query, where a group has not
+    ``group_size`` documents, a label is missing or not a number, or a query or document is in no store, and
+    :class:`TooFewQueries` for a cut that keeps too few.
     """
     # The GPU's bench trains on groups of its own, on a machine that may lack pyarrow.
     from workflow_scripts.storage.groups import read_group_table
@@ -63,19 +68,30 @@ def read_groups(
             f"{groups} has groups of {table.size} documents, not 1 + {group_size - 1}: "
             f"sample {group_size - 1} negatives or set group_size to {table.size}"
         )
-    kept = slice(None) if cut is None else _kept(table.entropies(labels), groups, **cut)
+    kept = slice(None) if cut is None else _kept(table, labels, cut)
     teacher = table.labels(labels, "score").astype(np.float32)[kept] if labels and reads_teacher else None
     query_rows = np.asarray(queries.rows(table.query_ids))
     document_rows = np.asarray(documents.rows(table.rows["doc_id"])).reshape(-1, group_size)
     return Groups(query_rows[kept], document_rows[kept], teacher)
 
 
-def _kept(
-    entropy: np.ndarray, groups: str | Path, cut: str, at_least: int, fence: float = TUKEY
-) -> np.ndarray:  # (groups,)
-    kept = keep(entropy, cut, fence)
+class TooFewQueries(InputError):
+    """A cut keeps fewer queries than the study asks for: nothing is trained on it."""
+
+
+def _kept(table: GroupTable, labels: str | Path | None, cut: Mapping) -> np.ndarray:  # (groups,)
+    name, at_least = cut["cut"], cut["at_least"]
+    if name in RANDOM:
+        kept = keep_random(table.query_ids.to_pylist(), name, cut["seed"])
+        if kept.sum() < at_least:
+            raise TooFewQueries(f"the cut {name} keeps {kept.sum()} of {len(kept)} queries, not at least {at_least}")
+        return kept
+    if labels is None:
+        raise InputError(f"the cut {name} is by the teacher's entropy: give the groups' labels")
+    entropy, fence = table.entropies(labels), cut.get("fence", TUKEY)
+    kept = keep(entropy, name, fence)
     if kept.sum() < at_least:
-        raise InputError(too_few(entropy, cut, fence, at_least, groups))
+        raise TooFewQueries(too_few(entropy, name, fence, at_least, table.manifest))
     return kept
 
 

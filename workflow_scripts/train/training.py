@@ -24,7 +24,7 @@ from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
 from workflow_scripts.models.token_store import TokenStore, require_room
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import NOTHING, Artifact, ArtifactWriter
 from workflow_scripts.storage.command import read_settings
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
@@ -32,7 +32,7 @@ from workflow_scripts.storage.provenance import fingerprint
 from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.train.batches import Batch, GroupBatches, in_turn
 from workflow_scripts.train.checkpoints import Checkpoints
-from workflow_scripts.train.groups import group_order, read_groups
+from workflow_scripts.train.groups import TooFewQueries, group_order, read_groups
 from workflow_scripts.train.history import History
 from workflow_scripts.train.losses import Loss, load_loss
 from workflow_scripts.train.model_card import write_model_card
@@ -191,15 +191,14 @@ def train(
     """Train a cross-encoder or bi-encoder from ``backbone`` and write its folder: model, history, card.
 
     ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries`` and
-    ``documents`` (token stores) are manifests. Raises :class:`InputError` for whatever does not fit together.
+    ``documents`` (token stores) are manifests. Of a cut that keeps too few queries nothing is trained: the folder's
+    manifest says so, and so do those made from it. Raises :class:`InputError` for whatever does not fit together.
     """
     settings = read_settings(Settings, spec)
     device = best_device().type
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
     if loss.needs_teacher and labels is None:
         raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
-    if settings.cut and labels is None:
-        raise InputError(f"the cut {settings.cut['cut']} is by the teacher's entropy: give the groups' labels")
     labels = labels if loss.needs_teacher or settings.cut else None
     inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
     inputs = {name: path for name, path in inputs.items() if path is not None}
@@ -207,7 +206,12 @@ def train(
     with ArtifactWriter(
         output, kind=kind, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=device_name(best_device())
     ) as artifact:
-        model, batches = _open(settings, loss, inputs, device)
+        try:
+            model, batches = _open(settings, loss, inputs, device)
+        except TooFewQueries as error:
+            artifact.counts[NOTHING] = str(error)
+            print(error, file=sys.stderr, flush=True)
+            return
         decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
         # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
         decisive["precision"] = precision = training_precision(settings.precision, device)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import compare, dag, gpu, memory, report, search
+from bench import compare, dag, gpu, gpu_equality, memory, report, search
 from bench.inputs import SHAPES, make_inputs, read_texts
 from bench.ours import Ours
 from bench.stages import list_stages
@@ -45,11 +45,34 @@ def test_gpu_script_runs_on_a_cpu_without_what_a_gpu_machine_may_lack(tmp_path: 
     code = "import sys; sys.modules |= dict.fromkeys(['pandas', 'pyarrow', 'ir_datasets']); from bench import gpu; "
     command = [sys.executable, "-c", code + "gpu.main()", "--smoke", "--rounds", "1", "--output", str(tmp_path)]
     subprocess.run(command, cwd=gpu.ROOT, check=True, capture_output=True)
+    checks = pd.read_csv(tmp_path / "gpu_checks.csv")
+    assert checks["passed"].all() and set(checks["section"]) == {"equality", "distillation"}
     table = pd.read_csv(tmp_path / "gpu.csv").set_index("name")
     assert set(table["device"]) == {"cpu"} and set(table["shape"]) == {"2 layers/32"}
-    assert (table.drop(columns=["device", "shape", "pad_share"]) > 0).all().all()
+    assert (table.drop(columns=["device", "shape", "pad_share", "torch"]) > 0).all().all()
     padded = table.index.str.contains("transformers padded")
     assert (table["pad_share"][padded] > 0.3).all() and (table["pad_share"][~padded] == 0).all()
+
+
+def test_a_section_that_fails_on_a_gpu_is_named_and_the_others_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def broken(folder: Path, device: torch.device) -> None:
+        raise RuntimeError("no kernel image")
+
+    def wrong(folder: Path, device: torch.device) -> list[gpu_equality.Check]:
+        return [gpu_equality.Check("scores", float("nan"), 1e-4), gpu_equality.Check("losses", 0.9, 0.8, least=True)]
+
+    monkeypatch.setattr(gpu, "CHECKS", {"equality": broken, "distillation": wrong})
+    monkeypatch.setattr(gpu, "PARTS", {})
+    with pytest.raises(SystemExit):
+        gpu.main(["--smoke", "--output", str(tmp_path)])
+    failed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("FAILED")]
+    assert failed == [
+        "FAILED equality at 2 layers/32: RuntimeError: no kernel image",
+        "FAILED distillation: scores is nan",
+    ]
+    assert list(pd.read_csv(tmp_path / "gpu_checks.csv")["passed"]) == [False, True]
 
 
 def test_arithmetic_of_a_forward_pass() -> None:

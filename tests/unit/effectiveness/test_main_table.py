@@ -1,6 +1,7 @@
 """The long table, the main table and cells: rows by hand, what must not be missing, and how they read."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,23 +30,25 @@ DOMAINS = [
 ]
 GRID = {"students": ["be", "ce"], "losses": ["lce", "kl"], "samplers": ["random"], "teachers": ["t_1"], "seeds": [0, 1]}
 BOOTSTRAP = {"samples": 500, "seed": 0, "confidence": 0.95}
-SPEC = GRID | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"], "bootstrap": BOOTSTRAP}
-RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.1, "difference_alpha": 0.05, "randomisations": 9, "seed": 0}
+RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.1, "difference_alpha": 0.05, "confidence": 0.95}
+VERDICTS = {"rule": RULE, "controls": [], "depth": 100}
+SPEC = GRID | VERDICTS | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"], "bootstrap": BOOTSTRAP}
 
 
-def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0) -> Path:
-    """Metrics of one ranker: the values above, plus ``shift``; AP on one collection only."""
+def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0, names: Sequence[str] = tuple(VALUES)) -> Path:
+    """Metrics of one ranker: the values above of the named collections, plus ``shift``; AP on one collection only."""
     rows = [
         (name, f"q{index}", measure, value + shift)
-        for name, values in sorted(VALUES.items())
-        for index, value in enumerate(values)
+        for name in sorted(names)
+        for index, value in enumerate(VALUES[name])
         for measure in (["AP", "nDCG@10"] if name == "one" else ["nDCG@10"])
     ]
     frame = pd.DataFrame(rows, columns=["collection", "query_id", "measure", "value"])
     named = dict(zip(measures.KEYS, keys, strict=True))
     table = measures.metrics_table(named, frame)
-    manifest = tmp_path / ".".join(map(str, keys)) / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={"keys": named}) as writer:
+    manifest = tmp_path / ".".join(map(str, (*keys, *names))) / "manifest.json"
+    spec = {"keys": named, "measures": dict.fromkeys(names)}
+    with ArtifactWriter(manifest, kind="test", spec=spec) as writer:
         write_table(writer.path("metrics.parquet"), table, measures.METRICS_SCHEMA)
     return manifest
 
@@ -69,18 +72,19 @@ def make_tables(tmp_path: Path, manifests: list[Path], spec: dict = SPEC) -> pd.
     return pd.read_csv(tmp_path / "main.csv", keep_default_na=False)
 
 
-def test_collected_metrics_do_not_depend_on_the_order_and_refuse_duplicates(tmp_path: Path) -> None:
+def test_collected_metrics_depend_on_neither_order_nor_sets_and_refuse_duplicates(tmp_path: Path) -> None:
     manifests = all_metrics(tmp_path)
-    collect_metrics.collect_metrics(metrics=manifests, output=tmp_path / "a.parquet")
-    collect_metrics.collect_metrics(metrics=manifests[::-1], output=tmp_path / "b.parquet")
-    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    in_sets = [metrics(tmp_path, ("bm25", "", "", "", None), names=names) for names in (["two"], ["three", "one"])]
+    for name, given in {"a": manifests, "b": manifests[::-1], "c": [*in_sets, *manifests[1:]]}.items():
+        collect_metrics.collect_metrics(metrics=given, output=tmp_path / f"{name}.parquet")
+        assert (tmp_path / f"{name}.parquet").read_bytes() == (tmp_path / "a.parquet").read_bytes()
     frame = read_table(tmp_path / "a.parquet")
     columns = [*measures.KEYS, "collection", "query_id", "measure"]
     plain = frame.astype({name: str for name in columns if name != "seed"})
     assert plain.equals(plain.sort_values(columns, kind="stable")) and len(frame) == 10 * 9
-    with pytest.raises(InputError, match=r"both measure bm25 .*: give each ranker once"):
-        collect_metrics.collect_metrics(metrics=[*manifests, manifests[0]], output=tmp_path / "c.parquet")
-    assert not (tmp_path / "c.parquet").exists()
+    with pytest.raises(InputError, match=r"both measure bm25 .* on two: give one of them"):
+        collect_metrics.collect_metrics(metrics=[*manifests, in_sets[0]], output=tmp_path / "d.parquet")
+    assert not (tmp_path / "d.parquet").exists()
 
 
 def test_means_do_not_depend_on_row_groups(tmp_path: Path) -> None:
@@ -94,12 +98,12 @@ def test_means_do_not_depend_on_row_groups(tmp_path: Path) -> None:
 
 def test_main_table_rows_by_hand(tmp_path: Path) -> None:
     table = make_tables(tmp_path, all_metrics(tmp_path))
-    assert list(table.columns) == [*summaries.COLUMNS, "ci_low", "ci_high"]
+    assert list(table.columns) == [*summaries.COLUMNS, "ci_low", "ci_high", "noise_band", "basis"]
     intervals = table[["ci_low", "ci_high"]].astype(float)
     assert (intervals["ci_low"] <= table["mean"]).all() and (intervals["ci_high"] >= table["mean"]).all()
     # The collection `one` has two queries, so a mean of a resample is 0.2, 0.3 or 0.4.
     assert intervals.iloc[0].tolist() == [0.2, 0.4]
-    table = table.drop(columns=intervals.columns)
+    table = table.drop(columns=[*intervals.columns, "noise_band", "basis"])
     first = [tuple(row) for row in table[:9].drop(columns=["student", "loss", "sampler", "teacher"]).to_numpy()]
     assert first == [
         ("near", "one", "nDCG@10", 0.3, "", 1, 2),
@@ -146,48 +150,64 @@ def test_main_table_for_people(tmp_path: Path) -> None:
     assert escape_latex("a_b & 5% \\") == r"a\_b \& 5\% \textbackslash{}"
 
 
-def letter_tables(tmp_path: Path) -> None:
+def letter_tables(tmp_path: Path, seeds: Sequence[int]) -> None:
     """Three tables of two samplers: one clearly better on `wide` (20 queries), no different on `even`."""
     rows = []
-    for keys in (("bm25", "", "", "", None), ("teacher", "", "", "t", None), *(("be", "kl", s, "t", 0) for s in "xy")):
+    students = [("be", "kl", sampler, "t", seed) for sampler in "xy" for seed in seeds]
+    for place, keys in enumerate((("bm25", "", "", "", None), ("teacher", "", "", "t", None), *students)):
         for name, gain in (("even", 0.0), ("wide", 0.3)):
-            noise = np.random.default_rng(len(keys[2]) + ord((keys[2] or "a")[0])).normal(0, 0.05, 20)
+            noise = np.random.default_rng(place).normal(0, 0.05, 20)
             rows += [
                 (*keys, name, f"q{i:02}", "nDCG@10", 0.4 + gain * (keys[2] == "x") + e) for i, e in enumerate(noise)
             ]
     frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
     write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
     domains = [{"name": "d-even", "collections": ["even"]}, {"name": "d-wide", "collections": ["wide"]}]
-    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0]}
-    spec |= {"domains": domains, "measures": ["nDCG@10"]}
+    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": seeds}
+    spec |= VERDICTS | {"domains": domains, "measures": ["nDCG@10"]}
     paths = {name: tmp_path / f"{name}.parquet" for name in ("equivalence", "main", "be")}
     source = tmp_path / "metrics.parquet"
-    rule = RULE | {"confidence": 0.95}
-    make_equivalence_table(spec=spec | {"rule": rule}, metrics=source, output=paths["equivalence"])
+    make_equivalence_table(spec=spec, metrics=source, output=paths["equivalence"])
     options = {"spec": spec | {"bootstrap": BOOTSTRAP}, "metrics": source, "equivalence": paths["equivalence"]}
     make_main_table(**options, output=paths["main"])
     make_per_collection_table(spec=spec | {"measure": "nDCG@10"}, main=paths["main"], output=paths["be"])
-    compared, made_by = read_numbers(paths["equivalence"])
-    write_numbers(paths["equivalence"], compared.assign(sampler_b="q"), made_by)
-    with pytest.raises(InputError, match="x and y were not compared for be kl t d-even nDCG@10"):
-        make_main_table(**options, output=paths["main"])
 
 
 def test_letters_and_the_table_of_collections(tmp_path: Path) -> None:
-    letter_tables(tmp_path)
-    _, text = render("main", tmp_path / "main.parquet")
+    letter_tables(tmp_path, [0, 1, 2])
+    main, text = render("main", tmp_path / "main.parquet")
     rows = [line.split("|")[2:5] for line in text.splitlines() if "| kl" in line]
     cells = [[cell.strip() for cell in row] for row in rows]
-    assert [row[0] for row in cells] == ["x", "y"]
+    assert [row[0] for row in cells] == ["x", "y", "noise band"]
     assert cells[0][1].endswith("<sup>a</sup>") and cells[1][1].endswith("<sup>a</sup>")
     assert cells[0][2].endswith("**<sup>a</sup>") and cells[1][2].endswith("<sup>b</sup>")
+    compared = read_numbers(tmp_path / "equivalence.parquet")[0]
+    half = ((compared["ci_high"] - compared["ci_low"]) / 2).tolist()
+    assert cells[2][1:] == [f"±{width:.3f}" for width in half]
+    whole = main[(main["student"] == "be") & (main["collection"] == "all")].groupby("domain")["noise_band"].first()
+    assert whole.tolist() == pytest.approx(half, abs=1e-6)
     assert "share a letter unless the equivalence table calls them different" in text
+    assert "Called different: 1 of 2 comparisons in 2 families." in text
     assert r"}\textsuperscript{a} \\" in (tmp_path / "main.tex").read_text()
     table, text = render("per_collection", tmp_path / "be.parquet")
     assert list(table.columns) == ["student", "loss", "sampler", "teacher", "even", "wide"]
     assert table["student"].tolist() == ["bm25", "teacher", "be", "be"]
     assert table["wide"].iloc[2] - table["even"].iloc[2] == pytest.approx(0.3, abs=1e-5)
-    assert "d-wide wide" in text
+    assert "d-wide wide" in text and f"±{half[1]:.3f}" in text
+    renamed, made_by = read_numbers(tmp_path / "equivalence.parquet")
+    write_numbers(tmp_path / "equivalence.parquet", renamed.assign(sampler_b="q"), made_by)
+    spec = {**made_by, "bootstrap": BOOTSTRAP}
+    paths = {"metrics": tmp_path / "metrics.parquet", "equivalence": tmp_path / "equivalence.parquet"}
+    with pytest.raises(InputError, match="x and y were not compared for be kl t d-even nDCG@10"):
+        make_main_table(spec=spec, **paths, output=tmp_path / "main.parquet")
+
+
+def test_one_seed_without_controls_has_neither_letters_nor_bands(tmp_path: Path) -> None:
+    letter_tables(tmp_path, [0])
+    for name in ("main", "be"):
+        text = render({"be": "per_collection"}.get(name, name), tmp_path / f"{name}.parquet")[1]
+        assert "<sup>" not in text and "noise band" not in text.lower() and "letter" not in text
+    assert "there is no verdict" in (tmp_path / "main.md").read_text()
 
 
 def test_a_missing_cell_is_named(tmp_path: Path) -> None:
@@ -201,9 +221,11 @@ def test_a_missing_cell_is_named(tmp_path: Path) -> None:
 
 
 def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
-    manifest = metrics(tmp_path, ("be", "lce", "random", "t_1", 0))
-    spec = {"domains": DOMAINS, "bootstrap": BOOTSTRAP}
-    write_cell(spec=spec, metrics=manifest, cells=[tmp_path / "near.csv", tmp_path / "far.csv"])
+    # The collections of a domain may be of several evaluation sets.
+    sets = [metrics(tmp_path, ("be", "lce", "random", "t_1", 0), names=names) for names in (["one", "two"], ["three"])]
+    for domain in DOMAINS:
+        spec = {"domains": [domain], "bootstrap": BOOTSTRAP}
+        write_cell(spec=spec, metrics=sets, output=tmp_path / f"{domain['name']}.csv")
     near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
     assert list(near.columns) == ["measure", "value", "ci_low", "ci_high", "n_queries"]
     assert near["measure"].tolist() == ["AP", "nDCG@10"] and far["measure"].tolist() == ["nDCG@10"]

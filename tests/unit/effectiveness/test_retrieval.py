@@ -188,7 +188,8 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     write_metrics(tmp_path / "retrieved.parquet", gains, lambda queries: list(queries)[::-1])
     domains = [{"name": "near", "collections": ["a"]}, {"name": "both", "collections": ["a", "b"]}]
     spec = GRID | {"domains": domains, "measures": ["AP", *MEASURES], "reranked_depth": 100, "retrieved_depth": 100}
-    spec["bootstrap"] = {"samples": 100, "seed": 0, "confidence": 0.95}
+    spec["rule"] = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.9}
+    spec["controls"] = []
     paths = [f"--{name}={tmp_path}/{name}.parquet" for name in ("reranked", "retrieved")]
 
     def make(**changes):
@@ -206,8 +207,9 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     assert near["retrieved_std_seed"] == pytest.approx(0.01 / 2**0.5, abs=1e-6)
     # The differences of a collection are all the same: so are the intervals' ends, were queries paired wrongly not.
     assert both[["ci_low", "ci_high"]].tolist() == pytest.approx([0.1, 0.1], abs=1e-6)
-    assert "0.105 ± 0.007" in text and "+0.300 [+0.300, +0.300]" in text and "R@100 retrieved" in text
-    assert "In nDCG@10, of 4 comparisons 2 have an interval above 0 and 0 below" in text
+    assert "0.105 ± 0.007" in text and "+0.300 [+0.300, +0.300] ≠" in text and "R@100 retrieved" in text
+    assert "In nDCG@10, of 4 comparisons retrieval is better in 2 and worse in 0" in text
+    assert table.loc["y", "near", "nDCG@10"]["outcome"] == "same" and "2 of 2 comparisons in 2 families" in text
     assert "two depths" not in text and "end at rank 100, retrieved ones at 1000" in make(retrieved_depth=1000)[1]
     with pytest.raises(InputError, match="holds none of"):
         make(measures=["AP"])

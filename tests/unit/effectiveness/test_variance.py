@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from rendered import render
+from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 from workflow_scripts.analysis import measures
@@ -69,11 +71,15 @@ def test_pure_seed_noise_is_called_seed() -> None:
     assert mean["seed"] > 0.78 > 64 / 95
 
 
-def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> tuple[pd.DataFrame, str]:
+def make(
+    tmp_path: Path, seeds: list[int], samplers: list[str], trained: list[int] | None = None, controls: Sequence = ()
+) -> tuple[pd.DataFrame, str]:
     generator = np.random.default_rng(0)
     rows = [
         (student, "kl", sampler, "t", seed, collection, query, "nDCG@10", generator.uniform() + (student == "ce"))
-        for student, sampler, seed, collection, query in product(["be", "ce"], samplers, seeds, "ab", ["1", "2"])
+        for student, sampler, seed, collection, query in product(
+            ["be", "ce"], samplers, trained or seeds, "ab", ["1", "2", "3"]
+        )
     ]
     frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names)
     write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
@@ -85,6 +91,8 @@ def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> tuple[pd.Data
         "seeds": seeds,
         "domains": [{"name": "both", "collections": ["a", "b"]}],
         "measures": ["nDCG@10"],
+        "controls": list(controls),
+        "confidence": 0.9,
     }
     paths = ["--metrics", f"{tmp_path}/metrics.parquet", "--output", f"{tmp_path}/variance.parquet"]
     call(make_variance_table, ["--spec", json.dumps(spec), *paths])
@@ -93,6 +101,7 @@ def make(tmp_path: Path, seeds: list[int], samplers: list[str]) -> tuple[pd.Data
 
 def test_the_table_says_what_one_seed_cannot_tell(tmp_path: Path) -> None:
     table, text = make(tmp_path, [0, 1], ["x", "y", "z"])
+    table = table[table["scope"] == "source"]
     assert table["source"].tolist() == ["student", "sampler", "student:sampler", "seed"]
     assert table["eta_squared"].iloc[0] > 0.7 and table["eta_squared"].sum() == pytest.approx(1, abs=1e-5)
     assert "2 trainings of one cell" in text
@@ -102,6 +111,41 @@ def test_the_table_says_what_one_seed_cannot_tell(tmp_path: Path) -> None:
     # One factor, one seed: nothing is left to test against.
     table, _ = make(tmp_path, [0], ["x"])
     assert table["source"].tolist() == ["student"] and table["eta_squared"].tolist() == [1] and table["p"].isna().all()
+
+
+def test_what_training_again_changes_by_hand(tmp_path: Path) -> None:
+    table, text = make(tmp_path, [0, 1, 2], ["x", "y"])
+    frame = pd.read_parquet(tmp_path / "metrics.parquet")
+    frame = frame[(frame["student"] == "be")].astype({"sampler": str, "collection": str})
+    by_query = {"index": ["sampler", "seed"], "columns": "query_id", "values": "value"}
+    y = {name: rows.pivot(**by_query) for name, rows in frame.groupby("collection")}
+    means = ((y["a"].mean(axis=1) + y["b"].mean(axis=1)) / 2).unstack()  # samplers x seeds
+    rows = table[(table["scope"] == "cell") & (table["student"] == "be")].set_index("sampler")
+    assert rows["mean"].tolist() == pytest.approx(means.mean(axis=1).tolist(), rel=1e-5)
+    assert rows["sd"].tolist() == pytest.approx(means.std(axis=1).tolist(), rel=1e-5)
+    squares = 0.0
+    for of_collection in y.values():
+        of_x = of_collection.loc["x"].to_numpy()
+        rest = of_x - of_x.mean(0) - of_x.mean(1, keepdims=True) + of_x.mean()
+        squares += (rest**2).sum() / (2 * 2) / 3 / 4
+    assert rows.loc["x", "sd_noise"] == pytest.approx(np.sqrt(squares), rel=1e-5)
+    largest = means.var(axis=1).clip(lower=means.var(axis=1).mean())
+    for level, names in ((0.95, ("band_low", "band_high")), (1 - 0.05 / 4, ("joint_low", "joint_high"))):
+        half = stats.t.ppf(level, 4) * np.sqrt(largest * 4 / 3)
+        ends = [means.mean(axis=1) - half, means.mean(axis=1) + half]
+        assert rows[list(names)].T.to_numpy() == pytest.approx(np.array(ends), rel=1e-4)
+    assert "in 90% of cases" in text and "### Training again" in text
+
+    controls = [{"student": "be", "loss": "kl", "sampler": "x", "teacher": "t", "seeds": list(range(9))}]
+    table, text = make(tmp_path, [0], ["x", "y"], list(range(9)), controls)
+    rows = table[table["scope"] == "cell"]
+    assert set(rows["student"]) == {"be"} and rows["sd"].nunique() == 1 and "¹" in text, "ce has no controls"
+    y = pd.read_parquet(tmp_path / "metrics.parquet").query("student == 'be' and sampler == 'x'")
+    means = y.groupby(["seed", "collection"], observed=True)["value"].mean().groupby("seed").mean()
+    assert rows["sd"].iloc[0] == pytest.approx(means.std(), rel=1e-5)
+    variance = 2 * max(means.var() - rows["sd_noise"].iloc[0] ** 2, 0) + rows["sd_noise"].iloc[0] ** 2
+    half = stats.t.ppf(0.95, 8) * np.sqrt(2 * variance)
+    assert (rows["band_high"] - rows["band_low"]).iloc[0] / 2 == pytest.approx(half, rel=1e-4)
 
 
 def test_one_trained_student_has_no_variance(tmp_path: Path) -> None:

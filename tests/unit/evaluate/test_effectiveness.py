@@ -15,6 +15,7 @@ from workflow_scripts.analysis.measure_names import parse_measure
 from workflow_scripts.evaluate import check_first_stage
 from workflow_scripts.evaluate.gather_evaluation import gather_evaluation
 from workflow_scripts.evaluate.measure_runs import measure_runs
+from workflow_scripts.evaluate.write_cell import write_cell
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RANKING_SCHEMA
@@ -30,6 +31,7 @@ RUN = pd.DataFrame(
     columns=["query_id", "doc_id", "score"],
 )
 TEXT = pa.string()
+BOOTSTRAP = {"samples": 50, "seed": 0, "confidence": 0.95}
 
 
 def ranked(run: pd.DataFrame) -> pd.DataFrame:
@@ -102,6 +104,17 @@ def test_the_same_measures_are_the_same_bytes_in_whatever_order_they_are_listed(
         output = measure(tmp_path, RUN, spec={"measures": {"demo": names}, "keys": {"student": "be"}})
         found.add((output.parent / "metrics.parquet").read_bytes())
     assert len(found) == 1
+
+
+def test_a_cell_that_is_written_where_runs_are_measured_is_the_one_written_from_metrics(tmp_path: Path) -> None:
+    keys = {"student": "be", "loss": "kl", "sampler": "random", "teacher": "electra", "seed": 1}
+    about = {"domains": [{"name": "near", "collections": ["demo"]}], "bootstrap": BOOTSTRAP}
+    spec = {"measures": {"demo": ["AP"]}, "keys": keys, **about}
+    output = measure(tmp_path, RUN, spec=spec, cells=[tmp_path / "cell.csv"])
+    write_cell(spec=about, metrics=[output], output=tmp_path / "other.csv")
+    assert (tmp_path / "cell.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
+    # q1 = (1/2 + 2/4) / 3 of its three relevant documents, q2 and q3 have none found.
+    assert pd.read_csv(tmp_path / "cell.csv").loc[0, ["measure", "value", "n_queries"]].tolist() == ["AP", 0.111111, 3]
 
 
 def test_measure_runs_refuses_a_run_that_does_not_fit(tmp_path: Path) -> None:

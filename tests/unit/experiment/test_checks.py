@@ -51,6 +51,9 @@ FAULTS = [
     # Seeds
     ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
     ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),
+    ("controls", {"samplers": ["near-0"]}, "controls.samplers: near-0 is not in the main grid"),
+    ("controls", {"samplers": ["bm52"]}, "controls.samplers: no 'bm52' among the samplers"),
+    ("controls", {"seeds": [2, 0]}, "controls.seeds: 0 is the experiment's own seed"),
     # Measures and retrieval
     ("evaluation.measures", ["nDGC@10"], "evaluation.measures: 'nDGC@10' must be a measure of ir_measures"),
     ("evaluation.measures", ["R"], "evaluation.measures: 'R' must be a measure"),
@@ -60,6 +63,10 @@ FAULTS = [
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("evaluation.more_measures", {"demo-train": ["P@5"]}, "more_measures.demo-train: is in no domain; name"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
+    ("evaluation.sets", {"a": ["dem"]}, "evaluation.sets.a: no 'dem' among the collections"),
+    ("evaluation.sets", {"a": ["demo-train"]}, "evaluation.sets.a: demo-train has role train; a set has test"),
+    ("evaluation.sets", {"a": ["demo"], "b": ["demo"]}, "evaluation.sets.b: demo is in the set a already"),
+    ("evaluation.sets", {"in-domain": ["demo-hard"]}, "evaluation.sets.in-domain: demo, in no set, would be the"),
     # Studies
     ("studies.factorial.losses", ["kl-flat", "kl-sharp"], "is 4.0, 0.25; list them in rising order"),
     ("studies.factorial.losses", ["kl-flat"], "studies.factorial.losses: needs at least two levels to compare"),

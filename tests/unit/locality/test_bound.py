@@ -152,8 +152,9 @@ def write_risks(path: Path, *rows: tuple) -> Path:
 
 def write_locality(path: Path, **others: float) -> Path:
     """Sampler near: a kappa of 2, unless `others` says otherwise; sampler far: an infinite one."""
-    near = {"diameter": 0.5, "kappa": 2, "outside": 0, "bounded": 1, "entropy": 0.5} | others
-    far = {"diameter": 1.0, "kappa": 0.1, "outside": 0.2, "bounded": 0.75, "entropy": 0.25}
+    near = {"diameter": 0.5, "kappa": 2, "outside": 0, "bounded": 1, "entropy": 0.5, "entropy_positive": 0.2} | others
+    far = {"diameter": 1.0, "kappa": 0.1, "outside": 0.2, "bounded": 0.75, "entropy": 0.25, "entropy_positive": 0.02}
+    far["misordered"] = near["misordered"] = 0.004
     rows = [(name, "base", *item) for name, values in (("near", near), ("far", far)) for item in values.items()]
     write_numbers(path, pd.DataFrame(rows, columns=["sampler", "teacher", "quantity", "value"]), {})
     return path
@@ -203,6 +204,9 @@ def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
     assert found["far", "lipschitz_quantile"] == pytest.approx(1)
     assert found["near", "kappa_factor"] == 2 and math.isinf(found["far", "kappa_factor"])
     assert found["near", "entropy_nats"] == pytest.approx(0.5 * math.log(2))
+    # Of the pairs with the positive, which have an order, whatever the entropy of the rest.
+    assert (found["far", "misordering_least"], found["far", "misordering_most"]) == (0, 0.01)
+    assert found["near", "misordering_most"] == 0.1 and found["far", "misordered"] == 0.004
     students = table.set_index(["sampler", "student", "unit", "quantity"])["value"].sort_index()
     # The pooler of the bi-encoder is idle; be saw two groups, ce all three, of three pairs each.
     for student, parameters, queries in (("be", 2, 2), ("ce", 7, 3)):
@@ -236,7 +240,7 @@ def test_command_line_and_several_seeds(experiment: dict) -> None:
     saved, text = render("bound", experiment["output"])
     saved = saved.set_index("quantity")["value"]
     assert math.isinf(saved["lipschitz_max"]) and saved["lipschitz_infinite"] == pytest.approx(1 / 12)
-    assert "easured" not in text
+    assert "easured excess" not in text
 
 
 def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:

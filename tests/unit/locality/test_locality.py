@@ -10,8 +10,9 @@ import pytest
 from rendered import render
 from scipy.spatial.distance import pdist
 
-from workflow_scripts.analysis.entropy import pairwise_entropy
-from workflow_scripts.locality.locality import coverage, density_ratios, diameters, outscoring_negatives
+from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
+from workflow_scripts.locality.bound import misordering_range
+from workflow_scripts.locality.locality import coverage, density_ratios, diameters, misordered, outscoring_negatives
 from workflow_scripts.locality.make_locality_table import make_locality_table
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
@@ -54,6 +55,18 @@ def test_support_is_right_on_average_for_unequal_drawing() -> None:
     nu = np.array([1 / 2, 1 / 3, 1 / 6])
     estimates = 1 - density_ratios(nu[:, None], np.zeros(3, int), 100).outside
     assert np.sum(nu * estimates * 100) == pytest.approx(3)
+
+
+def test_a_coin_between_two_irrelevant_documents_is_no_error() -> None:
+    # Sure of the positive, tossing coins among the rest: H over all pairs is 2/3 and more, and nothing is misordered.
+    sure = np.array([[20.0, 0.0, 0.01, 0.0], [20.0, 0.0, 0.0, -0.01]])
+    grades = np.array([[3, 0, 0, 0], [3, 1, 0, 0]])
+    assert pairwise_entropy(sure).mean() > 0.49 and misordered(sure, grades).tolist() == [0, 0]
+    assert misordering_range(positive_entropy(sure).mean())[1] < 1e-6
+    # Of three negatives one outscores the positive, one ties with it and one is as relevant, which is no pair.
+    assert misordered(np.array([[1.0, 2.0, 1.0, 9.0]]), np.array([[2, 0, 1, 2]])).tolist() == [0.75]
+    # A group of equally relevant documents has no pair.
+    assert misordered(np.array([[1.0, 2.0], [1.0, 0.0]]), np.array([[2, 2], [2, 1]])).tolist() == [0]
 
 
 def test_coverage_counts_distinct_candidates() -> None:

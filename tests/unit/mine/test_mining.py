@@ -143,6 +143,9 @@ def test_mining_keeps_its_promises(study, tmp_path, sampler):
     assert counts["groups"] == 30 and counts["documents"] == 180
     assert counts["filled"] == (frame["source"] == "fill").sum()
     assert counts["distinct_documents"] == frame["doc_id"].nunique()
+    asked = counts["pairs_to_draw"]
+    assert asked > 0 if sampler in ("crossencoder", "ensemble") else asked == 0
+    assert max(asked, len(frame)) <= counts["pairs_to_label"] <= asked + len(frame)
     # Query 07 is in no ranking: all of its negatives are filled, or the near ones of a mixture.
     alone = Counter(frame[frame["query_id"] == "query07"]["source"].iloc[1:])
     assert alone == {"random": {"corpus": 5}, "mixed": {"fill": 2, "corpus": 3}}.get(sampler, {"fill": 5})

@@ -277,6 +277,10 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
         run = read_run(world / "run" / f"{name}.run.gz").sort_values(["query_id", "doc_id"])
         assert list(zip(run["query_id"], run["doc_id"], strict=True)) == pairs
         np.testing.assert_allclose(run["score"], expected, atol=1e-5)
+    # A run's bytes do not depend on what else the process scores.
+    alone = [word for word in command if word != "one"]
+    call(rerank_candidates, [*alone, "--output", str(world / "alone/manifest.json")])
+    assert (world / "alone/two.run.gz").read_bytes() == (world / "run/two.run.gz").read_bytes()
 
 
 def add_qrels(world):

@@ -15,6 +15,7 @@ from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan.bill import FIGURES, main
 from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
 from workflow_scripts.plan.estimate import Bill, make_bill
+from workflow_scripts.plan.seeds import designs
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import Shape, Throughput, backbone_shape, read_figures
 from workflow_scripts.plan.workload import Workload
@@ -59,7 +60,8 @@ def test_the_known_hub_models_have_their_published_size() -> None:
 
 def test_of_a_test_collection_only_candidates_are_tokenised() -> None:
     paper = experiment("paper")
-    bill = bill_of(paper, job("tokenise_evaluation", vocabulary="bert-uncased"))
+    sets = (job("tokenise_evaluation", vocabulary="bert-uncased", set=name) for name in paper.evaluation_sets)
+    bill = bill_of(paper, *sets)
     # TREC DL's 43 and 54 queries list 100 passages each; NFCorpus has fewer documents than its queries list.
     sizes = Sizes(paper, FIGURES_READ)
     assert (sizes.candidates("trec-dl-2019"), sizes.candidates("beir-nfcorpus")) == (4300, 3633)
@@ -92,9 +94,9 @@ COUNTS = [
         (job("label_groups", teacher="base", groups_id=label, seed="0"), 0)
         for label in ("bm25", "near-100", "dense", "ensemble.base", "bm25-outliers.base")
     ),
-    (job("rerank_candidates", ranker="teacher/base"), 550 * 100),
-    (job("rerank_candidates", ranker="be/kl.bm25.base/seed0"), 550 + 4000 + 1500 + 1500),
-    (job("retrieve_documents", ranker="be/kl.bm25.base/seed0"), 550 + 7000),
+    (job("rerank_candidates", ranker="teacher/base", set="all"), 550 * 100),
+    (job("rerank_candidates", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 4000 + 1500 + 1500),
+    (job("retrieve_documents", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 7000),
     (job("search_dense", system="dense", collection="demo-train"), 3200 + 4000),
     (job("embed_groups"), 4000),
 ]
@@ -121,7 +123,7 @@ def test_the_main_grid_is_billed_apart_from_studies() -> None:
     jobs = [job("train_student", ranker=ranker) for ranker in paper.rankers]
     jobs += [job("train_teacher", teacher="electra"), job("score_pool", teacher="electra", pool="nq-bm25")]
     bill = bill_of(paper, *jobs)
-    assert bill.students == (40, 20) and not bill.unknown
+    assert bill.students == (40, 36) and not bill.unknown
     # A second implementation of the grid's training: half of it pairs of 82.3 tokens, half texts apart, at a quarter.
     query, document = 5.96 * 1.28, 55.98 * 1.28
     group = 16 * BERT.forward(document + 2) + BERT.forward(query + 2)
@@ -129,8 +131,8 @@ def test_the_main_grid_is_billed_apart_from_studies() -> None:
     assert bill.gpu["student training"].grid_hours == pytest.approx(flops / (790e12 * 0.25) / 3600)
     pairs = 58_880 * 200 / 3600 * BERT.forward(9.16 * 1.28 + 128 + 3) / (790e12 * 0.3)
     assert bill.gpu["scoring pools"].study_hours == pytest.approx(pairs) and not bill.gpu["scoring pools"].grid_hours
-    # 60 students and a teacher of 109,483,009 float32 parameters.
-    assert bill.disk["models"] == 61 * 4 * 109_483_009
+    # 76 students (16 controls and 20 of studies) and a teacher of 109,483,009 float32 parameters.
+    assert bill.disk["models"] == 77 * 4 * 109_483_009
 
 
 def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
@@ -206,15 +208,25 @@ def test_jobs_are_read_from_the_dry_run_and_checked_by_its_table() -> None:
     assert refusal(told) == "config: seeds: no"
 
 
+def test_seeds_have_a_price_before_anything_runs() -> None:
+    demo = read_config(ROOT / "config" / "demo.yaml")
+    found = {each.name: each for each in designs(demo, Throughput(FIGURES_READ), FIGURES_READ)}
+    assert {name: each.trainings for name, each in found.items()} == {
+        **{"1 seed": 40, "1 seed, controls": 56, "3 seeds": 120, "5 seeds": 200}
+    }
+    one, controls, three, five = (each.hours for each in found.values())
+    assert (three, five) == (pytest.approx(3 * one), pytest.approx(5 * one)) and one < controls < 1.5 * one
+
+
 @pytest.mark.slow
 def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     main(["--configfile", str(ROOT / "config" / "demo.yaml"), "--csv", "bill.csv", "--price", "2"])
     told = capsys.readouterr().out
-    assert ["train_student", "52", "52"] in [line.split() for line in told.splitlines()]
+    assert ["train_student", "68", "68"] in [line.split() for line in told.splitlines()]
     assert "assumed until measured" in told
     assert "fits one day of one GPU" in told and "price:" in told
-    assert "gpu,student training,texts,1331200" in (tmp_path / "bill.csv").read_text()
+    assert "gpu,student training,texts,1740800" in (tmp_path / "bill.csv").read_text()
     assert not (tmp_path / "results").exists()
     with pytest.raises(InputError, match=r"no.yaml cannot be read"):
         main(["--configfile", "no.yaml"])

@@ -6,12 +6,13 @@ import ast
 import re
 from itertools import chain, product
 
+import numpy as np
 import pandas as pd
 import pytest
 from project import ROOT
 
-from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.render_table import anchor, read_caption, read_sentences
+from workflow_scripts.presentation.verdict_notes import verdict_notes
 from workflow_scripts.storage.errors import InputError
 
 FOLDER = ROOT / "workflow_scripts/presentation"
@@ -81,10 +82,26 @@ def test_the_documentation_of_a_table_has_its_four_parts(layout: str) -> None:
 
 
 def test_a_caption_is_filled_in_and_a_missing_sentence_is_named(tmp_path) -> None:
-    path = tmp_path / "x.rst"
-    path.write_text(":shown: {number} rows: two\n   lines.\n\n:more: And 10:30.\n")
-    layout = Layout({}, ["shown", "more"], pd.DataFrame(), {"number": 3})
-    assert read_caption(path, layout) == "3 rows: two lines. And 10:30."
-    for wrong in (Layout({}, ["none"], pd.DataFrame()), Layout({}, ["shown"], pd.DataFrame())):
+    paths = [tmp_path / "x.rst", tmp_path / "y.rst"]
+    paths[0].write_text(":shown: {number} rows: two\n   lines.\n")
+    paths[1].write_text(":more: And 10:30.\n")
+    assert read_caption(paths, ["shown", "more"], {"number": 3}) == "3 rows: two lines. And 10:30."
+    for wrong in ("none", "shown"):
         with pytest.raises(InputError, match=r"x.rst or its layout lacks '(none|number)'"):
-            read_caption(path, wrong)
+            read_caption(paths, [wrong], {})
+
+
+def test_every_sentence_below_a_table_is_chosen_by_its_verdicts() -> None:
+    sentences = read_sentences(FOLDER / "captions/verdicts.rst")
+    rows = pd.DataFrame({"block": 1, "p_difference": [0.01, 0.04], "outcome": ["different", "undecided"]})
+    seen: set[str] = set()
+    for basis in ("seeds", "one seed, controls", "one seed"):
+        for outcome in ("different", "undecided"):
+            p = rows["p_difference"] if basis != "one seed" else np.nan
+            notes, values = verdict_notes(rows.assign(outcome=outcome, basis=basis, p_difference=p), ["block"], 0.05)
+            seen |= set(notes)
+            assert "{" not in " ".join(sentences[name] for name in notes).format(**values)
+    assert seen | {"noise band", "retraining band"} == set(sentences)
+    notes, values = verdict_notes(rows.assign(basis="seeds"), ["block"], 0.05)
+    text = " ".join(sentences[name] for name in notes).format(**values)
+    assert text.startswith("Called different: 1 of 2 comparisons in 1 family.") and "at most 2% are false" in text

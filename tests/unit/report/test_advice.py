@@ -23,8 +23,6 @@ RULE = {
     "margin_of": "absolute",
     "alpha": 0.1,
     "difference_alpha": 0.05,
-    "randomisations": 50,
-    "seed": 0,
     "confidence": 0.95,
 }
 ONE = {"a": 1.0}
@@ -98,7 +96,7 @@ def write_inputs(tmp_path: Path) -> list[str]:
     values, means, costs = [], [], []
     for place, ((loss, sampler), gain) in enumerate(gains.items()):
         keys = ("be", loss, sampler, "t")
-        costs.append(("student", "", *keys, 1.5 + place))
+        costs.append(("student", "", *keys, 9.0, 1.5 + place))
         for domain, name in (("near", "a"), ("far", "b")):
             x = (
                 base[name]
@@ -111,7 +109,7 @@ def write_inputs(tmp_path: Path) -> list[str]:
     write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
     names = ["student", "loss", "sampler", "teacher"]
     main = pd.DataFrame(means, columns=[*names, "domain", "collection", "measure", "mean", "std_seed"])
-    cost = pd.DataFrame(costs, columns=["scope", "stage", *names, "energy_wh"])
+    cost = pd.DataFrame(costs, columns=["scope", "stage", *names, "energy_wh", "alone_wh"])
     cells = pd.DataFrame(gains, index=["gain"]).T.rename_axis(["loss", "sampler"]).reset_index()
     cells = cells.assign(student="be", teacher="t", domain="near", measure="nDCG@10")
     cells["temperature"] = cells["loss"].map({"lce": 1.0, "ranknet": 4.0})

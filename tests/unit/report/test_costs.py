@@ -26,10 +26,19 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def make(self, name: str, file: str, inputs: dict | None = None, spec: dict | None = None, **cost: object) -> Path:
+    def make(
+        self,
+        name: str,
+        file: str,
+        inputs: dict | None = None,
+        spec: dict | None = None,
+        counts: dict | None = None,
+        **cost: object,
+    ) -> Path:
         manifest = self.folder / name / "manifest.json"
         with ArtifactWriter(manifest, kind=name.split("/")[0], spec=spec or {}, inputs=inputs) as writer:
             writer.path(file).write_text("x")
+            writer.counts |= counts or {}
         content = json.loads(manifest.read_text())
         content["device"] = cost.pop("device", "cpu")
         content["cost"] = {"wall_s": 1.0, "cpu_s": 1.0, "peak_rss_mb": 10.0, **cost}
@@ -105,8 +114,42 @@ def test_cost_table_by_hand(results: Results) -> None:
     assert stages.loc["rankings", "peak_rss_mb"] == 50
     # Groups: 5 and 11 core-seconds; students are in the CSV alone.
     labels = [line.split("|") for line in markdown.splitlines() if "before training: groups  " in line]
-    assert [(line[2].strip(), line[10].strip()) for line in labels] == [("random", "1.0"), ("bm25", "2.2")]
+    assert [(line[2].strip(), line[11].strip()) for line in labels] == [("random", "1.0"), ("bm25", "2.2")]
     assert "estimate, not a measurement (36 W" in markdown and "times_cheapest" not in table
+
+
+def test_bought_alone_a_student_pays_for_its_own_pairs(results: Results) -> None:
+    """The teacher scored 300 pairs for all samplers, 0.01 Wh each: bm25's groups and labels need 80 of them."""
+    teacher = results.make("teachers/t", "x", None, {"name": "teacher/t"}, cpu_s=10)
+    pools = [
+        results.make(f"teacher scores/{name}", "x", {"model": teacher}, cpu_s=cpu, counts={"pairs": pairs})
+        for name, cpu, pairs in (("near", 200, 200), ("far", 100, 100))
+    ]
+    counts = {"pairs_to_draw": 0, "pairs_to_label": 90}
+    plain = results.make("groups/bm25", "x", cpu_s=1, counts=counts)
+    counts = {"pairs_to_draw": 150, "pairs_to_label": 160}
+    informed = results.make("groups/cross", "x", {"scores": pools}, cpu_s=1, counts=counts)
+    metrics = []
+    for sampler, groups in (("bm25", plain), ("cross", informed)):
+        inputs = {"groups": groups, "model": teacher, "known": pools}
+        labels = results.make(f"labels/{sampler}", "x", inputs, cpu_s=5, counts={"scored": 10, "looked_up": 80})
+        student = results.make(f"students/{sampler}", "x", {"groups": groups, "labels": labels}, cpu_s=40)
+        run = results.make(f"runs/{sampler}", "x", {"model": student})
+        keys = {"student": "be", "loss": "kl", "sampler": sampler, "teacher": "t", "seed": 0}
+        metrics.append(results.make(f"metrics/{sampler}", "x", {"runs": run}, {"keys": keys}))
+    table = cost_table(results, metrics)[0]
+    students = table[table["scope"] == "student"].set_index("sampler")
+    assert students["energy_wh"].tolist() == pytest.approx([3.56, 3.56])
+    assert students["alone_wh"].to_dict() == pytest.approx({"bm25": 0.56 + 0.8, "cross": 0.56 + 1.5})
+    samplers = table[table["scope"] == "sampler"].set_index(["stage", "sampler"])["alone_wh"].to_dict()
+    assert samplers == pytest.approx(
+        {
+            ("groups", "bm25"): 0.01,
+            ("groups", "cross"): 0.11 + 1.5,
+            ("groups and labels", "bm25"): 0.16 + 0.8,
+            ("groups and labels", "cross"): 0.16 + 1.5,
+        }
+    )
 
 
 def test_what_no_metrics_were_made_from_counts_in_the_stages_alone(results: Results) -> None:

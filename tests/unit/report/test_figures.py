@@ -58,7 +58,8 @@ def test_the_cost_figure_shows_every_student_and_refuses_one_without_a_cost(
     cells = [("bm25", "", "", ""), ("teacher", "", "", "t"), *(("be", "kl", name, "t") for name in ("x", "y", "z"))]
     main = pd.DataFrame(cells, columns=["student", "loss", "sampler", "teacher"])
     main = main.assign(domain="in", collection="all", measure="AP", mean=[0.1, 0.4, 0.2, 0.3, 0.25])
-    cost = main[2:].assign(scope="student", energy_wh=[1.0, 2.0, 3.0])
+    main = main.assign(ci_low=main["mean"] - 0.05, ci_high=main["mean"] + 0.05)
+    cost = main[2:].assign(scope="student", energy_wh=[1.5, 2.0, 3.0], alone_wh=[1.0, 2.0, 3.0])
     # Rows of other domains and collections are not shown.
     main = pd.concat([main, main.assign(domain="out", mean=9.0), main.assign(collection="a", mean=9.0)])
     paths = {name: tmp_path / f"{name}.parquet" for name in ("cost", "main")}

@@ -7,17 +7,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from rendered import keep_figures
+from rendered import keep_figures, render
+from scipy.optimize import curve_fit
 
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.report import draw_score_by_rank, draw_score_grid
 from workflow_scripts.report.draw_learning_curves import mean_curves, smooth
-from workflow_scripts.report.fit_profiles import fit_power_law, fit_profiles
-from workflow_scripts.report.profile_scores import mean_profile, profile_scores
+from workflow_scripts.report.fit_profiles import fit_profiles, held_out_errors
+from workflow_scripts.report.profile_scores import profile_scores, query_profiles
 from workflow_scripts.report.profiles import domain_profiles
+from workflow_scripts.report.rank_curves import fit_curve
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
+from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.storage.tables import read_numbers
 
 
@@ -28,30 +31,58 @@ def ranking(**queries: list[float]) -> pd.DataFrame:
 
 def test_profile_of_negative_scores_of_any_scale() -> None:
     # a spans [-9, -1], b [0, 1]; c has one candidate, d no spread: neither has a scale.
-    ratios, scores, queries = mean_profile(ranking(a=[-1, -3, -5, -9], b=[1, 1, 0.5, 0], c=[4], d=[2, 2]), 4)
-    assert queries == 2
-    assert ratios.tolist() == [0.25, 0.5, 0.75, 1]
-    assert scores.tolist() == pytest.approx([1, (0.75 + 1) / 2, 0.5, 0])
+    found = query_profiles(ranking(a=[-1, -3, -5, -9], b=[1, 1, 0.5, 0], c=[4], d=[2, 2]), 4)
+    assert found.index.tolist() == ["a", "b"] and found.columns.tolist() == [0.25, 0.5, 0.75, 1]
+    assert found.loc["a"].tolist() == pytest.approx([1, 0.75, 0.5, 0])
+    assert found.mean().tolist() == pytest.approx([1, (0.75 + 1) / 2, 0.5, 0])
     # Two candidates on a grid of four: 1 up to the ratio 1/2, then straight down.
-    assert mean_profile(ranking(a=[7, 3]), 4)[1].tolist() == pytest.approx([1, 1, 0.5, 0])
+    assert query_profiles(ranking(a=[7, 3]), 4).loc["a"].tolist() == pytest.approx([1, 1, 0.5, 0])
     with pytest.raises(InputError, match="different scores"):
-        mean_profile(ranking(c=[4], d=[2, 2]), 4)
+        query_profiles(ranking(c=[4], d=[2, 2]), 4)
 
 
-def test_power_law_is_recovered_and_the_range_respected() -> None:
-    ratios = np.arange(1, 101) / 100
-    scores = 0.3 * ratios**-0.4
-    scores[60:] = 0
-    law = fit_power_law(ratios, scores, [0, 0.5])
-    assert law == pytest.approx({"scale": 0.3, "exponent": 0.4, "r_squared": 1})
-    noisy = scores[:50] * np.exp(np.random.default_rng(0).normal(0, 0.2, 50))
-    # numpy's polyfit weighs residuals, not their squares.
-    slope, offset = np.polyfit(np.log(ratios[:50]), np.log(noisy), 1, w=np.sqrt(1 / ratios[:50]))
-    law = fit_power_law(ratios[:50], noisy, [0, 1])
-    assert (-law["exponent"], np.log(law["scale"])) == pytest.approx((slope, offset))
-    for bad_range, message in (([0, 0.8], "not positive"), ([0.5, 0.51], "three points")):
-        with pytest.raises(InputError, match=message):
-            fit_power_law(ratios, scores, bad_range)
+RATIOS = np.arange(1, 51) / 100
+
+
+def test_curves_are_recovered_and_equal_scipys() -> None:
+    shapes = {"power law": RATIOS**-0.4, "exponential": np.exp(-3 * RATIOS)}
+    shapes["stretched exponential"] = np.exp(-2 * RATIOS**0.6)
+    noise = np.random.default_rng(0).normal(0, 0.02, 50)
+    for form, shape in shapes.items():
+        exact = fit_curve(form, RATIOS, 0.3 * shape[None])
+        expected = {"power law": (0.4, 1), "exponential": (3, 1)}.get(form, (2, 0.6))
+        assert (exact.rate[0], exact.stretch[0]) == pytest.approx(expected, rel=1e-4)
+        assert exact.scale[0] == pytest.approx(0.3) and exact.at(RATIOS)[0] == pytest.approx(0.3 * shape)
+        # numpy's and scipy's weights are of residuals, not of their squares.
+        noisy, sigma = 0.3 * shape + noise, np.sqrt(RATIOS)
+
+        def curve(r: np.ndarray, scale: float, rate: float, stretch: float = 1, form: str = form) -> np.ndarray:
+            return scale * (r**-rate if form == "power law" else np.exp(-rate * r**stretch))
+
+        start = (0.3, *expected)[: 3 if form == "stretched exponential" else 2]
+        (scale, rate, *stretch), _ = curve_fit(curve, RATIOS, noisy, start, sigma)
+        found = fit_curve(form, RATIOS, np.stack([noisy, shape]))
+        assert (found.scale[0], found.rate[0]) == pytest.approx((scale, rate), rel=1e-3)
+        assert found.stretch[0] == pytest.approx(stretch[0] if stretch else 1, rel=1e-3)
+
+
+@pytest.mark.parametrize("form", ["power law", "exponential"])
+def test_the_curve_that_made_the_scores_is_best_on_queries_that_were_not_fitted(form: str) -> None:
+    generator = np.random.default_rng(1)
+    shape = RATIOS**-0.5 if form == "power law" else np.exp(-4 * RATIOS)
+    scores = 0.2 * shape * generator.gamma(4, 0.25, (60, 1)) + generator.normal(0, 0.01, (60, 50))
+    (domain,) = parse_domains({"near": ["a"]})
+    errors, rival = held_out_errors({"a": scores}, domain, RATIOS, seed=0)
+    means = {name: values.mean() for name, values in errors["a"].items()}
+    ordered = sorted(means, key=means.get)
+    assert ordered[0] == form or means[ordered[0]] == pytest.approx(means[form], rel=1e-3)
+    difference = errors["a"]["power law"] - errors["a"][rival]
+    assert (difference.mean() < 0) == (form == "power law")
+    # Second implementation of one query's error, held out of the fit to the half that it is not in.
+    halves = np.random.default_rng(derive_seed(0, "halves", "a")).permutation(60) % 2
+    curve = fit_curve(form, RATIOS, scores[halves != halves[7]].mean(axis=0)[None]).at(RATIOS)[0]
+    expected = np.average((scores[7] - curve) ** 2, weights=1 / RATIOS)
+    assert errors["a"][form][7] == pytest.approx(expected)
 
 
 def test_smoothing_keeps_means_and_lines() -> None:
@@ -88,9 +119,9 @@ def test_figures_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
                 rows = [(f"q{query}", f"d{place}", rng.normal()) for query in range(4) for place in range(20)]
                 frame = pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])
                 write_run(writer.path(f"{collection}.run.gz"), frame, "x")
-    profiles = tmp_path / "profiles.parquet"
+    profiles, queries = tmp_path / "profiles.parquet", tmp_path / "queries.parquet"
     spec = {"rankers": rankers, "collections": ["one", "two"], "points": 20}
-    profile_scores(spec=spec, runs=manifests, output=profiles)
+    profile_scores(spec=spec, runs=manifests, output=profiles, queries=queries)
     frame = pd.read_parquet(profiles)
     assert len(frame) == 3 * 2 * 20
     domains = [{"name": "both", "collections": ["one", "two"]}, {"name": "second", "collections": ["two"]}]
@@ -103,22 +134,28 @@ def test_figures_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         domain_profiles(frame[frame["collection"] == "one"], both)
     paths = {kind: tmp_path / f"figure.{kind}" for kind in ("png", "pdf")} | {"profiles": profiles}
     axes = {"students": ["be"], "teachers": ["base"], "domains": domains}
-    by_rank = {**axes, "fit_range": [0, 0.5]}
-    fit_profiles(spec=by_rank, profiles=profiles, output=tmp_path / "fits.parquet")
+    by_query = pd.read_parquet(queries).query("student == 'be' and collection == 'one'")
+    of_one = frame[(frame["student"] == "be") & (frame["collection"] == "one")].groupby("rank_ratio")["score"].mean()
+    assert np.mean(by_query["scores"].to_list(), axis=0) == pytest.approx(of_one.to_numpy(), rel=1e-5)
+    by_rank = {**axes, "fit_range": [0, 0.5], "bootstrap": {"samples": 20, "seed": 0, "confidence": 0.9}}
+    fit_profiles(spec=by_rank, queries=queries, output=tmp_path / "fits.parquet")
     fits, _ = read_numbers(tmp_path / "fits.parquet")
-    assert fits["ranker"].tolist() == ["teacher", "be"] * 2
+    assert fits["ranker"].tolist() == ["teacher"] * 3 + ["be"] * 3 + ["teacher"] * 3 + ["be"] * 3
+    assert fits.groupby(["domain", "ranker"])["best"].sum().tolist() == [1] * 4
+    _, markdown = render("score_by_rank", tmp_path / "fits.parquet")
+    assert "of 4 rows" in markdown and markdown.count("| second ") == 2
     drawn = keep_figures(monkeypatch, draw_score_by_rank)
     draw_score_by_rank.draw_score_by_rank(spec=by_rank, fits=tmp_path / "fits.parquet", **paths)
     first = paths["pdf"].read_bytes(), paths["png"].read_bytes()
     draw_score_by_rank.draw_score_by_rank(spec=by_rank, fits=tmp_path / "fits.parquet", **paths)
     assert (paths["pdf"].read_bytes(), paths["png"].read_bytes()) == first  # the same figure has the same bytes
-    # Teacher, its fit, student, its fit: the lines are the means of the profiles, the fits those of the numbers.
-    teacher, of_teacher, student, of_student = drawn[0].axes[0].lines
+    # Each line, its power law, its rival: the lines are the means of the profiles, the fits those of the numbers.
+    teacher, of_teacher, _, student, of_student, _ = drawn[0].axes[0].lines
     mean = curves.mean(axis=0)
     assert student.get_ydata()[:-1] == pytest.approx(mean[:-1]) and np.isnan(student.get_ydata()[-1])
-    for line, law in ((of_teacher, fits.iloc[0]), (of_student, fits.iloc[1])):
-        assert line.get_ydata() == pytest.approx(law["scale"] * line.get_xdata() ** -law["exponent"])
-    assert f"{fits['exponent'][0]:.2f}" in teacher.get_label()
+    for line, law in ((of_teacher, fits.iloc[0]), (of_student, fits.iloc[3])):
+        assert line.get_ydata() == pytest.approx(law["scale"] * line.get_xdata() ** -law["rate"])
+    assert f"{fits['rate'][0]:.2f}" in teacher.get_label()
     grid = keep_figures(monkeypatch, draw_score_grid)
     draw_score_grid.draw_score_grid(spec={**axes, "losses": ["kl"], "samplers": ["random"], "depth": 20}, **paths)
     shown = dict(zip(["teacher", "be"], grid[0].axes[0].lines, strict=True))

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import ttost_paired
 
 from workflow_scripts.analysis import cuts, measures
+from workflow_scripts.analysis.cut_names import CUTS, HALVES, QUARTERS, RANDOM
+from workflow_scripts.analysis.inference import infer
 from workflow_scripts.presentation.render_table import render_table
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import ROOT
@@ -24,23 +25,22 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies import make_cuts_table
-from workflow_scripts.train.groups import Groups, read_groups
+from workflow_scripts.train.groups import Groups, TooFewQueries, read_groups
 
 HALF, QUARTER = "below-median", "upper-quartile"
+BY_ENTROPY = [cut for cut in CUTS if cut not in RANDOM]
 DOMAINS = [{"name": "near", "collections": ["a"]}, {"name": "far", "collections": ["a", "b"]}]
 RULE = {
     "margin": 0.02,
     "margin_of": "absolute",
     "alpha": 0.1,
     "difference_alpha": 0.05,
-    "randomisations": 10,
-    "seed": 0,
     "confidence": 0.9,
 }
 
 
 def kept(entropy: list[float], fence: float = 1.5) -> dict[str, list[int]]:
-    return {cut: np.flatnonzero(cuts.keep(np.array(entropy), cut, fence)).tolist() for cut in cuts.CUTS}
+    return {cut: np.flatnonzero(cuts.keep(np.array(entropy), cut, fence)).tolist() for cut in BY_ENTROPY}
 
 
 def test_each_cut_keeps_what_its_name_says() -> None:
@@ -49,8 +49,9 @@ def test_each_cut_keeps_what_its_name_says() -> None:
     found = {cut: sorted(tenths[place] for place in places) for cut, places in kept([t / 10 for t in tenths]).items()}
     assert found == {
         "lower-quartile": [0, 1, 2],
-        "inner-quartiles": [3, 4, 5, 6],
+        "middle-quarter": [4, 5],
         "upper-quartile": [7, 8],
+        "inner-quartiles": [3, 4, 5, 6],
         "below-median": [0, 1, 2, 3, 4],
         "above-median": [5, 6, 7, 8],
         "outliers": [],
@@ -70,12 +71,27 @@ def test_the_parts_part_the_queries_and_a_quarter_is_a_quarter() -> None:
         generator = np.random.default_rng(seed)
         # Rounding to two digits makes ties.
         entropy = np.round(generator.beta(2, 3, size=int(generator.integers(1, 200))), seed % 2 * 10 + 2)
-        masks = {cut: cuts.keep(entropy, cut) for cut in cuts.CUTS}
-        for names in (cuts.CUTS[:3], cuts.CUTS[3:5]):
+        masks = {cut: cuts.keep(entropy, cut) for cut in BY_ENTROPY}
+        for names in (("lower-quartile", "inner-quartiles", "upper-quartile"), ("below-median", "above-median")):
             assert (sum(masks[name].astype(int) for name in names) == 1).all()
     entropy = np.random.default_rng(0).permutation(4000) / 4000
-    assert [int(cuts.keep(entropy, cut).sum()) for cut in cuts.CUTS[:5]] == [1000, 2000, 1000, 2000, 2000]
+    sizes = {cut: int(cuts.keep(entropy, cut).sum()) for cut in BY_ENTROPY if cut != "outliers"}
+    ids = [f"q{number}" for number in range(4000)]
+    random = {cut: cuts.keep_random(ids, cut, seed=3) for cut in RANDOM}
+    sizes |= {cut: int(kept.sum()) for cut, kept in random.items()}
+    assert sizes == dict.fromkeys(QUARTERS, 1000) | dict.fromkeys(HALVES, 2000)
     assert entropy[cuts.keep(entropy, "upper-quartile")].min() == 0.75
+
+
+def test_a_random_cut_depends_on_the_seed_and_the_queries_alone() -> None:
+    ids = [f"q{number}" for number in range(400)]
+    kept = set(np.array(ids)[cuts.keep_random(ids, "random-quarter", seed=3)])
+    assert len(kept) == 100
+    assert set(np.array(ids[::-1])[cuts.keep_random(ids[::-1], "random-quarter", seed=3)]) == kept
+    other = set(np.array(ids)[cuts.keep_random(ids, "random-quarter", seed=4)])
+    assert len(kept & other) == pytest.approx(25, abs=15)
+    # Without regard to how unsure the teacher is: queries sorted by entropy are kept from all over.
+    assert 15 < sum(int(text[1:]) < 100 for text in kept) < 35
 
 
 def test_the_widest_fence_leaves_as_many_as_asked() -> None:
@@ -151,14 +167,21 @@ def test_a_cut_is_trained_on_the_groups_of_its_queries_as_they_were(tmp_path: Pa
     assert expected["upper-quartile"][0].sum() == 8 and expected["upper-quartile"][0][5]
 
 
-def test_a_cut_that_keeps_too_few_is_refused(tmp_path: Path) -> None:
+def test_a_cut_that_keeps_too_few_says_what_would_help(tmp_path: Path) -> None:
     scores = np.random.default_rng(3).normal(scale=2, size=(32, 4)).astype(np.float32)
     paths = sampled(tmp_path, scores)
     widest = cuts.widest_fence(entropies(scores), 4)
-    with pytest.raises(InputError, match=rf"keeps 0 of 32 .*fences .* 9 inter.*set a fence below {widest:.3g} or leav"):
+    with pytest.raises(
+        TooFewQueries, match=rf"keeps 0 of 32 .*fences .* 9 inter.*set a fence below {widest:.3g} or leav"
+    ):
         read(paths, "outliers", at_least=4, fence=9)
-    with pytest.raises(InputError, match=r"quartile keeps 8 of 32 .* not at least 9 .* bits\): leave this cut out"):
+    with pytest.raises(TooFewQueries, match=r"quartile keeps 8 of 32 .* not at least 9 .* bits\): leave this cut out"):
         read(paths, "upper-quartile", at_least=9)
+    with pytest.raises(TooFewQueries, match="random-quarter keeps 8 of 32 queries, not at least 9"):
+        read(paths, "random-quarter", at_least=9, seed=0)
+    # A random cut reads no labels.
+    spec = {"cut": "random-quarter", "at_least": 8, "seed": 0}
+    assert len(read_groups(paths[0], Store(), Store(), group_size=4, cut=spec)) == 8
 
 
 def metrics(tmp_path: Path, samplers: dict[str, float]) -> Path:
@@ -177,10 +200,11 @@ def metrics(tmp_path: Path, samplers: dict[str, float]) -> Path:
 def study(tmp_path: Path) -> tuple[dict, list[Path]]:
     """The spec and the labels of one sampler, two seeds, two cuts."""
     spec = {"students": ["be", "ce"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0, 1]}
-    spec |= {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE, "fence": 0.5}
+    spec |= {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE, "fence": 0.5, "controls": []}
+    spec |= {"depth": 100, "at_least": 5, "sampling": [0, 1]}
     spec |= {
         "bootstrap": {"samples": 500, "seed": 0, "confidence": 0.95},
-        "cuts": {QUARTER: {"x": "x4"}, HALF: {"x": "x2"}},
+        "cuts": {"random-quarter": {"x": "r4"}, QUARTER: {"x": "x4"}, HALF: {"x": "x2"}, "outliers": {"x": "gone"}},
     }
     generator = np.random.default_rng(3)
     paths = [sampled(tmp_path / str(seed), generator.normal(size=(32, 4)).astype(np.float32)) for seed in (0, 1)]
@@ -193,17 +217,18 @@ def make(tmp_path: Path, spec: dict, labels: list[Path]) -> pd.DataFrame:
     arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--labels", *map(str, labels), "--output", str(numbers)]
     call(make_cuts_table.make_cuts_table, ["--spec", json.dumps(spec), *arguments])
     files = {ending: tmp_path / f"cuts.{ending}" for ending in ("csv", "md", "tex")}
-    captions = ROOT / "workflow_scripts/presentation/captions/cuts.rst"
+    captions = [ROOT / f"workflow_scripts/presentation/captions/{name}.rst" for name in ("cuts", "verdicts")]
     render_table(spec={"layout": "cuts"}, numbers=numbers, captions=captions, **files)
     return pd.read_csv(files["csv"])
 
 
 def test_the_table_by_hand(tmp_path: Path) -> None:
-    path = metrics(tmp_path, {"x": 0.0, "x4": 0.1, "x2": 0.001, "other": 0.5})
+    path = metrics(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.02, "x2": 0.001, "other": 0.5})
     spec, manifests = study(tmp_path)
     table = make(tmp_path, spec, manifests)
-    assert list(table.columns) == list(make_cuts_table.COLUMNS) and len(table) == 2 * 2 * 3
-    assert table["cut"].tolist() == [name for name in ("all queries", "upper-quartile", HALF) for _ in range(2)] * 2
+    assert list(table.columns) == list(make_cuts_table.COLUMNS) and len(table) == 2 * 2 * 5
+    order = ("all queries", QUARTER, "random-quarter", HALF, "outliers")
+    assert table["cut"].tolist() == [name for name in order for _ in range(2)] * 2
     assert table["sampler"].unique().tolist() == ["x"]
 
     # What was trained on, from the labels of all groups.
@@ -215,42 +240,56 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
         assert set(of_cut["groups"]) == {8 if name == QUARTER else 32}
         assert set(of_cut["share"]) == {0.25 if name == QUARTER else 1}
 
-    # The cross-encoder near by: seeds averaged first, each cut less all queries, Holm over the two cuts.
+    # The cross-encoder near by: each cut less all queries, one block and one family; the quarter less the random one.
     values = pd.read_parquet(path).astype({"sampler": str, "student": str, "collection": str})
-    values = values[(values["student"] == "ce") & (values["collection"] == "a")]
-    mean = values.groupby(["sampler", "query_id"])["value"].mean().unstack(0)
-    seeds = values.groupby(["sampler", "seed"])["value"].mean()
+    values = values[(values["student"] == "ce") & (values["collection"] == "a")].sort_values("query_id")
+    cells = ["x", "x4", "r4", "x2"]
+    y = np.stack(
+        [[values[(values["sampler"] == cell) & (values["seed"] == seed)]["value"] for seed in (0, 1)] for cell in cells]
+    )
+    contrasts = np.array([[-1, 1, 0, 0], [-1, 0, 1, 0], [-1, 0, 0, 1], [0, 1, -1, 0]])
+    expected = infer({"a": y}, {"a": 1.0}, contrasts, [range(4)])
+    low, high = expected.interval(0.9)
+    different, within = (
+        multipletests(p[:3], method="holm")[1] for p in (expected.difference_p(), expected.equivalence_p(0.02))
+    )
     near = table[(table["student"] == "ce") & (table["domain"] == "near")].set_index("cut")
-    tests = {name: stats.ttest_rel(mean[derived], mean["x"]) for name, derived in ((QUARTER, "x4"), (HALF, "x2"))}
-    holm = multipletests([test.pvalue for test in tests.values()], method="holm")[1]
-    within = [ttost_paired(mean[derived], mean["x"], -0.02, 0.02)[0] for derived in ("x4", "x2")]
-    for place, (name, derived) in enumerate(((QUARTER, "x4"), (HALF, "x2"))):
-        row, interval = near.loc[name], tests[name].confidence_interval(0.9)
-        assert row["mean"] == pytest.approx(mean[derived].mean(), rel=1e-5)
-        assert row["std_seed"] == pytest.approx(seeds[derived].std(ddof=1), rel=1e-4)
+    for place, name in enumerate((QUARTER, "random-quarter", HALF)):
+        row = near.loc[name]
+        assert row["mean"] == pytest.approx(y[place + 1].mean(), rel=1e-5)
+        assert row["std_seed"] == pytest.approx(y[place + 1].mean(axis=1).std(ddof=1), rel=1e-4)
         assert row["ci_low"] < row["mean"] < row["ci_high"]
-        assert row["difference"] == pytest.approx((mean[derived] - mean["x"]).mean(), rel=1e-5)
-        ends = [row["difference_low"], row["difference_high"]]
-        assert ends == pytest.approx([interval.low, interval.high], rel=1e-4)
-        assert row["p_difference_holm"] == pytest.approx(holm[place], rel=1e-4)
-        assert row["p_equivalence_holm"] == pytest.approx(multipletests(within, method="holm")[1][place], rel=1e-4)
-    assert near["outcome"].tolist()[1:] == ["different", "equivalent"] and (near["margin"].iloc[1:] == 0.02).all()
-    assert near.loc["all queries", ["difference", "outcome"]].isna().all()
+        assert row["difference"] == pytest.approx((y[place + 1] - y[0]).mean(), rel=1e-5)
+        ends = [row["difference_ci_low"], row["difference_ci_high"]]
+        assert ends == pytest.approx([low[place], high[place]], rel=1e-4)
+        assert row["p_difference_holm"] == pytest.approx(different[place], rel=1e-4)
+        assert row["p_equivalence_holm"] == pytest.approx(within[place], rel=1e-4)
+    beside = near["beside_difference"].dropna()
+    assert beside.to_dict() == pytest.approx({QUARTER: (y[1] - y[2]).mean()}, rel=1e-5)
+    assert near.loc[QUARTER, "beside_ci_low"] == pytest.approx(low[3], rel=1e-4)
+    assert near.loc["all queries", ["difference", "outcome"]].isna().all() and (near["margin"].dropna() == 0.02).all()
 
-    # A domain of two collections is their mean, whatever their numbers of queries.
-    far = table[(table["student"] == "ce") & (table["domain"] == "far")].set_index("cut")
-    everything = pd.read_parquet(path).astype({"sampler": str, "student": str, "collection": str})
-    means = everything[everything["student"] == "ce"].groupby(["sampler", "collection"])["value"].mean()
-    assert far.loc[QUARTER, "difference"] == pytest.approx((means["x4"] - means["x"]).mean(), rel=1e-4)
+    # A cut of too few queries, which was not trained, is a row that says so.
+    assert near.loc["outliers", "outcome"] == "too few queries" and near.loc["outliers", "groups"] < 5
+    assert near.loc["outliers", ["mean", "difference"]].isna().all()
 
     markdown = (tmp_path / "cuts.md").read_text()
-    assert "Of 8 differences from all queries: 2 different" in markdown and "within ±0.02." in markdown
-    assert "| kl     | upper-quartile | " in markdown and "near ce minus all queries" in markdown
-    assert "docs/tables.md#cuts" in markdown
+    assert "A cut of fewer than 5 queries was not trained." in markdown and "too few queries" in markdown
+    assert "Of 12 differences from all queries: " in markdown and "within ±0.02." in markdown
+    assert "| kl     | upper-quartile | " in markdown and "near ce minus random" in markdown
+    assert "Called different: " in markdown and "of 16 comparisons in 8 families" in markdown
+
+
+def test_one_seed_without_controls_gives_no_verdict(tmp_path: Path) -> None:
+    metrics(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.02, "x2": 0.001})
+    spec, manifests = study(tmp_path)
+    table = make(tmp_path, spec | {"seeds": [0], "sampling": [0], "fence": 5}, manifests[:1])
+    assert set(table["outcome"].dropna()) == {"one seed", "too few queries"} and table["p_difference"].isna().all()
+    assert table.loc[table["cut"] == QUARTER, "difference"].notna().all()
 
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
-    metrics(tmp_path, {"x": 0.0, "x4": 0.1})
+    metrics(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.0})
     spec, labels = study(tmp_path)
     with pytest.raises(InputError, match=r"lack .* loss=kl sampler=x2 teacher=t seed=0 on a"):
         make(tmp_path, spec, labels)

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
 from workflow_scripts.experiment.config.messages import first_line
-from workflow_scripts.experiment.config.settings import Axis, Part, Slug, Some, Text, setting, without_nulls
+from workflow_scripts.experiment.config.settings import Axis, Maybe, Part, Slug, Some, Text, setting, without_nulls
 from workflow_scripts.storage.errors import InputError
 
 
@@ -39,6 +39,10 @@ class Config(Part):
     samplers: Axis[grid.Sampler] = setting("where negatives come from", min_length=1)
     losses: Axis[grid.Loss] = setting("what students learn from a group", min_length=1)
     students: Axis[grid.Student] = setting("rankers that are trained in every cell", min_length=1)
+    controls: Maybe[grid.Controls] = setting(
+        "cells trained again, without which one seed decides nothing; none where seeds has several, null for none",
+        grid.Controls,
+    )
     studies: Annotated[grid.Studies, BeforeValidator(without_nulls)] = setting(
         "cells beside the main grid", grid.Studies
     )

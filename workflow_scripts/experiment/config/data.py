@@ -73,7 +73,9 @@ Corpus = Annotated[IrDatasetsCorpus | GeneratedCorpus | FilesCorpus, Field(discr
 
 class _Collection(Part):
     corpus: Slug = setting("the corpus that is searched")
-    role: Literal["train", "test"] = setting("train: with positives; test: with relevance judgements (qrels)")
+    role: Literal["train", "dev", "test"] = setting(
+        "train: with positives; test: with relevance judgements (qrels); dev: with judgements that choices are made by"
+    )
     remove_query: Flag = setting(
         "drop the document whose id is the query's from its results; left out, false", left_out
     )
@@ -87,10 +89,10 @@ class _Judged(_Collection):
     seed: Natural = setting("of the choice of queries; left out, 0", left_out)
 
     def refuse_training_pairs(self) -> None:
-        """Raise ValueError where a test collection says where training pairs come from."""
+        """Raise ValueError where a collection with judgements says where training pairs come from."""
         pairs = getattr(self, "pairs", None)
-        if self.role == "test" and pairs not in (None, "qrels"):
-            raise ValueError(f"pairs {pairs} are for training; leave pairs out for role test")
+        if self.role != "train" and pairs not in (None, "qrels"):
+            raise ValueError(f"pairs {pairs} are for training; leave pairs out for role {self.role}")
 
 
 class IrDatasetsCollection(_Judged):
@@ -140,7 +142,7 @@ class FilesCollection(_Judged):
     def _complete(self) -> FilesCollection:
         if self.role == "train":
             self.require("role train", "pairs")
-        if self.role == "test" or self.pairs == "qrels":
+        if self.role != "train" or self.pairs == "qrels":
             self.require("a collection of files with judgements", "queries", "qrels")
         elif self.model_fields_set & {"queries", "qrels"}:
             raise ValueError("queries and qrels are not read where pairs is titles; leave them out")

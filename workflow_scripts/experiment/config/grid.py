@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
+from workflow_scripts.analysis.cut_names import CUTS
 from workflow_scripts.experiment.config.settings import (
     VALUE_OR_PART,
     Count,
@@ -26,7 +27,6 @@ from workflow_scripts.experiment.config.settings import (
     setting,
 )
 
-CUTS = ("lower-quartile", "inner-quartiles", "upper-quartile", "below-median", "above-median", "outliers")
 LearningRate = Annotated[Positive, Field(le=1)]
 IN_GRID = "false: only in the studies that name it"
 
@@ -185,6 +185,18 @@ class Student(Part):
     learning_rate: LearningRate = setting("highest learning rate")
 
 
+class Controls(Part):
+    """Cells of the main grid that are trained again, in every student x loss and under every teacher of the grid."""
+
+    samplers: Maybe[Some[Slug]] = setting(
+        "samplers of these cells; null for the cheapest and the costliest, by the pairs that a teacher scores for them",
+        None,
+    )
+    seeds: Maybe[Some[Natural]] = setting(
+        "further seeds; null for the next one, or as many as a student's verdicts need", None
+    )
+
+
 class Study(Part):
     """Cells beside the main grid: the product of these axes, with tables of their own."""
 
@@ -196,7 +208,10 @@ class Study(Part):
 
 
 class CutsStudy(Study):
-    """Training queries filtered by the teacher's entropy; each sampler's groups are cut."""
+    """Training queries filtered by the teacher's entropy, and random parts beside them; each sampler's groups are cut.
+
+    A cut that keeps fewer than ``at_least`` queries is not trained, and its row says so.
+    """
 
     cuts: Some[Literal[CUTS]] = setting("parts of the training queries", list(CUTS))  # type: ignore[valid-type]
     fence: Number = setting(
@@ -205,11 +220,17 @@ class CutsStudy(Study):
     at_least: Count = setting("fewest training queries of a cut", 16, unit="queries")
 
 
+class FactorialStudy(Study):
+    """Locality x entropy: whether the two act apart."""
+
+    interaction_margin: Positive = setting("smallest interaction that matters", 2, unit="margins of the equivalence")
+
+
 class Studies(Part):
     """Studies beside the main grid; entries with in_grid false belong to no other cells."""
 
     cuts: CutsStudy = setting("training queries filtered by the teacher's entropy", left_out)
-    factorial: Study = setting(
+    factorial: FactorialStudy = setting(
         "locality x entropy: samplers by the share of near negatives (function mixed), losses by the teacher's "
         "temperature (function kl), each in rising order",
         left_out,

@@ -47,22 +47,25 @@ class Evaluation(Part):
     """What is measured, and on what."""
 
     retrieval: Maybe[Retrieval] = setting("retrieve from whole collections too; null for no", None)
+    sets: dict[Slug, Some[Slug]] = setting(
+        "evaluation set to test collections, which one job re-ranks and one measures; collections in none of them are "
+        "their first domain's set",
+        {},
+    )
     measures: Measures = setting("measured on every test collection, as ir_measures prints them: nDCG@10")
     more_measures: dict[Slug, Measures] = setting("collection id to measures of that collection alone", {})
     bootstrap: Bootstrap = setting("confidence intervals", Bootstrap)
 
 
 class Equivalence(Part):
-    """Paired comparisons of samplers over queries."""
+    """Comparisons of samplers over seeds and queries."""
 
     margin: Positive = setting("smallest difference that matters", 0.01)
     margin_of: Literal["absolute", "baseline"] = setting(
         "absolute: in the measure's units; baseline: a share of BM25's value", "absolute"
     )
-    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = setting("error rate of a claimed equivalence", 0.1)
+    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = setting("error rate of a claimed equivalence", 0.05)
     difference_alpha: BetweenZeroAndOne = setting("error rate of a claimed difference", 0.05)
-    randomisations: Count = setting("samples of the randomisation test", 1000)
-    seed: Natural = setting("of the randomisation test", 0)
 
 
 class Correlation(Part):
@@ -120,7 +123,7 @@ class Figures(Part):
     """How figures are drawn."""
 
     fit_range: Annotated[list[Share], Field(min_length=2, max_length=2), AfterValidator(_rising)] = setting(
-        "rank ratios between which score against rank is fitted by a power law", [0, 0.5]
+        "rank ratios between which curves are fitted to score against rank", [0, 0.5]
     )
     smoothing: Share = setting("the moving mean's share of the training steps", 0.05)
 

@@ -44,7 +44,7 @@ def _cells(row: object, several: bool) -> list[Cell]:
         first = "recommended" if row.advice == "use" else "best"
         pairs = [(getattr(row, f"{name}_mean"), getattr(row, f"{name}_std_seed")) for name in (first, "cheapest")]
         means = " / ".join(format_value(*pair) for pair in (pairs if row.compared else pairs[:1]))
-        energy = f"{getattr(row, f'{first}_cost'):.1f}x"
+        energy = f"{getattr(row, f'{first}_cost'):.1f}x (shared {getattr(row, f'{first}_shared_cost'):.1f}x)"
         least = f"{_name(row.least_not_worse, several)} ({row.least_not_worse_cost:.1f}x)"
     else:
         means = format_value(row.best_mean, np.nan)

@@ -24,8 +24,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
 
 
 def _sampler_table(numbers: pd.DataFrame, spec: Mapping, has_risk: bool) -> TextTable:
-    """The terms, the verdict and, where there are any, the measured risks."""
-    section = []
+    """The terms, the verdict and, where there are any, the measured risks and the teacher's measured errors."""
+    section, has_truth = [], (numbers["quantity"] == "misordered").any()
     for key, own in numbers.groupby(["sampler", "teacher"], sort=False):
         plain = own[own["student"] == ""].set_index("quantity")
         value = plain["value"]
@@ -34,6 +34,7 @@ def _sampler_table(numbers: pd.DataFrame, spec: Mapping, has_risk: bool) -> Text
         texts += [f"{100 * value['bounded']:.1f}%", _number(value["kappa_factor"])]
         texts += [_number(value["entropy_bits"]), f"{value['entropy_nats']:.3f} zeta"]
         texts.append(f"{value['misordering_least']:.3f} to {value['misordering_most']:.3f}")
+        texts += [f"{value['misordered']:.4f}"] if has_truth else []
         terms = own[(own["quantity"] == "estimation") & (own["unit"] == "queries")]
         smallest = terms.loc[terms["value"].idxmin()]
         texts += [_at_least(smallest["value"], smallest["note"]), *plain["note"]["verdict"].split(": ")]
@@ -45,7 +46,8 @@ def _sampler_table(numbers: pd.DataFrame, spec: Mapping, has_risk: bool) -> Text
     headers = [
         ("locality", ["Delta", "L max", f"L {quantile}", "L Delta max", f"L Delta {quantile}"]),
         ("kappa", ["on the support", "finite", "factor"]),
-        ("teacher entropy", ["H bits", "zeta H (nats)", "misorders"]),
+        ("teacher entropy", ["H bits", "zeta H (nats)"]),
+        ("teacher misorders", ["if calibrated", "measured"] if has_truth else ["if calibrated"]),
         ("estimation", ["smallest student"]),
         ("bound", ["verdict", "because"]),
     ]

@@ -14,7 +14,7 @@ HEADERS = [
     ("", ["jobs"]),
     ("seconds", ["wall", "CPU", "GPU"]),
     ("memory", ["MB"]),
-    ("energy (estimate)", ["Wh", "x cheapest"]),
+    ("energy (estimate)", ["Wh", "Wh alone", "x cheapest"]),
 ]
 
 
@@ -32,5 +32,5 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
 
 def _cells(row: object) -> list[Cell]:
     values = [f"{row.jobs:.0f}", *(f"{value:,.1f}" for value in (row.wall_s, row.cpu_s, row.gpu_s))]
-    relative = "" if np.isnan(row.times_cheapest) else f"{row.times_cheapest:.1f}"
-    return [Cell(text) for text in [*values, f"{row.peak_rss_mb:,.0f}", f"{row.energy_wh:.3g}", relative]]
+    alone = ["", ""] if np.isnan(row.times_cheapest) else [f"{row.alone_wh:.3g}", f"{row.times_cheapest:.1f}"]
+    return [Cell(text) for text in [*values, f"{row.peak_rss_mb:,.0f}", f"{row.energy_wh:.3g}", *alone]]

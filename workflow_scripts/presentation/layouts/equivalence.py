@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 
 import pandas as pd
 
-from workflow_scripts.analysis.paired import MARKS
+from workflow_scripts.analysis.equivalence import BLOCK
+from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, SAME, UNDECIDED
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
+
+NEW = "Other collections of the same kind"
+"""Heading of the table whose verdicts take the collections for a random sample."""
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
-    """The Markdown and the LaTeX hold the first measure: each pair's difference and the mark of its outcome."""
+    """The Markdown and the LaTeX hold the first measure: each pair's difference and the mark of its outcome.
+
+    Where a domain has three members or more, the Markdown has a second table: intervals, and outcomes from five on,
+    with the collections as a random sample.
+    """
     measure, rule = spec["measures"][0], spec["rule"]
     rows = numbers[numbers["measure"] == measure]
     margin = "absolute margin" if rule["margin_of"] == "absolute" else "relative margin"
-    sentences = ["nothing to compare"] if rows.empty else ["shown", margin, "median"]
+    sentences = ["nothing to compare"] if rows.empty else ["shown", margin]
+    sentences += ["median"] * bool(rows["smallest_margin"].notna().any())
     counts = rows["outcome"].value_counts()
-    values = {outcome: counts.get(outcome, 0) for outcome in MARKS}
+    values = {outcome: counts.get(outcome, 0) for outcome in (DIFFERENT, EQUIVALENT, UNDECIDED, SAME)}
     values |= {"measure": measure, "pairs": len(rows), "margin": rule["margin"]}
-    values |= {"median": rows["smallest_margin"].median()}
+    values |= {"median": rows["smallest_margin"].median(), "within": _blocks_within(rows, rule["alpha"])}
+    notes, more = verdict_notes(rows, BLOCK, rule["difference_alpha"])
+    grid = Grid.of(spec)
+    texts = {"": _text_table(rows, grid, _fixed)}
+    sampled = rows[rows["new_ci_low"].notna()]
+    if len(sampled):
+        texts[NEW] = _text_table(sampled, grid, _sampled)
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": _text_table(rows, Grid.of(spec))}, sentences, numbers, values, "%.6g")
+    return Layout(texts, sentences, numbers, values | more, "%.6g", notes=[] if rows.empty else notes)
 
 
-def _text_table(rows: pd.DataFrame, grid: Grid) -> TextTable:
+def _blocks_within(rows: pd.DataFrame, alpha: float) -> int:
+    """Blocks all of whose samplers are within the margin: an intersection of unions needs no correction."""
+    largest = rows.groupby(list(BLOCK), sort=False)["p_equivalence"].agg(lambda p: p.max(skipna=False))
+    return int((largest <= alpha).sum())
+
+
+def _fixed(row: tuple) -> str:
+    return f"{row.mean_difference:+.3f} {mark(row.outcome, row.basis)}"
+
+
+def _sampled(row: tuple) -> str:
+    verdict = f" {mark(row.new_outcome, row.basis)}" if row.new_outcome else ""
+    return f"{row.new_ci_low:+.3f} to {row.new_ci_high:+.3f}{verdict}"
+
+
+def _text_table(rows: pd.DataFrame, grid: Grid, text: Callable[[tuple], str]) -> TextTable:
     keys = ["student", "loss", "teacher"] if len(grid.teachers) > 1 else ["student", "loss"]
+    pairs = list(combinations(grid.samplers, 2))
     sections = []
     for domain, of_domain in rows.groupby("domain", sort=False):
         section = []
         for labels, block in of_domain.groupby(keys, sort=False):
-            # As compared: the rows of a block are in the order of the pairs.
-            cells = [Cell(f"{row.mean_difference:+.3f} {MARKS[row.outcome]}") for row in block.itertuples()]
-            section.append(((domain, *labels), cells))
+            texts = {(row.sampler_a, row.sampler_b): text(row) for row in block.itertuples()}
+            section.append(((domain, *labels), [Cell(texts.get(pair, "")) for pair in pairs]))
         sections.append(section)
-    pairs = [f"{one} / {other}" for one, other in combinations(grid.samplers, 2)]
-    return TextTable(("domain", *keys), [("", pairs)], sections)
+    return TextTable(("domain", *keys), [("", [f"{one} / {other}" for one, other in pairs])], sections)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, UNDECIDED
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
-from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
 
 EFFECTS = ("locality", "entropy", "interaction")
 BLOCK = ["student", "teacher", "domain", "measure"]
@@ -19,17 +20,21 @@ BLOCK = ["student", "teacher", "domain", "measure"]
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold the first measure and the excess risk."""
     rows = numbers[numbers["measure"].isin([spec["measures"][0], EXCESS_RISK])]
-    outcomes = rows.loc[rows["source"] == "interaction", "outcome"]
-    counts = outcomes.value_counts()
-    sentences = ["shown", "found", *["one seed"] * (len(spec["seeds"]) == 1)]
+    interactions = rows[rows["source"] == "interaction"]
+    counts = interactions["outcome"].value_counts()
+    judged = rows[rows["basis"].notna() & (rows["source"] != "interaction")]
+    judged = judged.assign(kind=judged["source"] == "rectangle")
+    notes, more = verdict_notes(judged, [*BLOCK, "kind"], spec["rule"]["difference_alpha"])
     values = {
-        **{name: counts.get(name, 0) for name in MARKS},
-        **{"number": len(outcomes), "measure": spec["measures"][0]},
+        **{name: counts.get(name, 0) for name in (DIFFERENT, EQUIVALENT, UNDECIDED)},
+        **{"number": len(interactions), "measure": spec["measures"][0]},
         "confidence": f"{100 * spec['rule']['confidence']:g}",
-        "margin": " or ".join(dict.fromkeys(f"{margin:.3g}" for margin in rows["margin"].dropna())),
+        "margin": " or ".join(dict.fromkeys(f"{margin:.3g}" for margin in interactions["margin"].dropna())),
+        "smallest": f"{interactions['smallest_margin'].min():.3g}",
     }
+    sentences = ["shown", "found", *["smallest"] * bool(interactions["smallest_margin"].notna().any())]
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": _text_table(rows, spec)}, sentences, numbers, values, "%.6g")
+    return Layout({"": _text_table(rows, spec)}, sentences, numbers, values | more, "%.6g", notes=notes)
 
 
 def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
@@ -37,18 +42,18 @@ def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
     several = len(spec["seeds"]) > 1
     sections: dict[str, list] = {}
     for labels, block in rows.groupby(keys, sort=False):
-        effects = block.set_index("source").loc[list(EFFECTS)].to_dict("records")
+        effects = block[block["source"].isin(EFFECTS)].set_index("source").loc[list(EFFECTS)].to_dict("records")
         cells = [Cell(text) for effect in effects for text in _texts(effect, several)]
         sections.setdefault(labels[0], []).append((labels, cells))
-    headers = ["size", "interval", *(["omega²", "p of F"] if several else ["eta²"])]
+    headers = ["size", *(["interval", "omega²", "p of F"] if several else ["eta²"])]
     return TextTable(keys, [(name, headers) for name in EFFECTS], list(sections.values()))
 
 
 def _texts(effect: Mapping, several: bool) -> list[str]:
-    size = f"{effect['size']:+.3f} {MARKS[effect['outcome']]}"
-    texts = [size, f"{effect['ci_low']:+.3f} to {effect['ci_high']:+.3f}"]
+    size = f"{effect['difference']:+.3f} {mark(effect['outcome'], effect['basis'])}"
     if not several:
-        return [*texts, f"{effect['eta_squared']:.2f}"]
+        return [size, f"{effect['eta_squared']:.2f}"]
+    texts = [size, "" if np.isnan(effect["ci_low"]) else f"{effect['ci_low']:+.3f} to {effect['ci_high']:+.3f}"]
     if np.isnan(effect["f"]):
         return [*texts, "", ""]
     share = f"{effect['partial_omega_squared']:.2f} ({effect['share_low']:.2f} to {effect['share_high']:.2f})"

@@ -7,27 +7,49 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.equivalence import BLOCK
+from workflow_scripts.analysis.families import FalseCalls
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.presentation.grid_table import Column, grid_table
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import TextTable
+from workflow_scripts.presentation.verdict_notes import notes_of
 
 KEYS = ["student", "loss", "sampler", "teacher", "domain"]
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
-    """The Markdown holds a table for each measure that some domain has on all its collections, the LaTeX the first."""
+    """The Markdown holds a table for each measure that some domain has on all its collections, the LaTeX the first.
+
+    The notes below are of the first measure.
+    """
     grid = Grid.of(spec)
     whole = numbers[numbers["collection"] == ALL]
     by_measure = dict(iter(whole.groupby("measure", sort=False)))
     texts = {measure: _text_table(by_measure[measure], grid) for measure in spec["measures"] if measure in by_measure}
     shown = "several seeds" if len(grid.seeds) > 1 else "one seed"
-    sentences = [shown, "letters"] if len(grid.samplers) > 1 else [shown]
-    return Layout(texts, sentences, numbers.drop(columns="letters"), {"seeds": len(grid.seeds)})
+    sentences = [shown, "letters"] if (whole["letters"] != "").any() else [shown]
+    first = whole[(whole["measure"] == next(iter(texts), None)) & whole["tested"].notna()]
+    blocks = first.drop_duplicates(list(BLOCK))
+    families = blocks[blocks["tested"] > 0]
+    called, tested = int(families["different"].sum()), int(families["tested"].sum())
+    alpha = spec["rule"]["difference_alpha"]
+    found = FalseCalls(called, tested, len(families), families["largest_p"].max(), alpha)
+    notes, values = notes_of(found, blocks["basis"])
+    notes = ["noise band"] * bool(first["noise_band"].notna().any()) + notes if len(blocks) else []
+    csv = numbers.drop(columns=["letters", "tested", "different", "largest_p"])
+    return Layout(texts, sentences, csv, values | {"seeds": len(grid.seeds)}, notes=notes)
 
 
 def _text_table(rows: pd.DataFrame, grid: Grid) -> TextTable:
     """One measure's; a domain whose collections do not all have it has no columns."""
     found = rows.set_index(KEYS)
     columns = [Column(name, student, student, (name,)) for name in rows["domain"].unique() for student in grid.students]
-    return grid_table(grid, columns, found[["mean", "std_seed"]].T.to_dict("list"), letters=found["letters"].to_dict())
+    bands = rows.drop_duplicates(["student", "loss", "teacher", "domain"])
+    return grid_table(
+        grid,
+        columns,
+        found[["mean", "std_seed"]].T.to_dict("list"),
+        letters=found["letters"].to_dict(),
+        bands=bands.set_index(["student", "loss", "teacher", "domain"])["noise_band"].to_dict(),
+    )

@@ -27,4 +27,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     csv = pd.DataFrame(rankers, columns=RANKER).assign(**wide)
     shown = "several seeds" if len(grid.seeds) > 1 else "one seed"
     values = {"measure": spec["measure"], "student": student, "seeds": len(grid.seeds)}
-    return Layout({"": grid_table(grid, columns, found)}, [shown], csv, values)
+    places = ["student", "loss", "teacher", "domain", "collection"]
+    bands = numbers.drop_duplicates(places).set_index(places)["noise_band"].to_dict()
+    table = grid_table(grid, columns, found, bands=bands)
+    notes = ["noise band", "given"] if numbers["noise_band"].notna().any() else []
+    return Layout({"": table}, [shown], csv, values, notes=notes)

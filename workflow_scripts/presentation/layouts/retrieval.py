@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.equivalence import BLOCK
+from workflow_scripts.analysis.families import DIFFERENT
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
 
 RECALL = "R@100"
 HEADERS = ("re-ranked", "retrieved", "difference")
@@ -24,10 +28,13 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values = depths | {
         "measure": shown[0],
         "comparisons": len(first),
-        "confidence": 100 * spec["bootstrap"]["confidence"],
+        "confidence": 100 * spec["rule"]["confidence"],
     }
-    values |= {"better": (first["ci_low"] > 0).sum(), "worse": (first["ci_high"] < 0).sum()}
-    return Layout({"": _text_table(numbers, Grid.of(spec), shown)}, sentences, numbers, values)
+    different = first.loc[first["outcome"] == DIFFERENT, "difference"]
+    values |= {"better": (different > 0).sum(), "worse": (different < 0).sum()}
+    notes, more = verdict_notes(first, BLOCK, spec["rule"]["difference_alpha"])
+    texts = {"": _text_table(numbers, Grid.of(spec), shown)}
+    return Layout(texts, sentences, numbers, values | more, "%.6g", notes=notes)
 
 
 def _text_table(numbers: pd.DataFrame, grid: Grid, shown: Sequence[str]) -> TextTable:
@@ -49,8 +56,9 @@ def _cells(by_measure: pd.DataFrame, measure: str) -> list[Cell]:
     if measure not in by_measure.index:
         return [Cell("")] * 3
     row = by_measure.loc[measure]
+    interval = "" if np.isnan(row["ci_low"]) else f" [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"
     return [
         Cell(format_value(row["reranked"], row["reranked_std_seed"])),
         Cell(format_value(row["retrieved"], row["retrieved_std_seed"])),
-        Cell(f"{row['difference']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"),
+        Cell(f"{row['difference']:+.3f}{interval} {mark(row['outcome'], row['basis'])}"),
     ]

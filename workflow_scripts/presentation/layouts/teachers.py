@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.paired import DIFFERENT, MARKS
+from workflow_scripts.analysis.families import DIFFERENT
+from workflow_scripts.analysis.inference import CONTROLS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.presentation.verdict_notes import FOOTNOTE, mark, verdict_notes
 
 KEYS = ["domain", "student", "loss"]
-SIGNED = MARKS | {f"{DIFFERENT} ({sign})": MARKS[DIFFERENT] for sign in "+-"}
+SIGNED = {f"{DIFFERENT} ({sign})": DIFFERENT for sign in "+-"} | {"changes": DIFFERENT}
+"""A verdict's outcome."""
 Lines = list[tuple[str, list[Cell]]]
 
 
@@ -22,11 +25,16 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     counts = rows.loc[rows["scope"] == "conclusion", "verdict"].value_counts()
     values = {name: counts.get(name, 0) for name in ("holds", "changes", "undecided", "same students")}
     values |= {"number": counts.sum() - values["same students"], "measure": spec["measures"][0]}
-    sentences = ["shown", "found and same"] if values["same students"] else ["shown", "found"]
-    sentences += ["one seed"] * (len(spec["seeds"]) == 1)
+    values["one_seed"] = counts.get("one seed", 0)
+    sentences = ["shown", "found", *["same"] * bool(values["same students"]), *["one seed"] * bool(values["one_seed"])]
+    judged = rows[rows["scope"].isin(["comparison", "conclusion"])]
+    judged = judged.assign(outcome=judged["verdict"].replace(SIGNED))
+    family = ["scope", "student", "loss", "domain", "measure", "under"]
+    judged["under"] = judged["teacher"].where(judged["scope"] == "comparison", "")
+    notes, more = verdict_notes(judged, family, spec["rule"]["difference_alpha"])
     csv = numbers.drop(columns="place")
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": _text_table(rows, spec["teachers"])}, sentences, csv, values, "%.6g")
+    return Layout({"": _text_table(rows, spec["teachers"])}, sentences, csv, values | more, "%.6g", notes=notes)
 
 
 def _text_table(rows: pd.DataFrame, teachers: Sequence[str]) -> TextTable:
@@ -62,13 +70,19 @@ def _means(students: pd.DataFrame, teachers: Sequence[str]) -> Lines:
 
 def _pairs(comparisons: pd.DataFrame, conclusions: pd.DataFrame, teachers: Sequence[str]) -> Lines:
     """Each two samplers' difference and outcome under each teacher, and what becomes of it."""
-    found = comparisons.set_index(["sampler", "sampler_b", "teacher"])[["value", "verdict"]].T.to_dict("list")
+    named = ["value", "verdict", "basis"]
+    found = comparisons.set_index(["sampler", "sampler_b", "teacher"])[named].T.to_dict("list")
     lines = []
     for row in conclusions.itertuples():
         pair = row.sampler, row.sampler_b
         outcomes = [found[*pair, teacher] for teacher in teachers]
-        cells = [Cell(f"{value:+.3f} {SIGNED[verdict]}") for value, verdict in outcomes]
-        lines.append((" / ".join(pair), [*cells, Cell(row.verdict, bold=row.verdict == "changes")]))
+        cells = [
+            Cell(f"{value:+.3f} {mark(SIGNED.get(verdict, verdict), basis)}") for value, verdict, basis in outcomes
+        ]
+        conclusion = row.verdict + FOOTNOTE * (
+            row.basis == CONTROLS and row.verdict in ("holds", "changes", "undecided")
+        )
+        lines.append((" / ".join(pair), [*cells, Cell(conclusion, bold=row.verdict == "changes")]))
     return lines
 
 

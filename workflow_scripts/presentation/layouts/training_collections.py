@@ -11,9 +11,10 @@ from itertools import combinations, product
 import pandas as pd
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.paired import MARKS
+from workflow_scripts.analysis.families import MARKS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
 
 SIZES = {"queries": "training queries", "positives": "positives a query"}
 
@@ -24,11 +25,13 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     rows = numbers[numbers["measure"].isin(["", measure])]
     counts = rows.loc[rows["scope"] == "difference", "outcome"].value_counts()
     sentences = ["shown", "found"] if len(counts) else ["shown", "no pair"]
-    sentences += ["one seed"] * (len(spec["seeds"]) == 1)
+    differences = rows[rows["scope"] == "difference"]
+    family = ["student", "loss", "teacher", "domain", "measure"]
+    notes, more = verdict_notes(differences, family, spec["rule"]["difference_alpha"])
     values = {name: counts.get(name, 0) for name in MARKS} | {"number": counts.sum(), "measure": measure}
     texts = {"": _text_table(rows, spec), "In-domain for a training collection": _own(spec)}
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout(texts, sentences, numbers, values, "%.6g")
+    return Layout(texts, sentences, numbers, values | more, "%.6g", notes=notes if len(counts) else [])
 
 
 def _own(spec: Mapping) -> TextTable:
@@ -82,7 +85,8 @@ def _place(row: object, first: tuple[str, str]) -> tuple[tuple[str, str, str], t
 
 def _cell(row: object) -> Cell:
     if row.scope == "difference":
-        return Cell(f"{row.value:+.3f} [{row.ci_low:+.3f}, {row.ci_high:+.3f}] {MARKS[row.outcome]}")
+        interval = "" if pd.isna(row.ci_low) else f" [{row.ci_low:+.3f}, {row.ci_high:+.3f}]"
+        return Cell(f"{row.value:+.3f}{interval} {mark(row.outcome, row.basis)}")
     if row.scope == "queries":
         return Cell(f"{row.value:,.0f}")
     return Cell(f"{row.value:.2f}" if row.scope == "positives" else format_value(row.value, row.std_seed))

@@ -1,0 +1,161 @@
+"""Is what a GPU computes what the CPU computes? Scores, vectors, gradients, training, search, a small distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.inputs import GROUP
+from bench.ours import ARCHITECTURES, CPU, Ours
+from workflow_scripts.models import packed_encoder
+from workflow_scripts.models.dense_retrieval import search_on_device
+from workflow_scripts.models.rankers import RankerModel, new_ranker
+
+HALF = ("bf16", "fp16")
+EPOCHS = 30
+"""Times that the small distillation sees each of its groups."""
+SPREAD = 2.0
+"""Standard deviation of its teacher's scores: a teacher that prefers something."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: what was ``found`` must lie at or below ``limit`` (at or above it, where ``least``)."""
+
+    name: str
+    found: float
+    limit: float
+    least: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """False for a number that is not finite too."""
+        return bool(self.found >= self.limit if self.least else self.found <= self.limit)
+
+
+def equality(folder: Path, device: torch.device) -> Iterator[Check]:
+    """The device beside the CPU on the models and texts in ``folder``, precision by precision.
+
+    Differences in fp32 are shares of the largest value on the CPU. In half precision scores must keep their order: what
+    is read is their correlation with fp32.
+    """
+    host, card = Ours(folder, "fp32", CPU), Ours(folder, "fp32", device)
+    for name, method in (("scores", "score"), ("vectors", "encode")):
+        exact = _array(folder, host, method)
+        yield Check(f"{name} in fp32", _difference(_array(folder, card, method), exact), 1e-4)
+        for precision in HALF:
+            found = _array(folder, Ours(folder, precision, device), method, precise=False)
+            yield Check(f"{name} in {precision}: correlation", _correlation(found, exact), 0.995, least=True)
+    for name in ARCHITECTURES:
+        exact, found = (_gradients(folder, side, name) for side in (host, card))
+        largest = max(_difference(found[key], value) for key, value in exact.items())
+        yield Check(f"gradients of a {ARCHITECTURES[name]} in fp32", largest, 1e-3)
+        expected = _losses(host, name, host.load(name, 0.0), 2, 1e-4)
+        for precision, limit in (("fp32", 1e-3), *((half, 0.05) for half in HALF)):
+            side = Ours(folder, precision, device)
+            losses = _losses(side, name, side.load(name, 0.0), 2, 1e-4)
+            yield Check(f"losses of a {ARCHITECTURES[name]} in {precision}", _difference(losses, expected), limit)
+    yield from attention(device)
+    yield search(device)
+
+
+def attention(device: torch.device) -> Iterator[Check]:
+    """The ragged kernel beside padded attention, in half precision, for all tokens and for first tokens alone."""
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(1, 200, 64)
+    ids = np.zeros(lengths.sum(), np.int32)
+    batch = packed_encoder.pack(packed_encoder.Sequences(ids, ids, lengths), device)
+    for size in (32, 64):
+        shape = (3, len(ids), 4, size)
+        q, k, v = torch.from_numpy(draw.standard_normal(shape).astype(np.float32)).to(device).half().unbind()
+        for first in (False, True):
+            asking = q[batch.starts.long()] if first else q
+            expected = packed_encoder._attend_padded(asking, k, v, batch, 0.0, first)
+            found = packed_encoder.attend(asking, k, v, batch, 0.0, first) if device.type == "cuda" else expected
+            name = f"ragged attention, heads of {size}, {'first tokens' if first else 'all tokens'}"
+            yield Check(name, _difference(found.float().cpu().numpy(), expected.float().cpu().numpy()), 1e-2)
+
+
+def search(device: torch.device) -> Check:
+    """Exact search on the device beside numpy's on the CPU: the share of ten best documents that are not the same."""
+    draw = np.random.default_rng(0)
+    documents, queries = (draw.standard_normal((rows, 64)).astype(np.float32) for rows in (20_000, 100))
+    _, places = search_on_device(documents, device=device)(queries, 10)
+    expected = np.argsort(-(queries.astype(np.float64) @ documents.T), axis=1)[:, :10]
+    agree = sum(len(set(one) & set(other)) for one, other in zip(places.tolist(), expected.tolist(), strict=True))
+    return Check("dense search: documents of the best ten that differ", 1 - agree / expected.size, 1e-3)
+
+
+def distillation(folder: Path, device: torch.device) -> Iterator[Check]:
+    """Students from random weights learn the order that a teacher gives each group, in what ``auto`` computes in.
+
+    The teacher is the folder's cross-encoder. What is read are the student's scores of groups that it has seen
+    :data:`EPOCHS` times: does the whole loop learn, not how well it generalises.
+    """
+    ours = Ours(folder, "auto", device)
+    ours.texts["pairs"] = [(query, row) for query, rows in ours.texts["groups"] for row in rows]
+    teacher = _array(folder, ours, "score", precise=False).reshape(-1, GROUP)
+    ours.texts["teacher"] = ((teacher - teacher.mean()) / teacher.std() * SPREAD).tolist()
+    for name, architecture in ARCHITECTURES.items():
+        model = new_ranker(ours.load(name).config, architecture, initialise_seed=1, dropout=0.0)
+        losses = _losses(ours, name, model, EPOCHS, 5e-4)
+        epoch = max(1, len(losses) // EPOCHS)
+        fall = float(np.mean(losses[-epoch:]) / np.mean(losses[:epoch]))
+        yield Check(f"distilled {architecture}: last loss as a share of the first", fall, 0.8)
+        agreement = _agreement(_group_scores(ours, name, model), teacher)
+        yield Check(f"distilled {architecture}: agreement with the teacher's order", agreement, 0.3, least=True)
+
+
+@torch.no_grad()
+def _group_scores(ours: Ours, name: str, model: RankerModel) -> np.ndarray:
+    """A trained student's scores of the folder's groups  # (groups, docs)."""
+    model.eval()
+    batches = ours.batches(name)
+    parts = [batch.scores(model(batch.sequences)).float().cpu() for batch in map(batches, range(len(batches)))]
+    return torch.cat(parts).numpy()
+
+
+def _agreement(scores: np.ndarray, teacher: np.ndarray) -> float:
+    """Mean over groups of Kendall's tau-a: pairs ordered alike less pairs ordered otherwise, as a share of all."""
+    one, other = (np.sign(x[:, :, None] - x[:, None, :]) for x in (scores, teacher))
+    docs = scores.shape[1]
+    return float((one * other).sum(axis=(1, 2)).mean() / (docs * (docs - 1)))
+
+
+def _losses(ours: Ours, name: str, model: RankerModel, epochs: int, rate: float) -> list[float]:
+    """The steps' losses of a training on the folder's groups, each seen ``epochs`` times."""
+    return ours.fit(name, model, ours.batches(name, epochs=epochs), learning_rate=rate).columns["loss"]
+
+
+def _array(folder: Path, ours: Ours, method: str, *, precise: bool = True) -> np.ndarray:
+    """What a method of the project writes, float32; in fp32 where ``precise``."""
+    path = folder / f"{method}.npy"
+    getattr(ours, method)(str(path), precise=precise)
+    return np.load(path)
+
+
+def _gradients(folder: Path, ours: Ours, name: str) -> dict[str, np.ndarray]:
+    path = folder / "gradients.npz"
+    ours.gradients(name, str(path))
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def _difference(found: np.ndarray | list, expected: np.ndarray | list) -> float:
+    """Largest absolute difference as a share of the largest expected value."""
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
+
+
+def _correlation(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.corrcoef(found.ravel(), expected.ravel())[0, 1])
+
+
+CHECKS: dict[str, Callable[[Path, torch.device], Iterator[Check]]] = {
+    "equality": equality,
+    "distillation": distillation,
+}

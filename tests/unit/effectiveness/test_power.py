@@ -1,0 +1,109 @@
+"""Power: the reach of the demo's designs, what would decide a pair, and the table against its formulas by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rendered import render
+from scipy import stats
+
+from workflow_scripts.analysis import measures
+from workflow_scripts.analysis.power import Design, Pilot, detectable_difference, seeds_to_decide, smallest_margin
+from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
+from workflow_scripts.effectiveness.make_power_table import make_power_table
+from workflow_scripts.storage.command import call
+from workflow_scripts.storage.tables import write_table
+
+DEMO = Pilot(2 * 0.021**2 / 250, 2 * 0.09**2 / 250, 2 * 0.006**2, 249, 5)
+"""Variances like the demo's: 250 queries, trainings .006 apart, seed x query noise .09, cell x query .021."""
+RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "alone", "family"), [(1, 0.046, 0.071), (3, 0.025, 0.038), (5, 0.018, 0.025), (10, 0.0125, 0.017)]
+)
+def test_detectable_differences_of_the_demo(seeds: int, alone: float, family: float) -> None:
+    found = [detectable_difference(DEMO, Design(seeds), 0.05, in_family=in_family) for in_family in (False, True)]
+    assert found == pytest.approx([alone, family], abs=0.0005)
+
+
+def test_smallest_margins_and_more_queries() -> None:
+    found = [smallest_margin(DEMO, Design(10), 0.05, in_family=in_family) for in_family in (False, True)]
+    assert found == pytest.approx([0.013, 0.0175], abs=0.0005)
+    # Queries without end leave what trainings differ by: kappa (t(.975, 8) + z(.8)) sqrt(T / 3).
+    endless = detectable_difference(DEMO, Design(3, more_queries=1e9), 0.05, in_family=False)
+    kappa = 1 + 0.23 / 2**0.6
+    expected = kappa * (stats.t.ppf(0.975, 8) + stats.norm.ppf(0.8)) * np.sqrt(DEMO.training / 3)
+    assert endless == pytest.approx(expected, rel=1e-3)
+
+
+def test_seeds_that_would_decide_a_pair() -> None:
+    alphas = {"alpha": 0.05, "difference_alpha": 0.05}
+    for difference, margin in ((0.03, 0.01), (0.002, 0.02)):
+        needed = seeds_to_decide(DEMO, -difference, margin, **alphas)
+        reach = [
+            difference >= detectable_difference(DEMO, Design(seeds), 0.05, in_family=True)
+            or difference + smallest_margin(DEMO, Design(seeds), 0.05, in_family=True) <= margin
+            for seeds in (needed - 1, needed)
+        ]
+        assert reach == [False, True]
+    assert seeds_to_decide(DEMO, 0.001, 0.001, **alphas) is None
+
+
+def make(tmp_path: Path, seeds: list[int]) -> tuple[pd.DataFrame, str]:
+    """Three samplers, one far better, on 40 queries."""
+    generator = np.random.default_rng(0)
+    rows = [
+        ("be", "kl", sampler, "t", seed, "a", f"q{query:02}", "nDCG@10", 0.4 + gain + generator.normal(0, 0.05))
+        for sampler, gain in (("x", 0.0), ("y", 0.001), ("z", 0.5))
+        for seed in seeds
+        for query in range(40)
+    ]
+    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
+    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y", "z"], "teachers": ["t"], "seeds": seeds}
+    spec |= {"domains": [{"name": "near", "collections": ["a"]}], "measures": ["nDCG@10"]}
+    spec |= {"rule": RULE, "controls": [], "depth": 100}
+    given = ["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet"]
+    equivalence = f"{tmp_path}/equivalence.parquet"
+    call(make_equivalence_table, [*given, "--output", equivalence])
+    call(make_power_table, [*given, "--equivalence", equivalence, "--output", f"{tmp_path}/power.parquet"])
+    return render("power", tmp_path / "power.parquet")
+
+
+def test_the_table_by_hand(tmp_path: Path) -> None:
+    table, text = make(tmp_path, [0, 1, 2])
+    blocks, pairs = table[table["scope"] == "block"], table[table["scope"] == "pair"]
+    assert blocks["seeds"].tolist() == [3, 5, 10] and blocks["is_own"].tolist() == [True, False, False]
+    assert pairs[["sampler_a", "sampler_b"]].to_numpy().tolist() == [["x", "y"]]
+    frame = pd.read_parquet(tmp_path / "metrics.parquet").astype({"sampler": str})
+    y = np.stack([rows.pivot(index="seed", columns="query_id", values="value") for _, rows in frame.groupby("sampler")])
+    means = y.mean(axis=2)
+    rest = means - means.mean(axis=0) - means.mean(axis=1, keepdims=True) + means.mean()
+    pooled = 2 * (rest**2).sum() / (2 * 2) / 3
+    components = []
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        d = y[one] - y[other]
+        left = d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean()
+        both = (left**2).sum() / (2 * 39) / (3 * 40)
+        components.append((max(d.mean(axis=0).var(ddof=1) / 40 - both, 0), 3 * both, 3 * max(pooled - both, 0)))
+    pilot = Pilot(*np.median(components, axis=0).tolist(), 39, 3)
+    for seeds, row in zip((3, 5, 10), blocks.itertuples(), strict=True):
+        expected = [
+            function(pilot, Design(seeds), 0.05, in_family=in_family)
+            for function in (detectable_difference, smallest_margin)
+            for in_family in (False, True)
+        ]
+        found = [row.difference_alone, row.difference_family, row.margin_alone, row.margin_family]
+        assert found == pytest.approx(expected, rel=1e-4)
+    assert f"3 seeds find differences of {blocks['difference_family'].iloc[0]:.3f}" in text
+    assert "Of 1 undecided pairs" in text and "### Undecided pairs" in text
+
+
+def test_one_seed_without_controls_plans_nothing(tmp_path: Path) -> None:
+    table, text = make(tmp_path, [0])
+    assert table.empty and "nothing can be planned" in text

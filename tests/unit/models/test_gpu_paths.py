@@ -1,0 +1,111 @@
+"""What only a GPU computes, as far as a machine without one can tell: shapes, types, gradients."""
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from bench.inputs import Shape
+from workflow_scripts.models import packed_encoder, rankers
+from workflow_scripts.models.packed_encoder import PackedBatch, pack
+from workflow_scripts.models.token_store import Sequences
+
+CONFIG = Shape(2, 64, 2, 128, pairs=1, steps=1, vocabulary=100).config()
+
+
+@pytest.fixture
+def batch() -> PackedBatch:
+    lengths = np.array([5, 3, 7, 3])
+    ids = np.arange(lengths.sum()) % 100
+    return pack(Sequences(ids, np.zeros_like(ids), lengths))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """Shapes of the queries that reach the kernel for ragged attention, on a card that has it."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
+    kernel, shapes = packed_encoder._varlen_kernel.__wrapped__(torch.device("cuda")), []
+
+    def count(query: torch.Tensor, *others: object) -> torch.Tensor:
+        shapes.append(tuple(query.shape))
+        return kernel(query, *others)
+
+    monkeypatch.setattr(packed_encoder, "_varlen_kernel", lambda device: count)
+    return shapes
+
+
+def low(dtype: torch.dtype, shape: packed_encoder.EncoderShape) -> packed_encoder.PackedEncoder:
+    """An encoder in half precision, as ``for_inference`` makes it: the head stays in float32."""
+    torch.set_default_dtype(dtype)
+    try:
+        return packed_encoder.PackedEncoder(shape)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("architecture", list(rankers.KINDS))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("training", [False, True])
+@torch.no_grad()
+def test_forward_on_a_gpu_that_is_not_there(
+    calls: list[tuple], batch: PackedBatch, architecture: str, dtype: torch.dtype, training: bool
+) -> None:
+    # Fake tensors carry shape, type and device through every operation and compute nothing.
+    with FakeTensorMode():
+        there = {
+            name: torch.empty(value.shape, dtype=value.dtype, device="cuda")
+            if isinstance(value, torch.Tensor)
+            else value
+            for name, value in vars(batch).items()
+        }
+        with torch.device("cuda"):
+            model = rankers.KINDS[architecture](CONFIG)
+            model.encoder = low(dtype, model.shape)
+        model.train(training)
+        output = model(PackedBatch(**there))
+    # Every token in the first layer, the first token of each sequence in the last; with dropout the kernel has no use.
+    assert calls == ([(18, 2, 32), (4, 2, 32)] if dtype != torch.float32 and not training else [])
+    assert output.device.type == "cuda" and output.dtype == torch.float32
+    assert output.shape == ((len(batch),) if architecture == "cross-encoder" else (len(batch), 64))
+
+
+@pytest.mark.parametrize("architecture", list(rankers.KINDS))
+def test_the_way_a_gpu_goes_has_the_scores_and_gradients_of_the_cpus(
+    batch: PackedBatch, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = rankers.new_ranker(CONFIG, architecture, initialise_seed=0)
+    model.encoder.to(torch.bfloat16)
+    expected, gradients = _run(model, batch)
+
+    def kernel(q, k, v, q_offsets, k_offsets, longest_q, longest_k):
+        parts = []
+        for number in range(len(k_offsets) - 1):
+            asking = slice(*q_offsets[number : number + 2].tolist())
+            own = slice(*k_offsets[number : number + 2].tolist())
+            assert asking.stop - asking.start <= longest_q and own.stop - own.start <= longest_k
+            logits = torch.einsum("qhd,khd->hqk", q[asking], k[own]) * q.shape[-1] ** -0.5
+            parts.append(torch.einsum("hqk,khd->qhd", logits.softmax(-1), v[own]))
+        return torch.cat(parts)
+
+    monkeypatch.setattr(packed_encoder, "_varlen_kernel", lambda device: kernel)
+    monkeypatch.setattr(packed_encoder, "attend", packed_encoder._attend_varlen)
+    monkeypatch.setattr(
+        packed_encoder._Layer,
+        "_attend_unprojected",
+        lambda layer, first, hidden, batch: layer._attend(first, hidden, batch, first=True),
+    )
+    found, others = _run(model, batch)
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)
+    assert set(others) == set(gradients)
+    for name, gradient in gradients.items():
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(others[name], gradient, atol=0.05 * scale + 1e-3, rtol=0.05, msg=name)
+
+
+def _run(model: rankers.RankerModel, batch: PackedBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Outputs and the gradients of a weighted sum; every parameter has one."""
+    model.zero_grad()
+    output = model(batch)
+    (output * torch.linspace(-1, 1, output.numel()).view(output.shape)).sum().backward()
+    gradients = {name: parameter.grad.float().clone() for name, parameter in model.named_parameters()}
+    return output.detach(), gradients

@@ -1,0 +1,40 @@
+"""Bands: how near two values are that no comparison tells apart, and where another training would come out."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import stdtrit
+
+from workflow_scripts.analysis.inference import Estimates
+from workflow_scripts.analysis.training_noise import CAUTION, TrainingNoise
+
+
+def noise_band(pairs: Estimates, confidence: float = 0.95) -> float:
+    """Half the width of the interval of a block's median pair; cells nearer than it are not told apart.
+
+    ``pairs``: all pairs of the block; each one's half width is the wider of its rows'. NaN where one's variance is not
+    known; pairs that are the same are left out.
+    """
+    widths = pairs.half_width(confidence)[~pairs.same]
+    return float(np.median(widths)) if len(widths) else np.nan
+
+
+def retraining_bands(means: np.ndarray, cells: int = 1, confidence: float = 0.95) -> np.ndarray:
+    """Half the widths of the bands around a block's cells in which one more training lies; ``means``  # (cells, seeds).
+
+    t sqrt(s^2 (1 + 1/S)), s^2 the larger of a cell's own variance over its S seeds and the block's mean one, t with
+    k (S-1) degrees of freedom; jointly for ``cells`` cells by Bonferroni. Returns  # (cells,).
+    """
+    number, seeds = means.shape
+    variance = means.var(axis=1, ddof=1)
+    variance = np.maximum(variance, variance.mean())
+    return _half(variance, seeds, number * (seeds - 1), cells, confidence)
+
+
+def retraining_band_of_controls(noise: TrainingNoise, cells: int = 1, confidence: float = 0.95) -> np.ndarray:
+    """:func:`retraining_bands` around a cell of one seed: with s^2 = 2 max(s2 - e, 0) + e of the student's controls."""
+    return _half(CAUTION * noise.training + noise.both, 1, noise.degrees, cells, confidence)
+
+
+def _half(variance: np.ndarray, seeds: int, degrees: float, cells: int, confidence: float) -> np.ndarray:
+    return stdtrit(degrees, 1 - (1 - confidence) / 2 / cells) * np.sqrt(variance * (1 + 1 / seeds))

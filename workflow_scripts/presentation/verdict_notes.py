@@ -1,0 +1,45 @@
+"""What stands below a table with verdicts: how many calls it makes, how many may be false, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from workflow_scripts.analysis.families import DIFFERENT, MARKS, ONE_SEED, SAME, FalseCalls, false_calls
+from workflow_scripts.analysis.inference import CONTROLS
+
+FOOTNOTE = "¹"
+"""Follows an outcome whose variance of training is known from controls."""
+
+
+def mark(outcome: str, basis: str) -> str:
+    """An outcome as a table shows it."""
+    return MARKS[outcome] + FOOTNOTE * (basis == CONTROLS and outcome != SAME)
+
+
+def verdict_notes(rows: pd.DataFrame, family: Sequence[str], alpha: float) -> tuple[list[str], dict[str, object]]:
+    """Names of the sentences below the table, from ``captions/verdicts.rst``, and their values.
+
+    ``rows``: the comparisons shown, with ``p_difference``, ``outcome`` and ``basis``; ``family``: the columns that the
+    comparisons of one family share; ``alpha``: the error rate of a family's differences.
+    """
+    tested = rows[rows["p_difference"].notna()]
+    families = len(tested.drop_duplicates(list(family)))
+    found = false_calls(tested["p_difference"], tested["outcome"] == DIFFERENT, families, alpha)
+    return notes_of(found, rows["basis"])
+
+
+def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, object]]:
+    """:func:`verdict_notes` where the calls are counted already; ``basis``: of each comparison."""
+    notes = ["calls" if found.called else "no calls"] if found.tested else []
+    notes += ["controls"] * bool((basis == CONTROLS).any())
+    notes += ["no verdict"] * bool((basis == ONE_SEED).any())
+    values = {
+        "called": found.called,
+        "tested": found.tested,
+        "families": f"{found.families} {'family' if found.families == 1 else 'families'}",
+        "expected": f"{found.expected:.2g}",
+        "bound": f"{100 * found.bound:.2g}%",
+    }
+    return [*notes, "given"], values
