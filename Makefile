@@ -8,8 +8,8 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch plan verify describe check test lint format hooks venv \
-  bench gpu-check bench-memory bench-search bench-dag bench-venv
+.PHONY: help demo study small small-scratch standin plan verify describe check test lint format hooks venv \
+  bench gpu-check bench-memory bench-search bench-dag bench-look-ups bench-venv
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ small: venv  ## real text, students from a pretrained MiniLM
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
+
+standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
+	$(BIN)/python -m tests.standin
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
@@ -78,6 +81,9 @@ bench-search: venv  ## batch search by threads
 
 bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
 	$(BIN)/python -m bench.dag
+
+bench-look-ups: venv  ## look-ups among millions of ids and pairs
+	$(BIN)/python -m bench.look_ups
 
 bench-venv:  ## the peers' own environment
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \
