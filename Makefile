@@ -2,14 +2,15 @@
 PYTHON ?= python3
 CORES ?= 2
 EXPERIMENT ?= demo
+DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch standin plan verify describe check test lint format hooks venv \
-  bench gpu-check bench-memory bench-search bench-dag bench-look-ups bench-venv
+# Every target with a description is a command, no file.
+.PHONY: bench-venv $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,9 +30,18 @@ small-scratch: venv  ## real text, students from scratch: needs no model hub
 standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
 	$(BIN)/python -m tests.standin
 
-plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv]
+cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
+
+table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
+
+report: venv  ## the page that shows an experiment: results/demo/report.html
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
+
+plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
-	  $(if $(BENCH),--bench $(BENCH))
+	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
@@ -44,6 +54,11 @@ check: lint  ## lint and the fast unit tests, about a minute
 
 test: venv  ## every test: unit, workflow and end to end
 	$(BIN)/python -m pytest
+
+test-slurm: venv  ## an experiment on a Slurm cluster of three nodes, started on this machine: installs Debian's Slurm, needs root
+	command -v slurmctld >/dev/null || \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: venv  ## style, spelling and types; Snakemake's own lint
 	$(BIN)/ruff check .

@@ -14,6 +14,14 @@ localrules:
     downloads,
     tables,
     figures,
+    report,
+
+
+onstart:
+    try:
+        check_jobs_are_seen(workflow)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 rule all:
@@ -33,6 +41,12 @@ rule figures:
     """The figures alone; whatever they need is made."""
     input:
         lambda wildcards: FIGURES,
+
+
+rule report:
+    """The page alone; whatever it needs is made."""
+    input:
+        f"{RESULTS}/report.html",
 
 
 include: "rules/collect.smk"

@@ -31,6 +31,7 @@ from workflow_scripts.experiment.rule_parameters import (
     resources_of,
     threads_of,
 )
+from workflow_scripts.experiment.slurm import check_jobs_are_seen, time_limit
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
@@ -82,6 +83,9 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 GPU_PARTS = math.lcm(*gpu_shares(CONFIG)) if workflow.local_exec and "gpu" in workflow.global_resources else 1
 if GPU_PARTS > 1:
     workflow.register_resource("gpu", workflow.global_resources["gpu"].value * GPU_PARTS)
+# On Slurm no job asks for more time than its partition gives. A group is a training and each set's re-ranking and measuring.
+CHAIN = 1 + 2 * len(EXPERIMENT.evaluation_sets)
+resources_of = functools.partial(resources_of, limit=lambda rule: time_limit(workflow, rule, CHAIN))
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 
@@ -174,6 +178,16 @@ def tests_in(wildcards):
     return manifests("collections", EXPERIMENT.collections_in("bm25", wildcards.set))
 
 
+def retrieved_in(wildcards):
+    """Collections of an evaluation set that are retrieved from."""
+    return EXPERIMENT.collections_in("retrieved/", wildcards.set)
+
+
+def student_of(wildcards):
+    """Path of the student whose metrics and cells are written."""
+    return EXPERIMENT.ranker("{student}/{point}/seed{seed}".format(**wildcards)).path
+
+
 def sampler_of(groups_id):
     """The sampler's config and its teacher (None where it reads no scores) behind some groups."""
     sampler, teacher = EXPERIMENT.sampler_of(groups_id)
@@ -187,7 +201,7 @@ def drawn_for(groups_id):
 
 def teacher_tokens(collection):
     """:func:`training_tokens` in a teacher's vocabulary; ``collection`` gives the wildcards' training collection."""
-    return training_tokens(lambda w: (entry("teachers", w.teacher)["backbone"], collection(w)))
+    return training_tokens(lambda w: (RANKERS.teacher(w.teacher)["backbone"], collection(w)))
 
 
 def every_metrics():
@@ -209,7 +223,7 @@ def rules_all(wildcards):
     """Every artifact that the default target promises."""
     rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = itertools.chain(*(PLACES.cells(cell, CONFIG["domains"]) for cell in EXPERIMENT.cells))
-    promised = [*TABLES, *FIGURES, *cells, *manifests("students", EXPERIMENT.rankers)]
+    promised = [*TABLES, *FIGURES, f"{RESULTS}/report.html", *cells, *manifests("students", EXPERIMENT.rankers)]
     return [*map(rebuild_if_missing, promised), *all_runs(rankers)]
 
 

@@ -48,11 +48,6 @@ use rule rerank_job as rerank_candidates with:
         ),
 
 
-def retrieved_in(wildcards):
-    """Collections of a set that are retrieved from."""
-    return EXPERIMENT.collections_in("retrieved/", wildcards.set)
-
-
 use rule rerank_job as retrieve_documents with:
     input:
         **reads(
@@ -81,12 +76,6 @@ use rule rerank_job as retrieve_documents with:
         ),
 
 
-def measures_of(ranker, evaluation_set):
-    """Spec of measuring a ranker on a set."""
-    names = EXPERIMENT.collections_in(ranker, evaluation_set)
-    return dict(measures={name: RANKERS.measures(ranker, name) for name in names}, keys=RANKERS.keys(ranker))
-
-
 use rule analyse_job as measure_runs with:
     input:
         **reads(runs=lambda w: whole_runs(w.ranker, w.set), evaluation=EVALUATION),
@@ -100,13 +89,8 @@ use rule analyse_job as measure_runs with:
         **job(
             "evaluate.measure_runs",
             ids=lambda w: {"collections": EXPERIMENT.collections_in(w.ranker, w.set)},
-            spec=lambda w: measures_of(w.ranker, w.set),
+            spec=lambda w: RANKERS.measuring_spec(w.ranker, w.set),
         ),
-
-
-def student_of(wildcards):
-    """Path of the student that a cell's wildcards name."""
-    return EXPERIMENT.ranker("{student}/{point}/seed{seed}".format(**wildcards)).path
 
 
 # A student's metrics with its cells of the domains within the set: which they are is the set's, so each has a rule.
@@ -134,7 +118,7 @@ for SET, COLLECTIONS in EXPERIMENT.evaluation_sets.items():
         params:
             **job(
                 "evaluate.measure_runs",
-                lambda w, name=SET: measures_of(student_of(w), name),
+                lambda w, name=SET: RANKERS.measuring_spec(student_of(w), name),
                 {"collections": COLLECTIONS},
                 **dict(domains=WITHIN, bootstrap=CONFIG["evaluation"]["bootstrap"]) if WITHIN else {},
             ),

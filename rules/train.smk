@@ -4,14 +4,16 @@
 use rule train_job as train_teacher with:
     input:
         **reads(
-            backbone=lambda w: manifest("backbones", entry("teachers", w.teacher)["backbone"]),
+            backbone=lambda w: manifest("backbones", RANKERS.teacher(w.teacher)["backbone"]),
             groups=lambda w: manifest(RANKERS.teacher_groups(w.teacher)),
-            **teacher_tokens(lambda w: EXPERIMENT.training_collection_of(entry("teachers", w.teacher)["sampler"])),
+            **teacher_tokens(lambda w: EXPERIMENT.training_collection_of(RANKERS.teacher(w.teacher)["sampler"])),
         ),
     output:
         artifact("teachers", "{teacher}"),
     log:
         log("train_teacher/{teacher}"),
+    wildcard_constraints:
+        teacher=rf"{ANY_ID}(/fold\d+)?",
     params:
         **job("train.train_ranker", lambda w: RANKERS.teacher_spec(w.teacher)),
 

@@ -61,8 +61,9 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "make_main_table": 1,
         "make_equivalence_table": 1,
         "make_per_collection_table": 2,
-        "render_table": 17,
+        "render_table": 18,
         "make_variance_table": 1,
+        "make_power_table": 1,
         "make_correlation_table": 1,
         "check_first_stage": 1,
         "embed_groups": 1,
@@ -80,6 +81,8 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "draw_pipeline": 1,
         "draw_score_by_rank": 1,
         "draw_score_grid": 1,
+        "smooth_curves": 1,
+        "make_report": 1,
         "draw_learning_curves": 1,
         "draw_cost": 1,
     }
@@ -100,6 +103,8 @@ def test_one_cell_plans_one_student(fresh: Project) -> None:
     [
         ("cells/ce.margin.bm25.base.seed0.in-domain.csv", "losses lce, ranknet, marginmse, kl"),
         ("cells/ce.kl.bm25.base.seed9.in-domain.csv", "seeds 0"),
+        ("cells/ce.kl.bm25.base.seed0.indomain.csv", "no 'indomain' among the domains of demo: it has in-domain"),
+        ("runs/teacher/base/in-domain/manifest.json", "no evaluation set 'in-domain' in demo: it has all"),
         ("rankings/bm26/demo/manifest.json", "no 'bm26' among the systems of demo: it has bm25"),
         ("groups/ance/seed0/manifest.json", "no sampler 'ance' in demo: it has random, bm25"),
         ("corpora/dmo/manifest.json", "no 'dmo' among the corpora of demo: it has demo"),

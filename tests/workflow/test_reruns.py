@@ -18,6 +18,7 @@ TABLES = {
     "make_equivalence_table": 1,
     "make_per_collection_table": 2,
     "make_variance_table": 1,
+    "make_power_table": 1,
     "make_correlation_table": 1,
     "make_configuration_table": 1,
     "make_cost_table": 1,
@@ -25,14 +26,15 @@ TABLES = {
     "make_advice_table": 1,
     "make_risk_table": 1,
     "make_bound_table": 1,
-    "render_table": 12,
+    "render_table": 13,
     "profile_scores": 1,
     "fit_profiles": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
+    "make_report": 1,
 }
 # After training too, not after an evaluation alone.
-TRAINED = {**TABLES, "draw_learning_curves": 1}
+TRAINED = {**TABLES, "smooth_curves": 1, "draw_learning_curves": 1}
 # After any change of the groups.
 LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 13}
 

@@ -197,6 +197,10 @@ def _depths(config: Mapping) -> Iterator[str]:
 
 def _teachers(config: Mapping) -> Iterator[str]:
     for name, teacher in config["teachers"].items():
+        if pool := teacher["calibrate"]:
+            drawn = config["pools"][pool]["collection"] or config["training"]["collection"]
+            if (role := config["collections"][drawn]["role"]) != "dev":
+                yield f"teachers.{name}.calibrate: {pool} is of {drawn}, whose role is {role}; name a pool of role dev"
         if teacher["trained"]:
             if config["samplers"][teacher["sampler"]]["reads_teacher"]:
                 yield f"teachers.{name}.sampler: {teacher['sampler']} itself reads a teacher; choose one that does not"

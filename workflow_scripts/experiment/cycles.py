@@ -61,6 +61,8 @@ def _needs(config: Mapping, rankers: Mapping[str, GridPoint]) -> dict[str, list[
         needs[path] = _keys("samplers", [ranker.sampler])
         needs[path] += _keys("teachers", [ranker.teacher] if labelled or sampler["reads_teacher"] else [])
         needs[path] += _keys("pools", sampler["pools"] if labelled else [])
+        dev = config["teachers"][ranker.teacher]["calibrate"] if labelled else None
+        needs[path] += _keys("pools", [dev] if dev else [])
     return needs
 
 

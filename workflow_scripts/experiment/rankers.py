@@ -41,6 +41,24 @@ class Rankers:
         teacher = self.entry("teachers", name)
         return f"teachers/{name}" if teacher["trained"] else f"backbones/{teacher['backbone']}"
 
+    def teacher(self, name: str) -> dict:
+        """Entry of a teacher, or of the one that the name of a fold's begins with: ``base`` of ``base/fold0``."""
+        name, _, fold = name.partition("/")
+        entry = self.entry("teachers", name)
+        folds = [f"fold{number}" for number in range(entry["folds"] or 0)]
+        if fold and fold not in folds:
+            raise InputError(f"no {fold!r} of teacher {name}: it has {', '.join(folds) or 'no folds'}")
+        return entry
+
+    def scorers(self, name: str) -> list[str]:
+        """Folders of the models that score training pairs for a teacher: its own, or one for each fold."""
+        folds = self.entry("teachers", name)["folds"]
+        return [f"teachers/{name}/fold{fold}" for fold in range(folds)] if folds else [self.model(f"teacher/{name}")]
+
+    def calibrations(self, name: str) -> list[str]:
+        """Folder of a teacher's temperature; none where it is not calibrated."""
+        return [f"calibrations/{name}"] if self.entry("teachers", name)["calibrate"] else []
+
     def architecture(self, ranker: str) -> tuple[str, str]:
         """Architecture and backbone."""
         if ranker.startswith("teacher/"):
@@ -66,6 +84,11 @@ class Rankers:
         complete = self.entry("collections", collection)["source"] == "generated"
         more = [EXCESS_RISK] * (complete and not ranker.startswith("retrieved/"))
         return evaluation["measures"] + evaluation["more_measures"].get(collection, []) + more
+
+    def measuring_spec(self, ranker: str, evaluation_set: str) -> dict:
+        """Spec of a ranker's measuring on an evaluation set."""
+        names = self.experiment.collections_in(ranker, evaluation_set)
+        return {"measures": {name: self.measures(ranker, name) for name in names}, "keys": self.keys(ranker)}
 
     def standing(self, at: Iterable[GridPoint]) -> Standing:
         """The students at some points: one may stand at several."""
@@ -113,8 +136,8 @@ class Rankers:
         return f"groups/{groups_id}/seed{self.experiment.seeding[student.seed]['sampling']}"
 
     def teacher_groups(self, name: str) -> str:
-        """Folder of the groups that a teacher is trained on."""
-        teacher = self.entry("teachers", name)
+        """Folder of the groups that a teacher, or one of its folds, is trained on."""
+        teacher = self.teacher(name)
         return f"groups/{teacher['sampler']}/seed{teacher['seed']}"
 
     def labels(self, ranker: str) -> list[str]:
@@ -143,11 +166,13 @@ class Rankers:
         return self._training_spec(student.path, about, documents, student.loss, seeds) | ({"cut": cut} if cut else {})
 
     def teacher_spec(self, name: str) -> dict:
-        """Spec of a teacher's training."""
-        teacher = self.entry("teachers", name)
+        """Spec of the training of a teacher, or of one of its folds."""
+        teacher = self.teacher(name)
         about = {"architecture": "cross-encoder", "learning_rate": teacher["learning_rate"]}
         seeds = dict.fromkeys(("initialisation", "order"), teacher["seed"])
-        return self._training_spec(f"teacher/{name}", about, teacher["documents"], teacher["loss"], seeds)
+        spec = self._training_spec(f"teacher/{name}", about, teacher["documents"], teacher["loss"], seeds)
+        left_out = name.partition("/fold")[2]
+        return spec | ({"fold": {"of": teacher["folds"], "left_out": int(left_out)}} if left_out else {})
 
     def _training_spec(self, name: str, about: dict, documents: int, loss: str, seeds: dict[str, int]) -> dict:
         training = self.config["training"]

@@ -40,6 +40,7 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
         yield f"students.{name}.backbone", "backbones", [entry["backbone"]]
     for name, entry in config["teachers"].items():
         yield f"teachers.{name}.backbone", "backbones", [entry["backbone"]]
+        yield f"teachers.{name}.calibrate", "pools", [entry["calibrate"]] if entry["calibrate"] else []
         if entry["trained"]:
             yield f"teachers.{name}.sampler", "samplers", [entry["sampler"]]
             yield f"teachers.{name}.loss", "losses", [entry["loss"]]

@@ -18,9 +18,10 @@ from pathlib import Path
 from workflow_scripts.experiment.archives import Archive, archives_of, families
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.experiment.places import Places
 from workflow_scripts.plan.dry_run import plan_jobs
 from workflow_scripts.plan.estimate import FEEDING, GIGABYTE, WATTS, Bill, Stage, make_bill, rows
-from workflow_scripts.plan.seeds import designs
+from workflow_scripts.plan.seeds import designs, reach
 from workflow_scripts.plan.throughput import BENCH_ROWS, Throughput, read_figures
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import ROOT
@@ -113,10 +114,18 @@ def _tell_day(bill: Bill, aimed: Bill, throughput: Throughput) -> Iterator[str]:
         yield f"controls and studies: {studies} students more than those that they share with the main grid"
 
 
-def _tell_seeds(config: Mapping, throughput: Throughput, figures: Mapping) -> Iterator[str]:
-    """What more seeds of the main grid would cost, from nothing, without what all seeds share."""
-    lines = [(each.name, f"{each.trainings:,}", _amount(each.hours)) for each in designs(config, throughput, figures)]
-    yield from _table(("main grid from nothing", "students", "GPU hours"), lines)
+def _tell_seeds(config: Mapping, throughput: Throughput, figures: Mapping, pilot: Path) -> Iterator[str]:
+    """What more seeds of the main grid would cost, from nothing, without what all seeds share, and could decide."""
+    reached = reach(pilot)
+    lines = []
+    for each in designs(config, throughput, figures):
+        decides = [f"{value:.3f}" for value in reached[each.seeds]] if each.seeds in reached else ["", ""]
+        lines.append((each.name, f"{each.trainings:,}", _amount(each.hours), *decides))
+    yield from _table(("main grid from nothing", "students", "GPU hours", "finds", "equivalent within"), lines)
+    if reached:
+        yield f"differences found and margins of equivalence shown in four of five cases, planned from {pilot}"
+    else:
+        yield f"what each could decide is planned from a pilot's table power, and {pilot} is not there (PILOT=)"
 
 
 def _fits(bill: Bill) -> str:
@@ -178,6 +187,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--gpus", type=_positive, default=1)
     parser.add_argument("--cores", type=_positive, default=16)
     parser.add_argument("--price", type=float, help="of a GPU-hour, in any currency")
+    parser.add_argument("--pilot", type=Path, help="numbers of a pilot's table power; the experiment's own if left out")
     parser.add_argument("--csv", help="file to write the bill to as well")
     options = parser.parse_args(argv)
     figures, config = read_figures(options.figures), read_config(*options.configfile)
@@ -187,7 +197,8 @@ def main(argv: list[str] | None = None) -> None:
     bill = make_bill(experiment, jobs, total, throughput, figures)
     aimed = make_bill(experiment, jobs, total, Throughput(figures, shares="aims"), figures)
     print("\n".join(tell(bill, aimed, experiment, throughput, options)))
-    print("\n".join(_tell_seeds(config, throughput, figures)))
+    pilot = options.pilot or Path(Places(experiment).numbers("power"))
+    print("\n".join(_tell_seeds(config, throughput, figures, pilot)))
     if options.csv:
         with atomic_path(options.csv) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -1,9 +1,10 @@
-"""What a main grid costs with one seed and controls, with three seeds and with five."""
+"""What a main grid costs with one seed and controls, with three seeds and with five, and what each could decide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from workflow_scripts.experiment.experiment import Experiment, unique
@@ -19,9 +20,13 @@ SEVERAL = (3, 5)
 
 @dataclass(frozen=True)
 class Design:
-    """A main grid's seeds: ``trainings`` of students and ``hours`` of a GPU for all that a seed repeats."""
+    """A main grid's seeds: ``trainings`` of students and ``hours`` of a GPU for all that a seed repeats.
+
+    ``seeds``: 0 for one without controls, which decides nothing.
+    """
 
     name: str
+    seeds: int
     trainings: int
     hours: float
 
@@ -30,23 +35,39 @@ def designs(config: Mapping, throughput: Throughput, figures: Mapping) -> Iterat
     """The designs of a configuration as it was read, as if nothing were built; jobs of unknown size are left out."""
     first = config["seeds"][0]
     free = max([seeding(first)[0], *seeding(first)[1].values()]) + 1
-    changes: dict[str, dict[str, Any]] = {"1 seed": {"controls": None}, "1 seed, controls": {}}
+    changes: list[tuple[str, int, dict[str, Any]]] = [("1 seed", 0, {"controls": None}), ("1 seed, controls", 1, {})]
     for number in SEVERAL:
-        changes[f"{number} seeds"] = {"seeds": [first, *range(free, free + number - 1)]}
-    for name, change in changes.items():
+        changes.append((f"{number} seeds", number, {"seeds": [first, *range(free, free + number - 1)]}))
+    for name, seeds, change in changes:
         experiment = Experiment({**config, "seeds": [first], "studies": {}, **change})
         workload = Workload(experiment, Sizes(experiment, figures), figures)
         hours = sum(_hours(job, workload, throughput) for job in _jobs(experiment))
-        yield Design(name, len(experiment.rankers), hours)
+        yield Design(name, seeds, len(experiment.rankers), hours)
+
+
+def reach(power: Path) -> dict[int, tuple[float, float]]:
+    """Seeds to the difference found and the margin within which equivalence is shown in four of five cases.
+
+    ``power``: numbers of a pilot's table ``power``; medians over its families. Empty where there is no such file.
+    """
+    if not power.exists():
+        return {}
+    # Without a pilot the bill reads no table, and needs none of what reads them.
+    from workflow_scripts.storage.tables import read_numbers
+
+    rows = read_numbers(power)[0].query("scope == 'block'")
+    found = rows.groupby("seeds")[["difference_family", "margin_family"]].median()
+    return {int(seeds): (difference, margin) for seeds, difference, margin in found.itertuples()}
 
 
 def _jobs(experiment: Experiment) -> Iterator[Job]:
     """GPU jobs that every seed repeats."""
-    for rule in ("train_student", "rerank_candidates"):
-        yield from (Job(rule, (("ranker", path),)) for path in experiment.rankers)
-    yield from (Job("retrieve_documents", (("ranker", path),)) for path in experiment.retrievers)
-    rankers = Rankers(experiment)
-    for folder in unique(folder for path in experiment.rankers for folder in rankers.labels(path)):
+    yield from (Job("train_student", (("ranker", path),)) for path in experiment.rankers)
+    for name in experiment.evaluation_sets:
+        yield from (Job("rerank_candidates", (("ranker", path), ("set", name))) for path in experiment.rankers)
+        yield from (Job("retrieve_documents", (("ranker", path), ("set", name))) for path in experiment.retrievers)
+    labels = Rankers(experiment).labels
+    for folder in unique(folder for path in experiment.rankers for folder in labels(path)):
         teacher, groups_id, seed = folder.split("/")[1:]
         labelled = (("teacher", teacher), ("groups_id", groups_id), ("seed", seed.removeprefix("seed")))
         yield Job("label_groups", labelled)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.plan.dry_run import Job
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import (
@@ -47,6 +48,7 @@ class Workload:
 
     def __init__(self, experiment: Experiment, sizes: Sizes, figures: Mapping) -> None:
         self.experiment, self.sizes, self.config = experiment, sizes, experiment.config
+        self.rankers = Rankers(experiment)
         self._figures = figures
         self._group = 1 + self.config["training"]["negatives"]
         self._of: dict[str, Callable[[Job], Load]] = {
@@ -72,7 +74,7 @@ class Workload:
     def trained_shape(self, job: Job) -> Shape:
         """Shape of the model that a training job makes."""
         if job.rule == "train_teacher":
-            return self.shape(self.config["teachers"][job["teacher"]]["backbone"])
+            return self.shape(self.rankers.teacher(job["teacher"])["backbone"])
         return self.shape(self.config["students"][self.experiment.ranker(job["ranker"]).student]["backbone"])
 
     def in_grid(self, job: Job) -> bool:
@@ -82,7 +84,7 @@ class Workload:
         if "ranker" in values:
             ranker = values["ranker"].removeprefix("teacher/")
             return ranker in self.experiment.grid_rankers or ranker in grid["teachers"]
-        if values.get("teacher") not in (None, *grid["teachers"]):
+        if values.get("teacher", "").partition("/")[0] not in ("", *grid["teachers"]):
             return False
         if "pool" in values:
             return values["pool"] in self._grid_pools
@@ -113,7 +115,7 @@ class Workload:
         return Load("encoding", number, number * self.shape(backbone).forward(tokens + TEXT_SPECIALS))
 
     def _train_teacher(self, job: Job) -> Load:
-        teacher = self.config["teachers"][job["teacher"]]
+        teacher = self.rankers.teacher(job["teacher"])
         return self._training("cross-encoder", teacher["backbone"], teacher["documents"], teacher["sampler"])
 
     def _train_student(self, job: Job) -> Load:
@@ -135,7 +137,7 @@ class Workload:
 
     def _score_pool(self, job: Job) -> Load:
         collection = self.config["pools"][job["pool"]]["collection"] or self.config["training"]["collection"]
-        backbone = self.config["teachers"][job["teacher"]]["backbone"]
+        backbone = self.rankers.teacher(job["teacher"])["backbone"]
         return self._pairs(backbone, self.sizes.pool_pairs(job["pool"]), collection)
 
     def _label_groups(self, job: Job) -> Load:
@@ -144,7 +146,7 @@ class Workload:
         missing = self.config["training"]["negatives"] * self.sizes.unscored_share(sampler)
         pools = self.config["samplers"][sampler]["pools"]
         missing += not any(self.config["pools"][pool]["positives"] for pool in pools)
-        backbone = self.config["teachers"][job["teacher"]]["backbone"]
+        backbone = self.rankers.teacher(job["teacher"])["backbone"]
         return self._pairs(backbone, missing * self.sizes.queries(collection), collection)
 
     def _rerank(self, job: Job) -> Load:

@@ -42,4 +42,5 @@ def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, 
         "expected": f"{found.expected:.2g}",
         "bound": f"{100 * found.bound:.2g}%",
     }
-    return [*notes, "given"], values
+    notes += ["given"] * bool(found.tested)
+    return notes, values

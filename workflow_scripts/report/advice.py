@@ -1,17 +1,21 @@
-"""What to train within a budget: a dearer cell only where a paired test shows that it is better than the cheapest."""
+"""What to train within a budget: a dearer cell only where it is shown to be better than the cheapest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import DIFFERENT, EQUIVALENT, UNDECIDED, holm, mean_difference
+from workflow_scripts.analysis.equivalence import Rule, judge
+from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, ONE_SEED, SAME, UNDECIDED
+from workflow_scripts.analysis.inference import Estimates
 
 USE, CHEAPEST = "use", "cheapest"
+
+Infer = Callable[[np.ndarray], Estimates]
+"""Estimates of contrasts of the candidates  # (contrasts, K), over seeds and queries."""
 
 
 @dataclass(frozen=True)
@@ -19,60 +23,59 @@ class Comparisons:
     """Candidates # (K,) against the first, and every two of them.
 
     ``difference``, ``low``, ``high``: of each minus the first, the intervals jointly (Bonferroni over the K - 1);
-    ``p`` Holm-corrected over the K - 1 and ``outcome`` its verdict (the first: 1, and equivalent to itself);
-    ``worse``  # (K, K): the candidate of the row is shown to be worse than the column's: the first's row and column by
-    ``outcome``, the rest by :func:`pairwise`.
+    ``p_difference`` and, Holm-corrected over the K - 1, ``p``; ``outcome`` by the latter (the first: 1, and equivalent
+    to itself). ``worse``  # (K, K): the candidate of the row is shown to be worse than the column's: the first's row
+    and column by ``outcome``, the rest by :func:`pairwise`. ``basis`` of each: what tells the variance of training.
     """
 
     difference: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    p_difference: np.ndarray
     p: np.ndarray
     outcome: list[str]
     worse: np.ndarray
+    basis: list[str]
 
 
-def compare(
-    values: Mapping[str, np.ndarray], weights: Mapping[str, float], *, margin: float, rule: Rule
-) -> Comparisons:
-    """Compare candidates, of which the first was chosen without looking at their effectiveness.
+def compare(infer: Infer, number: int, *, margin: float, rule: Rule) -> Comparisons:
+    """Compare ``number`` candidates, of which the first was chosen without looking at their effectiveness.
 
-    ``values``: collection to values  # (K, queries). Whichever candidate is later chosen by its mean, its comparison is
-    one of a family that was corrected as a whole, so the choice makes no more errors than alpha. Two families: each
-    candidate against the first (the ``outcome``, and the first's row and column of ``worse``, so that the two never
-    disagree), and all pairs (the rest of ``worse``). A difference counts where it is not equivalent.
+    Whichever candidate is later chosen by its mean, its comparison is one of a family that was corrected as a whole, so
+    the choice makes no more errors than alpha. Two families: each candidate against the first (the ``outcome``, and the
+    first's row and column of ``worse``, so that the two never disagree), and all pairs (the rest of ``worse``). A
+    difference counts where it is not equivalent.
     """
-    number = next(iter(values.values())).shape[0]
-    estimate = mean_difference({name: array - array[:1] for name, array in values.items()}, weights)
-    joint = 1 - (1 - rule.confidence) / max(number - 1, 1)
-    low, high = estimate.interval(joint)
-    p, p_equivalence = np.ones(number), np.zeros(number)
-    p[1:], p_equivalence[1:] = holm(estimate.difference_p()[1:]), holm(estimate.equivalence_p(margin)[1:])
-    verdicts = rule.verdicts(p, p_equivalence)
-    _, worse = pairwise(values, weights, margin=margin, rule=rule)
-    shown = np.array([verdict == DIFFERENT for verdict in verdicts])
-    worse[0], worse[:, 0] = shown & (estimate.mean > 0), shown & (estimate.mean < 0)
-    return Comparisons(estimate.mean, low, high, p, verdicts, worse)
+    identity = np.eye(number)
+    found = infer(identity[1:] - identity[:1])
+    judged = judge(found, margin, rule)
+    low, high = found.interval(1 - (1 - rule.confidence) / max(number - 1, 1))
+    _, worse = pairwise(infer, number, margin=margin, rule=rule)
+    outcomes = [EQUIVALENT, *judged["outcome"]]
+    difference = np.concatenate([[0.0], found.mean])
+    shown = np.array([outcome == DIFFERENT for outcome in outcomes])
+    worse[0], worse[:, 0] = shown & (difference > 0), shown & (difference < 0)
+    ends = (np.concatenate([[0.0], array]) for array in (low, high))
+    p = (np.concatenate([[1.0], judged[name]]) for name in ("p_difference", "p_difference_holm"))
+    return Comparisons(difference, *ends, *p, outcomes, worse, [found.basis, *judged["basis"]])
 
 
-def pairwise(
-    values: Mapping[str, np.ndarray], weights: Mapping[str, float], *, margin: float, rule: Rule
-) -> tuple[np.ndarray, np.ndarray]:
+def pairwise(infer: Infer, number: int, *, margin: float, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """Outcome of every two candidates, and whether the row's is shown to be worse than the column's  # (K, K) each.
 
     One family, Holm over all pairs; a candidate is equivalent to itself. Worse: different, which equivalent ones are
-    not, with the lower mean. ``values``: collection to values  # (K, queries).
+    not, with the lower mean.
     """
-    number = next(iter(values.values())).shape[0]
     outcomes = np.full((number, number), EQUIVALENT, dtype=object)
     worse = np.zeros((number, number), dtype=bool)
     if number > 1:
         one, other = np.array(list(combinations(range(number), 2))).T
-        estimate = mean_difference({name: array[one] - array[other] for name, array in values.items()}, weights)
-        found = rule.verdicts(holm(estimate.difference_p()), holm(estimate.equivalence_p(margin)))
+        identity = np.eye(number)
+        estimates = infer(identity[one] - identity[other])
+        found = judge(estimates, margin, rule)["outcome"]
         outcomes[one, other] = outcomes[other, one] = found
         shown = np.array([verdict == DIFFERENT for verdict in found])
-        worse[one, other], worse[other, one] = shown & (estimate.mean < 0), shown & (estimate.mean > 0)
+        worse[one, other], worse[other, one] = shown & (estimates.mean < 0), shown & (estimates.mean > 0)
     return outcomes, worse
 
 
@@ -81,8 +84,9 @@ class Advice:
     """What to train: candidates by their places, the first the cheapest.
 
     ``kind``: ``use`` (``recommended`` is shown to be better than the cheapest), ``cheapest`` (it has the best mean, or
-    nothing else is affordable), ``equivalent`` (the best mean is shown to be within the margin of the cheapest's) or
-    ``undecided`` (``recommended`` is None). ``best``: highest mean; ``least``: the cheapest that is not shown to be
+    nothing else is affordable), ``equivalent`` (the best mean is shown to be within the margin of the cheapest's),
+    ``undecided``, or ``one seed``, where nothing tells what training again changes (in both ``recommended`` is None).
+    ``best``: highest mean; ``least``: the cheapest that is not shown to be
     worse than the best. ``number``: candidates within the budget.
     """
 
@@ -107,23 +111,22 @@ def advise(cost: np.ndarray, mean: np.ndarray, comparisons: Comparisons, budget:
         kind, recommended = USE, max(better, key=lambda place: (mean[place], -place))
     elif best == 0:
         kind, recommended = CHEAPEST, 0
-    elif comparisons.outcome[best] == EQUIVALENT:
+    elif comparisons.outcome[best] in (EQUIVALENT, SAME):
         kind, recommended = EQUIVALENT, 0
     else:
-        kind, recommended = UNDECIDED, None
+        kind, recommended = ONE_SEED if comparisons.outcome[best] == ONE_SEED else UNDECIDED, None
     return Advice(kind, recommended, best, least, len(within))
 
 
-def choose(
-    values: Mapping[str, np.ndarray], weights: Mapping[str, float], *, margin: float, rule: Rule
-) -> tuple[str, int, int, str]:
-    """Choice among candidates of one price: (use or undecided, places of the best and second best mean, their outcome).
+def choose(infer: Infer, number: int, *, margin: float, rule: Rule) -> tuple[str, int, int, str]:
+    """Choice among candidates of one price: (use, undecided or one seed, places of the best and second best mean, their
+    outcome).
 
-    ``values``: collection to values  # (K, queries). ``use`` only where the best is shown to be better than every other
-    and equivalent to none (:func:`pairwise`).
+    ``use`` only where the best is shown to be better than every other and equivalent to none (:func:`pairwise`).
     """
-    mean = sum(weights[name] * array.mean(axis=1) for name, array in values.items())
+    mean = infer(np.eye(number)).mean
     best, second = np.argsort(-mean, kind="stable")[:2]
-    outcomes, worse = pairwise(values, weights, margin=margin, rule=rule)
-    kind = USE if worse[:, best].sum() == len(mean) - 1 else UNDECIDED
+    outcomes, worse = pairwise(infer, number, margin=margin, rule=rule)
+    unknown = ONE_SEED if outcomes[best, second] == ONE_SEED else UNDECIDED
+    kind = USE if worse[:, best].sum() == number - 1 else unknown
     return kind, int(best), int(second), outcomes[best, second]

@@ -10,7 +10,8 @@ import pandas as pd
 
 from workflow_scripts.analysis.bootstrap import percentile_interval, resampled_means
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.paired import holm, mean_difference
+from workflow_scripts.analysis.families import holm
+from workflow_scripts.analysis.inference import infer
 from workflow_scripts.report.profiles import lines_of
 from workflow_scripts.report.rank_curves import FORMS, POWER, fit_curve, rank_weights
 from workflow_scripts.storage.command import run
@@ -59,9 +60,9 @@ def _line(label: str, own: pd.DataFrame, domain: Domain, spec: Mapping) -> list[
     ).T  # (samples, ratios)
     held_out, rival = held_out_errors(profiles, domain, ratios, bootstrap["seed"])
     errors = {form: _domain_mean({name: own[form] for name, own in held_out.items()}, domain) for form in FORMS}
-    difference = mean_difference(
-        {name: (own[POWER] - own[rival])[None] for name, own in held_out.items()}, domain.weights
-    )
+    contrasts = {name: (own[POWER] - own[rival])[None, None] for name, own in held_out.items()}
+    # Curves of trained models: queries are all that varies, and a cell of no block brings no variance of training.
+    difference = infer(contrasts, domain.weights, np.ones((1, 1)), blocks=[])
     low, high = difference.interval(bootstrap["confidence"])
     versus = {"rival": rival, "difference": difference.mean[0], "difference_low": low[0], "difference_high": high[0]}
     versus["p"] = difference.difference_p()[0]

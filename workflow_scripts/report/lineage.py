@@ -18,6 +18,7 @@ STAGES = (
     "tokens",
     "teachers",
     "teacher scores",
+    "calibrations",
     "groups",
     "labels",
     "embeddings",

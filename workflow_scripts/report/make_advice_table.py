@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
-from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.paired import mean_difference
-from workflow_scripts.analysis.query_values import QueryValues, RankerKey
+from workflow_scripts.analysis.equivalence import Rule, judge
+from workflow_scripts.analysis.inference import Estimates
+from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid, values_at
 from workflow_scripts.report.advice import USE, advise, choose, compare
 from workflow_scripts.storage.command import run
@@ -27,10 +29,10 @@ COLUMNS = (
     *("question", "student", "teacher", "domain", "measure", "budget", "n_candidates", "advice"),
     *("recommended", *(f"recommended_{what}" for what in _OF), "best", *(f"best_{what}" for what in _OF)),
     *("cheapest", "cheapest_mean", "cheapest_std_seed", "least_not_worse", "least_not_worse_cost"),
-    *("compared", "against", "difference", "ci_low", "ci_high", "p_holm", "outcome"),
+    *("compared", "against", "difference", "ci_low", "ci_high", "p_difference", "p_holm", "outcome", "basis"),
     *("n_queries", "n_seeds", "holds_on", "n_domains"),
 )
-TEXTS = ["teacher", "recommended", "cheapest", "least_not_worse", "compared", "against", "outcome"]
+TEXTS = ["teacher", "recommended", "cheapest", "least_not_worse", "compared", "against", "outcome", "basis"]
 
 
 def make_advice_table(
@@ -39,10 +41,10 @@ def make_advice_table(
     """Write the numbers, a row a student, domain and budget.
 
     ``spec``: the axes of the main grid (students, losses, samplers, teachers, seeds), ``domains``, ``measure``,
-    ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`) and ``budgets``, multiples of the
-    energy of the cheapest cell of the same student, null for any. ``main`` and ``cost``: the numbers of these tables; a
-    cell's cost is that of one trained model bought alone, ``shared_cost`` that with the pools made for all samplers,
-    each over the cheapest cell's. A cell is named loss.sampler.teacher.
+    ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`), ``controls`` and ``budgets``,
+    multiples of the energy of the cheapest cell of the same student, null for any. ``main`` and ``cost``: the numbers
+    of these tables; a cell's cost is that of one trained model bought alone, ``shared_cost`` that with the pools made
+    for all samplers, each over the cheapest cell's. A cell is named loss.sampler.teacher.
     ``difference`` is ``compared`` minus ``against``; see :mod:`workflow_scripts.report.advice` for ``advice``.
     ``holds_on``: domains with the same advice and, unless it is ``undecided``, the same recommended cell, this one
     among them.
@@ -50,7 +52,7 @@ def make_advice_table(
     ``factorial``: the numbers of the factorial study's cells; adds rows of the question ``temperature``, whose
     candidates are its temperatures, each the mean over its samplers, at no difference in cost.
     """
-    grid, rule, domains = Grid.of(spec), Rule(**spec["rule"]), parse_domains(spec["domains"])
+    grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measure = spec["measure"]
     if not spec["budgets"]:
         raise InputError("the spec's list of budgets is empty: name one, null for any")
@@ -60,10 +62,10 @@ def make_advice_table(
     for student, domain in product(grid.students, domains):
         cells = candidates[(candidates["student"] == student) & (candidates["domain"] == domain.name)]
         cells = cells.sort_values("alone_wh", kind="stable")  # of equal costs the grid's first stays first
-        for row in _cell_rows(cells, grid.seeds, domain, measure, values, rule, spec["budgets"]):
+        for row in _cell_rows(cells, domain, values, spec):
             rows.append({"question": CELL, "student": student, **row})
     if factorial is not None:
-        rows += _temperature_rows(read_numbers(factorial)[0], domains, measure, values, rule)
+        rows += _temperature_rows(factorial, domains, values, spec)
     table = pd.DataFrame(rows).assign(measure=measure).reindex(columns=list(COLUMNS))
     table[TEXTS] = table[TEXTS].fillna("")
     same = ["question", "student", "teacher", "budget"]
@@ -91,34 +93,23 @@ def _candidates(grid: Grid, domains: Sequence[Domain], measure: str, main: Path,
     return table
 
 
-def _values(values: QueryValues, rankers: Sequence[RankerKey], seeds: Sequence, domain: Domain, measure: str) -> dict:
-    """Collection to the rankers' values  # (rankers, queries)."""
-    return {
-        name: np.stack([values.of(ranker, seeds, name, measure) for ranker in rankers]) for name in domain.collections
-    }
-
-
-def _cell_rows(
-    cells: pd.DataFrame,
-    seeds: Sequence[int],
-    domain: Domain,
-    measure: str,
-    values: QueryValues,
-    rule: Rule,
-    budgets: Sequence[float | None],
-) -> Iterator[dict]:
+def _cell_rows(cells: pd.DataFrame, domain: Domain, values: QueryValues, spec: Mapping) -> Iterator[dict]:
     """What to train: a row for each budget, all from the same comparisons with the cheapest of ``cells``, the first."""
     names = cells[RANKER[1:]].agg(".".join, axis=1).tolist()
     means, spreads = cells["mean"].to_numpy(), cells["std_seed"].to_numpy(dtype=float)
     cost, shared = (cells[name].to_numpy() for name in ("alone_wh", "energy_wh"))
-    arrays = _values(values, list(cells[RANKER].itertuples(index=False, name=None)), seeds, domain, measure)
-    margin = rule.margin_for(values, domain, measure)
-    found = compare(arrays, domain.weights, margin=margin, rule=rule)
-    queries = sum(array.shape[1] for array in arrays.values())
-    for budget in budgets:
+    rankers = list(cells[RANKER].itertuples(index=False, name=None))
+    # The samplers of a loss and teacher are a block.
+    blocks = list(cells.reset_index(drop=True).groupby(["loss", "teacher"], sort=False).indices.values())
+    compared_cells = ComparedCells(values, rankers, blocks, spec["seeds"], spec["controls"])
+    rule, measure = Rule(**spec["rule"]), spec["measure"]
+    infer = partial(compared_cells.infer, domain.weights, measure)
+    found = compare(infer, len(rankers), margin=rule.margin_for(values, domain, measure), rule=rule)
+    queries = sum(len(values.queries(name, measure)) for name in domain.collections)
+    for budget in spec["budgets"]:
         advice = advise(cost, means, found, budget)
         row = {"domain": domain.name, "budget": ANY if budget is None else f"{budget:g}", "n_queries": queries}
-        row |= {"n_seeds": len(seeds), "n_candidates": advice.number, "advice": advice.kind}
+        row |= {"n_seeds": len(spec["seeds"]), "n_candidates": advice.number, "advice": advice.kind}
         for name, place in (("recommended", advice.recommended), ("best", advice.best), ("cheapest", 0)):
             if place is not None:
                 costs = cost[place] / cost[0], shared[place] / shared[0]
@@ -130,48 +121,52 @@ def _cell_rows(
             row |= {"compared": names[compared], "against": names[0], "outcome": found.outcome[compared]}
             row |= {"difference": found.difference[compared], "p_holm": found.p[compared]}
             row |= {"ci_low": found.low[compared], "ci_high": found.high[compared]}
+            row |= {"p_difference": found.p_difference[compared], "basis": found.basis[compared]}
         yield row
 
 
-def _temperature_rows(
-    cells: pd.DataFrame, domains: Sequence[Domain], measure: str, values: QueryValues, rule: Rule
-) -> Iterator[dict]:
+def _temperature_rows(factorial: Path, domains: Sequence[Domain], values: QueryValues, spec: Mapping) -> Iterator[dict]:
     """Which of the teacher's temperatures: one row a student, teacher and domain of the factorial study."""
-    named = {domain.name: domain for domain in domains}
+    cells, study = read_numbers(factorial)
+    named, rule, measure = {domain.name: domain for domain in domains}, Rule(**spec["rule"]), spec["measure"]
     chosen = cells[(cells["measure"] == measure) & cells["domain"].isin(named)]
     for (student, teacher, name), block in chosen.groupby(["student", "teacher", "domain"], sort=False):
         domain = named[name]
         losses = dict(block[["temperature", "loss"]].drop_duplicates().itertuples(index=False))
+        samplers = block["sampler"].unique()
         if len(losses) < 2:
             continue  # nothing to choose from
-        rankers = [
-            (student, loss, sampler, teacher) for loss in losses.values() for sampler in block["sampler"].unique()
-        ]
-        seeds = values.seeds(rankers[0])
-        found = _values(values, rankers, seeds, domain, measure)
-        # Mean over the samplers  # (temperatures, queries).
-        arrays = {key: array.reshape(len(losses), -1, array.shape[1]).mean(axis=1) for key, array in found.items()}
-        margin = rule.margin_for(values, domain, measure)
+        rankers = [(student, loss, sampler, teacher) for loss in losses.values() for sampler in samplers]
+        compared = ComparedCells(values, rankers, [range(len(rankers))], study["seeds"])
         yield {
             **{"question": TEMPERATURE, "student": student, "teacher": teacher, "domain": name, "budget": ANY},
-            **{"n_candidates": len(losses), "n_seeds": len(seeds)},
-            "n_queries": sum(array.shape[1] for array in arrays.values()),
-            **_temperature(arrays, domain.weights, [f"{temperature:g}" for temperature in losses], margin, rule),
+            **{"n_candidates": len(losses), "n_seeds": len(study["seeds"])},
+            "n_queries": sum(len(values.queries(each, measure)) for each in domain.collections),
+            **_temperature(compared, [f"{temperature:g}" for temperature in losses], domain, measure, rule),
         }
 
 
 def _temperature(
-    arrays: Mapping[str, np.ndarray], weights: Mapping[str, float], names: Sequence[str], margin: float, rule: Rule
+    cells: ComparedCells, names: Sequence[str], domain: Domain, measure: str, rule: Rule
 ) -> dict[str, object]:
-    kind, best, second, outcome = choose(arrays, weights, margin=margin, rule=rule)
-    mean = sum(weights[name] * array[best].mean() for name, array in arrays.items())
-    estimate = mean_difference({name: array[[best]] - array[[second]] for name, array in arrays.items()}, weights)
-    pairs = len(names) * (len(names) - 1) / 2
-    low, high = estimate.interval(1 - (1 - rule.confidence) / pairs)
+    """The choice of a temperature, each the mean over its samplers; ``cells``: a temperature's next to one another."""
+    number, each = len(names), len(cells.cells) // len(names)
+    means = np.kron(np.eye(number), np.full((1, each), 1 / each))  # (temperatures, cells)
+
+    def infer(contrasts: np.ndarray) -> Estimates:
+        return cells.infer(domain.weights, measure, contrasts @ means)
+
+    margin = rule.margin_for(cells.values, domain, measure)
+    kind, best, second, outcome = choose(infer, number, margin=margin, rule=rule)
+    found = infer(np.eye(number)[[best]] - np.eye(number)[[second]])
+    judged = judge(found, margin, rule)
+    low, high = found.interval(1 - (1 - rule.confidence) / (number * (number - 1) / 2))
+    mean = float(infer(np.eye(number)).mean[best])
     return {
         **{"advice": kind, "best": names[best], "best_mean": mean, "compared": names[best], "against": names[second]},
         **({"recommended": names[best], "recommended_mean": mean} if kind == USE else {}),
-        **{"difference": estimate.mean[0], "ci_low": low[0], "ci_high": high[0], "outcome": outcome},
+        **{"difference": found.mean[0], "ci_low": low[0], "ci_high": high[0], "outcome": outcome},
+        **{"p_difference": judged["p_difference"][0], "basis": judged["basis"][0]},
     }
 
 

@@ -21,20 +21,22 @@ from workflow_scripts.teach.pools import LOOKED_UP_FILE, PairCodes, check_teache
 def label_groups(
     spec: Mapping,
     groups: Path,
-    model: Path,
+    models: Sequence[Path],
     queries: Path,
     documents: Path,
     output: Path,
     known: Sequence[Path] = (),
+    calibration: Path | None = None,
     looked_up: Path | None = None,
 ) -> None:
     """Write ``labels.parquet`` (:data:`LABELS_SCHEMA`): a finite score for every row of the groups, each group's H.
 
-    All arguments are manifest paths. ``spec``: ``precision``. Counts ``pairs`` (rows), ``looked_up`` and ``scored``
-    (distinct pairs). ``looked_up``: what another job has found in the pools, in the place of the ``known`` ones. Where
-    they hold every pair, no model is loaded.
+    All arguments are manifest paths; of several ``models`` each scores the queries of its fold. ``calibration``: whose
+    temperature the scores are divided by. ``looked_up``: what another job has found in the pools, in the place of the
+    ``known`` ones. ``spec``: ``precision``. Counts ``pairs`` (rows), ``looked_up`` and ``scored`` (distinct pairs),
+    ``temperature``. Where the pools hold every pair, no model is loaded.
     """
-    check_teacher(model, known)
+    check_teacher(models, known)
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
     table = read_group_table(groups)
     rows = codes.encode(table.rows["query_id"], table.rows["doc_id"])  # (rows,)
@@ -44,22 +46,30 @@ def label_groups(
     print(f"{len(wanted):,} pairs in the groups, {int((~missing).sum()):,} of them scored before", file=sys.stderr)
     device = "cpu"
     if missing.any():
-        scores[missing], device = _score(spec, model, codes, wanted[missing])
+        scores[missing], device = _score(spec, models, codes, wanted[missing])
     _check(scores, wanted, codes)
+    temperature = Artifact(calibration).counts["temperature"] if calibration else 1.0
+    scores /= np.float32(temperature)
     inputs = {
         "groups": groups,
-        "model": model,
+        "models": list(models),
         "queries": queries,
         "documents": documents,
         "known": list(known),
-        **({"looked_up": looked_up} if looked_up else {}),
     }
+    inputs |= {"calibration": calibration} if calibration else {}
+    inputs |= {"looked_up": looked_up} if looked_up else {}
     with ArtifactWriter(output, kind="labels", spec=spec, inputs=inputs, device=device) as writer:
         entropy = np.repeat(pairwise_entropy(scores[places].reshape(-1, table.size)), table.size)
         columns = {key: table.rows[key] for key in KEYS} | {"score": scores[places], "entropy": entropy}
         write_table(writer.path(LABELS_FILE), columns, LABELS_SCHEMA)
         scored = int(missing.sum())
-        writer.counts |= {"pairs": len(rows), "looked_up": len(wanted) - scored, "scored": scored}
+        writer.counts |= {
+            "pairs": len(rows),
+            "looked_up": len(wanted) - scored,
+            "scored": scored,
+            "temperature": temperature,
+        }
 
 
 def _read_scores(looked_up: Path, groups: Path, pairs: int) -> np.ndarray:
@@ -71,16 +81,13 @@ def _read_scores(looked_up: Path, groups: Path, pairs: int) -> np.ndarray:
     return scores
 
 
-def _score(spec: Mapping, model: str | Path, codes: PairCodes, wanted: np.ndarray) -> tuple[np.ndarray, str]:
-    from workflow_scripts.models import scoring
+def _score(spec: Mapping, models: Sequence[Path], codes: PairCodes, wanted: np.ndarray) -> tuple[np.ndarray, str]:
     from workflow_scripts.models.devices import device_name
+    from workflow_scripts.teach.fold_teachers import FoldTeachers
 
-    stores = codes.queries, codes.documents
-    pairs = codes.rows(wanted)
-    ranker = scoring.scoring_ranker(Artifact(model).folder, "cross-encoder", *stores, precision=spec["precision"])
-    progress = scoring.scoring_progress(ranker, *stores, *pairs, name="label_groups")
-    scores = scoring.score_pairs(ranker, *stores, *pairs, progress=progress)
-    return scores, device_name(ranker.device)
+    teachers = FoldTeachers(models, codes, spec["precision"])
+    scores = teachers.score(wanted, teachers.progress(wanted, "label_groups"))
+    return scores, device_name(teachers.rankers[0].device)
 
 
 def _check(scores: np.ndarray, wanted: np.ndarray, codes: PairCodes) -> None:

@@ -104,12 +104,13 @@ def _matches(batch: pa.Table, wanted: np.ndarray, codes: PairCodes) -> tuple[np.
     return places[held], batch["score"].to_numpy()[rows[held]]
 
 
-def check_teacher(model: str | Path, pools: Sequence[str | Path]) -> None:
-    """Raise :class:`InputError` unless every pool was scored by the model of this manifest."""
-    identity = Artifact(model).identity
+def check_teacher(models: Sequence[Path], pools: Sequence[Path]) -> None:
+    """Raise :class:`InputError` unless every pool was scored by the models of these manifests."""
+    identities = [Artifact(model).identity for model in models]
     for pool in pools:
-        if Artifact(pool).manifest["inputs"].get("model", {}).get("identity") != identity:
-            raise InputError(f"{pool} was scored by another model than {model}: score the pool again")
+        if [model["identity"] for model in Artifact(pool).manifest["inputs"].get("models", [])] != identities:
+            named = ", ".join(map(str, models))
+            raise InputError(f"{pool} was scored by another model than {named}: score the pool again")
 
 
 class PoolWriter:

@@ -12,7 +12,7 @@ import numpy as np
 from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.cuts import TUKEY, keep, keep_random, too_few
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.seeds import derive_seed
+from workflow_scripts.storage.seeds import derive_seed, fold_of
 
 if TYPE_CHECKING:
     from workflow_scripts.storage.groups import GroupTable
@@ -50,14 +50,16 @@ def read_groups(
     labels: str | Path | None = None,
     reads_teacher: bool = True,
     cut: Mapping | None = None,
+    fold: Mapping | None = None,
 ) -> Groups:
     """Read the groups artifact (and the teacher's labels of the same groups) against two token stores.
 
     ``cut``: the name of a ``cut``, the number ``at_least`` of queries to keep, of outliers the ``fence`` and of a
     random cut the ``seed``; the groups of all other queries are left out, by the entropies of the labels. Without
-    ``reads_teacher`` nothing else is read of these. Raises :class:`InputError`, naming the query, where a group has not
-    ``group_size`` documents, a label is missing or not a number, or a query or document is in no store, and
-    :class:`TooFewQueries` for a cut that keeps too few.
+    ``reads_teacher`` nothing else is read of these. ``fold``: of how many parts ``of`` the queries the one ``left_out``
+    is not read, see :func:`~workflow_scripts.storage.seeds.fold_of`. Raises :class:`InputError`, naming the query,
+    where a group has not ``group_size`` documents, a label is missing or not a number, or a query or document is in no
+    store, and :class:`TooFewQueries` for a cut that keeps too few.
     """
     # The GPU's bench trains on groups of its own, on a machine that may lack pyarrow.
     from workflow_scripts.storage.groups import read_group_table
@@ -68,7 +70,9 @@ def read_groups(
             f"{groups} has groups of {table.size} documents, not 1 + {group_size - 1}: "
             f"sample {group_size - 1} negatives or set group_size to {table.size}"
         )
-    kept = slice(None) if cut is None else _kept(table, labels, cut)
+    kept = np.ones(len(table), dtype=bool) if cut is None else _kept(table, labels, cut)
+    if fold is not None:
+        kept = kept & _outside_fold(table.query_ids.to_pylist(), groups, **fold)
     teacher = table.labels(labels, "score").astype(np.float32)[kept] if labels and reads_teacher else None
     query_rows = np.asarray(queries.rows(table.query_ids))
     document_rows = np.asarray(documents.rows(table.rows["doc_id"])).reshape(-1, group_size)
@@ -92,6 +96,13 @@ def _kept(table: GroupTable, labels: str | Path | None, cut: Mapping) -> np.ndar
     kept = keep(entropy, name, fence)
     if kept.sum() < at_least:
         raise TooFewQueries(too_few(entropy, name, fence, at_least, table.manifest))
+    return kept
+
+
+def _outside_fold(query_ids: list[str], groups: str | Path, of: int, left_out: int) -> np.ndarray:  # (groups,)
+    kept = np.array([fold_of(query_id, of) != left_out for query_id in query_ids])
+    if kept.all() or not kept.any():
+        raise InputError(f"{groups}: {len(kept)} queries are too few for {of} folds; lower the teacher's folds")
     return kept
 
 

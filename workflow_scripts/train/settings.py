@@ -16,7 +16,8 @@ class Settings:
     counted; ``warmup``: share of the steps; ``dropout``: None for the backbone's own; ``seeds``: ``initialisation``
     (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
     stores' own; ``cut``: the entropy cut whose queries alone are trained on, None for all (see
-    :func:`~workflow_scripts.train.groups.read_groups`); ``checkpoint_minutes``, ``checkpoint_steps``: how often the
+    :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries that is not trained on, None
+    for none; ``checkpoint_minutes``, ``checkpoint_steps``: how often the
     state is saved.
     """
 
@@ -30,6 +31,7 @@ class Settings:
     seeds: Mapping[str, int]
     max_tokens: Mapping[str, int] | None = None
     cut: Mapping | None = None
+    fold: Mapping | None = None
     warmup: float = 0.1
     weight_decay: float = 0.01
     gradient_accumulation: int = 1

@@ -246,6 +246,7 @@ def _open(
         labels=inputs.get("labels"),
         reads_teacher=loss.needs_teacher,
         cut=settings.cut,
+        fold=settings.fold,
     )
     needed = settings.steps * settings.gradient_accumulation * settings.batch_groups
     model = load_ranker(

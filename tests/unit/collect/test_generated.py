@@ -71,6 +71,10 @@ def test_training_and_test_sources_are_apart_and_test_sources_distinct(made):
     assert positives.doc_id.nunique() == 3500  # every document but the eighth kept for test queries
     assert sources.is_unique and len(sources) == 250
     assert not set(sources) & set(positives.doc_id)
+    _collect(made, "in-domain", "dev", {"source": "generated", "role": "dev", "queries": 250})
+    dev = pd.read_parquet(made / "dev" / "concepts.parquet").doc_id
+    assert len(dev) == 250 and not set(dev) & ({*sources} | {*positives.doc_id})
+    assert len(pd.read_parquet(made / "dev" / "qrels.parquet")) > 250
     with pytest.raises(InputError, match=r"501 test queries .* keep 500"):
         _collect(made, "in-domain", "many", {"source": "generated", "role": "test", "queries": 501})
     assert not list((made / "many").iterdir())

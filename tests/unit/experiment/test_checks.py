@@ -10,6 +10,7 @@ from workflow_scripts.experiment.experiment import Experiment
 BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
 OTHER = {"collections.other": {"corpus": "demo", "source": "generated", "role": "train", "seed": 7, "queries": 64}}
 """A second training collection."""
+DEV = {"collections.dev": {"corpus": "demo", "source": "generated", "role": "dev", "seed": 7, "queries": 150}}
 STUDY = {"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["base"]}
 TWICE = [{"name": "x", "collections": ["demo"]}, {"name": "x", "collections": ["demo-mild"]}]
 FAULTS = [
@@ -37,6 +38,26 @@ FAULTS = [
     ("corpora.demo", {"source": "files", "documents": "no.jsonl"}, "corpora.demo.documents: no file no.jsonl"),
     ("samplers.bm25.collection", "demo", "samplers.bm25.collection: demo has role test; it needs role train"),
     ("first_stage.system", "dense", "dense is of model dense, .*; name a system of model bm25 or qld"),
+    # Development collections and what is chosen by them
+    ("samplers.bm25.collection", "dev", "samplers.bm25.collection: dev has role dev; it needs role train"),
+    ("pools.positives.collection", "dev", "pools.positives.collection: dev has role dev; it needs role train"),
+    (
+        "domains.mild-shift",
+        ["dev"],
+        "domains.mild-shift: dev is of role dev, others are of role test; choose by the one",
+    ),
+    ("teachers.base.calibrate", "bm25", "teachers.base.calibrate: bm25 is of demo-train, whose role is train; name a"),
+    ("teachers.base.calibrate", "bm52", "teachers.base.calibrate: no 'bm52' among the pools"),
+    (
+        "teachers.base",
+        {"backbone": "mini", "trained": False, "folds": 2},
+        "folds of a teacher that is not trained here",
+    ),
+    (
+        "collections.dev",
+        DEV["collections.dev"] | {"queries": 251},
+        "corpora.demo.documents: 251 dev and 250 test",
+    ),
     # Numbers
     (
         "training.documents",
@@ -91,7 +112,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("key", "value", "message"), FAULTS)
 def test_a_faulty_cross_reference_is_one_line(key: str, value: object, message: str) -> None:
-    refused({key: value}, message)
+    refused(DEV | {key: value}, message)
 
 
 @pytest.mark.parametrize(

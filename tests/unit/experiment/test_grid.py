@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from changed_demo import demo
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.grid_point import GridPoint
+from workflow_scripts.experiment.rankers import Rankers
+from workflow_scripts.storage.errors import InputError
 
 
 def test_studies_add_cells_and_seeds_are_told_apart() -> None:
@@ -39,3 +42,13 @@ def test_a_student_that_reads_no_teacher_is_trained_once_and_stands_under_each()
     assert encoder == "be/lce.bm25.none/seed0"
     # A cut of such groups is by a teacher's entropy.
     assert "ce/lce.bm25-outliers.base/seed0" in Experiment(demo({"studies.cuts.losses": ["lce"]})).rankers
+
+
+def test_fold_teachers_score_and_the_whole_teacher_is_evaluated() -> None:
+    rankers = Rankers(Experiment(demo({"teachers.base.folds": 2})))
+    assert rankers.scorers("base") == ["teachers/base/fold0", "teachers/base/fold1"]
+    assert rankers.model("teacher/base") == "teachers/base"
+    whole, fold = rankers.teacher_spec("base"), rankers.teacher_spec("base/fold1")
+    assert fold == whole | {"name": "teacher/base/fold1", "fold": {"of": 2, "left_out": 1}}
+    with pytest.raises(InputError, match="no 'fold2' of teacher base: it has fold0, fold1"):
+        rankers.teacher_spec("base/fold2")

@@ -131,7 +131,7 @@ def test_batches_hold_the_budget_and_everything():
 def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
     manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
     arguments = [f"--{name}={manifest[name]}" for name in ("queries", "documents")]
-    arguments.append(f"--model={manifest['cross-encoder']}")
+    arguments.append(f"--models={manifest['cross-encoder']}")
     shallow, deep = world / "shallow/manifest.json", world / "deep/manifest.json"
     ranking = f"--rankings={manifest['ranking']}"
     spec = "--spec=" + json.dumps({"depth": 2, "precision": "auto"})
@@ -194,7 +194,7 @@ def _known(first, second, number):
 
 def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, capsys):
     manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
-    inputs = manifest["cross-encoder"], manifest["queries"], manifest["documents"], [manifest["ranking"]]
+    inputs = [manifest["cross-encoder"]], manifest["queries"], manifest["documents"], [manifest["ranking"]]
     monkeypatch.setattr(score_pool, "PART", 3)
     whole, killed = world / "whole/manifest.json", world / "killed/manifest.json"
     score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, whole)
@@ -237,11 +237,11 @@ def test_pool_of_another_teacher_is_refused(world):
     manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
     inputs = manifest["queries"], manifest["documents"], [manifest["ranking"]]
     pool = world / "pool/manifest.json"
-    score_pool.score_pool({"depth": 1, "precision": "auto"}, manifest["cross-encoder"], *inputs, pool)
+    score_pool.score_pool({"depth": 1, "precision": "auto"}, [manifest["cross-encoder"]], *inputs, pool)
     with pytest.raises(InputError, match="scored by another model"):
         score_pool.score_pool(
             {"depth": 2, "precision": "auto"},
-            world / "bi-encoder/manifest.json",
+            [world / "bi-encoder/manifest.json"],
             *inputs,
             world / "x.json",
             known=[pool],

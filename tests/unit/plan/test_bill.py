@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from workflow_scripts.experiment.experiment import Experiment
@@ -15,12 +16,13 @@ from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan.bill import FIGURES, _tell_downloads, main
 from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
 from workflow_scripts.plan.estimate import Bill, make_bill
-from workflow_scripts.plan.seeds import designs
+from workflow_scripts.plan.seeds import designs, reach
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import Shape, Throughput, backbone_shape, read_figures
 from workflow_scripts.plan.workload import Workload
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import write_numbers
 
 BERT = Shape(12, 768, 3072, 30522, 512)
 FIGURES_READ = read_figures(FIGURES)
@@ -133,7 +135,7 @@ def test_the_main_grid_is_billed_apart_from_studies() -> None:
     jobs = [job("train_student", ranker=ranker) for ranker in paper.rankers]
     jobs += [job("train_teacher", teacher="electra"), job("score_pool", teacher="electra", pool="nq-bm25")]
     bill = bill_of(paper, *jobs)
-    assert bill.students == (40, 36) and not bill.unknown
+    assert bill.students == (40, 42) and not bill.unknown
     # A second implementation of the grid's training: half of it pairs of 82.3 tokens, half texts apart, at a quarter.
     query, document = 5.96 * 1.28, 55.98 * 1.28
     group = 16 * BERT.forward(document + 2) + BERT.forward(query + 2)
@@ -141,8 +143,8 @@ def test_the_main_grid_is_billed_apart_from_studies() -> None:
     assert bill.gpu["student training"].grid_hours == pytest.approx(flops / (790e12 * 0.25) / 3600)
     pairs = 58_880 * 200 / 3600 * BERT.forward(9.16 * 1.28 + 128 + 3) / (790e12 * 0.3)
     assert bill.gpu["scoring pools"].study_hours == pytest.approx(pairs) and not bill.gpu["scoring pools"].grid_hours
-    # 76 students (16 controls and 20 of studies) and a teacher of 109,483,009 float32 parameters.
-    assert bill.disk["models"] == 77 * 4 * 109_483_009
+    # 82 students (16 controls and 26 of studies) and a teacher of 109,483,009 float32 parameters.
+    assert bill.disk["models"] == 83 * 4 * 109_483_009
 
 
 def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
@@ -224,8 +226,17 @@ def test_seeds_have_a_price_before_anything_runs() -> None:
     assert {name: each.trainings for name, each in found.items()} == {
         **{"1 seed": 40, "1 seed, controls": 56, "3 seeds": 120, "5 seeds": 200}
     }
+    assert [each.seeds for each in found.values()] == [0, 1, 3, 5]
     one, controls, three, five = (each.hours for each in found.values())
     assert (three, five) == (pytest.approx(3 * one), pytest.approx(5 * one)) and one < controls < 1.5 * one
+
+
+def test_what_seeds_decide_is_read_from_a_pilot(tmp_path: Path) -> None:
+    rows = [("block", 1, 0.07, 0.06), ("block", 3, 0.04, 0.03), ("block", 3, 0.02, 0.01), ("pair", None, None, None)]
+    frame = pd.DataFrame(rows, columns=["scope", "seeds", "difference_family", "margin_family"])
+    write_numbers(tmp_path / "power.parquet", frame, {})
+    assert reach(tmp_path / "power.parquet") == {1: (0.07, 0.06), 3: (pytest.approx(0.03), pytest.approx(0.02))}
+    assert reach(tmp_path / "none.parquet") == {}
 
 
 @pytest.mark.slow
@@ -233,10 +244,11 @@ def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     main(["--configfile", str(ROOT / "config" / "demo.yaml"), "--csv", "bill.csv", "--price", "2"])
     told = capsys.readouterr().out
-    assert ["train_student", "68", "68"] in [line.split() for line in told.splitlines()]
+    assert "planned from a pilot's table power" in told
+    assert ["train_student", "71", "71"] in [line.split() for line in told.splitlines()]
     assert "assumed until measured" in told
     assert "fits one day of one GPU" in told and "price:" in told
-    assert "gpu,student training,texts,1740800" in (tmp_path / "bill.csv").read_text()
+    assert "gpu,student training,texts,1817600" in (tmp_path / "bill.csv").read_text()
     assert not (tmp_path / "results").exists()
     with pytest.raises(InputError, match=r"no.yaml cannot be read"):
         main(["--configfile", "no.yaml"])

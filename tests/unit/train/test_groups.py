@@ -6,6 +6,7 @@ import pytest
 
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.seeds import fold_of
 from workflow_scripts.storage.tables import write_table
 from workflow_scripts.train.groups import group_order, read_groups
 
@@ -46,6 +47,17 @@ def test_rows_and_labels(tmp_path):
     assert read.document_rows.tolist() == [[2, 0], [1, 2]]
     assert read.teacher.tolist() == [[4.0, 1.0], [3.0, 2.5]] and read.teacher.dtype == np.float32
     assert read_groups(groups, QUERIES, DOCUMENTS, group_size=2).teacher is None
+
+
+def test_a_fold_is_left_out_by_the_ids_of_its_queries(tmp_path):
+    groups = write(tmp_path, "groups", GROUPS)
+    folds = [fold_of(query, 2) for query in ("q1", "q2")]
+    assert sorted(folds) == [0, 1]  # else choose other ids
+    for kept, fold in ((0, folds[1]), (1, folds[0])):
+        read = read_groups(groups, QUERIES, DOCUMENTS, group_size=2, fold={"of": 2, "left_out": fold})
+        assert read.query_rows.tolist() == [kept + 1]
+    with pytest.raises(InputError, match="2 queries are too few for 50 folds"):
+        read_groups(groups, QUERIES, DOCUMENTS, group_size=2, fold={"of": 50, "left_out": 49})
 
 
 @pytest.mark.parametrize(

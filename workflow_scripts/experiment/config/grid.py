@@ -126,11 +126,21 @@ class Teacher(Part):
     documents: Count = setting("budget, a multiple of a step's documents", left_out, unit="documents seen")
     learning_rate: LearningRate = setting("highest learning rate", left_out)
     seed: Natural = setting("of its negatives, order and weights", left_out)
+    folds: Maybe[Annotated[Count, Field(ge=2)]] = setting(
+        "parts of the training queries, each scored by a teacher trained on the others; null: one teacher scores all",
+        None,
+    )
+    calibrate: Maybe[Slug] = setting(
+        "a pool of role dev; labels are divided by the temperature that fits its judgements, null for 1",
+        None,
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Teacher:
         if self.trained:
             self.require("a trained teacher", "loss", "sampler", "documents", "learning_rate", "seed")
+        elif self.folds:
+            raise ValueError("folds of a teacher that is not trained here; leave them out")
         return self
 
 

@@ -131,7 +131,7 @@ class Figures(Part):
 class Analysis(Part):
     """Choices of the tables and figures, fixed before a result is seen."""
 
-    equivalence: Equivalence = setting("paired comparisons", Equivalence)
+    equivalence: Equivalence = setting("comparisons of trained students", Equivalence)
     correlation: Correlation = setting("agreement with the teacher", Correlation)
     locality: Locality = setting("what groups span and miss", Locality)
     cost: Cost = setting("energy", Cost)

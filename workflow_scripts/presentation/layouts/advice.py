@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.paired import MARKS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
 
 HEADERS = ["advice", "difference", "means", "energy", "least not shown worse", "queries", "seeds", "holds on"]
 
@@ -23,13 +23,17 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
         for _, block in numbers.groupby(["question", "student"], sort=False)
     ]
     counts = numbers.loc[numbers["question"] == "cell", "advice"].value_counts()
-    values = {name: counts.get(name, 0) for name in ("use", "cheapest", "equivalent", "undecided")}
+    values = {name: counts.get(name, 0) for name in ("use", "cheapest", "equivalent", "undecided", "one seed")}
     values |= {"number": counts.sum(), "measure": spec["measure"]}
     values["comparisons"] = prod(len(spec[axis]) for axis in ("losses", "samplers", "teachers")) - 1
-    sentences = ["shown", "found", *["one seed"] * (len(spec["seeds"]) == 1)]
+    values["one_seed"] = values.pop("one seed")
+    # A comparison that decides several budgets was made once.
+    made = numbers[numbers["compared"] != ""].drop_duplicates(["question", "student", "teacher", "domain", "compared"])
+    family = ["question", "student", "teacher", "domain"]
+    notes, more = verdict_notes(made, family, spec["rule"]["difference_alpha"])
     table = TextTable(("student", "domain", "budget"), [("", HEADERS)], sections)
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": table}, sentences, numbers, values, "%.6g")
+    return Layout({"": table}, ["shown", "found"], numbers, values | more, "%.6g", notes=notes)
 
 
 def _budget(row: object) -> str:
@@ -39,7 +43,8 @@ def _budget(row: object) -> str:
 def _cells(row: object, several: bool) -> list[Cell]:
     difference = means = energy = least = ""
     if row.compared:
-        difference = f"{row.difference:+.3f} [{row.ci_low:+.3f}, {row.ci_high:+.3f}] {MARKS[row.outcome]}"
+        interval = "" if np.isnan(row.ci_low) else f" [{row.ci_low:+.3f}, {row.ci_high:+.3f}]"
+        difference = f"{row.difference:+.3f}{interval} {mark(row.outcome, row.basis)}"
     if row.question == "cell":
         first = "recommended" if row.advice == "use" else "best"
         pairs = [(getattr(row, f"{name}_mean"), getattr(row, f"{name}_std_seed")) for name in (first, "cheapest")]
@@ -58,7 +63,9 @@ def _advice(row: object, several: bool) -> str:
     if row.question == "temperature":
         what = f"temperature {row.best}"
         of = f" (teacher {row.teacher})" if several else ""
-        return f"use {what}{of}" if row.advice == "use" else f"undecided{of}: best mean is {what}, next {row.against}"
+        return (
+            f"use {what}{of}" if row.advice == "use" else f"{row.advice}{of}: best mean is {what}, next {row.against}"
+        )
     cheapest, best = _name(row.cheapest, several), _name(row.best, several)
     if row.advice == "use":
         return f"use {_name(row.recommended, several)}, better than {cheapest}"
@@ -66,7 +73,7 @@ def _advice(row: object, several: bool) -> str:
         return f"use {cheapest}: cheapest" + (", best mean" if row.n_candidates > 1 else ", alone in the budget")
     if row.advice == "equivalent":
         return f"use {cheapest}: cheapest, {best} is equivalent"
-    return f"undecided: cheapest is {cheapest}, best mean is {best}"
+    return f"{row.advice}: cheapest is {cheapest}, best mean is {best}"
 
 
 def _name(cell: str, several: bool) -> str:

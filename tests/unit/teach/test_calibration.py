@@ -1,0 +1,62 @@
+"""A teacher's temperature: by hand, against a general optimiser, and from a scored pool of development queries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from scipy.optimize import minimize_scalar
+
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import write_table
+from workflow_scripts.teach.calibrate_teacher import calibrate_teacher, fit_inverse_temperature
+from workflow_scripts.teach.pools import SCORES_FILE, SCORES_SCHEMA
+
+QRELS = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("relevance", pa.int32())])
+
+
+def artifact(folder: Path, file: str, rows: list[tuple], schema: pa.Schema) -> Path:
+    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
+        write_table(writer.path(file), pd.DataFrame(rows, columns=schema.names), schema)
+    return folder / "manifest.json"
+
+
+def test_three_of_four_margins_of_two_points_are_log_three_at_temperature_one() -> None:
+    # sigma(2 b) = 3 / 4, so b = ln(3) / 2.
+    margins, weights = np.array([2.0, 2.0, 2.0, -2.0]), np.full(4, 0.25)
+    assert fit_inverse_temperature(margins, weights, "x") == pytest.approx(np.log(3) / 2)
+
+
+def test_a_general_optimiser_finds_the_same_and_a_scaled_teacher_the_scaled_temperature() -> None:
+    generator = np.random.default_rng(0)
+    margins, weights = generator.normal(0.4, 2, 500), generator.dirichlet(np.ones(500))
+    found = fit_inverse_temperature(margins, weights, "x")
+    best = minimize_scalar(lambda b: weights @ np.logaddexp(0, -b * margins), bounds=(0, 10), method="bounded")
+    assert found == pytest.approx(best.x, abs=1e-4)
+    assert fit_inverse_temperature(3 * margins, weights, "x") == pytest.approx(found / 3)
+
+
+@pytest.mark.parametrize(("margins", "message"), [([1, -1], "no better than chance"), ([1, 2], "every judged pair")])
+def test_scores_that_no_temperature_fits_are_refused(margins: list, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fit_inverse_temperature(np.array(margins, float), np.full(2, 0.5), "scores")
+
+
+def test_the_pairs_of_a_pool_are_its_candidates_of_different_grades_and_queries_count_alike(tmp_path: Path) -> None:
+    # q1: b (2) over a (1) and c (not judged), a over c: margins 1, 3, 2. q2: e over d, -1. q3: nothing to order.
+    first = [("q1", "a", 2.0), ("q1", "b", 3.0), ("q2", "d", 1.0)]
+    second = [("q1", "c", 0.0), ("q2", "e", 0.0), ("q3", "f", 5.0)]
+    paths = [artifact(tmp_path / str(n), SCORES_FILE, rows, SCORES_SCHEMA) for n, rows in enumerate([first, second])]
+    judged = [("q1", "a", 1), ("q1", "b", 2), ("q2", "e", 1), ("q3", "f", 1), ("q3", "z", 3)]
+    collection = artifact(tmp_path / "dev", "qrels.parquet", judged, QRELS)
+    output = tmp_path / "calibration/manifest.json"
+    calibrate_teacher(spec={}, scores=paths, collection=collection, output=output)
+    counts = Artifact(output).counts
+    margins, weights = np.array([1.0, 3.0, 2.0, -1.0]), np.array([1, 1, 1, 3]) / 6
+    assert (counts["pairs"], counts["queries"]) == (4, 2)
+    assert counts["temperature"] == pytest.approx(1 / fit_inverse_temperature(margins, weights, "x"))
+    assert counts["bits"] < counts["bits_before"] == pytest.approx(weights @ np.log2(1 + np.exp(-margins)))
