@@ -6,11 +6,13 @@ DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
+# Marks of tests that need more than Python and time.
+SPECIAL := processors or slurm or chromium or standin
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
-.PHONY: bench-venv $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
+.PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -26,6 +28,9 @@ small: venv  ## real text, students from a pretrained MiniLM
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
+
+paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
+	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
 
 standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
 	$(BIN)/python -m tests.standin
@@ -52,8 +57,15 @@ describe: venv  ## config/schema.json and docs/configuration.md from the setting
 check: lint  ## lint and the fast unit tests, about a minute
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit
 
-test: venv  ## every test: unit, workflow and end to end
-	$(BIN)/python -m pytest
+test: venv  ## unit and workflow tests, side by side
+	$(MAKE) --jobs 2 --output-sync=target test-unit test-workflow
+
+test-unit test-workflow: test-%: venv
+	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/$*
+
+test-all: test  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
+	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
+	$(BIN)/python -m pytest -m "$(SPECIAL)"
 
 test-slurm: venv  ## an experiment on a Slurm cluster of three nodes, started on this machine: installs Debian's Slurm, needs root
 	command -v slurmctld >/dev/null || \
