@@ -39,6 +39,9 @@ small-scratch: venv  ## real text, students from scratch: needs no model hub
 paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
 	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
 
+standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
+	$(BIN)/python -m tests.standin
+
 cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
 
@@ -112,6 +115,9 @@ bench-search: venv  ## batch search by threads
 
 bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
 	$(BIN)/python -m bench.dag
+
+bench-look-ups: venv  ## look-ups among millions of ids and pairs
+	$(BIN)/python -m bench.look_ups
 
 bench-venv:  ## the peers' own environment
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \

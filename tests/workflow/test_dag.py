@@ -38,6 +38,8 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "tokenise_dense_candidates": 1,
         "rerank_dense_candidates": retrievers,
         "download_file": 1,
+        # MS MARCO, DPR, and BEIR's sets, of which CQADupStack's twelve forums are one archive.
+        "fetch_archives": 1 + 1 + 14,
         "import_rankings": 1,
         "fetch_backbone": 2,
         # BERT and ELECTRA share one vocabulary.
@@ -51,6 +53,7 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "mine_negatives": 5 + 2 + 2 + 1,
         "train_teacher": 1,
         "score_pool": 4 + 2,
+        "look_up_labels": 5 + 2 + 2,
         "label_groups": 5 + 2 + 2,
         "train_student": students,
         "rerank_candidates": 2 * (students + 1),

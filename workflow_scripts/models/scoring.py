@@ -214,7 +214,7 @@ def scoring_progress(
         total = _sum_lengths(queries, query_rows, documents, document_rows)
     else:
         total = sum(
-            int((np.minimum(store.lengths[np.unique(rows)], store.cut_at) + 2).sum())
+            int((np.minimum(store.lengths[_distinct(rows, len(store))], store.cut_at) + 2).sum())
             for store, rows in ((queries, query_rows), (documents, document_rows))
         )
     print(
@@ -224,6 +224,13 @@ def scoring_progress(
         flush=True,
     )
     return Progress(total, f"tokens of {name}")
+
+
+def _distinct(rows: np.ndarray, number: int) -> np.ndarray:
+    """Distinct rows of a store of ``number`` texts, sorted."""
+    present = np.zeros(number, bool)
+    present[rows] = True
+    return np.flatnonzero(present)
 
 
 def _sum_lengths(queries: TokenStore, query_rows: np.ndarray, documents: TokenStore, document_rows: np.ndarray) -> int:

@@ -40,7 +40,7 @@ BOXES = {
     "teacher": Box("Teacher", ("train_teacher",), (2.4, 0), ORANGE),
     "scores": Box("Teacher scores", ("score_pool",), (3.6, 0), ORANGE),
     "informed": Box("Samplers", ("mine_negatives",), (4.8, 0), BLUE),
-    "labels": Box("Labels", ("label_groups",), (4.8, 1.6), ORANGE),
+    "labels": Box("Labels", ("look_up_labels", "label_groups"), (4.8, 1.6), ORANGE),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),
     "runs": Box(
         "Runs",
