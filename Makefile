@@ -2,14 +2,17 @@
 PYTHON ?= python3
 CORES ?= 2
 EXPERIMENT ?= demo
+DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
+# Marks of tests that need more than Python and time.
+SPECIAL := processors or slurm or chromium or standin
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
-.PHONY: help demo study small small-scratch plan verify describe check test lint format hooks venv \
-  bench gpu-check bench-memory bench-search bench-dag bench-venv
+# Every target with a description is a command, no file.
+.PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -26,6 +29,18 @@ small: venv  ## real text, students from a pretrained MiniLM
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
 
+paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
+	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
+
+cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
+
+table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
+
+report: venv  ## the page that shows an experiment: results/demo/report.html
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
+
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
 	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
@@ -39,8 +54,20 @@ describe: venv  ## config/schema.json and docs/configuration.md from the setting
 check: lint  ## lint and the fast unit tests, about a minute
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit
 
-test: venv  ## every test: unit, workflow and end to end
-	$(BIN)/python -m pytest
+test: venv  ## unit and workflow tests, side by side
+	$(MAKE) --jobs 2 --output-sync=target test-unit test-workflow
+
+test-unit test-workflow: test-%: venv
+	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/$*
+
+test-all: test  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
+	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
+	$(BIN)/python -m pytest -m "$(SPECIAL)"
+
+test-slurm: venv  ## an experiment on a Slurm cluster of three nodes, started on this machine: installs Debian's Slurm, needs root
+	command -v slurmctld >/dev/null || \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: venv  ## style, spelling and types; Snakemake's own lint
 	$(BIN)/ruff check .

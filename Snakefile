@@ -14,6 +14,14 @@ localrules:
     downloads,
     tables,
     figures,
+    report,
+
+
+onstart:
+    try:
+        check_jobs_are_seen(workflow)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 rule all:
@@ -21,6 +29,11 @@ rule all:
     default_target: True
     input:
         rules_all,
+
+
+onstart:
+    if workflow.local_exec and workflow.is_main_process:
+        warm_start(sum(1 for _ in workflow.dag.needrun_jobs()), CONFIG.get("arithmetic"))
 
 
 rule tables:
@@ -35,6 +48,12 @@ rule figures:
         lambda wildcards: FIGURES,
 
 
+rule report:
+    """The page alone; whatever it needs is made."""
+    input:
+        f"{RESULTS}/report.html",
+
+
 include: "rules/collect.smk"
 include: "rules/index.smk"
 include: "rules/backbone.smk"
@@ -46,3 +65,4 @@ include: "rules/effectiveness.smk"
 include: "rules/locality.smk"
 include: "rules/studies.smk"
 include: "rules/report.smk"
+include: "rules/claims.smk"

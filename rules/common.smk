@@ -18,6 +18,8 @@ from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.archives import families, family_of
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
+from workflow_scripts.experiment.claims_table import claims_table, judged_trainings
+from workflow_scripts.experiment.warm_start import start as warm_start
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.places import Places
@@ -31,6 +33,7 @@ from workflow_scripts.experiment.rule_parameters import (
     resources_of,
     threads_of,
 )
+from workflow_scripts.experiment.slurm import check_jobs_are_seen, time_limit
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
@@ -57,6 +60,8 @@ manifest, manifests, log, numbers = PLACES.manifest, PLACES.manifests, PLACES.lo
 table, figure, runs = PLACES.table, PLACES.figure, PLACES.runs
 tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLACES.document_tokens
 TRAINING = CONFIG["training"]
+# What every job that computes with a model is told about numbers; the command line has the arithmetic of all jobs.
+NUMBERS = {"precision": TRAINING["precision"], "arithmetic": CONFIG["arithmetic"]}
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
 MORE = CONFIG["evaluation"]["more_measures"]
@@ -82,6 +87,9 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 GPU_PARTS = math.lcm(*gpu_shares(CONFIG)) if workflow.local_exec and "gpu" in workflow.global_resources else 1
 if GPU_PARTS > 1:
     workflow.register_resource("gpu", workflow.global_resources["gpu"].value * GPU_PARTS)
+# On Slurm no job asks for more time than its partition gives. A group is a training and each set's re-ranking and measuring.
+CHAIN = 1 + 2 * len(EXPERIMENT.evaluation_sets)
+resources_of = functools.partial(resources_of, limit=lambda rule: time_limit(workflow, rule, CHAIN))
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 
@@ -219,7 +227,7 @@ def rules_all(wildcards):
     """Every artifact that the default target promises."""
     rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
     cells = itertools.chain(*(PLACES.cells(cell, CONFIG["domains"]) for cell in EXPERIMENT.cells))
-    promised = [*TABLES, *FIGURES, *cells, *manifests("students", EXPERIMENT.rankers)]
+    promised = [*TABLES, *FIGURES, f"{RESULTS}/report.html", *cells, *manifests("students", EXPERIMENT.rankers)]
     return [*map(rebuild_if_missing, promised), *all_runs(rankers)]
 
 

@@ -110,3 +110,18 @@ use rule analyse_job as make_retrieval_table with:
             rule=COMPARISON,
             **WHOLE_GRID,
         ),
+
+
+# Where the experiment names a file of published figures.
+if CONFIG["evaluation"]["published"]:
+    TABLES += PLACES.tables("published")
+
+    use rule analyse_job as make_published_table with:
+        input:
+            **reads(main=numbers("main"), expected=in_project(CONFIG["evaluation"]["published"])),
+        output:
+            numbers("published"),
+        log:
+            log("make_published_table"),
+        params:
+            **job("effectiveness.make_published_table"),

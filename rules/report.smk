@@ -163,20 +163,30 @@ use rule analyse_job as draw_score_grid with:
         ),
 
 
-use rule analyse_job as draw_learning_curves with:
+use rule analyse_job as smooth_curves with:
     input:
         **reads(students=lambda w: [manifest("students", ranker) for _, ranker in RANKERS.grid_students]),
+    output:
+        numbers("curves"),
+    log:
+        log("smooth_curves"),
+    params:
+        **job(
+            "report.smooth_curves",
+            rankers=[keys for keys, _ in RANKERS.grid_students],
+            smoothing=CONFIG["analysis"]["figures"]["smoothing"],
+        ),
+
+
+use rule analyse_job as draw_learning_curves with:
+    input:
+        **reads(curves=numbers("curves")),
     output:
         **figure("learning_curves"),
     log:
         log("draw_learning_curves"),
     params:
-        **job(
-            "report.draw_learning_curves",
-            **axes("students", "losses", "samplers"),
-            rankers=[keys for keys, _ in RANKERS.grid_students],
-            smoothing=CONFIG["analysis"]["figures"]["smoothing"],
-        ),
+        **job("report.draw_learning_curves", **axes("students", "losses", "samplers")),
 
 
 # A table whose numbers and layout are apart has a file of its name.
@@ -200,3 +210,58 @@ use rule analyse_job as render_table with:
         table=rf"({one_of(LAYOUTS)})(\.[a-z0-9-]+)?",
     params:
         **job("presentation.render_table", lambda w: dict(layout=PLACES.layout(w.table))),
+
+
+def page_rankers():
+    """What the page's query explorer compares: BM25, the grid's teachers, and its students of the first seed."""
+    references = [each for each in RANKERS.standing_references if each[0][3] in ("", *GRID["teachers"])]
+    return references + [each for each in RANKERS.grid_students if each[0][4] == GRID["seeds"][0]]
+
+
+def page_tables():
+    """Names of the tables that have numbers and a layout, in the order of TABLES."""
+    names = unique(Path(path).stem for path in TABLES if path.endswith(".md"))
+    return [name for name in names if PLACES.layout(name) in LAYOUTS]
+
+
+use rule analyse_job as make_report with:
+    input:
+        **reads(
+            numbers=lambda w: [numbers(name) for name in page_tables()],
+            captions=lambda w: sorted(
+                in_project(f"{PRESENTATION}/captions/{name}.rst")
+                for name in {"verdicts", *map(PLACES.layout, page_tables())}
+            ),
+            page=[
+                in_project(f"workflow_scripts/report/page/{name}") for name in ("template.html", "page.css", "page.js")
+            ],
+            profiles=numbers("profiles"),
+            curves=numbers("curves"),
+            metrics=METRICS,
+            runs=lambda w: all_runs(ranker for _, ranker in page_rankers()),
+            evaluation=lambda w: [
+                EVALUATION.format(set=name) for name, members in EXPERIMENT.evaluation_sets.items() for _ in members
+            ],
+            collections=lambda w: manifests("collections", itertools.chain(*EXPERIMENT.evaluation_sets.values())),
+            corpora=lambda w: [
+                manifest("corpora", entry("collections", name)["corpus"])
+                for name in itertools.chain(*EXPERIMENT.evaluation_sets.values())
+            ],
+        ),
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        log("make_report"),
+    params:
+        **job(
+            "report.make_report",
+            experiment=EXPERIMENT.name,
+            measure=ALL_MEASURES[0],
+            documents=TRAINING["documents"],
+            rebuild=f"make {EXPERIMENT.name}",
+            rankers=[keys for keys, _ in page_rankers()],
+            collections=[*itertools.chain(*EXPERIMENT.evaluation_sets.values())],
+            layouts=unique(map(PLACES.layout, page_tables())),
+            domains=DOMAINS,
+            **GRID,
+        ),

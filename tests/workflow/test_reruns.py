@@ -31,9 +31,10 @@ TABLES = {
     "fit_profiles": 1,
     "draw_score_by_rank": 1,
     "draw_score_grid": 1,
+    "make_report": 1,
 }
 # After training too, not after an evaluation alone.
-TRAINED = {**TABLES, "draw_learning_curves": 1}
+TRAINED = {**TABLES, "smooth_curves": 1, "draw_learning_curves": 1}
 # After any change of the groups.
 LOCALITY = {"embed_groups": 1, "make_locality_table": 1, "render_table": 13}
 

@@ -83,22 +83,29 @@ def gpu_shares(config: Mapping) -> list[int]:
     return [config["resources"].get(stage, {}).get("gpu_share", 1) for stage in ON_GPU]
 
 
-def resources_of(config: Mapping, stage: str, gpu_parts: int = 1) -> dict[str, int | str | Callable]:
+def resources_of(
+    config: Mapping, stage: str, gpu_parts: int = 1, *, limit: Callable[[str], float]
+) -> dict[str, int | str | Callable]:
     """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, device, and GPU where needed.
 
     ``gpu_parts``: in how many parts Snakemake counts a GPU; a job that shares one holds some of them.
+    ``limit``: minutes that a job of a rule may ask for; a job that needs longer goes on from its checkpoint.
     """
     configured = config["resources"].get(stage, {})
     share = configured.get("gpu_share", 1)
     on_gpu = stage in ON_GPU and config["device"] != "cpu"
     first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
 
-    def doubling(value: int) -> Callable:
-        return lambda wildcards, attempt: value * 2 ** (attempt - 1)
+    def memory(wildcards: Any, attempt: int) -> int:
+        return first["mem_mb"] * 2 ** (attempt - 1)
+
+    def runtime(wildcards: Any, attempt: int, rulename: str) -> int:
+        return int(min(first["runtime"] * 2 ** (attempt - 1), limit(rulename)))
 
     gpu = {"gpu": max(gpu_parts // share, 1)} if on_gpu else {}
-    device = {"device": config["device"] if stage in ON_GPU else "cpu", "gpu_share": share}
-    return {what: doubling(value) for what, value in first.items()} | gpu | device
+    # Jobs of one group agree in every text: measuring, which uses no device, is in a group with its student's training.
+    device = {"device": config["device"] if stage in (*ON_GPU, "analyse") else "cpu", "gpu_share": share}
+    return {"mem_mb": memory, "runtime": runtime, **gpu, **device}
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -12,11 +12,11 @@ from scipy.optimize import curve_fit
 
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.report import draw_score_by_rank, draw_score_grid
-from workflow_scripts.report.draw_learning_curves import mean_curves, smooth
 from workflow_scripts.report.fit_profiles import fit_profiles, held_out_errors
 from workflow_scripts.report.profile_scores import profile_scores, query_profiles
 from workflow_scripts.report.profiles import domain_profiles
 from workflow_scripts.report.rank_curves import fit_curve
+from workflow_scripts.report.smooth_curves import mean_curves, smooth
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
@@ -104,7 +104,7 @@ def test_steps_that_overflowed_are_left_out_of_the_means(tmp_path: Path) -> None
             pd.DataFrame(columns).to_parquet(writer.path("history.parquet"))
     curves = mean_curves(students, 0.0)
     assert curves["gradient_norm"] == pytest.approx([3, 1, nan], nan_ok=True)
-    assert curves["loss"].tolist() == [1, 2, 3]
+    assert curves["training_loss"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.slow

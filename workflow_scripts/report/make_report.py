@@ -1,0 +1,192 @@
+"""Write an experiment's page: what was compared, what came out, every number, ranking by ranking."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.summaries import BM25, TEACHER
+from workflow_scripts.report.page import charts, grid, pictures, queries
+from workflow_scripts.report.page.tables import page_tables
+from workflow_scripts.storage.artifacts import Artifact, atomic_path
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.runs import by_ranker
+from workflow_scripts.storage.tables import read_numbers, read_table
+
+FINDS = {"layouts": "presentation.layouts"}
+
+
+def make_report(
+    *,
+    spec: Mapping,
+    numbers: Sequence[Path],
+    captions: Sequence[Path],
+    page: Sequence[Path],
+    profiles: Path,
+    curves: Path,
+    metrics: Path,
+    runs: Sequence[Path],
+    evaluation: Sequence[Path],
+    collections: Sequence[Path],
+    corpora: Sequence[Path],
+    output: Path,
+) -> None:
+    """Write one self-contained page; its pictures and tables read without JavaScript, nothing in it makes a request.
+
+    ``numbers``: of every table, those of main, variance, locality and cost among them; ``captions``: the files of their
+    sentences; ``page``: template, style and script; ``profiles`` and ``curves``: scores by rank and training losses.
+    ``runs``: of ``spec["rankers"]`` ([student, loss, sampler, teacher, seed], in their order), of each as many as there
+    are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
+    ``spec["collections"]``, in their order. ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's
+    budget), ``rebuild`` (the command that makes all), ``layouts`` (of the tables), ``domains``, the axes of the grid.
+    """
+    found = {path.stem: path for path in numbers}
+    frames = {name: read_numbers(found[name])[0] for name in ("main", "variance", "locality", "cost")}
+    measure, experiment = spec["measure"], spec["experiment"]
+    tables = page_tables(numbers, captions, experiment)
+    by_name = {table.name: table for table in tables}
+    panels = grid.panels(frames["main"], frames["variance"], spec, measure, experiment)
+    texts = {
+        "experiment": experiment,
+        "measure": measure,
+        "parts": _parts("claims" in by_name),
+        "panels": panels,
+        "tables": tables,
+        "main_table": by_name["main"],
+        "claims": by_name.get("claims"),
+        "locality": pictures.locality_map(frames["locality"], spec["samplers"]),
+        "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]["collections"]),
+        "cost": [
+            pictures.cost_map(frames["cost"], frames["main"], spec, domain["name"], measure)
+            for domain in spec["domains"]
+        ],
+        "training": pictures.training_lines(read_table(curves), spec["samplers"]),
+        "queries": _explorer(spec, metrics, runs, evaluation, collections, corpora),
+        "compared": _compared(spec),
+        "collections_line": _domains_line(frames["main"], spec),
+        "facts": _facts(runs, frames["cost"]),
+        **{name: spec[name] for name in ("rebuild", "samplers", "students")},
+    }
+    with atomic_path(output) as path:
+        path.write_text(_render(texts, page), encoding="utf-8")
+
+
+def _parts(claims: bool) -> list[tuple[str, str]]:
+    """Anchors and names of the page's parts."""
+    return [
+        *[("claims", "What came out")] * claims,
+        ("grid", "The grid"),
+        ("numbers", "Numbers"),
+        ("locality", "Locality and entropy"),
+        ("cost", "Cost"),
+        ("queries", "Queries"),
+        ("training", "Training"),
+        ("tables", "Every table"),
+    ]
+
+
+def _render(texts: Mapping, page: Sequence[Path]) -> str:
+    """The page: every text escaped, the page's own style and script admitted by their hashes alone."""
+    from jinja2 import Environment, StrictUndefined
+
+    parts = {path.suffix: path.read_text(encoding="utf-8") for path in page}
+    style, script = parts[".css"], parts[".js"]
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(parts[".html"]).render(
+        **texts,
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        marks=charts.MARKERS,
+        width=grid.WIDTH,
+        top=grid.TOP,
+        bottom=grid.BOTTOM,
+    )
+
+
+def _hash(text: str) -> str:
+    """The hash by which a content security policy admits an inline text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _compared(spec: Mapping) -> str:
+    """What the experiment crossed, in one sentence."""
+    parts = [f"{name} ({', '.join(map(str, spec[name]))})" for name in ("students", "losses", "samplers", "teachers")]
+    seeds = len(spec["seeds"])
+    return (
+        f"{len(spec['students'])} × {len(spec['losses'])} × {len(spec['samplers'])} × {len(spec['teachers'])}: "
+        f"{', '.join(parts)}; {seeds} training seed{'s' * (seeds > 1)}, {spec['documents']:,} documents seen a student."
+    )
+
+
+def _domains_line(main: pd.DataFrame, spec: Mapping) -> str:
+    """The domains, each with its collections and numbers of queries."""
+    own = main[(main["measure"] == spec["measure"]) & (main["collection"] == "all")]
+    counts = own.groupby("domain", sort=False)["n_queries"].first()
+    members = {domain["name"]: domain["collections"] for domain in spec["domains"]}
+    return "Domains: " + "; ".join(
+        f"{name}: {count:,} queries of {len(members[name])} collection{'s' * (len(members[name]) > 1)}"
+        for name, count in counts.items()
+    )
+
+
+def _facts(runs: Sequence[Path], cost: pd.DataFrame) -> list[str]:
+    """Commit, date, device, time and energy, as the manifests and the cost table have them."""
+    manifests = [Artifact(path).manifest for path in runs]
+    commits = sorted({str(each["commit"])[:10] for each in manifests if each.get("commit")})
+    devices = sorted({str(each["device"]) for each in manifests if each.get("device")})
+    stages = cost[cost["scope"] == "stage"]
+    return [
+        *[f"commit {', '.join(commits)}"] * bool(commits),
+        f"finished {max(each['finished'] for each in manifests)[:10]}",
+        *[f"on {', '.join(devices)}"] * bool(devices),
+        f"{stages['wall_s'].sum() / 3600:.2f} hours of jobs",
+        f"{stages['energy_wh'].sum():.3g} Wh",
+    ]
+
+
+def _explorer(
+    spec: Mapping,
+    metrics: Path,
+    runs: Sequence[Path],
+    evaluation: Sequence[Path],
+    collections: Sequence[Path],
+    corpora: Sequence[Path],
+) -> dict[str, str]:
+    """The query explorer's data as texts that stay texts inside the page."""
+    rankers, names = [tuple(keys) for keys in spec["rankers"]], spec["collections"]
+    systems = [
+        queries.System(_label(keys), keys, own)
+        for keys, own in zip(rankers, by_ranker(runs, len(rankers)), strict=True)
+    ]
+    found = queries.explorer(
+        systems,
+        dict(zip(names, zip(collections, corpora, strict=True), strict=True)),
+        dict(zip(names, evaluation, strict=True)),
+        QueryValues(metrics, [spec["measure"]]),
+        spec["measure"],
+    )
+    about = json.loads(found["about"])
+    about["teacher"] = next((place for place, keys in enumerate(rankers) if keys[0] == TEACHER), None)
+    about["first"] = [len(rankers) - 1, 0]
+    # A text may hold "</script>": inside JSON the sign can be written otherwise.
+    return found | {"about": json.dumps(about, ensure_ascii=False).replace("<", "\\u003c")}
+
+
+def _label(keys: Sequence) -> str:
+    """What the page calls a ranker."""
+    student, loss, sampler, teacher, seed = keys
+    if student in (BM25, TEACHER):
+        return f"{student} {teacher}".strip()
+    return f"{student} · {loss} · {sampler} · {teacher} · seed {seed}"
+
+
+if __name__ == "__main__":
+    run(make_report)

@@ -1,0 +1,1 @@
+"""The parts of the report page: pictures, tables and the queries that it shows."""

@@ -1,0 +1,104 @@
+"""The page's other pictures: locality against entropy, cost against effectiveness, scores by rank, training curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.report.page.charts import MARKERS, Axis, Chart, Line, Mark, polyline
+
+WIDTH, HEIGHT = 420, 280
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
+
+
+def _box(
+    xs: Sequence[float], ys: Sequence[float], labels: tuple[str, str], log: tuple[bool, bool]
+) -> tuple[Axis, Axis]:
+    x = Axis.around(xs, LEFT, WIDTH - RIGHT, log=log[0], label=labels[0])
+    return x, Axis.around(ys, HEIGHT - BOTTOM, TOP, log=log[1], label=labels[1])
+
+
+def locality_map(locality: pd.DataFrame, samplers: Sequence[str]) -> Chart:
+    """Diameter across, teacher entropy up, a dot a sampler and teacher."""
+    table = locality.pivot_table("value", ["sampler", "teacher"], "quantity", sort=False)
+    rows = table[["diameter", "entropy"]].dropna().reset_index()
+    rows = rows[rows["sampler"].isin(samplers)]
+    labels = ("essential diameter of a group", "teacher entropy of a group, bits")
+    x, y = _box(rows["diameter"], rows["entropy"], labels, (False, False))
+    marks = [
+        Mark(
+            x.at(row.diameter),
+            y.at(row.entropy),
+            samplers.index(row.sampler),
+            f"{row.sampler}, teacher {row.teacher}",
+            [f"diameter {row.diameter:.4f}", f"entropy {row.entropy:.4f} bits"],
+            marker=_marker(samplers, row.sampler),
+            label=f"{row.sampler} ({row.teacher})",
+        )
+        for row in rows.itertuples()
+    ]
+    return Chart("Locality against entropy", WIDTH, HEIGHT, x, y, marks)
+
+
+def cost_map(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping, domain: str, measure: str) -> Chart:
+    """Energy of a student's whole chain across, effectiveness up, a dot a student."""
+    keys = ["student", "loss", "sampler"]
+    spent = cost[cost["scope"] == "student"].groupby(keys, sort=False)["energy_wh"].mean()
+    whole = main[(main["collection"] == ALL) & (main["measure"] == measure) & (main["domain"] == domain)]
+    rows = whole.groupby(keys, sort=False)[["mean", "ci_low", "ci_high"]].mean().join(spent).dropna().reset_index()
+    labels = ("energy of all that the student rests on, Wh", f"{measure}, {domain}")
+    x, y = _box(rows["energy_wh"], [*rows["ci_low"], *rows["ci_high"]], labels, (True, False))
+    samplers = spec["samplers"]
+    marks = [
+        Mark(
+            x.at(row.energy_wh),
+            y.at(row.mean),
+            samplers.index(row.sampler),
+            f"{row.student} · {row.loss} · {row.sampler}",
+            [f"{measure} {row.mean:.4f} ({row.ci_low:.4f} to {row.ci_high:.4f})", f"{row.energy_wh:.3g} Wh"],
+            y.at(row.ci_low),
+            y.at(row.ci_high),
+            _marker(samplers, row.sampler),
+        )
+        for row in rows.itertuples()
+    ]
+    return Chart("Effectiveness against energy", WIDTH, HEIGHT, x, y, marks)
+
+
+def score_lines(profiles: pd.DataFrame, students: Sequence[str], collections: Sequence[str]) -> Chart:
+    """Mean score against rank ratio, both logarithmic: the teacher and each student, mean over its cells."""
+    rows = profiles[profiles["collection"].isin(collections)]
+    names = ["teacher", *students]
+    curves = {name: rows[rows["student"] == name].groupby("rank_ratio")["score"].mean() for name in names}
+    curves = {name: curve for name, curve in curves.items() if len(curve)}
+    every = pd.concat(curves.values())
+    labels = ("rank as a share of the candidates", "mean score, scaled to 0 to 1")
+    x, y = _box(every.index.to_numpy(), every[every > 1e-3].to_numpy(), labels, (True, True))
+    lines = [
+        Line(polyline(x, y, curve.index.to_numpy(), np.maximum(curve.to_numpy(), 0)), place, name, name == "teacher")
+        for place, (name, curve) in enumerate(curves.items())
+    ]
+    return Chart("Score by rank", WIDTH, HEIGHT, x, y, lines=lines)
+
+
+def training_lines(curves: pd.DataFrame, samplers: Sequence[str]) -> list[Chart]:
+    """A picture for each student and loss: training loss by documents seen, a line a sampler."""
+    charts = []
+    for (student, loss), rows in curves.groupby(["student", "loss"], sort=False):
+        x, y = _box(rows["documents"], rows["training_loss"], ("documents seen", "training loss"), (False, False))
+        lines = [
+            Line(
+                polyline(x, y, own["documents"].to_numpy(), own["training_loss"].to_numpy()), samplers.index(name), name
+            )
+            for name, own in rows.groupby("sampler", sort=False)
+            if name in samplers
+        ]
+        charts.append(Chart(f"{student}, {loss}", WIDTH, HEIGHT, x, y, lines=lines))
+    return charts
+
+
+def _marker(samplers: Sequence[str], name: str) -> str:
+    return MARKERS[samplers.index(name) % len(MARKERS)]

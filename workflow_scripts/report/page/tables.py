@@ -1,0 +1,46 @@
+"""Every table of the experiment as the page shows it: caption, rows, and the command that makes it again."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.presentation.render_table import anchor, read_caption
+from workflow_scripts.presentation.table_formats import TextTable
+from workflow_scripts.storage.tables import read_numbers
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table: its name, the sentences above and below it, its parts by heading, and how to make it again."""
+
+    name: str
+    caption: str
+    notes: str
+    parts: Sequence[tuple[str, TextTable]]
+    definition: str
+    command: str
+
+    @property
+    def title(self) -> str:
+        """The name as a heading."""
+        text = self.name.replace("_", " ").replace(".", " of ")
+        return text[0].upper() + text[1:]
+
+
+def page_tables(numbers: Sequence[Path], captions: Sequence[Path], experiment: str) -> list[PageTable]:
+    """The tables whose numbers are given, by their layouts; ``captions`` are the files of their sentences."""
+    sentences = {path.stem: path for path in captions}
+    found = []
+    for path in numbers:
+        name = path.stem.split(".")[0]
+        frame, made_by = read_numbers(path)
+        layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
+        files = [sentences[name], sentences["verdicts"]]
+        caption, notes = (read_caption(files, names, layout.values) for names in (layout.sentences, layout.notes))
+        command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
+        definition = f"docs/tables.md#{anchor(name)}"
+        found.append(PageTable(path.stem, caption, notes, list(layout.texts.items()), definition, command))
+    return found
