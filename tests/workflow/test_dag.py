@@ -112,8 +112,8 @@ def test_the_overlays_of_the_demo_plan_their_own_students(fresh: Project) -> Non
 def test_one_cell_plans_one_student(fresh: Project) -> None:
     jobs = fresh.planned("results/demo/cells/ce.marginmse.bm25.base.seed0.in-domain.csv", config="config/demo.yaml")
     assert jobs["train_student"] == jobs["rerank_candidates"] == jobs["measure_students_all"] == 1
-    # No ensemble, no cross-encoder mining, no table.
-    assert jobs["score_pool"] == 2 and jobs["mine_negatives"] == 1
+    # No ensemble, no cross-encoder mining, no table; the teacher's own groups, and the pool that calibrates it.
+    assert jobs["score_pool"] == 3 and jobs["mine_negatives"] == 2
     assert "make_main_table" not in jobs
     contrastive = fresh.planned("results/demo/cells/ce.lce.bm25.none.seed0.in-domain.csv", config="config/demo.yaml")
     assert "train_teacher" not in contrastive and "label_groups" not in contrastive

@@ -212,7 +212,7 @@ def _teachers(config: Mapping) -> Iterator[str]:
         if pool := teacher["calibrate"]:
             drawn = config["pools"][pool]["collection"] or config["training"]["collection"]
             if (role := config["collections"][drawn]["role"]) != "dev":
-                yield f"teachers.{name}.calibrate: {pool} is of {drawn}, whose role is {role}; name a pool of role dev"
+                yield f"teachers.{name}.calibrate: {pool} has collection {drawn} of role {role}; name one of role dev"
         if teacher["trained"]:
             if config["samplers"][teacher["sampler"]]["reads_teacher"]:
                 yield f"teachers.{name}.sampler: {teacher['sampler']} itself reads a teacher; choose one that does not"

@@ -177,8 +177,10 @@ class Experiment:
 
     @property
     def training_collections(self) -> list[str]:
-        """What some student is trained on."""
-        return unique(self.training_collection_of(ranker.sampler) for ranker in self.rankers.values())
+        """What some student or teacher is trained on."""
+        samplers = [ranker.sampler for ranker in self.rankers.values()]
+        samplers += [each["sampler"] for each in self.config["teachers"].values() if each["trained"]]
+        return unique(map(self.training_collection_of, samplers))
 
     def view(self, collection: str) -> str:
         """What a document is read as: queries made of titles must not find them in it."""

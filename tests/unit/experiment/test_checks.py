@@ -46,7 +46,7 @@ FAULTS = [
         ["dev"],
         "domains.mild-shift: dev is of role dev, others are of role test; choose by the one",
     ),
-    ("teachers.base.calibrate", "bm25", "teachers.base.calibrate: bm25 is of demo-train, whose role is train; name a"),
+    ("teachers.base.calibrate", "bm25", "teachers.base.calibrate: bm25 has collection demo-train of role"),
     ("teachers.base.calibrate", "bm52", "teachers.base.calibrate: no 'bm52' among the pools"),
     (
         "teachers.base",

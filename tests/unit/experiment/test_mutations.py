@@ -112,6 +112,8 @@ ACCEPTED = {
     ("b", "0"): "length does not count",
     ("steps", "0"): "random weights",
     ("mlm_weight", "0"): "no masked language modelling",
+    ("calibrate", "null"): "labels as the teacher scores",
+    ("collection", "null"): "of training.collection",
     ("dropout", "0"): "no dropout",
     ("dropout", "null"): "the backbone's own",
     ("depth", "0"): "of a pool of positives alone",
