@@ -6,11 +6,14 @@ DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
+# Marks of tests that need more than Python and time.
+SPECIAL := processors or slurm or chromium or standin
 # Files of an experiment: an overlay comes after the experiment that it changes.
-configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
+configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
+  $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
-.PHONY: bench-venv $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
+.PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -21,11 +24,23 @@ demo: venv  ## the whole study on a generated collection, on a laptop
 study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
 	$(SNAKEMAKE) --configfile $(call configs,study)
 
+rivals: venv  ## samplers and losses that newer work proposes, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,rivals)
+
+budgets: venv  ## learning curves over the budget, by sampler, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,budgets)
+
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
+
+paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
+	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
+
+standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
+	$(BIN)/python -m tests.standin
 
 cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
@@ -49,8 +64,15 @@ describe: venv  ## config/schema.json and docs/configuration.md from the setting
 check: lint  ## lint and the fast unit tests, about a minute
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit
 
-test: venv  ## every test: unit, workflow and end to end
-	$(BIN)/python -m pytest
+test: venv  ## unit and workflow tests, side by side
+	$(MAKE) --jobs 2 --output-sync=target test-unit test-workflow
+
+test-unit test-workflow: test-%: venv
+	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/$*
+
+test-all: test  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
+	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
+	$(BIN)/python -m pytest -m "$(SPECIAL)"
 
 test-slurm: venv  ## an experiment on a Slurm cluster of three nodes, started on this machine: installs Debian's Slurm, needs root
 	command -v slurmctld >/dev/null || \
@@ -93,6 +115,9 @@ bench-search: venv  ## batch search by threads
 
 bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
 	$(BIN)/python -m bench.dag
+
+bench-look-ups: venv  ## look-ups among millions of ids and pairs
+	$(BIN)/python -m bench.look_ups
 
 bench-venv:  ## the peers' own environments
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \

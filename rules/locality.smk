@@ -67,7 +67,8 @@ use rule analyse_job as make_locality_table with:
             **SAMPLED,
         ),
     output:
-        numbers("locality"),
+        output=numbers("locality"),
+        queries=numbers("locality_queries"),
     log:
         log("make_locality_table"),
     params:

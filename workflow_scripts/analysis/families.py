@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 DIFFERENT, EQUIVALENT, UNDECIDED = "different", "equivalent", "undecided"
-ABOVE, NOT_ABOVE = "above", "not above"
 SAME, ONE_SEED = "same", "one seed"
 MARKS = {DIFFERENT: "≠", EQUIVALENT: "≈", UNDECIDED: "?", SAME: "=", ONE_SEED: "one seed"}
 """The outcomes as tables show them."""

@@ -41,12 +41,21 @@ def wishart(generator: np.random.Generator, size: int, cells: int, degrees: int)
 
 @dataclass(frozen=True)
 class Design:
-    """Seeds, queries of each collection, deviation of training and what it is for each sampler."""
+    """Seeds, queries of each collection, deviation of training and its variance for each sampler, relative.
+
+    ``between``: the contrast is of two domains, one a collection, else of one domain of them all.
+    """
 
     seeds: int
     queries: Sequence[int]
     deviation: float = 0.006
     ratios: Sequence[float] = EQUAL
+    between: bool = False
+
+    @property
+    def weights(self) -> list[float]:
+        """Of the collections."""
+        return [1.0, -1.0] if self.between else [1 / len(self.queries)] * len(self.queries)
 
     @property
     def deviations(self) -> np.ndarray:
@@ -56,10 +65,10 @@ class Design:
 
 def several_seeds(design: Design, families: int, generator: np.random.Generator) -> tuple[Moments, list]:
     """Moments of families of samplers that do not differ."""
-    weight = 1 / len(design.queries)
-    means = generator.normal(0, design.deviations[:, None], (families, SAMPLERS, design.seeds))
+    shape = (families, SAMPLERS, design.seeds)
+    means = sum(design.weights) * generator.normal(0, design.deviations[:, None], shape)
     of_queries, of_both = [], []
-    for count in design.queries:
+    for weight, count in zip(design.weights, design.queries, strict=True):
         # The seed-averaged values of a query: cell x query, and seed x query noise over S.
         spread = CELL_QUERY**2 + NOISE**2 / design.seeds
         between = spread * wishart(generator, families, SAMPLERS, count - 1) / (count - 1)
@@ -68,15 +77,14 @@ def several_seeds(design: Design, families: int, generator: np.random.Generator)
         of_queries.append(weight**2 * quadratic(between) / count)
         of_both.append(weight**2 * quadratic(within) / (design.seeds * count))
         shared = generator.normal(0, CELL_QUERY / np.sqrt(count), (families, SAMPLERS, 1))
-        single = generator.normal(0, NOISE / np.sqrt(count), means.shape)
-        local = generator.normal(0, TRAINING_COLLECTION * (len(design.queries) > 1), means.shape)
+        single = generator.normal(0, NOISE / np.sqrt(count), shape)
+        local = generator.normal(0, TRAINING_COLLECTION * (len(design.queries) > 1), shape)
         means = means + weight * (shared + single + local)
     return moments(means, of_queries, of_both, design), []
 
 
 def one_seed(design: Design, families: int, generator: np.random.Generator) -> tuple[Moments, list[TrainingNoise]]:
     """As :func:`several_seeds` with one seed, and one further seed of the controls in every loss."""
-    weight = 1 / len(design.queries)
     again = len(CONTROLLED)
     deviations = np.concatenate([design.deviations, design.deviations[list(CONTROLLED)]])
     means = generator.normal(0, deviations, (families, SAMPLERS + again))
@@ -84,7 +92,7 @@ def one_seed(design: Design, families: int, generator: np.random.Generator) -> t
     elsewhere = np.tile(design.deviations[list(CONTROLLED)], LOSSES - 1)
     apart = generator.normal(0, np.sqrt(2) * elsewhere, (families, others))  # of two trainings of one cell
     of_queries, both = [], np.zeros(families)
-    for count in design.queries:
+    for weight, count in zip(design.weights, design.queries, strict=True):
         # Main cells and the controls' further trainings, which share their cell x query values.
         own = np.hstack([np.eye(SAMPLERS), np.eye(SAMPLERS)[:, list(CONTROLLED)]]).T * CELL_QUERY
         root = np.hstack([own, NOISE * np.eye(SAMPLERS + again)])
@@ -192,6 +200,14 @@ def test_sizes_and_powers(design: Design, expected: tuple) -> None:
         assert value is None or found[name] == pytest.approx(value, abs=tolerance), name
     if design.ratios == EQUAL:
         assert found["beyond"] <= 0.025, "a contrast at the margin is beyond it half as often as alpha"
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_sizes_of_contrasts_between_domains(seeds: int) -> None:
+    """What samplers differ by in one domain less what they differ by in another, on 250 and 100 queries."""
+    for ratios in (EQUAL, THREE):
+        found = rates(Design(seeds, [250, 100], ratios=ratios, between=True), 4000)
+        assert 0.015 <= found["one pair"] <= 0.045 and found["different"] <= 0.045
 
 
 def test_moments_drawn_are_moments_of_queries() -> None:

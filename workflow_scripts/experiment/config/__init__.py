@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
+from workflow_scripts.experiment.config.claims import Claim
 from workflow_scripts.experiment.config.messages import first_line
 from workflow_scripts.experiment.config.settings import Axis, Maybe, Part, Slug, Some, Text, setting, without_nulls
 from workflow_scripts.storage.errors import InputError
@@ -56,6 +57,7 @@ class Config(Part):
         "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
     )
     analysis: reporting.Analysis = setting("choices of tables and figures", reporting.Analysis)
+    claims: Axis[Claim] = setting("claims to judge beside those of config/claims.yaml", {})
     resources: reporting.Resources = setting("what jobs need", reporting.Resources)
 
 

@@ -27,7 +27,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     measure, rule = spec["measures"][0], spec["rule"]
     rows = numbers[numbers["measure"] == measure]
     margin = "absolute margin" if rule["margin_of"] == "absolute" else "relative margin"
-    sentences = ["nothing to compare"] if rows.empty else ["shown", margin]
+    decided = ["shown", margin] if rows["p_difference"].notna().any() else ["differences"]
+    sentences = ["nothing to compare"] if rows.empty else decided
     sentences += ["median"] * bool(rows["smallest_margin"].notna().any())
     counts = rows["outcome"].value_counts()
     values = {outcome: counts.get(outcome, 0) for outcome in (DIFFERENT, EQUIVALENT, UNDECIDED, SAME)}

@@ -26,7 +26,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values = {name: counts.get(name, 0) for name in ("holds", "changes", "undecided", "same students")}
     values |= {"number": counts.sum() - values["same students"], "measure": spec["measures"][0]}
     values["one_seed"] = counts.get("one seed", 0)
-    sentences = ["shown", "found", *["same"] * bool(values["same students"]), *["one seed"] * bool(values["one_seed"])]
+    sentences = ["shown", "found", *["same"] * bool(values["same students"])]
     judged = rows[rows["scope"].isin(["comparison", "conclusion"])]
     judged = judged.assign(outcome=judged["verdict"].replace(SIGNED))
     family = ["scope", "student", "loss", "domain", "measure", "under"]

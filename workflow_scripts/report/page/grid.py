@@ -11,6 +11,7 @@ from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.summaries import Grid, reference_label
 from workflow_scripts.report.page.charts import MARKERS, Axis
 
+CELL = ["student", "loss", "sampler", "teacher", "domain"]
 WIDTH, LABELS, ROW, TOP, BOTTOM = 420, 152, 17, 22, 34
 
 
@@ -29,6 +30,7 @@ class Row:
     y: float
     text: str
     command: str
+    strip: tuple[float, float] | None
     strip: tuple[float, float] | None = None
 
 
@@ -44,13 +46,18 @@ class Panel:
     references: Sequence[tuple[float, str, str]]
 
 
-def panels(main: pd.DataFrame, spec: Mapping, measure: str, experiment: str) -> list[Panel]:
-    """A panel for each domain and student of the main table's numbers; the students of a domain share their axis."""
+def panels(main: pd.DataFrame, variance: pd.DataFrame, spec: Mapping, measure: str, experiment: str) -> list[Panel]:
+    """A panel for each domain and student of the main table's numbers; the students of a domain share their axis.
+
+    ``variance``: numbers of the variance table, whose bands say where a cell comes out when it is trained again.
+    """
     grid = Grid.of(spec)
     whole = main[(main["collection"] == ALL) & (main["measure"] == measure)]
+    bands = variance[variance["band_low"].notna() & (variance["measure"] == measure)]
+    whole = whole.merge(bands[[*CELL, "band_low", "band_high"]], how="left", on=CELL)
     found = []
     for domain, rows in whole.groupby("domain", sort=False):
-        values = pd.concat([rows["mean"], rows["ci_low"], rows["ci_high"]]).dropna()
+        values = rows[["mean", "ci_low", "ci_high", "band_low", "band_high"]].stack().dropna()
         axis = Axis.around(values, LABELS, WIDTH - 12, label=measure)
         for student in grid.students:
             found.append(_panel(rows, grid, axis, str(domain), student, experiment))
@@ -74,6 +81,8 @@ def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, experiment
     names = [row.loss, row.sampler, *([row.teacher] if several else [])]
     cell = ".".join((row.student, row.loss, row.sampler, row.teacher, f"seed{grid.seeds[0]}"))
     spread = "" if pd.isna(row.std_seed) else f", sd over seeds {row.std_seed:.4f}"
+    strip = None if pd.isna(row.band_low) else (axis.at(row.band_low), axis.at(row.band_high))
+    again = f"; trained again: {row.band_low:.4f} to {row.band_high:.4f}" if strip else ""
     seeds = f"{row.n_seeds} seed{'s' * (row.n_seeds > 1)}, {row.n_queries} queries"
     return Row(
         label=" · ".join(names),
@@ -85,6 +94,7 @@ def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, experiment
         low=axis.at(row.ci_low),
         high=axis.at(row.ci_high),
         y=TOP + ROW * place + ROW / 2,
-        text=f"{row.mean:.4f}, 95% interval over queries {row.ci_low:.4f} to {row.ci_high:.4f}; {seeds}{spread}",
+        text=f"{row.mean:.4f}, 95% interval over queries {row.ci_low:.4f} to {row.ci_high:.4f}; {seeds}{spread}{again}",
         command=f"make cell EXPERIMENT={experiment} CELL={cell} DOMAIN={domain}",
+        strip=strip,
     )
