@@ -79,9 +79,9 @@ ROWS = (
     Row("BE encoding passages/s, SentenceTransformer.encode", "encode", "st_encode", None, 1.1, 1.4),
     Row(f"scoring pairs/s, {OPENVINO}", "score", "st_score", None, 1.0, 1.2, "openvino"),
     Row(f"BE encoding passages/s, {OPENVINO}", "encode", "st_encode", None, 1.0, 1.2, "openvino"),
-    Row("scoring pairs/s, our portable arithmetic", "score", "score", None, 1.0, 1.0, "portable", ("fp32",)),
-    Row("CE training groups/s, our portable arithmetic", "train", "train", "cross", 1.0, 1.0, "portable", ("fp32",)),
-    Row("BE training groups/s, our portable arithmetic", "train", "train", "bi", 1.0, 1.0, "portable", ("fp32",)),
+    Row("scoring pairs/s, our portable arithmetic", "score", "score", None, 0.95, 1.0, "portable", ("fp32",)),
+    Row("CE training groups/s, our portable arithmetic", "train", "train", "cross", 0.95, 1.0, "portable", ("fp32",)),
+    Row("BE training groups/s, our portable arithmetic", "train", "train", "bi", 0.95, 1.0, "portable", ("fp32",)),
 )
 # Shares, so less is better: no ratio, floor and aim are upper bounds, and beside ours stands rankers' own share.
 PADDING = (
