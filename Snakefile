@@ -31,6 +31,11 @@ rule all:
         rules_all,
 
 
+onstart:
+    if workflow.local_exec and workflow.is_main_process:
+        warm_start(sum(1 for _ in workflow.dag.needrun_jobs()), CONFIG.get("arithmetic"))
+
+
 rule tables:
     """The tables alone; whatever they need is made."""
     input:
@@ -60,3 +65,4 @@ include: "rules/effectiveness.smk"
 include: "rules/locality.smk"
 include: "rules/studies.smk"
 include: "rules/report.smk"
+include: "rules/claims.smk"

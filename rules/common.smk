@@ -18,6 +18,8 @@ from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.archives import families, family_of
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
+from workflow_scripts.experiment.claims_table import claims_table, judged_trainings
+from workflow_scripts.experiment.warm_start import start as warm_start
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.places import Places
@@ -58,6 +60,8 @@ manifest, manifests, log, numbers = PLACES.manifest, PLACES.manifests, PLACES.lo
 table, figure, runs = PLACES.table, PLACES.figure, PLACES.runs
 tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLACES.document_tokens
 TRAINING = CONFIG["training"]
+# What every job that computes with a model is told about numbers; the command line has the arithmetic of all jobs.
+NUMBERS = {"precision": TRAINING["precision"], "arithmetic": CONFIG["arithmetic"]}
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
 MORE = CONFIG["evaluation"]["more_measures"]

@@ -43,7 +43,7 @@ use rule rerank_job as rerank_candidates with:
             spec=lambda w: dict(
                 architecture=RANKERS.architecture(w.ranker)[0],
                 tag=RANKERS.tag(w.ranker),
-                precision=TRAINING["precision"],
+                **NUMBERS,
             ),
         ),
 
@@ -70,7 +70,7 @@ use rule rerank_job as retrieve_documents with:
                 **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
                 tag=RANKERS.tag(f"retrieved/{w.ranker}"),
                 remove_query={name: entry("collections", name).get("remove_query", False) for name in retrieved_in(w)},
-                precision=TRAINING["precision"],
+                **NUMBERS,
                 max_tokens=CONFIG["lengths"],
             ),
         ),
@@ -110,6 +110,7 @@ for SET, COLLECTIONS in EXPERIMENT.evaluation_sets.items():
             cells=update(PLACES.cells("{student}.{point}.seed{seed}", (domain["name"] for domain in WITHIN))),
         log:
             log(f"measure_runs/{{student}}/{{point}}/seed{{seed}}.{SET}"),
+        priority: 3
         conda:
             "../environment.yml"
         threads: threads_of(CONFIG, "analyse")

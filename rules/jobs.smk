@@ -2,7 +2,8 @@
 
 COMMAND = (
     "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
-    "--device {resources.device} --gpu-share {resources.gpu_share} --spec {params.spec:q} {params.options}"
+    "--device {resources.device} --gpu-share {resources.gpu_share} --arithmetic {CONFIG[arithmetic]} "
+    "--spec {params.spec:q} {params.options}"
 )
 
 
@@ -58,19 +59,23 @@ use rule python_job as score_job with:
         **resources_of(CONFIG, "score", GPU_PARTS),
 
 
+# Of jobs that can start, those nearest to a cell go first.
 use rule python_job as train_job with:
+    priority: 1
     threads: threads_of(CONFIG, "train")
     resources:
         **resources_of(CONFIG, "train", GPU_PARTS),
 
 
 use rule python_job as rerank_job with:
+    priority: 2
     threads: threads_of(CONFIG, "rerank")
     resources:
         **resources_of(CONFIG, "rerank", GPU_PARTS),
 
 
 use rule python_job as analyse_job with:
+    priority: 3
     threads: threads_of(CONFIG, "analyse")
     resources:
         **resources_of(CONFIG, "analyse"),

@@ -24,7 +24,7 @@ use rule score_job as score_pool with:
     params:
         **job(
             "teach.score_pool",
-            lambda w: dict(**subset("pools", w.pool, "depth"), precision=TRAINING["precision"]),
+            lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
         ),
 
 
@@ -62,4 +62,4 @@ use rule score_job as label_groups with:
     log:
         log("label_groups/{teacher}.{groups_id}.seed{seed}"),
     params:
-        **job("teach.label_groups", precision=TRAINING["precision"]),
+        **job("teach.label_groups", **NUMBERS),

@@ -30,12 +30,13 @@ MOST_TEXTS = 100_000
 
 @dataclass(frozen=True)
 class Settings:
-    """How a backbone is made: three sections as the config describes them, and the seed of its weights and data."""
+    """How a backbone is made: as the config describes it, and the seed of its weights and data."""
 
     tokenizer: Mapping
     architecture: Mapping
     pretraining: Mapping
     seed: int
+    arithmetic: str = "fast"
 
 
 def read_texts(corpora: Sequence[str | Path], *, most: int, seed: int) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
 from workflow_scripts.experiment.faiss_index import FLAT, index_problem
 from workflow_scripts.experiment.functions import read_function
@@ -33,7 +34,8 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_systems, _sets, _retrieval, _published, seed_problems, control_problems, study_problems):
+    more = (_systems, _sets, _retrieval, _published, seed_problems, control_problems, study_problems, claim_problems)
+    for check in more:
         yield from check(config)
 
 
@@ -130,8 +132,8 @@ def _sets(config: Mapping) -> Iterator[str]:
     owner: dict[str, str] = {}
     for name, members in config["evaluation"]["sets"].items():
         for member in members:
-            if (role := config["collections"][member]["role"]) != "test":
-                yield f"evaluation.sets.{name}: {member} has role {role}; a set has test collections"
+            if config["collections"][member]["role"] == "train":
+                yield f"evaluation.sets.{name}: {member} is a training collection; a set has test collections"
             if member in owner:
                 yield f"evaluation.sets.{name}: {member} is in the set {owner[member]} already; name it once"
             owner[member] = name

@@ -123,7 +123,8 @@ class Experiment:
 
     def sets_behind(self, domain: str) -> list[str]:
         """Evaluation sets that hold some collection of a domain."""
-        wanted = set(collections_of(self.entry("domains", domain)))
+        self.entry("domains", domain)
+        wanted = set(collections_of(self.config["domains"][domain]))
         return [name for name, members in self.evaluation_sets.items() if wanted.intersection(members)]
 
     def entry(self, axis: str, name: str) -> dict:

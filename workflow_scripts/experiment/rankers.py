@@ -179,6 +179,7 @@ class Rankers:
         return {
             **{key: training[key] for key in OPTIMISATION},
             **{key: about[key] for key in ("architecture", "learning_rate")},
+            "arithmetic": self.config["arithmetic"],
             "name": name,
             "documents": documents,
             "group_size": 1 + training["negatives"],

@@ -18,6 +18,7 @@ from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.sentence_transformers import other_embedding
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.processor import is_portable
 from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.seeds import derive_seed
 
@@ -42,14 +43,15 @@ class Settings:
 
     ``depth``: documents a query; ``index``: "Flat" for the exact search, else another of
     :data:`~workflow_scripts.models.faiss_indexes.SUPPORTED`, with ``index_parameters`` of its search ("nprobe=16";
-    None: Faiss's own); ``precision`` of the encoder; ``max_tokens`` of a ``query`` and a ``document``, None for the
-    token stores' own.
+    None: Faiss's own); ``precision`` of the encoder; ``arithmetic``: what the process was started with; ``max_tokens``
+    of a ``query`` and a ``document``, None for the token stores' own.
     """
 
     depth: int
     index: str = FLAT
     index_parameters: str | None = None
     precision: str = "auto"
+    arithmetic: str = "fast"
     max_tokens: Mapping[str, int | None] | None = None
 
     def tokens(self, side: str) -> int | None:
@@ -84,14 +86,14 @@ class DenseRetriever:
         "Flat": exact up to float32 rounding. The corpus is embedded and searched chunk by chunk, so memory holds a
         chunk (256 MB of vectors) and queries x depth results, whatever the corpus. Bound by the encoder on most
         machines; the products are 2 queries x documents x dims, by Faiss on a CPU, by torch where the encoder is on a
-        GPU. Another index holds all vectors, documents x (the bytes of its codes, 4 dims of Flat); its results are
-        approximate. Equal scores are ordered by document id.
+        GPU or arithmetic is portable. Another index holds all vectors, documents x (the bytes of its codes, 4 dims of
+        Flat); its results are approximate. Equal scores are ordered by document id.
         """
         depth = self.settings.depth + more
         if self.settings.index != FLAT:
             return self._search_index(vectors, documents, depth)
-        on_gpu = self.encoder.device.type == "cuda"
-        open_chunk = functools.partial(search_on_device, device=self.encoder.device) if on_gpu else search_by_faiss
+        by_torch = self.encoder.device.type == "cuda" or is_portable()
+        open_chunk = functools.partial(search_on_device, device=self.encoder.device) if by_torch else search_by_faiss
         return nearest(vectors, self._chunks(documents, vectors.shape[1]), depth, open_chunk)
 
     def _chunks(self, documents: TokenStore, dims: int) -> Iterator[np.ndarray]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.models.arithmetic import attention_by_operators
 from workflow_scripts.models.model_folders import headless
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.token_store import Sequences, require_room
@@ -109,7 +110,8 @@ class PaddedRanker(nn.Module):
         }
         if self.segments:
             inputs["token_type_ids"] = torch.where(mask, batch.token_type_ids[index], 0).long()
-        output = self.library(**inputs)
+        with attention_by_operators(self.device):
+            output = self.library(**inputs)
         if self.architecture == "cross-encoder":
             return output.logits.float().squeeze(-1)
         return output.last_hidden_state[:, 0].float()

@@ -130,8 +130,8 @@ def _pairs_needed(lineage: Lineage, behind: Mapping[str, Artifact]) -> Iterator[
 
 
 def _teacher(pool: Artifact) -> str:
-    """Path of the manifest of the model that scored a pool."""
-    return pool.manifest["inputs"]["model"]["path"]
+    """Path of the manifest of the model that scored a pool, of a cross-fitted teacher its first fold's."""
+    return pool.manifest["inputs"]["models"][0]["path"]
 
 
 def _student_rows(

@@ -17,8 +17,8 @@ class Settings:
     (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
     stores' own; ``cut``: the entropy cut whose queries alone are trained on, None for all (see
     :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries that is not trained on, None
-    for none; ``checkpoint_minutes``, ``checkpoint_steps``: how often the
-    state is saved.
+    for none; ``arithmetic``: what the process was started with; ``checkpoint_minutes``, ``checkpoint_steps``: how often
+    the state is saved.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Settings:
     weight_decay: float = 0.01
     gradient_accumulation: int = 1
     precision: str = "auto"
+    arithmetic: str = "fast"
     dropout: float | None = None
     checkpoint_minutes: float = 10.0
     checkpoint_steps: int | None = None

@@ -85,7 +85,7 @@ FAULTS = [
     ("evaluation.more_measures", {"demo-train": ["P@5"]}, "more_measures.demo-train: is in no domain; name"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
     ("evaluation.sets", {"a": ["dem"]}, "evaluation.sets.a: no 'dem' among the collections"),
-    ("evaluation.sets", {"a": ["demo-train"]}, "evaluation.sets.a: demo-train has role train; a set has test"),
+    ("evaluation.sets", {"a": ["demo-train"]}, "evaluation.sets.a: demo-train is a training collection"),
     ("evaluation.sets", {"a": ["demo"], "b": ["demo"]}, "evaluation.sets.b: demo is in the set a already"),
     ("evaluation.sets", {"in-domain": ["demo-hard"]}, "evaluation.sets.in-domain: demo, in no set, would be the"),
     # Studies

@@ -122,7 +122,7 @@ def test_bought_alone_a_student_pays_for_its_own_pairs(results: Results) -> None
     """The teacher scored 300 pairs for all samplers, 0.01 Wh each: bm25's groups and labels need 80 of them."""
     teacher = results.make("teachers/t", "x", None, {"name": "teacher/t"}, cpu_s=10)
     pools = [
-        results.make(f"teacher scores/{name}", "x", {"model": teacher}, cpu_s=cpu, counts={"pairs": pairs})
+        results.make(f"teacher scores/{name}", "x", {"models": [teacher]}, cpu_s=cpu, counts={"pairs": pairs})
         for name, cpu, pairs in (("near", 200, 200), ("far", 100, 100))
     ]
     counts = {"pairs_to_draw": 0, "pairs_to_label": 90}
