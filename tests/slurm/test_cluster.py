@@ -80,16 +80,6 @@ def test_a_cluster_makes_the_bytes_of_a_local_run(tmp_path: Path) -> None:
     assert len(jobs) == sum(planned.values()) - 4 * planned["train_student"] + 1
 
 
-def test_a_cluster_that_forgets_its_jobs_is_refused(tmp_path: Path) -> None:
-    project = Project.fresh(tmp_path / "project")
-    with cluster(tmp_path / "cluster", min_job_age=60) as environment:
-        assert snakemake(project, *ON_SLURM, environment=environment).wait(PATIENCE_S) != 0
-        assert slurm(environment, "squeue", "--states=all") == []
-    assert "this cluster keeps no accounts, so Snakemake, which asks sacct, would wait for it for ever" in log_of(
-        project
-    )
-
-
 def snakemake(project: Project, *options: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
     """Snakemake started in a project, writing to ``snakemake.log`` there."""
     command = [sys.executable, "-m", "snakemake", *TARGETS, "--configfile", CONFIG, *options]
