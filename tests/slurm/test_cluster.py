@@ -73,7 +73,7 @@ def test_a_cluster_makes_the_bytes_of_a_local_run(tmp_path: Path) -> None:
     assert asked == {("50:00", "gres:gpu:1"), ("40:00", "gres:gpu:1"), ("1:00", "gres:gpu:1")}, asked
     results = [each.folder / "results/tiny" for each in (local, project)]
     assert "resumed after step" in "".join(path.read_text() for path in results[1].glob("logs/train_student/**/*.log*"))
-    for pattern in ("tables/*", "metrics.parquet", "students/**/model.safetensors"):
+    for pattern in ("tables/[!.]*", "metrics.parquet", "students/**/model.safetensors"):
         names = {path.relative_to(results[0]) for path in results[0].glob(pattern)}
         assert names and [name for name in names if len({(each / name).read_bytes() for each in results}) > 1] == []
     # A student's chain, five jobs here, is one of the cluster's; one was tried twice.
