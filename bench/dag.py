@@ -19,6 +19,10 @@ import pandas as pd
 
 from bench.compare import processor
 from bench.stages import ROOT, run_stage
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.experiment.places import Places
+from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.code import closure, script_of
 from workflow_scripts.storage.command import end_in_one_line
@@ -48,7 +52,7 @@ def measure_dag(
             *("--config", f"seeds={list(range(seeds))}", "--cores", "2"),
         )
         rows.append(_time("dry run, nothing made", [*snakemake, "-n"], rounds, say))
-        paths = list(_outputs(run_stage([*snakemake, "--summary"])))
+        paths = [*_outputs(run_stage([*snakemake, "--summary"])), *_runs(config, seeds)]
         for path in (Path(folder, name) for name in paths):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
@@ -86,6 +90,15 @@ def _outputs(summary: str) -> Iterator[str]:
     """Paths in what ``snakemake --summary`` prints, a table under its head."""
     lines = summary[summary.index("output_file\t") :].splitlines()
     return (row["output_file"] for row in csv.DictReader(lines, delimiter="\t"))
+
+
+def _runs(config: Path, seeds: int) -> Iterator[str]:
+    """Paths of all runs: their manifests alone are outputs, and yet a run that is missing is made again."""
+    experiment = Experiment({**read_config(config), "seeds": list(range(seeds))})
+    places, retrieved = Places(experiment), map("retrieved/{}".format, experiment.retrievers)
+    for ranker in [*Rankers(experiment).all, *retrieved]:
+        for name in experiment.sets_of(ranker):
+            yield from places.runs(ranker, name)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -34,7 +34,7 @@ from workflow_scripts.experiment.rule_parameters import (
     threads_of,
 )
 from workflow_scripts.experiment.slurm import check_jobs_are_seen, time_limit
-from workflow_scripts.experiment.studies import dial
+from workflow_scripts.experiment.studies import budgets_of, dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
@@ -75,6 +75,8 @@ CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
+# Rankers with candidates beside BM25's: their own, or a dense system's.
+RETRIEVED = [*RETRIEVERS, *EXPERIMENT.dense_rerankers]
 # Domains all of whose collections are retrieved from.
 RETRIEVED_DOMAINS = [
     domain
@@ -214,8 +216,8 @@ def every_metrics():
 
 
 def retrieval_metrics():
-    """Metrics of the students that retrieve from whole collections."""
-    return PLACES.by_set("metrics", map("retrieved/{}".format, RETRIEVERS))
+    """Metrics of the students on candidates that are not BM25's."""
+    return PLACES.by_set("metrics", map("retrieved/{}".format, RETRIEVED))
 
 
 def axes(*names):
@@ -225,7 +227,7 @@ def axes(*names):
 
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
-    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
+    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVED)]
     cells = itertools.chain(*(PLACES.cells(cell, CONFIG["domains"]) for cell in EXPERIMENT.cells))
     promised = [*TABLES, *FIGURES, f"{RESULTS}/report.html", *cells, *manifests("students", EXPERIMENT.rankers)]
     return [*map(rebuild_if_missing, promised), *all_runs(rankers)]

@@ -7,7 +7,7 @@ TABLES += PLACES.tables(
     "power",
     *["controls"] * bool(CONTROLS),
     *map("per_collection.{}".format, GRID["students"]),
-    *["retrieval"] * bool(RETRIEVERS),
+    *["retrieval"] * bool(RETRIEVED),
     *["published"] * bool(CONFIG["evaluation"]["published"]),
 )
 WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, **GRID)
@@ -104,7 +104,8 @@ use rule analyse_job as make_retrieval_table with:
             "effectiveness.make_retrieval_table",
             dict(
                 domains=RETRIEVED_DOMAINS,
-                students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVERS),
+                students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVED),
+                candidates=RETRIEVAL["candidates"] if RETRIEVAL else None,
             ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,

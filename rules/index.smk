@@ -60,7 +60,7 @@ use rule rerank_job as search_dense with:
                 remove_query=entry("collections", w.collection).get("remove_query", False),
                 **NUMBERS,
                 max_tokens=CONFIG["lengths"],
-                **subset("systems", w.system, "depth", "index_parameters"),
+                **subset("systems", w.system, "depth", "index_parameters", "pooling", "similarity"),
             ),
         ),
 

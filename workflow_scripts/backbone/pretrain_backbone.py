@@ -59,15 +59,14 @@ def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -
 
     Memory holds the texts, at most :data:`MOST_TEXTS`; bound by the encoder's products.
     """
-    import torch
-
     from workflow_scripts.backbone.pretraining import PretrainingBatches, build_backbone, pretrain
     from workflow_scripts.backbone.vocabulary import build_tokenizer, encode
+    from workflow_scripts.models.devices import best_device
 
     given = read_settings(Settings, spec)
     architecture, settings = given.architecture, {"removal": 0.8, **given.pretraining}
     seed = derive_seed(given.seed, "backbone")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device().type
     texts = read_texts(corpora, most=MOST_TEXTS, seed=seed)
     tokenizer = build_tokenizer(texts, **given.tokenizer)
     vocabulary = tokenizer.get_vocab_size()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -82,18 +83,20 @@ class CellClaims:
         margin = self.rule.margin_for(self.values, first, self.spec["measure"])
         found = cells.infer(weights, self.spec["measure"], contrast[None])
         p, opposite = p_values(found, part["shown"], margin, contradicts=part["contradicts"])
-        if part["cheaper"]:
-            less, more = (
-                sum(
-                    sign * weight * self.energies[self.values.standing_at(cell)]
-                    for cell, weight in zip(cells.cells, contrast, strict=True)
-                    if sign * weight > 0
-                )
-                for sign in (1, -1)
-            )
-            text += f" ({less:.3g} for {more:.3g} Wh)"
-            p = p if less < more or np.isnan(p) else 1.0
-        return finding(text, found, part["shown"], margin, p, opposite, self.rule, cells)
+        judged = finding(text, found, part["shown"], margin, p, opposite, self.rule, cells)
+        return self._with_cost(judged, cells, contrast) if part["cheaper"] else judged
+
+    def _with_cost(self, judged: Finding, cells: ComparedCells, contrast: np.ndarray) -> Finding:
+        """The finding with what its cells cost; not shown where those with positive coefficients cost no less."""
+        energy = np.array(
+            [
+                self.energies[self.values.standing_at(cell)] if sign else 0.0
+                for cell, sign in zip(cells.cells, contrast, strict=True)
+            ]
+        )
+        less, more = float(contrast.clip(min=0) @ energy), float(-contrast.clip(max=0) @ energy)
+        judged = replace(judged, part=f"{judged.part} ({less:.3g} for {more:.3g} Wh)")
+        return judged if less < more or np.isnan(judged.p) else replace(judged, p=1.0, seeds=np.nan)
 
     def _contrast(self, part: Mapping, student: str, teacher: str) -> tuple[ComparedCells, np.ndarray]:
         """The cells of a student and teacher in their blocks, and a part's coefficients of them  # (cells,)."""
@@ -188,9 +191,9 @@ def describe(part: Mapping) -> str:
 
 
 def _terms(factor: Mapping[str, float]) -> str:
-    """``ensemble minus 1.25 random`` of coefficients."""
+    """``ensemble minus 1.25 random`` of coefficients, the largest first."""
     text = ""
-    for name, coefficient in factor.items():
+    for name, coefficient in sorted(factor.items(), key=lambda item: -item[1]):
         size = "" if abs(coefficient) == 1 else f"{abs(coefficient):g} "
         sign = ("minus " if coefficient < 0 else "") if not text else (" minus " if coefficient < 0 else " plus ")
         text += f"{sign}{size}{name}"

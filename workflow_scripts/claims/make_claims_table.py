@@ -56,18 +56,18 @@ def make_claims_table(
             "curves": lambda: curve_rows(read_numbers(curves)[0]),
         }[claim["test"]]()
         frames.append(
-            pd.DataFrame(_judged(list(rows), claim["test"] == "curves", alpha)).assign(
+            pd.DataFrame(_judged(list(rows), claim["test"], alpha)).assign(
                 claim=name, sentence=claim["sentence"], source=claim["source"]
             )
         )
     write_numbers(output, pd.concat(frames, ignore_index=True)[list(COLUMNS)], spec)
 
 
-def _judged(rows: Sequence[Row], by_majority: bool, alpha: float) -> Iterator[dict]:
-    verdicts, corrected = judge_claim(rows, alpha, by_majority=by_majority)
+def _judged(rows: Sequence[Row], test: str, alpha: float) -> Iterator[dict]:
+    verdicts, corrected = judge_claim(rows, alpha, by_majority=test == "curves")
     opposite = iter(corrected)
     for row, verdict in zip(rows, verdicts, strict=True):
-        decided_by = what_would_decide(row, verdict, alpha)
+        decided_by = what_would_decide(row, verdict, test, alpha)
         for found in row.findings:
             yield {
                 **{"teacher": row.teacher, "student": row.student, "domain": row.domain, "part": found.part},

@@ -94,14 +94,18 @@ def judge_claim(rows: Sequence[Row], alpha: float, *, by_majority: bool = False)
     return verdicts, np.concatenate([*corrected, []])
 
 
-def what_would_decide(row: Row, verdict: str, alpha: float) -> str:
-    """What an undecided row waits for, or why it cannot be tested."""
+MORE = {"groups": "more training queries", "runs": "more samplers", "curves": "more test queries"}
+"""What would decide a test that seeds do not."""
+
+
+def what_would_decide(row: Row, verdict: str, test: str, alpha: float) -> str:
+    """What an undecided row of a claim's ``test`` waits for, or why it cannot be tested."""
     if verdict == NOT_TESTABLE:
         return next((finding.why for finding in row.findings if finding.why), "one seed, no controls")
     if verdict != UNDECIDED:
         return ""
     seeds = [finding.seeds for finding in row.findings if finding.counts and not finding.p <= alpha]
     if np.isnan(seeds).any():
-        return "more queries"
+        return MORE.get(test, "a lower cost")
     most = max(seeds)
     return f"{most:.0f} seeds" if np.isfinite(most) else "no number of seeds up to 100, at this estimate"

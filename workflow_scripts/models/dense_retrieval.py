@@ -44,7 +44,8 @@ class Settings:
     ``depth``: documents a query; ``index``: "Flat" for the exact search, else another of
     :data:`~workflow_scripts.models.faiss_indexes.SUPPORTED`, with ``index_parameters`` of its search ("nprobe=16";
     None: Faiss's own); ``precision`` of the encoder; ``arithmetic``: what the process was started with; ``max_tokens``
-    of a ``query`` and a ``document``, None for the token stores' own.
+    of a ``query`` and a ``document``, None for the token stores' own; ``pooling`` and ``similarity``: how the encoder
+    embeds, None for as its folder says.
     """
 
     depth: int
@@ -53,6 +54,8 @@ class Settings:
     precision: str = "auto"
     arithmetic: str = "fast"
     max_tokens: Mapping[str, int | None] | None = None
+    pooling: str | None = None
+    similarity: str | None = None
 
     def tokens(self, side: str) -> int | None:
         """Where a ``query`` or a ``document`` is cut; None for where its store is."""
@@ -62,18 +65,19 @@ class Settings:
 class DenseRetriever:
     """A bi-encoder (or a bare backbone) that searches token stores; ``model`` is its manifest.
 
-    Raises :class:`InputError` where a store's vocabulary is not the model's, and for a folder that asks for another
-    embedding than [CLS] and the dot product.
+    Raises :class:`InputError` where a store's vocabulary is not the model's, and for a folder that asks for an
+    embedding that is not computed here.
     """
 
     def __init__(self, model: str | Path, settings: Settings, *stores: TokenStore) -> None:
         self.settings = settings
         folder = Artifact(model).folder
-        if other := other_embedding(folder):
+        chosen = {"pooling": settings.pooling, "similarity": settings.similarity}
+        if other := other_embedding(folder, **chosen):
             raise InputError(
                 f"{folder} is no dense encoder as it is: {other}; train a bi-encoder from it, or take another"
             )
-        self.encoder = scoring.scoring_ranker(folder, "bi-encoder", *stores, precision=settings.precision)
+        self.encoder = scoring.scoring_ranker(folder, "bi-encoder", *stores, precision=settings.precision, **chosen)
         self.device = device_name(self.encoder.device)
 
     def embed_queries(self, store: TokenStore, ids: object) -> np.ndarray:

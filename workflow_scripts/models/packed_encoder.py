@@ -2,7 +2,7 @@
 
 Linear layers, norms and embeddings see (tokens, features); only attention looks at sequences one by one. A ranker reads
 position [CLS] alone, so the last layer computes its queries, projections and feed-forward there only, and on a CPU no
-keys and values at all.
+keys and values at all; a mean-pooled bi-encoder reads every position.
 
 The modules carry the parameter names of Hugging Face's BERT, ELECTRA and RoBERTa encoders: the checkpoint format is the
 interface, and the tests hold scores and gradients to the library's own forward. Not importing ``transformers`` takes
@@ -150,10 +150,27 @@ class PackedEncoder(nn.Module):
 
     def every_token(self, batch: PackedBatch) -> Tensor:
         """Hidden states of every token, in the input's order  # (tokens, hidden): what pretraining needs."""
+        hidden = self._all_layers(batch)
+        return hidden if batch.token_inverse is None else hidden.index_select(0, batch.token_inverse)
+
+    def mean_token(self, batch: PackedBatch) -> Tensor:
+        """Mean over the tokens of each sequence, float32, in the input's order  # (sequences, hidden)."""
+        hidden = self._all_layers(batch)
+        parts = hidden.split([length * count for length, count in batch.runs])
+        # A mean for each length: no padding, and a sum whose order is the same each time.
+        means = torch.cat(
+            [
+                part.view(count, length, -1).mean(1, dtype=torch.float32)
+                for (length, count), part in zip(batch.runs, parts, strict=True)
+            ]
+        )
+        return means if batch.inverse is None else means.index_select(0, batch.inverse)
+
+    def _all_layers(self, batch: PackedBatch) -> Tensor:
         hidden = self._embed(batch)
         for layer in self.encoder.layer:
             hidden = layer(hidden, batch)
-        return hidden if batch.token_inverse is None else hidden.index_select(0, batch.token_inverse)
+        return hidden
 
     def _embed(self, batch: PackedBatch) -> Tensor:
         require_room(batch.longest, self.shape.longest)

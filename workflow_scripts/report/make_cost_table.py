@@ -94,7 +94,7 @@ def _job_cost(artifact: Artifact, power: Mapping) -> dict[str, float]:
 
 
 def pair_energies(pools: Iterable[Artifact], power: Mapping) -> dict[str, float]:
-    """Watt-hours of one pair by the teacher (path of its manifest): its pools' energy over the pairs they scored."""
+    """Watt-hours of one pair by the teacher (:func:`_teacher`): its pools' energy over the pairs they scored."""
     by_teacher: dict[str, list[Artifact]] = {}
     for pool in pools:
         by_teacher.setdefault(_teacher(pool), []).append(pool)
@@ -130,8 +130,8 @@ def _pairs_needed(lineage: Lineage, behind: Mapping[str, Artifact]) -> Iterator[
 
 
 def _teacher(pool: Artifact) -> str:
-    """Path of the manifest of the model that scored a pool, of a cross-fitted teacher its first fold's."""
-    return pool.manifest["inputs"]["models"][0]["path"]
+    """Paths of the manifests of the models that scored a pool: one, or one a fold."""
+    return " ".join(model["path"] for model in pool.manifest["inputs"]["models"])
 
 
 def _student_rows(
@@ -143,12 +143,15 @@ def _student_rows(
         behind = lineage.behind(paths).values()
         return {**total_cost(behind, power), "alone_wh": energy_alone(lineage, paths, power, pairs)}
 
-    seen: set[tuple] = set()
+    seen: set[str | tuple] = set()
     for manifest in metrics:
         keys = lineage.artifact(manifest).spec["keys"]
         if not keys["sampler"]:
             continue  # BM25 and teachers are no students
         student = lineage.model(manifest)
+        if student in seen:
+            continue  # measured on another evaluation set
+        seen.add(student)
         yield {"scope": "student", "stage": "", **keys, **cost([student])}
         by_kind = {lineage.artifact(path).kind: path for path in lineage.parents(student)}
         needed = [by_kind[kind] for kind in ("groups", "labels") if kind in by_kind]

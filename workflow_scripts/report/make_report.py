@@ -12,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER
-from workflow_scripts.report.page import charts, grid, pictures, queries
+from workflow_scripts.report.page import charts, claims, grid, pictures, queries
 from workflow_scripts.report.page.tables import page_tables
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
@@ -59,7 +59,8 @@ def make_report(
         "panels": panels,
         "tables": tables,
         "main_table": by_name["main"],
-        "claims": by_name.get("claims"),
+        "claims": claims.page_claims(*read_numbers(found["claims"])) if "claims" in found else [],
+        "claims_table": by_name.get("claims"),
         "locality": pictures.locality_map(frames["locality"], spec["samplers"]),
         "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]["collections"]),
         "cost": [
@@ -105,6 +106,8 @@ def _render(texts: Mapping, page: Sequence[Path]) -> str:
         style_hash=_hash(style),
         script_hash=_hash(script),
         marks=charts.MARKERS,
+        claim_width=claims.WIDTH,
+        claim_height=claims.HEIGHT,
         width=grid.WIDTH,
         top=grid.TOP,
         bottom=grid.BOTTOM,

@@ -171,13 +171,24 @@ def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
     assert few["decided_by"].unique().tolist() == ["3 samplers, 5 are needed", "no sampler ensemble"]
 
 
+def test_controls_stand_in_for_seeds(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {})
+    again = [
+        {"student": "be", "loss": loss, "sampler": sampler, "teacher": "t", "seeds": experiment.seeds}
+        for loss, sampler in product(LOSSES, ("random", "ensemble"))
+    ]
+    table = experiment.judge({"c1": SHIPPED["c1"]}, seeds=[0], controls=again)
+    assert set(table["basis"]) == {"one seed, controls"} and NOT_TESTABLE not in set(table["verdict"])
+    assert "supported¹" in render("claims", tmp_path / "claims.parquet")[1]
+
+
 def test_cheaper_is_part_of_the_claim(tmp_path: Path) -> None:
     experiment = Experiment(tmp_path, {})
     swapped = {
         "c8": {**SHIPPED["c8"], "parts": [{**SHIPPED["c8"]["parts"][0], "samplers": {"ensemble": 1, "bm25": -1}}]}
     }
     assert experiment.verdicts({"c8": SHIPPED["c8"]})["c8", "near"] == SUPPORTED
-    assert experiment.verdicts(swapped)["c8", "near"] == UNDECIDED
+    assert set(experiment.judge(swapped)["decided_by"]) == {"a lower cost"}
 
 
 def test_entropies_that_differ_twofold_contradict_that_mining_leaves_them(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from small_models import CONFIGS, SMALL, library_twin
+from torch.nn import functional
 
 from workflow_scripts.models import arithmetic, packed_encoder, rankers
 from workflow_scripts.models.scoring import for_inference
@@ -42,15 +43,23 @@ def padded_forward(library, sequences, architecture):
     elif library.config.model_type != "distilbert":
         inputs["token_type_ids"] = types
     output = library(**inputs)
-    return output.logits.squeeze(-1) if architecture == "cross-encoder" else output.last_hidden_state[:, 0]
+    if architecture == "cross-encoder":
+        return output.logits.squeeze(-1)
+    if architecture == "mean":
+        states = zip(output.last_hidden_state, sequences.lengths, strict=True)
+        return torch.stack([functional.normalize(state[:length].mean(0), dim=0) for state, length in states])
+    return output.last_hidden_state[:, 0]
 
 
-@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder", "mean"])
 @pytest.mark.parametrize("family", ["bert", "electra", "roberta"])
 def test_packed_equals_padded(family, architecture, saved, ragged):
-    folder = saved(CONFIGS[family], architecture)
-    own = rankers.load_ranker(folder, architecture, initialise_seed=0)
-    library = library_twin(None, architecture, folder).eval()
+    kind, chosen = architecture, {}
+    if architecture == "mean":
+        kind, chosen = "bi-encoder", {"pooling": "mean", "similarity": "cosine"}
+    folder = saved(CONFIGS[family], kind)
+    own = rankers.load_ranker(folder, kind, initialise_seed=0, **chosen)
+    library = library_twin(None, kind, folder).eval()
     expected, found = padded_forward(library, ragged, architecture), own(ragged)
     assert expected.std() > 0.1
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)

@@ -47,7 +47,9 @@ def test_another_processor_keeps_its_own_way_and_says_why() -> None:
 
 
 def test_a_spec_of_another_arithmetic_is_refused(tmp_path) -> None:
-    from workflow_scripts.evaluate.write_cell import write_cell
+    from workflow_scripts.evaluate.collect_metrics import collect_metrics
 
     with pytest.raises(InputError, match="says arithmetic portable: give --arithmetic portable on the command line"):
-        command.call(write_cell, ["--spec", '{"arithmetic": "portable"}', "--metrics", "m", "--cells", str(tmp_path)])
+        command.call(
+            collect_metrics, ["--spec", '{"arithmetic": "portable"}', "--output", str(tmp_path / "metrics.parquet")]
+        )

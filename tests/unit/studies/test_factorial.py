@@ -221,7 +221,7 @@ def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert set(table.loc[table["measure"] == "excess risk", "domain"]) == {"known"}
     assert found.loc[("known", "excess risk", "locality"), "n_queries"] == 37
     assert found.loc[("known", "excess risk", "locality"), "difference"] < -0.05
-    assert "shown in 0 of 3 rows (≠), all its rectangles are shown to be within ±0.04 in" in markdown
+    assert "shown in 0 of 3 rows (≠), all its rectangles are within ±0.04 in" in markdown
     assert "comparisons in 6 families" in markdown
     # What the dials did: diameter and two entropies of each share.
     far, near = (line.split("|") for line in markdown.splitlines() if line.startswith("| t "))

@@ -18,7 +18,8 @@ ROW = ["claim", "teacher", "student", "domain"]
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold every claim's verdicts, then its parts."""
-    verdicts = numbers.drop_duplicates(ROW)
+    by_controls = (numbers["basis"] == CONTROLS).groupby([numbers[name] for name in ROW]).transform("any")
+    verdicts = numbers.assign(by_controls=by_controls).drop_duplicates(ROW)
     counts = verdicts["verdict"].value_counts()
     values = {name.replace(" ", "_"): counts.get(name, 0) for name in VERDICTS}
     values |= {"claims": numbers["claim"].nunique(), "rows": len(verdicts), "measure": spec["measure"]}
@@ -39,26 +40,36 @@ def _headers(spec: Mapping) -> tuple[str, ...]:
 def _verdicts(verdicts: pd.DataFrame, spec: Mapping) -> TextTable:
     sections = []
     for _, block in verdicts.groupby("claim", sort=False):
+        # The sentence stands once.
+        sentences = [block["sentence"].iloc[0], *[""] * (len(block) - 1)]
         rows = [
             (
                 _labels(row, spec),
-                [Cell(row.sentence), Cell(row.verdict, row.verdict == "contradicted"), Cell(row.decided_by)],
+                [Cell(sentence), _verdict(row), Cell(row.decided_by)],
             )
-            for row in block.itertuples()
+            for row, sentence in zip(block.itertuples(), sentences, strict=True)
         ]
         sections.append(rows)
     return TextTable(_headers(spec), [("", ["sentence", "verdict", "would decide it"])], sections)
 
 
+def _verdict(row: tuple) -> Cell:
+    marked = row.by_controls and row.verdict != "not testable here"
+    return Cell(row.verdict + FOOTNOTE * marked, bold=row.verdict == "contradicted")
+
+
 def _parts(numbers: pd.DataFrame, spec: Mapping) -> TextTable:
     sections = []
-    for _, block in numbers[numbers["part"] != ""].groupby("claim", sort=False):
+    for _, block in numbers[numbers["estimate"].notna()].groupby("claim", sort=False):
         sections.append([((*_labels(row, spec), row.part), _numbers(row)) for row in block.itertuples()])
-    return TextTable((*_headers(spec), "part"), [("", ["estimate", "interval", "p"])], sections)
+    return TextTable((*_headers(spec), "part"), [("", ["estimate", "interval", "p", "p of the opposite"])], sections)
 
 
 def _numbers(row: tuple) -> list[Cell]:
-    estimate = "" if np.isnan(row.estimate) else f"{row.estimate:+.3g}"
     interval = "" if np.isnan(row.ci_low) else f"{row.ci_low:+.3g} to {row.ci_high:+.3g}"
-    p = "" if np.isnan(row.p) else ("<0.001" if row.p < 0.001 else f"{row.p:.3f}") + FOOTNOTE * (row.basis == CONTROLS)
-    return [Cell(text) for text in (estimate, interval, p)]
+    texts = [f"{row.estimate:+.3g}", interval, _p(row.p, row.basis), _p(row.p_opposite_holm, row.basis)]
+    return [Cell(text) for text in texts]
+
+
+def _p(p: float, basis: str) -> str:
+    return "" if np.isnan(p) else ("<0.001" if p < 0.001 else f"{p:.3f}") + FOOTNOTE * (basis == CONTROLS)
