@@ -25,7 +25,7 @@ from workflow_scripts.storage.code import (
 TRAIN = f"{PACKAGE}.train.train_ranker"
 MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
 CONCLUDING = {"effectiveness", "locality", "studies", "report"}
-OTHER_COMMANDS = ("plan.bill", "experiment.describe", "storage.verify")
+OTHER_COMMANDS = ("plan.bill", "experiment.describe", "experiment.warm_start", "storage.verify")
 SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
 
 
