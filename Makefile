@@ -9,10 +9,11 @@ SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Marks of tests that need more than Python and time.
 SPECIAL := processors or slurm or chromium or standin
 # Files of an experiment: an overlay comes after the experiment that it changes.
-configs = $(addprefix config/,$(if $(filter study,$(1)),demo.yaml) $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
+configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
+  $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
-.PHONY: bench-venv $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
+.PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -23,11 +24,23 @@ demo: venv  ## the whole study on a generated collection, on a laptop
 study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
 	$(SNAKEMAKE) --configfile $(call configs,study)
 
+rivals: venv  ## samplers and losses that newer work proposes, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,rivals)
+
+budgets: venv  ## learning curves over the budget, by sampler, in the demo's world
+	$(SNAKEMAKE) --configfile $(call configs,budgets)
+
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
+
+paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
+	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
+
+standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
+	$(BIN)/python -m tests.standin
 
 cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
@@ -102,6 +115,9 @@ bench-search: venv  ## batch search by threads
 
 bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
 	$(BIN)/python -m bench.dag
+
+bench-look-ups: venv  ## look-ups among millions of ids and pairs
+	$(BIN)/python -m bench.look_ups
 
 bench-venv:  ## the peers' own environment
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \

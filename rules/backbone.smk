@@ -29,6 +29,7 @@ use rule pretrain_job as pretrain_backbone with:
         **job(
             "backbone.pretrain_backbone",
             lambda w: subset("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed"),
+            arithmetic=CONFIG["arithmetic"],
         ),
 
 

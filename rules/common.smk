@@ -18,6 +18,7 @@ from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.archives import families, family_of
 from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
+from workflow_scripts.experiment.claims_table import claims_table, judged_trainings
 from workflow_scripts.experiment.warm_start import start as warm_start
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, unique
@@ -34,7 +35,7 @@ from workflow_scripts.experiment.rule_parameters import (
     with_signature,
 )
 from workflow_scripts.experiment.slurm import check_jobs_are_seen, time_limit
-from workflow_scripts.experiment.studies import dial
+from workflow_scripts.experiment.studies import budgets_of, dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
@@ -60,6 +61,8 @@ manifest, manifests, log, numbers = PLACES.manifest, PLACES.manifests, PLACES.lo
 table, figure, runs = PLACES.table, PLACES.figure, PLACES.runs
 tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLACES.document_tokens
 TRAINING = CONFIG["training"]
+# What every job that computes with a model is told about numbers; the command line has the arithmetic of all jobs.
+NUMBERS = {"precision": TRAINING["precision"], "arithmetic": CONFIG["arithmetic"]}
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
 DOMAINS = [{"name": name, "collections": members} for name, members in CONFIG["domains"].items()]
 MORE = CONFIG["evaluation"]["more_measures"]
@@ -73,6 +76,8 @@ CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
 RETRIEVAL = CONFIG["evaluation"]["retrieval"]
 RETRIEVERS = EXPERIMENT.retrievers
+# Rankers with candidates beside BM25's: their own, or a dense system's.
+RETRIEVED = [*RETRIEVERS, *EXPERIMENT.dense_rerankers]
 # Domains all of whose collections are retrieved from.
 RETRIEVED_DOMAINS = [
     domain
@@ -212,8 +217,8 @@ def every_metrics():
 
 
 def retrieval_metrics():
-    """Metrics of the students that retrieve from whole collections."""
-    return PLACES.by_set("metrics", map("retrieved/{}".format, RETRIEVERS))
+    """Metrics of the students on candidates that are not BM25's."""
+    return PLACES.by_set("metrics", map("retrieved/{}".format, RETRIEVED))
 
 
 def axes(*names):
@@ -223,7 +228,7 @@ def axes(*names):
 
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
-    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVERS)]
+    rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVED)]
     cells = itertools.chain(*(PLACES.cells(cell, CONFIG["domains"]) for cell in EXPERIMENT.cells))
     promised = [*TABLES, *FIGURES, f"{RESULTS}/report.html", *cells, *manifests("students", EXPERIMENT.rankers)]
     return [*map(rebuild_if_missing, promised), *all_runs(rankers)]

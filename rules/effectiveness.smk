@@ -7,7 +7,7 @@ TABLES += PLACES.tables(
     "power",
     *["controls"] * bool(CONTROLS),
     *map("per_collection.{}".format, GRID["students"]),
-    *["retrieval"] * bool(RETRIEVERS),
+    *["retrieval"] * bool(RETRIEVED),
 )
 WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, **GRID)
 VERDICTS = dict(rule=COMPARISON, depth=CONFIG["first_stage"]["depth"], **WHOLE_GRID)
@@ -103,10 +103,26 @@ use rule analyse_job as make_retrieval_table with:
             "effectiveness.make_retrieval_table",
             dict(
                 domains=RETRIEVED_DOMAINS,
-                students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVERS),
+                students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVED),
+                candidates=RETRIEVAL["candidates"] if RETRIEVAL else None,
             ),
             reranked_depth=CONFIG["first_stage"]["depth"],
             retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
             rule=COMPARISON,
             **WHOLE_GRID,
         ),
+
+
+# Where the experiment names a file of published figures.
+if CONFIG["evaluation"]["published"]:
+    TABLES += PLACES.tables("published")
+
+    use rule analyse_job as make_published_table with:
+        input:
+            **reads(main=numbers("main"), expected=in_project(CONFIG["evaluation"]["published"])),
+        output:
+            numbers("published"),
+        log:
+            log("make_published_table"),
+        params:
+            **job("effectiveness.make_published_table"),

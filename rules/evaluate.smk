@@ -43,7 +43,76 @@ use rule rerank_job as rerank_candidates with:
             spec=lambda w: dict(
                 architecture=RANKERS.architecture(w.ranker)[0],
                 tag=RANKERS.tag(w.ranker),
-                precision=TRAINING["precision"],
+                **NUMBERS,
+            ),
+        ),
+
+
+# The dense system's documents, which cross-encoders re-rank as they do BM25's.
+CANDIDATES = manifest("candidates", "{set}")
+RERANKERS = rf"({one_of(unique(EXPERIMENT.ranker(path).student for path in EXPERIMENT.dense_rerankers))})/"
+
+
+use rule analyse_job as gather_dense_candidates with:
+    input:
+        **reads(
+            tests=lambda w: manifests("collections", retrieved_in(w)),
+            rankings=lambda w: [manifest("rankings", RETRIEVAL["candidates"], name) for name in retrieved_in(w)],
+        ),
+    output:
+        update(CANDIDATES),
+    log:
+        log("gather_dense_candidates/{set}"),
+    params:
+        **job(
+            "evaluate.gather_evaluation",
+            lambda w: dict(depth=CONFIG["first_stage"]["depth"], tag=RETRIEVAL["candidates"]),
+            lambda w: {"collections": retrieved_in(w)},
+        ),
+
+
+use rule tokenise_job as tokenise_dense_candidates with:
+    input:
+        **reads(
+            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+            evaluation=CANDIDATES,
+            tests=lambda w: manifests("collections", retrieved_in(w)),
+            corpora=lambda w: [manifest("corpora", entry("collections", name)["corpus"]) for name in retrieved_in(w)],
+        ),
+    output:
+        artifact("tokens", "{vocabulary}", "candidates", "{set}"),
+    log:
+        log("tokenise_dense_candidates/{vocabulary}.{set}"),
+    params:
+        **job(
+            "backbone.tokenise_evaluation",
+            query_tokens=CONFIG["lengths"]["query"],
+            document_tokens=CONFIG["lengths"]["document"],
+            ids=lambda w: {"collections": retrieved_in(w)},
+        ),
+
+
+use rule rerank_job as rerank_dense_candidates with:
+    input:
+        **reads(
+            model=lambda w: manifest(RANKERS.model(w.ranker)),
+            evaluation=CANDIDATES,
+            tokens=lambda w: tokens(RANKERS.backbone(w.ranker), "candidates", w.set),
+        ),
+    output:
+        artifact("runs", "retrieved", "{ranker}", "{set}"),
+    log:
+        log("rerank_dense_candidates/{ranker}.{set}"),
+    wildcard_constraints:
+        ranker=f"(?={RERANKERS}){RANKER}",
+    params:
+        **job(
+            "evaluate.rerank_candidates",
+            ids=lambda w: {"collections": retrieved_in(w)},
+            spec=lambda w: dict(
+                architecture="cross-encoder",
+                tag=RANKERS.tag(f"retrieved/{w.ranker}"),
+                **NUMBERS,
             ),
         ),
 
@@ -62,6 +131,8 @@ use rule rerank_job as retrieve_documents with:
         artifact("runs", "retrieved", "{ranker}", "{set}"),
     log:
         log("retrieve_documents/{ranker}.{set}"),
+    wildcard_constraints:
+        ranker=f"(?!{RERANKERS}){RANKER}",
     params:
         **job(
             "evaluate.retrieve_documents",
@@ -70,7 +141,7 @@ use rule rerank_job as retrieve_documents with:
                 **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
                 tag=RANKERS.tag(f"retrieved/{w.ranker}"),
                 remove_query={name: entry("collections", name).get("remove_query", False) for name in retrieved_in(w)},
-                precision=TRAINING["precision"],
+                **NUMBERS,
                 max_tokens=CONFIG["lengths"],
             ),
         ),

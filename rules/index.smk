@@ -58,9 +58,9 @@ use rule rerank_job as search_dense with:
                 system=w.system,
                 index=entry("systems", w.system).get("index", "Flat"),
                 remove_query=entry("collections", w.collection).get("remove_query", False),
-                precision=TRAINING["precision"],
+                **NUMBERS,
                 max_tokens=CONFIG["lengths"],
-                **subset("systems", w.system, "depth", "index_parameters"),
+                **subset("systems", w.system, "depth", "index_parameters", "pooling", "similarity"),
             ),
         ),
 

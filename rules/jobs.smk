@@ -2,7 +2,8 @@
 
 COMMAND = (
     "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
-    "--device {resources.device} --gpu-share {resources.gpu_share} --spec {params.spec:q} {params.options}"
+    "--device {resources.device} --gpu-share {resources.gpu_share} --arithmetic {CONFIG[arithmetic]} "
+    "--spec {params.spec:q} {params.options}"
 )
 
 

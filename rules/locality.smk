@@ -50,7 +50,7 @@ use rule rerank_job as embed_groups with:
             queries=CONFIG["analysis"]["locality"]["queries"],
             seed=0,
             max_tokens=CONFIG["lengths"]["document"],
-            precision=TRAINING["precision"],
+            **NUMBERS,
         ),
 
 
@@ -67,7 +67,8 @@ use rule analyse_job as make_locality_table with:
             **SAMPLED,
         ),
     output:
-        numbers("locality"),
+        output=numbers("locality"),
+        queries=numbers("locality_queries"),
     log:
         log("make_locality_table"),
     params:

@@ -232,6 +232,9 @@ use rule analyse_job as make_report with:
                 in_project(f"{PRESENTATION}/captions/{name}.rst")
                 for name in {"verdicts", *map(PLACES.layout, page_tables())}
             ),
+            page=[
+                in_project(f"workflow_scripts/report/page/{name}") for name in ("template.html", "page.css", "page.js")
+            ],
             profiles=numbers("profiles"),
             curves=numbers("curves"),
             metrics=METRICS,
@@ -258,6 +261,7 @@ use rule analyse_job as make_report with:
             rebuild=f"make {EXPERIMENT.name}",
             rankers=[keys for keys, _ in page_rankers()],
             collections=[*itertools.chain(*EXPERIMENT.evaluation_sets.values())],
+            layouts=unique(map(PLACES.layout, page_tables())),
             domains=DOMAINS,
             **GRID,
         ),

@@ -1,4 +1,4 @@
-"""Studies beside the main grid: entropy cuts, the orthogonality test, teachers, training collections."""
+"""Studies beside the main grid: cuts, the orthogonality test, teachers, training collections, losses, budgets."""
 
 # What the studies' tables read; empty where the experiment has no such study.
 UNCUT, FACTORIAL_ROWS = [], []
@@ -12,12 +12,15 @@ STUDY_TABLES = {
     "factorial": ["factorial", "factorial_cells"],
     "teachers": ["teachers"],
     "collections": ["training_collections"],
+    "losses": ["main.losses", "equivalence.losses"],
+    "budgets": ["main.budgets", "equivalence.budgets"],
 }
 for study in STUDIES:
     TABLES += PLACES.tables(*STUDY_TABLES[study])
 if "factorial" in STUDIES:
     FIGURES += figure("factorial").values()
-
+if "budgets" in STUDIES:
+    FIGURES += figure("budgets").values()
 
 DEPTH = CONFIG["first_stage"]["depth"]
 COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, depth=DEPTH)
@@ -109,4 +112,49 @@ use rule analyse_job as make_training_collections_table with:
         **job(
             "studies.make_training_collections_table",
             lambda w: training_collections_table(EXPERIMENT) | BOOTSTRAPPED,
+        ),
+
+
+use rule make_main_table as make_study_main_table with:
+    input:
+        **reads(metrics=METRICS, equivalence=numbers("equivalence.{study}")),
+    output:
+        numbers("main.{study}"),
+    log:
+        log("make_study_main_table/{study}"),
+    wildcard_constraints:
+        study="losses|budgets",
+    params:
+        **job("effectiveness.make_main_table", lambda w: BOOTSTRAPPED | EXPERIMENT.studies[w.study]),
+
+
+use rule make_equivalence_table as make_study_equivalence_table with:
+    input:
+        **reads(metrics=METRICS),
+    output:
+        numbers("equivalence.{study}"),
+    log:
+        log("make_study_equivalence_table/{study}"),
+    wildcard_constraints:
+        study="losses|budgets",
+    params:
+        **job("effectiveness.make_equivalence_table", lambda w: COMPARED | EXPERIMENT.studies[w.study]),
+
+
+use rule analyse_job as draw_budgets with:
+    input:
+        **reads(main=numbers("main.budgets")),
+    output:
+        **figure("budgets"),
+    log:
+        log("draw_budgets"),
+    params:
+        **job(
+            "studies.draw_budgets",
+            lambda w: EXPERIMENT.studies["budgets"]
+            | dict(
+                budgets=[(name, list(budgets_of(CONFIG, name).items())) for name in STUDIES["budgets"]["students"]],
+                domains=list(CONFIG["domains"]),
+                measure=ALL_MEASURES[0],
+            ),
         ),

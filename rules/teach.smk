@@ -24,7 +24,7 @@ use rule score_job as score_pool with:
     params:
         **job(
             "teach.score_pool",
-            lambda w: dict(**subset("pools", w.pool, "depth"), precision=TRAINING["precision"]),
+            lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
         ),
 
 
@@ -48,13 +48,39 @@ use rule analyse_job as calibrate_teacher with:
         **job("teach.calibrate_teacher"),
 
 
+# No GPU waits while pairs are looked up: another job does that, but for experiments small enough to run on either.
+LOOKED_UP = CONFIG["device"] != "auto"
+
+
+def pools_of(groups_id, teacher):
+    """The pools in which a sampler's pairs have a teacher's scores."""
+    return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"]]
+
+
+use rule mine_job as look_up_labels with:
+    input:
+        **reads(
+            **teacher_tokens(lambda w: drawn_for(w.groups_id)),
+            models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
+            groups=manifest("groups", "{groups_id}", "seed{seed}"),
+            known=lambda w: pools_of(w.groups_id, w.teacher),
+        ),
+    output:
+        artifact("looked_up", "{teacher}", "{groups_id}", "seed{seed}"),
+    log:
+        log("look_up_labels/{teacher}.{groups_id}.seed{seed}"),
+    params:
+        **job("teach.look_up_labels"),
+
+
 use rule score_job as label_groups with:
     input:
         **reads(
             **teacher_tokens(lambda w: drawn_for(w.groups_id)),
             models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
             groups=manifest("groups", "{groups_id}", "seed{seed}"),
-            known=lambda w: [manifest("scores", w.teacher, pool) for pool in sampler_of(w.groups_id)[0]["pools"]],
+            known=lambda w: [] if LOOKED_UP else pools_of(w.groups_id, w.teacher),
+            looked_up=[manifest("looked_up", "{teacher}", "{groups_id}", "seed{seed}")] if LOOKED_UP else [],
             calibration=lambda w: list(map(manifest, RANKERS.calibrations(w.teacher))),
         ),
     output:
@@ -62,4 +88,4 @@ use rule score_job as label_groups with:
     log:
         log("label_groups/{teacher}.{groups_id}.seed{seed}"),
     params:
-        **job("teach.label_groups", precision=TRAINING["precision"]),
+        **job("teach.label_groups", **NUMBERS),

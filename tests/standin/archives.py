@@ -1,8 +1,8 @@
 """Archives in the published layouts, a thousandth of their size: MS MARCO, BEIR, DPR, mined hard negatives.
 
-Each function gives the files by the name that ir_datasets' own list of downloads has for them. Known quirks are in
-them: texts encoded twice, ids with blanks' neighbours and brackets, empty titles and texts, judged documents that no
-corpus has, quotes of CSV fields, questions without an annotated passage.
+Each function gives the files by the names that ir_datasets' own list of downloads has for them. They have the quirks of
+the published ones: texts encoded twice, ids with brackets and letters of other scripts, empty titles and texts, judged
+documents that no corpus has, quotes of CSV fields, questions without an annotated passage.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from tests.standin.language import Passages
 
 Files = dict[str, bytes]
 PASSAGES, QUERIES, BEIR_DOCUMENTS, FORUM_DOCUMENTS = 1500, 500, 220, 130
-HARD_NEGATIVES = "https://huggingface.co/datasets/sentence-transformers/msmarco-hard-negatives/resolve/main/"
-HARD_NEGATIVES += "msmarco-hard-negatives.jsonl.gz"
 FORUMS = ("android", "english", "gaming", "gis", "mathematica", "physics")
 FORUMS += ("programmers", "stats", "tex", "unix", "webmasters", "wordpress")
 SPLITS: dict[str, tuple[str, ...]] = {

@@ -52,7 +52,7 @@ def make(folder: Path) -> Project:
         folder / "hub", map(passages.text, range(len(passages))), paper["backbones"]["electra"]["revision"]
     )
     threads = {stage: {"threads": 1, "mem_mb": 2000} for stage in paper["resources"]}
-    overlay = {"mirrors": {"https://": f"{(folder / 'mirror').as_uri()}/"}, "device": "auto", "resources": threads}
+    overlay = {"mirrors": {"https://": f"{(folder / 'mirror').as_uri()}/"}, "device": "cpu", "resources": threads}
     (project.folder / OVERLAY).write_text(yaml.safe_dump({**overlay, **BUDGETS}))
     return project
 

@@ -27,14 +27,19 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
     assert len(config["collections"]) == tested + 2
     assert jobs == {
         # Of each family of public collections once, whatever reads it.
-        "fetch_archives": 16,
         "prepare_corpus": corpora,
         "build_index": corpora,
         "prepare_collection": tested + 2,
         # The study's BM25 on every collection and both sets of training queries, two more settings on the tested ones.
         "search_index": tested + 2 + 2 * tested,
-        "search_dense": 1,
+        # Of the training queries, and of the collections whose dense candidates cross-encoders re-rank.
+        "search_dense": 1 + 2,
+        "gather_dense_candidates": 1,
+        "tokenise_dense_candidates": 1,
+        "rerank_dense_candidates": retrievers,
         "download_file": 1,
+        # MS MARCO, DPR, and BEIR's sets, of which CQADupStack's twelve forums are one archive.
+        "fetch_archives": 1 + 1 + 14,
         "import_rankings": 1,
         "fetch_backbone": 2,
         # BERT and ELECTRA share one vocabulary.
@@ -48,19 +53,21 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
         "mine_negatives": 5 + 2 + 2 + 1,
         "train_teacher": 1,
         "score_pool": 4 + 2,
+        "look_up_labels": 5 + 2 + 2,
         "label_groups": 5 + 2 + 2,
         "train_student": students,
         "rerank_candidates": 2 * (students + 1),
         "retrieve_documents": retrievers,
-        "measure_runs": 2 * 2 + retrievers,
+        "measure_runs": 2 * 2 + 2 * retrievers,
         # With their cells.
         "measure_students_in_domain": students,
         "measure_students_out_of_domain": students,
         "collect_metrics": 2,
         "make_main_table": 1,
+        "make_claims_table": 1,
         "make_equivalence_table": 1,
         "make_per_collection_table": 2,
-        "render_table": 19,
+        "render_table": 20,
         "make_variance_table": 1,
         "make_power_table": 1,
         "make_controls_table": 1,
@@ -88,11 +95,25 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
     }
 
 
+def test_the_overlays_of_the_demo_plan_their_own_students(fresh: Project) -> None:
+    rivals = fresh.planned(config="config/demo.yaml config/rivals.yaml")
+    # Eight samplers under two losses, and seven more losses on two of them; three seeds.
+    students = (8 * 2 + 7 * 2) * 3
+    assert rivals["train_student"] == rivals["measure_students_all"] == students and rivals["mine_negatives"] == 8 * 3
+    # Six budgets of ten students, three seeds.
+    budgets = fresh.planned(config="config/demo.yaml config/budgets.yaml")
+    assert budgets["train_student"] == 6 * 5 * 2 * 3 and budgets["mine_negatives"] == 5 * 3
+    # A table of the grid and one of the study.
+    for jobs in (rivals, budgets):
+        assert jobs["train_teacher"] == jobs["make_main_table"] == jobs["make_study_main_table"] == 1
+    assert budgets["draw_budgets"] == 1
+
+
 def test_one_cell_plans_one_student(fresh: Project) -> None:
     jobs = fresh.planned("results/demo/cells/ce.marginmse.bm25.base.seed0.in-domain.csv", config="config/demo.yaml")
     assert jobs["train_student"] == jobs["rerank_candidates"] == jobs["measure_students_all"] == 1
-    # No ensemble, no cross-encoder mining, no table.
-    assert jobs["score_pool"] == 2 and jobs["mine_negatives"] == 1
+    # No ensemble, no cross-encoder mining, no table; the teacher's own groups, and the pool that calibrates it.
+    assert jobs["score_pool"] == 3 and jobs["mine_negatives"] == 2
     assert "make_main_table" not in jobs
     contrastive = fresh.planned("results/demo/cells/ce.lce.bm25.none.seed0.in-domain.csv", config="config/demo.yaml")
     assert "train_teacher" not in contrastive and "label_groups" not in contrastive
@@ -141,4 +162,4 @@ def test_the_cluster_profile_sends_every_gpu_rule_to_its_partition() -> None:
     profile = yaml.safe_load(next((ROOT / "config" / "profiles" / "slurm").iterdir()).read_text())
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     rules = re.findall(r"^use rule (score|train|rerank)_job as (\w+) with:", text, re.MULTILINE)
-    assert {name for _, name in rules} == set(profile["set-resources"]) and len(rules) == 8
+    assert {name for _, name in rules} == set(profile["set-resources"]) and len(rules) == 9

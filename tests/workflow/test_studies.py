@@ -25,8 +25,11 @@ PARTS = {
     options: {pool: 20, depth: 30}
     in_grid: false
 """,
+    "systems:\n": """
+  dense: {model: dense, encoder: mini, depth: 30}
+""",
     "evaluation:\n": """
-  retrieval: {depth: 20}
+  retrieval: {depth: 20, candidates: dense}
 """,
 }
 STUDIES = """
@@ -56,7 +59,9 @@ def studied(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     }
     # Three cuts and one cell of the other collection; its uncut cells are the grid's, which stay as they are.
     assert new == {"train_student": 4, "label_groups": 1, "retrieve_documents": 4, "mine_negatives": 1}
-    assert planned["rerank_candidates"] == planned["measure_students_all"] == 4 and planned["measure_runs"] == 4
+    assert planned["rerank_candidates"] == planned["measure_students_all"] == 4 and planned["measure_runs"] == 4 + 4
+    # The backbone as a dense system: both collections' documents are found once, and re-ranked by each cross-encoder.
+    assert planned["search_dense"] == 2 and planned["rerank_dense_candidates"] == 4
     project.build()
     assert project.planned() == {}
     return project
@@ -84,6 +89,19 @@ def test_the_studies_tables_hold_their_cells(studied: Project) -> None:
     assert set(other["query_id"]) <= set(own["query_id"])
 
 
+def test_cross_encoders_re_rank_a_dense_system_s_documents(studied: Project) -> None:
+    results = studied.folder / "results/tiny"
+    ranker = "ce/marginmse.bm25.base/seed0"
+    for collection in ("demo", "demo-hard"):
+        ranking = pd.read_parquet(results / f"rankings/dense/{collection}/ranking.parquet")
+        listed = set(ranking[ranking["rank"] <= 20][["query_id", "doc_id"]].itertuples(index=False, name=None))
+        run = pd.read_csv(results / f"runs/retrieved/{ranker}/all/{collection}.run.gz", sep=" ", header=None)
+        assert set(zip(run[0].astype(str), run[2].astype(str), strict=True)) == listed
+    table = pd.read_csv(results / "tables/retrieval.csv")
+    assert {"be", "ce"} == set(table["student"])
+    assert "cross-encoders that order the first 20 documents of dense" in (results / "tables/retrieval.md").read_text()
+
+
 def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: Project, tmp_path: Path) -> None:
     project = studied.duplicate(tmp_path / "copy")
     project.edit("tests/config/tiny.yaml", "fence: 9\n", "fence: 0\n")
@@ -94,10 +112,11 @@ def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: 
 
 def test_another_depth_retrieves_again_and_ranks_nothing_again(studied: Project, tmp_path: Path) -> None:
     project = studied.duplicate(tmp_path / "copy")
-    project.edit("tests/config/tiny.yaml", "retrieval: {depth: 20}", "retrieval: {depth: 30}")
+    project.edit("tests/config/tiny.yaml", "retrieval: {depth: 20,", "retrieval: {depth: 30,")
     planned = project.planned()
     made = {"retrieve_documents": 4, "measure_runs": 4, "collect_metrics": 1, "make_retrieval_table": 1}
-    assert planned == {**made, "make_cost_table": 1, "draw_cost": 1, "make_advice_table": 1, "render_table": 3}
+    read = {"draw_cost": 1, "make_advice_table": 1, "make_claims_table": 1, "render_table": 4, "make_report": 1}
+    assert planned == {**made, "make_cost_table": 1, **read}
 
 
 def test_deleting_a_retrieved_run_reruns_one_retrieval(studied: Project, tmp_path: Path) -> None:

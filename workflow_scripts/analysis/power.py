@@ -80,6 +80,11 @@ def smallest_margin(pilot: Pilot, design: Design, alpha: float, *, in_family: bo
     return _reach(pilot, design, alpha, float(ndtri((1 + POWER) / 2)), in_family)
 
 
+def one_sided_reach(pilot: Pilot, design: Design, alpha: float) -> float:
+    """The distance from a bound at which one contrast is shown to be beyond it with probability :data:`POWER`."""
+    return _reach(pilot, design, alpha, float(ndtri(POWER)), False)
+
+
 def seeds_to_decide(
     pilot: Pilot, difference: float, margin: float, *, alpha: float, difference_alpha: float
 ) -> int | None:

@@ -30,12 +30,13 @@ MOST_TEXTS = 100_000
 
 @dataclass(frozen=True)
 class Settings:
-    """How a backbone is made: three sections as the config describes them, and the seed of its weights and data."""
+    """How a backbone is made: as the config describes it, and the seed of its weights and data."""
 
     tokenizer: Mapping
     architecture: Mapping
     pretraining: Mapping
     seed: int
+    arithmetic: str = "fast"
 
 
 def read_texts(corpora: Sequence[str | Path], *, most: int, seed: int) -> list[str]:
@@ -58,15 +59,14 @@ def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -
 
     Memory holds the texts, at most :data:`MOST_TEXTS`; bound by the encoder's products.
     """
-    import torch
-
     from workflow_scripts.backbone.pretraining import PretrainingBatches, build_backbone, pretrain
     from workflow_scripts.backbone.vocabulary import build_tokenizer, encode
+    from workflow_scripts.models.devices import best_device
 
     given = read_settings(Settings, spec)
     architecture, settings = given.architecture, {"removal": 0.8, **given.pretraining}
     seed = derive_seed(given.seed, "backbone")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device().type
     texts = read_texts(corpora, most=MOST_TEXTS, seed=seed)
     tokenizer = build_tokenizer(texts, **given.tokenizer)
     vocabulary = tokenizer.get_vocab_size()

@@ -8,6 +8,7 @@ the ids and by one range of documents (a quarter of a million), disk by twice th
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -124,12 +125,18 @@ def iterate_columns(corpus: Artifact, columns: list[str]) -> Iterator[pa.RecordB
 
 
 def find_documents(corpus: Artifact, doc_ids: Iterable[str]) -> set[str]:
-    """Those of ``doc_ids`` that the corpus has. Memory: the wanted ids, not the corpus'."""
-    wanted = pa.array(sorted(set(doc_ids)), pa.string())
+    """Those of ``doc_ids`` that the corpus has. Memory: the wanted ids, not the corpus'.
+
+    Both are sorted by the same order (of bytes, of characters), so each batch is held to its own stretch of ids.
+    """
+    wanted, start = sorted(set(doc_ids)), 0
     found: set[str] = set()
     for batch in iterate_columns(corpus, ["doc_id"]):
         ids = batch.column("doc_id")
-        found.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
+        end = bisect_right(wanted, ids[-1].as_py(), lo=start)
+        here = pa.array(wanted[start:end], pa.string())
+        found.update(here.filter(pc.is_in(here, value_set=ids)).to_pylist())
+        start = end
     return found
 
 

@@ -148,6 +148,9 @@ def _open(
         rows = ((number, *pair, least) for number, pair in enumerate(ir_datasets_source.iterate_positives(name), 1))
     else:
         place, rows = Place(name, "judgement"), ir_datasets_source.iterate_judgements(name)
+        if options["role"] == "train" and not options["strict"]:
+            # Of Natural Questions' judgements one in 150 counts.
+            rows = (row for row in rows if row[3] >= options["min_relevance"])
     return texts, judgements.collect_judgements(rows, place), place
 
 

@@ -17,7 +17,8 @@ from workflow_scripts.storage.tables import write_numbers
 def make_retrieval_table(*, spec: Mapping, reranked: Path, retrieved: Path, output: Path) -> None:
     """Write the numbers; the rows are :func:`~workflow_scripts.effectiveness.retrieval.compare_stages`'s.
 
-    ``spec``: the lists of the grid (students, which are bi-encoders; losses, samplers, teachers, seeds), ``domains``,
+    ``spec``: the lists of the grid (students: bi-encoders and, where ``candidates`` names the dense system whose
+    documents they re-rank instead, cross-encoders; losses, samplers, teachers, seeds), ``domains``,
     ``measures``, ``rule`` and ``controls`` as in the equivalence table, ``reranked_depth`` and ``retrieved_depth``
     (documents a query). ``reranked`` and ``retrieved`` are tables of metrics with the same keys; a cell that one lacks
     is an error.

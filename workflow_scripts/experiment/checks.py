@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
 from workflow_scripts.experiment.faiss_index import FLAT, index_problem
 from workflow_scripts.experiment.functions import read_function
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.shares import TEST_SOURCES
-from workflow_scripts.experiment.studies import study_problems
+from workflow_scripts.experiment.studies import step_documents, study_problems
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER, check_system
 
@@ -32,7 +33,9 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_systems, _sets, _retrieval, seed_problems, control_problems, study_problems):
+    for check in (_systems, _sets, _retrieval, _in_batch, seed_problems):
+        yield from check(config)
+    for check in (control_problems, study_problems, claim_problems):
         yield from check(config)
 
 
@@ -145,6 +148,9 @@ def _systems(config: Mapping) -> Iterator[str]:
             except InputError as error:
                 yield f"systems.{name}: {error}"
         if system["model"] == "dense":
+            for key in ("pooling", "similarity") if system["encoder"] not in config["backbones"] else ():
+                if key in system:
+                    yield f"systems.{name}.{key}: {system['encoder']} embeds as it was trained; leave it out"
             width = _width(config, system["encoder"])
             if problem := index_problem(system.get("index", FLAT), system.get("index_parameters"), width):
                 yield f"systems.{name}.{problem}"
@@ -181,6 +187,12 @@ def _first_stage(config: Mapping) -> Iterator[str]:
 
 def _depths(config: Mapping) -> Iterator[str]:
     first_stage, systems = config["first_stage"], config["systems"]
+    if retrieval := config["evaluation"]["retrieval"]:
+        where, name = "evaluation.retrieval.candidates", retrieval["candidates"]
+        if name and systems[name]["model"] != "dense":
+            yield f"{where}: {name} is of model {systems[name]['model']}; name a system of model dense"
+        if name and systems[name]["depth"] < first_stage["depth"]:
+            yield f"{where}: {name} is {systems[name]['depth']} deep, and first_stage.depth {first_stage['depth']}"
     if first_stage["depth"] > systems[first_stage["system"]]["depth"]:
         yield f"first_stage.depth: {first_stage['depth']} exceeds the depth of system {first_stage['system']}"
     for name, pool in config["pools"].items():
@@ -200,7 +212,7 @@ def _teachers(config: Mapping) -> Iterator[str]:
         if pool := teacher["calibrate"]:
             drawn = config["pools"][pool]["collection"] or config["training"]["collection"]
             if (role := config["collections"][drawn]["role"]) != "dev":
-                yield f"teachers.{name}.calibrate: {pool} is of {drawn}, whose role is {role}; name a pool of role dev"
+                yield f"teachers.{name}.calibrate: {pool} has collection {drawn} of role {role}; name one of role dev"
         if teacher["trained"]:
             if config["samplers"][teacher["sampler"]]["reads_teacher"]:
                 yield f"teachers.{name}.sampler: {teacher['sampler']} itself reads a teacher; choose one that does not"
@@ -208,10 +220,27 @@ def _teachers(config: Mapping) -> Iterator[str]:
                 yield f"teachers.{name}.loss: {teacher['loss']} itself reads a teacher; choose one that does not"
 
 
+def _in_batch(config: Mapping) -> Iterator[str]:
+    """In-batch negatives where there can be none: under a loss that reads a teacher, or of a cross-encoder."""
+    grid = {axis: [name for name, entry in config[axis].items() if entry.get("in_grid", True)] for axis in AXES}
+    for name in (name for name, loss in config["losses"].items() if loss.get("in_batch_negatives")):
+        where = f"losses.{name}.in_batch_negatives"
+        if config["losses"][name]["reads_teacher"]:
+            yield f"{where}: {name} reads teacher scores, which a query has of its own group alone; take it out"
+        trained = {f"teacher {teacher}" for teacher, entry in config["teachers"].items() if entry.get("loss") == name}
+        for axes in (grid, *config["studies"].values()):
+            students = axes["students"] if name in axes["losses"] else ()
+            trained |= {
+                f"student {each}" for each in students if config["students"][each]["architecture"] == "cross-encoder"
+            }
+        for ranker in sorted(trained):
+            yield f"{where}: {ranker} is a cross-encoder, which scores no pair of two groups; give it another loss"
+
+
 def _budgets(config: Mapping) -> Iterator[str]:
-    training = config["training"]
-    step = training["batch_groups"] * (1 + training["negatives"]) * training["gradient_accumulation"]
-    budgets = {"training": training["documents"]}
+    step = step_documents(config)
+    budgets = {"training": config["training"]["documents"]}
+    budgets |= {f"students.{name}": student.get("documents", step) for name, student in config["students"].items()}
     budgets |= {f"teachers.{name}": teacher.get("documents", step) for name, teacher in config["teachers"].items()}
     for where, documents in budgets.items():
         if documents % step:

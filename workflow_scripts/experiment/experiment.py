@@ -15,6 +15,7 @@ from workflow_scripts.experiment.filled import fill_in
 from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trained_at
 from workflow_scripts.experiment.references import collections_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
+from workflow_scripts.experiment.studies import budgets_of
 from workflow_scripts.storage.errors import InputError
 
 Drawn = tuple[str, str, int]
@@ -35,6 +36,7 @@ class Experiment:
         self.seeding = dict(map(seeding, [*self.config["seeds"], *further]))
         self.config["seeds"] = [seed for seed in self.seeding if seed not in further]
         add_cuts(self.config)
+        add_budgets(self.config)
         self.grid = {axis: self._in_grid(axis) for axis in AXES}
         """The main grid: axis to its ids, in the order of the config."""
         self.studies = {name: self._axes_of(study) for name, study in self.config["studies"].items()}
@@ -74,6 +76,8 @@ class Experiment:
         axes = {axis: list(study[axis]) for axis in AXES[:-1]}
         if "cuts" in study:
             axes["samplers"] = [cut_sampler(sampler, cut) for sampler in axes["samplers"] for cut in study["cuts"]]
+        if "multiples" in study:
+            axes["students"] = [name for student in axes["students"] for name in budgets_of(self.config, student)]
         return {**axes, "seeds": list(study["seeds"] or self.config["seeds"])}
 
     @property
@@ -123,7 +127,8 @@ class Experiment:
 
     def sets_behind(self, domain: str) -> list[str]:
         """Evaluation sets that hold some collection of a domain."""
-        wanted = set(collections_of(self.entry("domains", domain)))
+        self.entry("domains", domain)
+        wanted = set(collections_of(self.config["domains"][domain]))
         return [name for name, members in self.evaluation_sets.items() if wanted.intersection(members)]
 
     def entry(self, axis: str, name: str) -> dict:
@@ -172,8 +177,10 @@ class Experiment:
 
     @property
     def training_collections(self) -> list[str]:
-        """What some student is trained on."""
-        return unique(self.training_collection_of(ranker.sampler) for ranker in self.rankers.values())
+        """What some student or teacher is trained on."""
+        samplers = [ranker.sampler for ranker in self.rankers.values()]
+        samplers += [each["sampler"] for each in self.config["teachers"].values() if each["trained"]]
+        return unique(map(self.training_collection_of, samplers))
 
     def view(self, collection: str) -> str:
         """What a document is read as: queries made of titles must not find them in it."""
@@ -223,17 +230,30 @@ class Experiment:
 
     @property
     def embedding(self) -> str:
-        """Whose vectors locality is measured by; where the config names none, the first student's backbone."""
+        """Whose vectors locality is measured by.
+
+        Where the config names none: the main grid's first bi-encoder, a trained space, since a backbone's own vectors
+        were never made to be compared; else the first student's backbone.
+        """
+        students = self.config["students"]
+        trained = (path for path, each in self.grid_rankers.items() if _is_bi_encoder(students[each.student]))
         chosen = self.config["analysis"]["locality"]["embedding"]
-        return chosen or next(iter(self.config["students"].values()))["backbone"]
+        return chosen or next(trained, next(iter(students.values()))["backbone"])
 
     @property
     def retrievers(self) -> list[str]:
         """Paths of the rankers that retrieve from whole collections: bi-encoders of the main grid and its controls."""
-        students, wanted = self.config["students"], self.config["evaluation"]["retrieval"]
-        bi_encoders = [name for name in students if students[name]["architecture"] == "bi-encoder"]
-        rankers = [*self.grid_rankers.values(), *self.controls.values()] if wanted else []
-        return unique(each.path for each in rankers if each.student in bi_encoders)
+        return self._evaluated_rankers(bi_encoders=True) if self.config["evaluation"]["retrieval"] else []
+
+    @property
+    def dense_rerankers(self) -> list[str]:
+        """Paths of the rankers that re-rank a dense system's documents too: cross-encoders of those cells, or none."""
+        retrieval = self.config["evaluation"]["retrieval"]
+        return self._evaluated_rankers(bi_encoders=False) if retrieval and retrieval["candidates"] else []
+
+    def _evaluated_rankers(self, bi_encoders: bool) -> list[str]:
+        students, rankers = self.config["students"], [*self.grid_rankers.values(), *self.controls.values()]
+        return unique(each.path for each in rankers if _is_bi_encoder(students[each.student]) == bi_encoders)
 
     @property
     def has_truth(self) -> bool:
@@ -245,6 +265,10 @@ class Experiment:
     def vocabulary_backbone(self, vocabulary: str) -> str:
         """The first backbone of a vocabulary: its tokenizer makes the token stores that all of them share."""
         return next(name for name, backbone in self.config["backbones"].items() if backbone["vocabulary"] == vocabulary)
+
+
+def _is_bi_encoder(student: Mapping) -> bool:
+    return student["architecture"] == "bi-encoder"
 
 
 def unique(values: Iterable) -> list:
@@ -264,6 +288,16 @@ def add_cuts(config: dict) -> None:
         entry = {**config["samplers"][sampler], "in_grid": False, "cut": {"of": sampler, "cut": cut}}
         entry["reads_teacher"] = entry["reads_teacher"] or cut not in RANDOM
         config["samplers"][cut_sampler(sampler, cut)] = entry
+
+
+def add_budgets(config: dict) -> None:
+    """Enter the students that a study of budgets stands for."""
+    study = config["studies"].get("budgets")
+    for student in study["students"] if study else ():
+        for name, documents in budgets_of(config, student).items():
+            config["students"].setdefault(
+                name, {**config["students"][student], "in_grid": False, "documents": documents}
+            )
 
 
 def _refuse(found: Iterable[str]) -> None:

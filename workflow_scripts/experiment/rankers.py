@@ -13,6 +13,7 @@ from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.grid_point import GridPoint, points
+from workflow_scripts.experiment.studies import budget
 from workflow_scripts.storage.errors import InputError
 
 OPTIMISATION = ("batch_groups", "gradient_accumulation", "warmup", "weight_decay", "dropout", "precision")
@@ -162,7 +163,7 @@ class Rankers:
         student = self.experiment.ranker(ranker)
         about, cut = self.entry("students", student.student), self._cut(student)
         seeds = self.experiment.seeding[student.seed]
-        documents = self.config["training"]["documents"]
+        documents = budget(self.config, student.student)
         return self._training_spec(student.path, about, documents, student.loss, seeds) | ({"cut": cut} if cut else {})
 
     def teacher_spec(self, name: str) -> dict:
@@ -179,10 +180,13 @@ class Rankers:
         return {
             **{key: training[key] for key in OPTIMISATION},
             **{key: about[key] for key in ("architecture", "learning_rate")},
+            **{key: about[key] for key in ("pooling", "similarity") if key in about},
+            "arithmetic": self.config["arithmetic"],
             "name": name,
             "documents": documents,
             "group_size": 1 + training["negatives"],
             "loss": {key: self.entry("losses", loss)[key] for key in ("function", "options")},
+            **({"in_batch_negatives": True} if self.entry("losses", loss).get("in_batch_negatives") else {}),
             "seeds": {part: seeds[part] for part in ("initialisation", "order")},
             "max_tokens": self.config["lengths"],
         }

@@ -54,8 +54,9 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
         for axis in ("students", "losses", "samplers", "teachers"):
             yield f"studies.{name}.{axis}", axis, study[axis]
     yield "controls.samplers", "samplers", (config["controls"] or {}).get("samplers") or []
-    retrieval = config["evaluation"]["retrieval"] or {"collections": None}
+    retrieval = config["evaluation"]["retrieval"] or {"collections": None, "candidates": None}
     yield "evaluation.retrieval.collections", "collections", retrieval["collections"] or []
+    yield "evaluation.retrieval.candidates", "systems", [retrieval["candidates"]] if retrieval["candidates"] else []
 
 
 def _dangling(config: Mapping) -> Iterator[str]:

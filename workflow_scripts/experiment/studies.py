@@ -18,9 +18,21 @@ def dial(config: Mapping, axis: str) -> dict[str, float]:
     return {name: config[axis][name]["options"].get(option, 1.0) for name in config["studies"]["factorial"][axis]}
 
 
+def budget(config: Mapping, student: str) -> int:
+    """Documents that a student is trained on."""
+    return config["students"][student].get("documents", config["training"]["documents"])
+
+
+def budgets_of(config: Mapping, student: str) -> dict[str, int]:
+    """The students of the study of budgets that stand for ``student``, each to its documents, in rising order."""
+    own = budget(config, student)
+    found = [round(multiple * own) for multiple in config["studies"]["budgets"]["multiples"]]
+    return {student if documents == own else f"{student}-{documents}": documents for documents in found}
+
+
 def study_problems(config: Mapping) -> Iterator[str]:
     """What the entries of studies must have in common or differ in, as lines that name the key and the fix."""
-    for check in (_shares, _cuts, _factorial, _confounded, _teachers, _collections):
+    for check in (_shares, _cuts, _factorial, _confounded, _teachers, _collections, _budgets):
         yield from check(config)
 
 
@@ -106,6 +118,30 @@ def _collections(config: Mapping) -> Iterator[str]:
         kinds[kind] = name
     if len({drawn for _, drawn in kinds}) < 2:
         yield f"{where}: all draw for one collection; name samplers of at least two"
+
+
+def _budgets(config: Mapping) -> Iterator[str]:
+    study, where = config["studies"].get("budgets"), "studies.budgets.multiples"
+    if study and sorted(set(study["multiples"])) != study["multiples"]:
+        yield f"{where}: must rise (are {', '.join(map(str, study['multiples']))}); list them in rising order"
+    for student in study["students"] if study else ():
+        own, step = budget(config, student), step_documents(config)
+        for multiple in study["multiples"]:
+            if round(multiple * own) != multiple * own or multiple * own % step:
+                nearest = max(round(multiple * own / step), 1) * step / own
+                yield (
+                    f"{where}: {multiple} of {student}'s {own} documents must be a multiple of a step's {step} "
+                    f"(nearest: {nearest:g})"
+                )
+        for name in budgets_of(config, student):
+            if name != student and name in config["students"]:
+                yield f"students.{name}: this name is taken by a budget of {student}; choose another"
+
+
+def step_documents(config: Mapping) -> int:
+    """Documents of one optimiser step."""
+    training = config["training"]
+    return training["batch_groups"] * (1 + training["negatives"]) * training["gradient_accumulation"]
 
 
 def _drawn(config: Mapping, sampler: str) -> str:

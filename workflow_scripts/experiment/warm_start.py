@@ -180,4 +180,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(sys.argv[2])
     else:
-        sys.exit(ask(*sys.argv[2:4], sys.argv[4:]))
+        sys.exit(ask(sys.argv[2], sys.argv[3], sys.argv[4:]))

@@ -21,7 +21,7 @@ from workflow_scripts.storage.seeds import derive_seed
 
 
 def embed_groups(spec: Mapping, groups: Sequence[Path], model: Path, documents: Path, output: Path) -> None:
-    """Write the [CLS] vectors of the distinct documents of the chosen queries' groups, over all ``groups``.
+    """Write the vectors of the distinct documents of the chosen queries' groups, over all ``groups``.
 
     All arguments are manifest paths; ``model`` is a backbone or a bi-encoder. Files: ``vectors.npy`` float32
     (documents, dims), ``ids.npy`` (their ids as bytes, sorted), ``queries.npy`` (the chosen queries' ids as bytes,

@@ -48,9 +48,11 @@ class Documents:
         self.embedded = EmbeddedGroups(embeddings)
         self.candidates = [read_ranking(manifest, depth)["doc_id"].to_numpy(dtype=object) for manifest in rankings]
 
-    def diameters(self, groups: SampledGroups, quantile: float) -> np.ndarray:
-        """Delta_Q of the embedded queries' groups  # (queries,)."""
-        return np.concatenate([diameters(vectors, quantile) for _, vectors in self.embedded.chunks(groups)])
+    def diameters(self, groups: SampledGroups, quantile: float) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the embedded queries' groups, and their Delta_Q  # (queries,) each."""
+        found = [(places, diameters(vectors, quantile)) for places, vectors in self.embedded.chunks(groups)]
+        places, values = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return places, values
 
 
 def make_locality_table(
@@ -63,8 +65,9 @@ def make_locality_table(
     collection: Path,
     rankings: Sequence[Path],
     output: Path,
+    queries: Path,
 ) -> None:
-    """Write the numbers, one row a sampler, teacher and quantity, columns :data:`COLUMNS`.
+    """Write the numbers, one row a sampler, teacher and quantity, columns :data:`COLUMNS`, and ``queries``.
 
     ``spec``: ``rows`` ([sampler, teacher, seed], as many as ``groups`` and ``labels`` and in their order), ``quantile``
     and ``embedding`` of the diameter, ``margin`` of the teacher's judgement, ``random`` (the random sampler's id, or
@@ -79,26 +82,33 @@ def make_locality_table(
       it has one, and by the teacher; share_truth and share_teacher: of the drawn negatives;
     - misordered: share of the pairs of a positive and a truly worse negative that the teacher takes the wrong way.
 
-    Memory: one sampler's groups.
+    ``queries``: diameter and entropy of each embedded query's group, mean over seeds: sampler, teacher, query_id,
+    quantity, value. Memory: one sampler's groups.
     """
     rows = [tuple(row) for row in spec["rows"]]
     documents = Documents(corpus, collection, embeddings, rankings, spec["depth"])
-    values = {
-        row: _quantities(read_sampled_groups(group), label, documents, spec)
-        for row, group, label in zip(rows, groups, labels, strict=True)
-    }
+    values, by_query = {}, []
+    for row, group, label in zip(rows, groups, labels, strict=True):
+        values[row], own = _quantities(read_sampled_groups(group), label, documents, spec)
+        by_query.append(own.assign(sampler=row[0], teacher=row[1]))
     _add_relative_coverage(values, spec["random"])
     write_numbers(output, _summarise(values), spec)
+    keys = ["sampler", "teacher", "query_id", "quantity"]
+    write_numbers(queries, pd.concat(by_query).groupby(keys, sort=False, as_index=False)["value"].mean(), spec)
 
 
-def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents, spec: Mapping) -> Values:
+def _quantities(
+    groups: SampledGroups, labels: str | Path, documents: Documents, spec: Mapping
+) -> tuple[Values, pd.DataFrame]:
+    """Quantities of a sampler's groups, and those of single queries: query_id, quantity, value."""
     negatives = groups.probabilities.shape[1]
     scores = read_labels(labels, groups)
     ratios = density_ratios(
         groups.probabilities, count_positives(documents.positives, groups.query_ids), documents.number
     )
+    places, spans = documents.diameters(groups, spec["quantile"])
     values: Values = {
-        "diameter": documents.diameters(groups, spec["quantile"]),
+        "diameter": spans,
         "kappa": ratios.kappa,
         "outside": ratios.outside,
         "bounded": ratios.bounded.astype(float),
@@ -118,7 +128,8 @@ def _quantities(groups: SampledGroups, labels: str | Path, documents: Documents,
         shown = pd.unique(groups.doc_ids.ravel())
         shares = [coverage(shown, candidates) for candidates in documents.candidates]
         values["coverage"] = np.array([np.mean(shares)])
-    return values
+    of_query = {"query_id": groups.query_ids[places], "diameter": spans, "entropy": values["entropy"][places]}
+    return values, pd.DataFrame(of_query).melt("query_id", var_name="quantity")
 
 
 def _add_relative_coverage(values: Mapping[tuple, Values], reference: str | None) -> None:

@@ -107,6 +107,13 @@ class Candidates:
         return score
 
 
+def reranked(query: Candidates, system: str | None, depth: int, source: str) -> list[Negative]:
+    """The system's top ``depth`` in the teacher's order, equal scores by document id; positives and all."""
+    documents = [candidate.doc_id for candidate in query.listed(system, depth)]
+    ordered = sorted((-query.teacher_score(document), document) for document in documents)
+    return [Negative(document, source, rank, -score) for rank, (score, document) in enumerate(ordered, 1)]
+
+
 def draw(
     query: Candidates, pool: Sequence[Negative], count: int, rng: np.random.Generator, excluded: Collection[str] = ()
 ) -> list[Negative]:

@@ -18,6 +18,7 @@ from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.sentence_transformers import other_embedding
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.processor import is_portable
 from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.seeds import derive_seed
 
@@ -42,15 +43,19 @@ class Settings:
 
     ``depth``: documents a query; ``index``: "Flat" for the exact search, else another of
     :data:`~workflow_scripts.models.faiss_indexes.SUPPORTED`, with ``index_parameters`` of its search ("nprobe=16";
-    None: Faiss's own); ``precision`` of the encoder; ``max_tokens`` of a ``query`` and a ``document``, None for the
-    token stores' own.
+    None: Faiss's own); ``precision`` of the encoder; ``arithmetic``: what the process was started with; ``max_tokens``
+    of a ``query`` and a ``document``, None for the token stores' own; ``pooling`` and ``similarity``: how the encoder
+    embeds, None for as its folder says.
     """
 
     depth: int
     index: str = FLAT
     index_parameters: str | None = None
     precision: str = "auto"
+    arithmetic: str = "fast"
     max_tokens: Mapping[str, int | None] | None = None
+    pooling: str | None = None
+    similarity: str | None = None
 
     def tokens(self, side: str) -> int | None:
         """Where a ``query`` or a ``document`` is cut; None for where its store is."""
@@ -60,18 +65,19 @@ class Settings:
 class DenseRetriever:
     """A bi-encoder (or a bare backbone) that searches token stores; ``model`` is its manifest.
 
-    Raises :class:`InputError` where a store's vocabulary is not the model's, and for a folder that asks for another
-    embedding than [CLS] and the dot product.
+    Raises :class:`InputError` where a store's vocabulary is not the model's, and for a folder that asks for an
+    embedding that is not computed here.
     """
 
     def __init__(self, model: str | Path, settings: Settings, *stores: TokenStore) -> None:
         self.settings = settings
         folder = Artifact(model).folder
-        if other := other_embedding(folder):
+        chosen = {"pooling": settings.pooling, "similarity": settings.similarity}
+        if other := other_embedding(folder, **chosen):
             raise InputError(
                 f"{folder} is no dense encoder as it is: {other}; train a bi-encoder from it, or take another"
             )
-        self.encoder = scoring.scoring_ranker(folder, "bi-encoder", *stores, precision=settings.precision)
+        self.encoder = scoring.scoring_ranker(folder, "bi-encoder", *stores, precision=settings.precision, **chosen)
         self.device = device_name(self.encoder.device)
 
     def embed_queries(self, store: TokenStore, ids: object) -> np.ndarray:
@@ -84,14 +90,14 @@ class DenseRetriever:
         "Flat": exact up to float32 rounding. The corpus is embedded and searched chunk by chunk, so memory holds a
         chunk (256 MB of vectors) and queries x depth results, whatever the corpus. Bound by the encoder on most
         machines; the products are 2 queries x documents x dims, by Faiss on a CPU, by torch where the encoder is on a
-        GPU. Another index holds all vectors, documents x (the bytes of its codes, 4 dims of Flat); its results are
-        approximate. Equal scores are ordered by document id.
+        GPU or arithmetic is portable. Another index holds all vectors, documents x (the bytes of its codes, 4 dims of
+        Flat); its results are approximate. Equal scores are ordered by document id.
         """
         depth = self.settings.depth + more
         if self.settings.index != FLAT:
             return self._search_index(vectors, documents, depth)
-        on_gpu = self.encoder.device.type == "cuda"
-        open_chunk = functools.partial(search_on_device, device=self.encoder.device) if on_gpu else search_by_faiss
+        by_torch = self.encoder.device.type == "cuda" or is_portable()
+        open_chunk = functools.partial(search_on_device, device=self.encoder.device) if by_torch else search_by_faiss
         return nearest(vectors, self._chunks(documents, vectors.shape[1]), depth, open_chunk)
 
     def _chunks(self, documents: TokenStore, dims: int) -> Iterator[np.ndarray]:

@@ -8,8 +8,8 @@ import sys
 
 import torch
 
+from workflow_scripts.storage import gpus
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.gpus import DEVICE, GPU_SHARE, take_gpu
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -20,11 +20,13 @@ def best_device() -> torch.device:
 
     Raises :class:`InputError` where a GPU is asked for and none is seen.
     """
-    wanted = os.environ.get(DEVICE, "auto")
+    wanted = os.environ.get(gpus.DEVICE, "auto")
     if wanted == "cpu":
         return torch.device("cpu")
-    take_gpu(int(os.environ.get(GPU_SHARE, "1")))
+    gpus.take_gpu(int(os.environ.get(gpus.GPU_SHARE, "1")))
     if torch.cuda.is_available():
+        if gpus.chosen() and torch.cuda.device_count() > 1:
+            raise RuntimeError("CUDA was initialised before this process chose its GPU: it would compute on another's")
         return torch.device("cuda")
     if wanted == "cuda":
         raise InputError(

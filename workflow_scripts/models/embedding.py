@@ -1,4 +1,4 @@
-"""Embed texts: the [CLS] vectors of a bi-encoder (or a bare backbone), each text encoded once."""
+"""Embed texts: the vectors of a bi-encoder (or a bare backbone), each text encoded once."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Linear layers, norms and embeddings see (tokens, features); only attention looks at sequences one by one. A ranker reads
 position [CLS] alone, so the last layer computes its queries, projections and feed-forward there only, and on a CPU no
-keys and values at all.
+keys and values at all; a mean-pooled bi-encoder reads every position.
 
 The modules carry the parameter names of Hugging Face's BERT, ELECTRA and RoBERTa encoders: the checkpoint format is the
 interface, and the tests hold scores and gradients to the library's own forward. Not importing ``transformers`` takes
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from workflow_scripts.models.arithmetic import attention, linear
 from workflow_scripts.models.dropout import dropout, dropout_add
 from workflow_scripts.models.token_store import Sequences, require_room, spans
 
@@ -149,10 +150,27 @@ class PackedEncoder(nn.Module):
 
     def every_token(self, batch: PackedBatch) -> Tensor:
         """Hidden states of every token, in the input's order  # (tokens, hidden): what pretraining needs."""
+        hidden = self._all_layers(batch)
+        return hidden if batch.token_inverse is None else hidden.index_select(0, batch.token_inverse)
+
+    def mean_token(self, batch: PackedBatch) -> Tensor:
+        """Mean over the tokens of each sequence, float32, in the input's order  # (sequences, hidden)."""
+        hidden = self._all_layers(batch)
+        parts = hidden.split([length * count for length, count in batch.runs])
+        # A mean for each length: no padding, and a sum whose order is the same each time.
+        means = torch.cat(
+            [
+                part.view(count, length, -1).mean(1, dtype=torch.float32)
+                for (length, count), part in zip(batch.runs, parts, strict=True)
+            ]
+        )
+        return means if batch.inverse is None else means.index_select(0, batch.inverse)
+
+    def _all_layers(self, batch: PackedBatch) -> Tensor:
         hidden = self._embed(batch)
         for layer in self.encoder.layer:
             hidden = layer(hidden, batch)
-        return hidden if batch.token_inverse is None else hidden.index_select(0, batch.token_inverse)
+        return hidden
 
     def _embed(self, batch: PackedBatch) -> Tensor:
         require_room(batch.longest, self.shape.longest)
@@ -161,10 +179,13 @@ class PackedEncoder(nn.Module):
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` without its random initialisation: weights are always loaded or drawn from a seed of ours."""
+    """``nn.Linear`` by :func:`~.arithmetic.linear`, its weights not drawn: they are loaded, or drawn from our seed."""
 
     def reset_parameters(self) -> None:
         pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
 
 
 class Embedding(nn.Embedding):
@@ -229,27 +250,22 @@ class _Layer(nn.Module):
         """As :meth:`_attend` of the first tokens, without the key or the value of any token.
 
         With one query a sequence it is the query and the mixture that are projected, not the tokens: a head's logits
-        are q . (W_k x + b_k) = (W_k^T q) . x + q . b_k, and it mixes sum_j a_j (W_v x_j + b_v) = W_v (sum_j a_j x_j) +
-        b_v sum_j a_j. Of 12 h^2 products a token and layer this saves the last layer's last 2 h^2.
+        are q . (W_k x + b_k) = (W_k^T q) . x + q . b_k, whose second term is the same for all tokens and cancels in the
+        softmax; it mixes sum_j a_j (W_v x_j + b_v) = W_v (sum_j a_j x_j) + b_v sum_j a_j. Of 12 h^2 products a token
+        and layer this saves the last layer's last 2 h^2.
         """
         part, p = self.attention.self, self.attention_dropout if self.training else 0.0
         width, size = hidden.shape[-1], hidden.shape[-1] // self.heads
         query = part.query(first).view(-1, self.heads, size).transpose(0, 1) * size**-0.5  # (heads, sequences, size)
         asked = torch.bmm(query, part.key.weight.view(self.heads, size, width)).transpose(0, 1)
-        shift = torch.bmm(query, part.key.bias.view(self.heads, size, 1)).transpose(0, 1)  # (sequences, heads, 1)
-        counts = [count for _, count in batch.runs]
-        tokens = [length * count for length, count in batch.runs]
-        mixtures, totals = [], []
-        for *parts, x in zip(asked.split(counts), shift.split(counts), hidden.split(tokens), strict=True):
-            x = x.view(len(parts[0]), -1, width)  # (sequences, length, width)
-            logits = torch.baddbmm(parts[1], parts[0], x.transpose(1, 2))  # (sequences, heads, length)
-            weights = dropout(logits.softmax(-1), p)
-            mixtures.append(torch.bmm(weights, x))
-            totals.append(weights.sum(-1, keepdim=True))
-        mixture, total = (torch.cat(parts).transpose(0, 1) for parts in (mixtures, totals))  # (heads, sequences, ...)
-        value = torch.bmm(mixture, part.value.weight.view(self.heads, size, width).transpose(1, 2))
-        value = value + total * part.value.bias.view(self.heads, 1, size)
-        return value.transpose(0, 1).reshape(-1, width)
+        tokens = hidden.unsqueeze(1)  # to the heads of a sequence its tokens are what they ask, all of one head
+        mixture, total = attention(
+            asked.reshape(-1, 1, width), tokens, tokens, batch.runs, queries=self.heads, p=p
+        )  # (sequences * heads, 1, width)
+        mixture = mixture.view(-1, self.heads, width).transpose(0, 1)
+        value = torch.bmm(mixture, part.value.weight.view(self.heads, size, width).transpose(1, 2)).transpose(0, 1)
+        bias = part.value.bias.view(self.heads, size)
+        return (value + (bias if total is None else total.view(-1, self.heads, 1) * bias)).reshape(-1, width)
 
     def _feed_forward(self, mixed: Tensor, hidden: Tensor) -> Tensor:
         hidden = self.attention.output(mixed, hidden)
@@ -278,26 +294,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, batch: PackedBatch, p: flo
     """
     if query.is_cuda:
         return _attend_varlen(query, key, value, batch, p, first)
-    return _attend_by_length(query, key, value, batch, p)
-
-
-def _attend_by_length(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, p: float) -> Tensor:
-    tokens = [length * count for length, count in batch.runs]
-    # Written out where torch's fused attention would be slow: with dropout, and in bf16 its backward.
-    explicit = p or (q.dtype != torch.float32 and torch.is_grad_enabled())
-    if explicit:
-        q = q * q.shape[-1] ** -0.5
-    # One split has one backward; slicing would add a tensor of the whole batch's size for every run.
-    mixed = []
-    for (_, count), *parts in zip(batch.runs, *(x.split(tokens) for x in (q, k, v)), strict=True):
-        query, key, value = (part.view(count, -1, *q.shape[1:]).transpose(1, 2) for part in parts)
-        if explicit:
-            weights = torch.matmul(query, key.transpose(-1, -2)).softmax(-1)
-            out = torch.matmul(dropout(weights, p), value)
-        else:
-            out = F.scaled_dot_product_attention(query, key, value)
-        mixed.append(out.transpose(1, 2).reshape(-1, *q.shape[1:]))
-    return torch.cat(mixed)
+    return attention(query * query.shape[-1] ** -0.5, key, value, batch.runs, p=p)[0]
 
 
 def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, p: float, first: bool) -> Tensor:

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from workflow_scripts.models.arithmetic import attention_by_operators
 from workflow_scripts.models.model_folders import headless
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
+from workflow_scripts.models.sentence_transformers import Embedding
 from workflow_scripts.models.token_store import Sequences, require_room
 from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 from workflow_scripts.storage.seeds import derive_seed
@@ -30,6 +33,8 @@ PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
 
 class PaddedRanker(nn.Module):
     """A cross-encoder or bi-encoder around a library model; the interface of :class:`~.models.RankerModel`."""
+
+    embedding = Embedding()
 
     def __init__(self, library: nn.Module, architecture: str, config: Mapping) -> None:
         super().__init__()
@@ -91,7 +96,7 @@ class PaddedRanker(nn.Module):
         return beside if pooler is None else [*beside, pooler]
 
     def forward(self, sequences: Sequences | PackedBatch) -> Tensor:
-        """Scores (sequences,) or [CLS] embeddings (sequences, hidden), float32, in the input's order."""
+        """Scores (sequences,) or embeddings (sequences, hidden), float32, in the input's order."""
         batch = sequences if isinstance(sequences, PackedBatch) else pack(sequences, self.device)
         results = torch.cat([self._padded(batch, *chunk) for chunk in _chunks(batch, PADDED_TOKENS[self.device.type])])
         return results if batch.inverse is None else results.index_select(0, batch.inverse)
@@ -109,10 +114,16 @@ class PaddedRanker(nn.Module):
         }
         if self.segments:
             inputs["token_type_ids"] = torch.where(mask, batch.token_type_ids[index], 0).long()
-        output = self.library(**inputs)
+        with attention_by_operators(self.device):
+            output = self.library(**inputs)
         if self.architecture == "cross-encoder":
             return output.logits.float().squeeze(-1)
-        return output.last_hidden_state[:, 0].float()
+        hidden = output.last_hidden_state
+        if self.embedding.pooling == "mean":
+            vectors = (hidden.float() * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        else:
+            vectors = hidden[:, 0].float()
+        return F.normalize(vectors) if self.embedding.similarity == "cosine" else vectors
 
 
 def _in_float32(module: nn.Module, *inputs: object, **options: object) -> object:

@@ -1,4 +1,4 @@
-"""The two kinds of ranker: cross-encoders score a pair, bi-encoders embed a text; both read the [CLS] position.
+"""The two kinds of ranker: cross-encoders score a pair by its [CLS] position, bi-encoders embed a text.
 
 Both wrap an encoder: the packed one for BERT, ELECTRA and RoBERTa checkpoints, the library's own padded forward else.
 """
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.models.packed_encoder import ACTIVATIONS, Linear, PackedBatch, PackedEncoder, pack
+from workflow_scripts.models.sentence_transformers import Embedding
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 from workflow_scripts.storage.seeds import derive_seed
@@ -28,6 +29,8 @@ class RankerModel(nn.Module):
     """What cross-encoder and bi-encoder share: an encoder and the configuration it came with."""
 
     architecture: str
+    embedding = Embedding()
+    """A bi-encoder's."""
 
     def __init__(self, config: Mapping, dropout: float | None = None) -> None:
         super().__init__()
@@ -76,8 +79,11 @@ class RankerModel(nn.Module):
 
     def encode(self, sequences: Sequences | PackedBatch) -> Tensor:
         """[CLS] hidden states  # (sequences, hidden)."""
-        batch = sequences if isinstance(sequences, PackedBatch) else pack(sequences, self.device)
-        return self.encoder(batch)
+        return self.encoder(self.packed(sequences))
+
+    def packed(self, sequences: Sequences | PackedBatch) -> PackedBatch:
+        """Sequences on the ranker's device."""
+        return sequences if isinstance(sequences, PackedBatch) else pack(sequences, self.device)
 
     def checkpoint_name(self, name: str) -> str:
         """A parameter's name in a Hugging Face checkpoint of this kind of model."""
@@ -108,13 +114,15 @@ class CrossEncoder(RankerModel):
 
 
 class BiEncoder(RankerModel):
-    """f(q, d) = E(q) . E(d) with one shared encoder, E the [CLS] hidden state."""
+    """f(q, d) = E(q) . E(d) with one shared encoder, E the [CLS] or the mean hidden state, of length 1 for a cosine."""
 
     architecture = "bi-encoder"
 
     def forward(self, sequences: Sequences | PackedBatch) -> Tensor:
         """Embeddings of texts, float32  # (sequences, hidden)."""
-        return self.encode(sequences).float()
+        mean = self.embedding.pooling == "mean"
+        vectors = self.encoder.mean_token(self.packed(sequences)) if mean else self.encode(sequences).float()
+        return F.normalize(vectors) if self.embedding.similarity == "cosine" else vectors
 
     def checkpoint_name(self, name: str) -> str:
         return name.removeprefix("encoder.")
@@ -168,13 +176,26 @@ def load_ranker(
     initialise_seed: int,
     dropout: float | None = None,
     new_head: bool = True,
+    pooling: str | None = None,
+    similarity: str | None = None,
 ) -> RankerModel | PaddedRanker:
     """A ranker from a local model folder (safetensors only), float32 on the CPU, in evaluation mode.
 
     A part that the folder lacks may only be the head, where ``new_head`` allows it: it is drawn from
-    ``initialise_seed`` and named on stderr. ``dropout`` replaces the configuration's dropout probabilities. Raises
-    :class:`InputError` for missing, misshapen or pickled weights.
+    ``initialise_seed`` and named on stderr. ``dropout`` replaces the configuration's dropout probabilities; a
+    bi-encoder's ``pooling`` and ``similarity`` replace what the folder's own files say of them
+    (:func:`~workflow_scripts.models.sentence_transformers.read_embedding`). Raises :class:`InputError` for missing,
+    misshapen or pickled weights.
     """
+    model = _load(folder, architecture, initialise_seed, dropout, new_head)
+    if architecture == "bi-encoder":
+        model.embedding = sentence_transformers.read_embedding(folder, pooling, similarity)
+    return model
+
+
+def _load(
+    folder: str | Path, architecture: str, initialise_seed: int, dropout: float | None, new_head: bool
+) -> RankerModel | PaddedRanker:
     config = model_folders.read_config(folder)
     model_folders.weight_files(folder)
     try:
@@ -260,5 +281,9 @@ def save_ranker(
     model_folders.share(folder)
     model_folders.copy_tokenizer(tokenizer_folder, folder)
     sentence_transformers.write_files(
-        folder, model.architecture, hidden_size=model.hidden_size, max_tokens=max_tokens or model.longest
+        folder,
+        model.architecture,
+        model.embedding,
+        hidden_size=model.hidden_size,
+        max_tokens=max_tokens or model.longest,
     )

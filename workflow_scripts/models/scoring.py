@@ -36,17 +36,24 @@ EMBEDDING_BYTES = 2**31
 
 
 def scoring_ranker(
-    folder: str | Path, architecture: str, *stores: TokenStore, precision: str = "auto"
+    folder: str | Path,
+    architecture: str,
+    *stores: TokenStore,
+    precision: str = "auto",
+    pooling: str | None = None,
+    similarity: str | None = None,
 ) -> RankerModel | PaddedRanker:
     """A ranker loaded for scoring the stores' texts: vocabulary checked, on the device, in its precision.
 
-    Raises :class:`InputError` for a cross-encoder without a head of its own: a random one would rank at random.
+    ``pooling``, ``similarity``: a bi-encoder's, None for its folder's own; what else the folder asks for is said on
+    stderr. Raises :class:`InputError` for a cross-encoder without a head of its own: a random one would rank at random.
     """
     for store in stores:
         store.check_vocabulary(folder)
-    if architecture == "bi-encoder" and (other := other_embedding(folder)):
+    chosen = {"pooling": pooling, "similarity": similarity}
+    if architecture == "bi-encoder" and (other := other_embedding(folder, **chosen)):
         print(f"{folder}: {other}", file=sys.stderr)
-    model = load_ranker(folder, architecture, initialise_seed=0, new_head=False)
+    model = load_ranker(folder, architecture, initialise_seed=0, new_head=False, **chosen)
     return for_inference(model, precision)
 
 
@@ -207,7 +214,7 @@ def scoring_progress(
         total = _sum_lengths(queries, query_rows, documents, document_rows)
     else:
         total = sum(
-            int((np.minimum(store.lengths[np.unique(rows)], store.cut_at) + 2).sum())
+            int((np.minimum(store.lengths[_distinct(rows, len(store))], store.cut_at) + 2).sum())
             for store, rows in ((queries, query_rows), (documents, document_rows))
         )
     print(
@@ -217,6 +224,13 @@ def scoring_progress(
         flush=True,
     )
     return Progress(total, f"tokens of {name}")
+
+
+def _distinct(rows: np.ndarray, number: int) -> np.ndarray:
+    """Distinct rows of a store of ``number`` texts, sorted."""
+    present = np.zeros(number, bool)
+    present[rows] = True
+    return np.flatnonzero(present)
 
 
 def _sum_lengths(queries: TokenStore, query_rows: np.ndarray, documents: TokenStore, document_rows: np.ndarray) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from workflow_scripts.models.model_folders import CONFIG, read_json, write_json
 from workflow_scripts.storage.errors import InputError
@@ -21,20 +22,70 @@ def files(folder: Path) -> list[Path]:
     return [path for path in named if path.is_file()]
 
 
-def other_embedding(folder: str | Path) -> str | None:
-    """How a folder asks to be used where it is otherwise than here, in words; None where it asks for nothing else.
+class Embedding(NamedTuple):
+    """How a text becomes a vector, and how two vectors are compared.
 
-    Here a text's vector is the hidden state of [CLS], and vectors are compared by their dot product. Raises
-    :class:`InputError` for files that are not as sentence-transformers writes them.
+    ``pooling``: "cls", the hidden state of the first token, or "mean", the mean over all tokens, special ones among
+    them. ``similarity``: "dot", or "cosine": vectors are scaled to length 1, and compared by their dot product.
     """
-    folder = Path(folder)
+
+    pooling: str = "cls"
+    similarity: str = "dot"
+
+
+POOLINGS, SIMILARITIES = ("cls", "mean"), {"dot": "dot", "dot_product": "dot", "cosine": "cosine"}
+
+
+def read_embedding(folder: str | Path, pooling: str | None = None, similarity: str | None = None) -> Embedding:
+    """How a folder asks to be used, where ``pooling`` and ``similarity`` do not say otherwise.
+
+    A folder that does not say is pooled by [CLS] and compared by the dot product, which is also what stands for a way
+    that is not computed here (see :func:`other_embedding`). Raises :class:`InputError` for files that are not as
+    sentence-transformers writes them.
+    """
+    asked = _asked(Path(folder))
+    (own,) = asked.poolings if len(asked.poolings) == 1 else ("",)
+    return Embedding(
+        pooling or (own if own in POOLINGS else "cls"), similarity or SIMILARITIES.get(asked.similarity, "dot")
+    )
+
+
+def other_embedding(folder: str | Path, pooling: str | None = None, similarity: str | None = None) -> str | None:
+    """What a folder asks for beyond its :func:`read_embedding`, in words; None where it asks for nothing else."""
+    asked = _asked(Path(folder))
+    found = list(asked.others)
+    if similarity is None and asked.similarity not in SIMILARITIES:
+        found.insert(0, f"{asked.similarity} similarity")
+    if pooling is None and not (len(asked.poolings) == 1 and asked.poolings[0] in POOLINGS):
+        found.insert(0, f"{' and '.join(asked.poolings)} pooling")
+    return f"sentence-transformers would embed with {', '.join(found)}, which is not done here" if found else None
+
+
+class _Asked(NamedTuple):
+    poolings: Sequence[str] = ("cls",)
+    similarity: str = "dot"
+    others: Sequence[str] = ()
+    """Modules and treatments of text that have no counterpart here."""
+
+
+def _asked(folder: Path) -> _Asked:
+    modules = _modules(folder)
+    if not modules:
+        return _Asked()
     try:
-        found = [*_embedding(folder), *_text(folder)] if _modules(folder) else []
+        poolings: list[str] = []
+        for kind, path in modules:
+            if kind == "Pooling":
+                poolings += _poolings(read_json(path) if path.is_file() else {})
+        kinds = [kind for kind, _ in modules]
+        settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
+        named = settings.get("similarity_fn_name")
+        # Vectors of length 1 have one similarity, whatever its name. Older files name none: then it is the dot product.
+        similarity = "cosine" if "Normalize" in kinds and named in (None, *SIMILARITIES) else named or "dot"
+        others = [f"the module {kind}" for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
+        return _Asked(poolings or ["no"], similarity, [*others, *_text(folder)])
     except (AttributeError, TypeError):
         raise InputError(f"{folder / MODULES} names files that are not as sentence-transformers writes them") from None
-    if not found:
-        return None
-    return f"sentence-transformers would embed with {', '.join(found)}; here it is [CLS] pooling and the dot product"
 
 
 def _modules(folder: Path) -> list[tuple[str, Path]]:
@@ -46,19 +97,6 @@ def _modules(folder: Path) -> list[tuple[str, Path]]:
         return [(kind, folder / Path(path).name / CONFIG) for kind, path in listed]
     except (AttributeError, KeyError, TypeError):
         raise InputError(f"{folder / MODULES} lists no modules of sentence-transformers, by type and path") from None
-
-
-def _embedding(folder: Path) -> Iterator[str]:
-    for kind, path in _modules(folder):
-        if kind == "Pooling":
-            names = _poolings(read_json(path) if path.is_file() else {})
-            if names != ["cls"]:
-                yield f"{' and '.join(names)} pooling"
-        elif kind != "Transformer":
-            yield f"the module {kind}"
-    settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
-    if (similarity := settings.get("similarity_fn_name") or "dot") not in ("dot", "dot_product"):
-        yield f"{similarity} similarity"
 
 
 def _text(folder: Path) -> Iterator[str]:
@@ -79,12 +117,13 @@ def _poolings(settings: dict) -> list[str]:
     return [name.removesuffix("_token").removesuffix("_tokens") for name in names] or ["mean"]
 
 
-def write_files(folder: Path, architecture: str, *, hidden_size: int, max_tokens: int) -> None:
+def write_files(folder: Path, architecture: str, embedding: Embedding, *, hidden_size: int, max_tokens: int) -> None:
     """The files by which sentence-transformers knows a model: its modules, pooling, similarity, longest input."""
     write_json(folder / TEXT_SETTINGS, {"max_seq_length": max_tokens, "do_lower_case": False})
     if architecture == "cross-encoder":
         return
     modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    modules += [("2_Normalize", "Normalize")] * (embedding.similarity == "cosine")
     write_json(
         folder / MODULES,
         [
@@ -92,7 +131,9 @@ def write_files(folder: Path, architecture: str, *, hidden_size: int, max_tokens
             for place, (path, kind) in enumerate(modules)
         ],
     )
-    (folder / "1_Pooling").mkdir(exist_ok=True)
-    pooling = {f"pooling_mode_{mode}": mode == "cls_token" for mode in ("cls_token", "mean_tokens", "max_tokens")}
+    for path, _ in modules[1:]:
+        (folder / path).mkdir(exist_ok=True)
+    chosen = {"cls": "cls_token", "mean": "mean_tokens"}[embedding.pooling]
+    pooling = {f"pooling_mode_{mode}": mode == chosen for mode in ("cls_token", "mean_tokens", "max_tokens")}
     write_json(folder / "1_Pooling" / CONFIG, pooling | {"word_embedding_dimension": hidden_size})
-    write_json(folder / SETTINGS, {"prompts": {}, "similarity_fn_name": "dot"})
+    write_json(folder / SETTINGS, {"prompts": {}, "similarity_fn_name": embedding.similarity})

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from workflow_scripts.experiment.archives import Archive, archives_of, families
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.experiment.places import Places
@@ -43,6 +46,7 @@ def tell(
     )
     yield from _table(("disk", "GB"), [(name, _gigabytes(size)) for name, size in _with_sum(bill.disk).items()])
     yield f"and {_gigabytes(bill.checkpoint)} GB for the checkpoint of each model in training"
+    yield from _tell_downloads(experiment)
     yield ""
     watts = experiment.config["analysis"]["cost"]
     energy = bill.energy(watts)
@@ -61,6 +65,25 @@ def tell(
     yield from _tell_basis(bill, throughput)
     if bill.narrowest < NARROW:
         yield f"  a backbone here is {bill.narrowest} wide: below {NARROW} a GPU reaches less than these speeds"
+
+
+def _tell_downloads(experiment: Experiment) -> Iterator[str]:
+    """The archives of ir_datasets, and the folders that they need room in."""
+    archives: dict[Path, Archive] = {}
+    for datasets in families(experiment.config).values():
+        for name, parts in datasets.items():
+            archives |= {archive.path: archive for part in parts for archive in archives_of(name, part)}
+    if archives:
+        total = sum(archive.size or 0 for archive in archives.values())
+        left = sum(archive.size or 0 for path, archive in archives.items() if not path.exists())
+        copied = sum(archive.size or 0 for archive in archives.values() if not archive.in_place)
+        home = os.environ.get("IR_DATASETS_HOME", "~/.ir_datasets")
+        scratch = os.environ.get("IR_DATASETS_TMP", str(Path(tempfile.gettempdir()) / "ir_datasets"))
+        yield (
+            f"downloads: archives of {_gigabytes(total)} GB, {_gigabytes(left)} of them still to come, below "
+            f"IR_DATASETS_HOME ({home}), beside what is unpacked of them there; while they are read, copies of "
+            f"{_gigabytes(copied)} GB in IR_DATASETS_TMP ({scratch})"
+        )
 
 
 def _tell_gpu(bill: Bill) -> Iterator[str]:
@@ -117,7 +140,7 @@ def _tell_basis(bill: Bill, throughput: Throughput) -> Iterator[str]:
     yield "  known: jobs (Snakemake's dry run), arithmetic (the models' shapes), sizes of public collections, budgets"
     yield "  assumed: words of texts, tokens a word, job starts, the CPU's rates, bytes of texts and rankings, watts"
     yield "  upper bounds: pools (as if no pair were in an earlier pool), depths (as if every ranking were full)"
-    yield "  not counted: downloads outside results (ir_datasets, the model hub), jobs that fail and run again"
+    yield "  not counted: what ir_datasets unpacks, the model hub's downloads, jobs that fail and run again"
     for line in bill.unknown:
         yield f"  {line}"
 

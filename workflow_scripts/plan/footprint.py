@@ -16,6 +16,8 @@ CPU_STAGES = {
     "tokenise_queries": "preparing, tokenising",
     "gather_evaluation": "preparing, tokenising",
     "tokenise_evaluation": "preparing, tokenising",
+    "gather_dense_candidates": "preparing, tokenising",
+    "tokenise_dense_candidates": "preparing, tokenising",
     "build_index": "indexing",
     "search_index": "BM25 search",
     "mine_negatives": "mining",
@@ -30,7 +32,9 @@ FILES = {
     "tokenise_corpus": "token stores",
     "tokenise_queries": "token stores",
     "tokenise_evaluation": "token stores",
+    "tokenise_dense_candidates": "token stores",
     "gather_evaluation": "rankings",
+    "gather_dense_candidates": "rankings",
     "search_index": "rankings",
     "search_dense": "rankings",
     "import_rankings": "rankings",
@@ -43,6 +47,7 @@ FILES = {
     "train_teacher": "models",
     "train_student": "models",
     "rerank_candidates": "runs",
+    "rerank_dense_candidates": "runs",
     "retrieve_documents": "runs",
     "measure_runs": "metrics",
     "embed_groups": "vectors",
@@ -77,7 +82,7 @@ class Footprint:
             case "tokenise_queries":
                 return sizes.queries(job["collection"]) * sizes.query_tokens(job["collection"]) / cpu["tokens_s"]
             case "tokenise_evaluation":
-                evaluated = self.experiment.collections_in("bm25", job["set"])
+                evaluated = self._evaluated(job)
                 return sum(map(self._evaluated_words, evaluated)) * self._word / cpu["tokens_s"]
             case "search_index":
                 documents = sizes.documents(sizes.corpus(job["collection"]))
@@ -154,7 +159,7 @@ class Footprint:
         return sum(number * (tokens * disk["token"] * wide + disk["stored_text"]) for number, tokens in texts)
 
     def _ranking(self, job: Job) -> float:
-        if job.rule == "gather_evaluation":
+        if job.rule in ("gather_evaluation", "gather_dense_candidates"):
             return self._run_rows(job) * self._disk["ranked"]
         system = self.config["systems"][job["system"]]
         if job.rule == "download_file":
@@ -169,12 +174,15 @@ class Footprint:
         backbone = dict(job.wildcards).get("backbone")
         return (self.workload.shape(backbone) if backbone else self.workload.trained_shape(job)).parameters
 
+    def _evaluated(self, job: Job) -> list[str]:
+        """Collections of a job's evaluation set: all, or those with other candidates than BM25's."""
+        others = job.rule == "retrieve_documents" or job.rule.endswith("_dense_candidates")
+        return self.experiment.collections_in("retrieved/" if others else "bm25", job["set"])
+
     def _run_rows(self, job: Job) -> float:
-        if job.rule == "retrieve_documents":
-            depth, ranker = self.config["evaluation"]["retrieval"]["depth"], "retrieved/"
-        else:
-            depth, ranker = self.config["first_stage"]["depth"], "bm25"
-        tested = self.experiment.collections_in(ranker, job["set"])
+        retrieved = job.rule == "retrieve_documents"
+        depth = (self.config["evaluation"]["retrieval"] if retrieved else self.config["first_stage"])["depth"]
+        tested = self._evaluated(job)
         corpora = {name: self.sizes.documents(self.sizes.corpus(name)) for name in tested}
         return sum(self.sizes.queries(name) * min(depth, corpora[name]) for name in tested)
 

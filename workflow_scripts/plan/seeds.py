@@ -66,6 +66,8 @@ def _jobs(experiment: Experiment) -> Iterator[Job]:
     for name in experiment.evaluation_sets:
         yield from (Job("rerank_candidates", (("ranker", path), ("set", name))) for path in experiment.rankers)
         yield from (Job("retrieve_documents", (("ranker", path), ("set", name))) for path in experiment.retrievers)
+        others = experiment.dense_rerankers
+        yield from (Job("rerank_dense_candidates", (("ranker", path), ("set", name))) for path in others)
     labels = Rankers(experiment).labels
     for folder in unique(folder for path in experiment.rankers for folder in labels(path)):
         teacher, groups_id, seed = folder.split("/")[1:]

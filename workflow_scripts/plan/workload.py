@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.rankers import Rankers
+from workflow_scripts.experiment.studies import budget
 from workflow_scripts.plan.dry_run import Job
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import (
@@ -24,6 +25,7 @@ STAGES = {
     "score_pool": "scoring pools",
     "label_groups": "labelling",
     "rerank_candidates": "re-ranking",
+    "rerank_dense_candidates": "re-ranking",
     "search_dense": "dense retrieval",
     "retrieve_documents": "dense retrieval",
     "embed_groups": "locality embedding",
@@ -57,6 +59,7 @@ class Workload:
             "score_pool": self._score_pool,
             "label_groups": self._label_groups,
             "rerank_candidates": self._rerank,
+            "rerank_dense_candidates": self._rerank,
             "search_dense": self._search_dense,
             "retrieve_documents": self._retrieve,
             "embed_groups": self._embed_groups,
@@ -121,7 +124,7 @@ class Workload:
     def _train_student(self, job: Job) -> Load:
         ranker = self.experiment.ranker(job["ranker"])
         student = self.config["students"][ranker.student]
-        documents = self.config["training"]["documents"]
+        documents = budget(self.config, ranker.student)
         return self._training(student["architecture"], student["backbone"], documents, ranker.sampler)
 
     def _training(self, architecture: str, backbone: str, documents: int, sampler: str) -> Load:
@@ -158,7 +161,8 @@ class Workload:
             student = self.config["students"][self.experiment.ranker(name).student]
             architecture, backbone = student["architecture"], student["backbone"]
         load = Load("scoring" if architecture == "cross-encoder" else "encoding", 0, 0)
-        for collection in self.experiment.collections_in(name, job["set"]):
+        candidates = "retrieved/" if job.rule == "rerank_dense_candidates" else name
+        for collection in self.experiment.collections_in(candidates, job["set"]):
             corpus, queries = self.sizes.corpus(collection), self.sizes.queries(collection)
             documents = self.sizes.documents(corpus)
             if architecture == "cross-encoder":

@@ -40,14 +40,24 @@ BOXES = {
     "teacher": Box("Teacher", ("train_teacher",), (2.4, 0), ORANGE),
     "scores": Box("Teacher scores", ("score_pool",), (3.6, 0), ORANGE),
     "informed": Box("Samplers", ("mine_negatives",), (4.8, 0), BLUE),
-    "labels": Box("Labels", ("label_groups",), (4.8, 1.6), ORANGE),
+    "labels": Box("Labels", ("look_up_labels", "label_groups"), (4.8, 1.6), ORANGE),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),
-    "runs": Box("Runs", ("gather_evaluation", "rerank_candidates", "retrieve_documents"), (7.2, 1.6)),
+    "runs": Box(
+        "Runs",
+        (
+            *("gather_evaluation", "rerank_candidates", "retrieve_documents"),
+            *("gather_dense_candidates", "rerank_dense_candidates"),
+        ),
+        (7.2, 1.6),
+    ),
     "measures": Box("Measures", ("measure_runs", "write_cell", "collect_metrics", "check_first_stage"), (7.2, 0)),
     # And every rule of the rules' files of tables and figures that no other box names.
     "tables": Box("Tables, figures", (), (6.0, 0)),
 }
-ENCODERS = ("fetch_backbone", "pretrain_backbone", "tokenise_corpus", "tokenise_queries", "tokenise_evaluation")
+ENCODERS = (
+    *("fetch_backbone", "pretrain_backbone", "tokenise_corpus", "tokenise_queries"),
+    *("tokenise_evaluation", "tokenise_dense_candidates"),
+)
 """A band without arrows: every box that computes with a model reads backbones and token stores."""
 WIDTH, HEIGHT = 0.98, 0.98
 TOP, BOTTOM = 1.6 + HEIGHT / 2, -HEIGHT / 2

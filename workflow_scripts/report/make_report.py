@@ -12,15 +12,14 @@ import pandas as pd
 
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER
-from workflow_scripts.report.page import charts, grid, pictures, queries
+from workflow_scripts.report.page import charts, claims, grid, pictures, queries
 from workflow_scripts.report.page.tables import page_tables
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.runs import by_ranker
 from workflow_scripts.storage.tables import read_numbers, read_table
 
-FINDS = {"layout": "presentation.layouts"}
-PAGE = Path(__file__).parent / "page"
+FINDS = {"layouts": "presentation.layouts"}
 
 
 def make_report(
@@ -28,6 +27,7 @@ def make_report(
     spec: Mapping,
     numbers: Sequence[Path],
     captions: Sequence[Path],
+    page: Sequence[Path],
     profiles: Path,
     curves: Path,
     metrics: Path,
@@ -39,12 +39,12 @@ def make_report(
 ) -> None:
     """Write one self-contained page; its pictures and tables read without JavaScript, nothing in it makes a request.
 
-    ``numbers``: of every table, those of main, variance, locality and cost among them; ``captions``: the files of
-    their sentences; ``profiles`` and ``curves``: scores by rank and training losses. ``runs``: of ``spec["rankers"]``
-    ([student, loss, sampler, teacher, seed], in their order), of each as many as there are evaluation sets.
-    ``evaluation``, ``collections`` and ``corpora``: a manifest for each of ``spec["collections"]``, in their order.
-    ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's
-    budget), ``rebuild`` (the command that makes all), ``domains`` and the axes of the grid.
+    ``numbers``: of every table, those of main, variance, locality and cost among them; ``captions``: the files of their
+    sentences; ``page``: template, style and script; ``profiles`` and ``curves``: scores by rank and training losses.
+    ``runs``: of ``spec["rankers"]`` ([student, loss, sampler, teacher, seed], in their order), of each as many as there
+    are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
+    ``spec["collections"]``, in their order. ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's
+    budget), ``rebuild`` (the command that makes all), ``layouts`` (of the tables), ``domains``, the axes of the grid.
     """
     found = {path.stem: path for path in numbers}
     frames = {name: read_numbers(found[name])[0] for name in ("main", "variance", "locality", "cost")}
@@ -59,7 +59,8 @@ def make_report(
         "panels": panels,
         "tables": tables,
         "main_table": by_name["main"],
-        "claims": by_name.get("claims"),
+        "claims": claims.page_claims(*read_numbers(found["claims"])) if "claims" in found else [],
+        "claims_table": by_name.get("claims"),
         "locality": pictures.locality_map(frames["locality"], spec["samplers"]),
         "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]["collections"]),
         "cost": [
@@ -74,7 +75,7 @@ def make_report(
         **{name: spec[name] for name in ("rebuild", "samplers", "students")},
     }
     with atomic_path(output) as path:
-        path.write_text(_render(texts), encoding="utf-8")
+        path.write_text(_render(texts, page), encoding="utf-8")
 
 
 def _parts(claims: bool) -> list[tuple[str, str]]:
@@ -91,19 +92,22 @@ def _parts(claims: bool) -> list[tuple[str, str]]:
     ]
 
 
-def _render(texts: Mapping) -> str:
+def _render(texts: Mapping, page: Sequence[Path]) -> str:
     """The page: every text escaped, the page's own style and script admitted by their hashes alone."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, StrictUndefined
 
-    style, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("template.html").render(
+    parts = {path.suffix: path.read_text(encoding="utf-8") for path in page}
+    style, script = parts[".css"], parts[".js"]
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(parts[".html"]).render(
         **texts,
         style=style,
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
         marks=charts.MARKERS,
+        claim_width=claims.WIDTH,
+        claim_height=claims.HEIGHT,
         width=grid.WIDTH,
         top=grid.TOP,
         bottom=grid.BOTTOM,

@@ -43,15 +43,16 @@ _CACHE = ROOT / PACKAGE / "__pycache__" / f"syntax.{sys.implementation.cache_tag
 def job_digest(module: str, spec: Mapping) -> str:
     """Digest of the script ``module`` with the functions that its ``spec`` names (losses, samplers, layouts).
 
-    A key of :data:`FINDS` holds a function's name or an object with the name under ``function``.
+    A key of :data:`FINDS` holds a function's name, a list of names, or an object with the name under ``function``.
     """
-    chosen = []
+    chosen: list[str] = []
     for key, folder in _syntax(_file(module))[2].items():
         value = spec.get(key)
         name = value.get("function") if isinstance(value, Mapping) else value
+        names = name if isinstance(name, list) else [name]
         # A name without a file is the script's to refuse.
-        if name is not None and _find(f"{PACKAGE}.{folder}.{name}"):
-            chosen.append(f"{PACKAGE}.{folder}.{name}")
+        found = [f"{PACKAGE}.{folder}.{name}" for name in names if name is not None]
+        chosen += filter(_find, found)
     return digest([module, *chosen])
 
 

@@ -3,7 +3,8 @@
 ``python -m workflow_scripts.STAGE.RULE --spec JSON --NAME PATH ... --output PATH``: each argument of the function is an
 option; ``spec`` is one JSON object. Some options are no arguments of the work and are taken by the job itself:
 ``--log FILE`` (all output goes there; an error's line to stderr too), ``--threads N`` and ``--memory-mb N`` (given to a
-function that asks for them), ``--device`` (auto, cuda or cpu) and ``--gpu-share N`` (how many such jobs share a GPU).
+function that asks for them), ``--device`` (auto, cuda or cpu), ``--gpu-share N`` (how many such jobs share a GPU)
+and ``--arithmetic``, which the package has read when it was imported.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import UnionType
 from typing import NoReturn, TypeVar
 
-from workflow_scripts.storage import gpus, provenance
+from workflow_scripts.storage import gpus, processor, provenance
 from workflow_scripts.storage.checked import note_output, output_fault, signature
 from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
@@ -76,6 +77,7 @@ def _choose_device(given: dict) -> None:
 
 def _run_job(function: Callable[..., object], given: dict, terminal: int | None = None) -> None:
     """A job whose ``--output`` is a manifest keeps what is there if it would make the same again, and ends at once."""
+    _refuse_other_arithmetic(given.get("spec") or {})
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
     _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
@@ -117,6 +119,13 @@ def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.J
     started.unlink(missing_ok=True)
 
 
+def _refuse_other_arithmetic(spec: Mapping) -> None:
+    """Raise :class:`InputError` where the spec asks for another arithmetic than this process was started with."""
+    wanted = spec.get("arithmetic", processor.setting())
+    if wanted != processor.setting():
+        raise InputError(f"the spec says arithmetic {wanted}: give {processor.OPTION} {wanted} on the command line too")
+
+
 def _paths(work: Mapping[str, object]) -> list[Path]:
     """All paths among the arguments, inputs and outputs."""
     values = [value if isinstance(value, list) else [value] for value in work.values()]
@@ -154,6 +163,9 @@ def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
     module = sys.modules[function.__module__]
     parser = argparse.ArgumentParser(description=next(iter((module.__doc__ or "").strip().splitlines()), None))
     parser.add_argument("--log", help="file for all output")
+    parser.add_argument(
+        processor.OPTION, choices=(processor.FAST, processor.PORTABLE), default=processor.FAST, help="of this process"
+    )
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: a GPU if there is one")
     parser.add_argument("--gpu-share", type=int, default=1, help="how many jobs like this one share a GPU")
     for name, default in LIMITS.items():

@@ -47,6 +47,11 @@ def take_gpu(share: int = 1) -> None:
         time.sleep(POLL_S)
 
 
+def chosen() -> bool:
+    """Whether this process has made one of several GPUs the only one that it sees."""
+    return bool(_held)
+
+
 def visible_gpus() -> list[str]:
     """Names of the GPUs that this process may use, for ``CUDA_VISIBLE_DEVICES``; of a card in parts, the parts."""
     if VISIBLE in os.environ:

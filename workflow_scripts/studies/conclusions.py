@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 
 import numpy as np
@@ -59,37 +59,40 @@ def conclusions(
     within, Holm-corrected over all pairs of samplers and teachers of the row's block (``p_difference``: ``p`` without).
     Students that are the same under all teachers (they read none) are ``same students``.
     """
-    named, rule = {domain.name: domain for domain in domains}, Rule(**spec["rule"])
-    pairs, teachers = (list(combinations(axis, 2)) for axis in (grid.samplers, grid.teachers))
-    rows = []
-    for keys in comparisons[list(KEYS)].drop_duplicates().itertuples(index=False, name=None):
-        student, loss, domain, measure = keys
-        cells = [(student, loss, sampler, teacher) for teacher, sampler in product(grid.teachers, grid.samplers)]
-        starts = range(0, len(cells), len(grid.samplers))
-        compared = ComparedCells(
-            values,
-            cells,
-            [range(start, start + len(grid.samplers)) for start in starts],
-            spec["seeds"],
-            spec["controls"],
-        )
-        contrasts = [_change(compared, keys, pair, two) for pair, two in product(pairs, teachers)]
-        found = compared.infer(named[domain].weights, measure, np.array(contrasts))
-        margin = rule.margin_for(values, named[domain], measure)
-        tested = found.known & ~found.same
-        beyond, within = (np.where(tested, p, np.nan) for p in (found.beyond_p(margin), found.equivalence_p(margin)))
-        numbers = (found.mean, *found.interval(rule.confidence), beyond, holm(beyond), holm(within))
-        arrays = [array.reshape(len(pairs), len(teachers)) for array in numbers]
-        same, known = (array.reshape(len(pairs), len(teachers)) for array in (found.same, found.known))
-        for row, pair in enumerate(pairs):
-            largest = int(np.abs(arrays[0][row]).argmax())
-            changed = ~same[row]
-            verdict = (
-                conclude(arrays[4][row][changed], arrays[5][row][changed], rule) if changed.any() else SAME_STUDENTS
-            )
-            basis = found.basis if known[row].all() else ONE_SEED
-            rows.append((*keys, *pair, *teachers[largest], *(array[row, largest] for array in arrays), verdict, basis))
+    named = {domain.name: domain for domain in domains}
+    keys = comparisons[list(KEYS)].drop_duplicates().itertuples(index=False, name=None)
+    rows = [row for each in keys for row in _of_block(values, grid, each, named[each[2]], spec)]
     return pd.DataFrame(rows, columns=list(CONCLUSION))
+
+
+def _of_block(values: QueryValues, grid: Grid, keys: tuple, domain: Domain, spec: Mapping) -> Iterator[tuple]:
+    """Rows of a student, loss, domain and measure, one for each two samplers."""
+    student, loss, _, measure = keys
+    rule, width = Rule(**spec["rule"]), len(grid.samplers)
+    cells = [(student, loss, sampler, teacher) for teacher, sampler in product(grid.teachers, grid.samplers)]
+    blocks = [range(start, start + width) for start in range(0, len(cells), width)]
+    compared = ComparedCells(values, cells, blocks, spec["seeds"], spec["controls"])
+    pairs, teachers = (list(combinations(axis, 2)) for axis in (grid.samplers, grid.teachers))
+    contrasts = [_change(compared, keys, pair, two) for pair, two in product(pairs, teachers)]
+    found, margin = (
+        compared.infer(domain.weights, measure, np.array(contrasts)),
+        rule.margin_for(values, domain, measure),
+    )
+    tested = found.known & ~found.same
+    beyond, within = (np.where(tested, p, np.nan) for p in (found.beyond_p(margin), found.equivalence_p(margin)))
+    numbers = (found.mean, *found.interval(rule.confidence), beyond, holm(beyond), holm(within))
+    shape = len(pairs), len(teachers)
+    arrays, same, known = (
+        [array.reshape(shape) for array in numbers],
+        found.same.reshape(shape),
+        found.known.reshape(shape),
+    )
+    for row, pair in enumerate(pairs):
+        largest, changed = int(np.abs(arrays[0][row]).argmax()), ~same[row]
+        p_beyond, p_within = (array[row][changed] for array in arrays[4:])
+        verdict = conclude(p_beyond, p_within, rule) if changed.any() else SAME_STUDENTS
+        basis = found.basis if known[row].all() else ONE_SEED
+        yield (*keys, *pair, *teachers[largest], *(array[row, largest] for array in arrays), verdict, basis)
 
 
 def _change(cells: ComparedCells, keys: tuple, pair: tuple[str, str], teachers: tuple[str, str]) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.equivalence import NEW, Rule
 from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, ONE_SEED, SAME, UNDECIDED
+from workflow_scripts.analysis.rectangles import rectangles
 from workflow_scripts.analysis.variance import SEED, decompose
 from workflow_scripts.studies.judged_family import JUDGED, judge_family
 
@@ -68,20 +68,6 @@ def main_effects(localities: int, entropies: int) -> np.ndarray:
     turn, even = (lambda number: np.eye(number)[-1] - np.eye(number)[0]), (lambda number: np.full(number, 1 / number))
     effects = np.outer(turn(localities), even(entropies)), np.outer(even(localities), turn(entropies))
     return np.stack(effects).reshape(2, -1)
-
-
-def rectangles(localities: int, entropies: int) -> dict[tuple[tuple[int, int], tuple[int, int]], np.ndarray]:
-    """Two levels of each dial to what turning one changes about the other's effect: y11 - y12 - y21 + y22  # (cells,).
-
-    The grid is additive exactly where all of them are 0.
-    """
-    found = {}
-    for one in combinations(range(localities), 2):
-        for other in combinations(range(entropies), 2):
-            signs = np.zeros((localities, entropies))
-            signs[np.ix_(one, other)] = [[1, -1], [-1, 1]]
-            found[one, other] = signs.ravel()
-    return found
 
 
 def interaction(rectangles: pd.DataFrame, corners: Sequence, shape: tuple[int, int], rule: Rule) -> pd.DataFrame:

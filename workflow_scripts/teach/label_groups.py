@@ -15,7 +15,7 @@ from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import KEYS, LABELS_FILE, LABELS_SCHEMA, read_group_table
 from workflow_scripts.storage.tables import write_table
-from workflow_scripts.teach.pools import PairCodes, check_teacher, look_up
+from workflow_scripts.teach.pools import LOOKED_UP_FILE, PairCodes, check_teacher, look_up
 
 
 def label_groups(
@@ -27,19 +27,21 @@ def label_groups(
     output: Path,
     known: Sequence[Path] = (),
     calibration: Path | None = None,
+    looked_up: Path | None = None,
 ) -> None:
     """Write ``labels.parquet`` (:data:`LABELS_SCHEMA`): a finite score for every row of the groups, each group's H.
 
     All arguments are manifest paths; of several ``models`` each scores the queries of its fold. ``calibration``: whose
-    temperature the scores are divided by. ``spec``: ``precision``. Counts ``pairs`` (rows), ``looked_up`` and
-    ``scored`` (distinct pairs), ``temperature``. Where the pools hold every pair, no model is loaded.
+    temperature the scores are divided by. ``looked_up``: what another job has found in the pools, in the place of the
+    ``known`` ones. ``spec``: ``precision``. Counts ``pairs`` (rows), ``looked_up`` and ``scored`` (distinct pairs),
+    ``temperature``. Where the pools hold every pair, no model is loaded.
     """
     check_teacher(models, known)
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
     table = read_group_table(groups)
     rows = codes.encode(table.rows["query_id"], table.rows["doc_id"])  # (rows,)
     wanted, places = np.unique(rows, return_inverse=True)
-    scores = look_up(wanted, known, codes)
+    scores = look_up(wanted, known, codes) if looked_up is None else _read_scores(looked_up, groups, len(wanted))
     missing = np.isnan(scores)
     print(f"{len(wanted):,} pairs in the groups, {int((~missing).sum()):,} of them scored before", file=sys.stderr)
     device = "cpu"
@@ -54,7 +56,9 @@ def label_groups(
         "queries": queries,
         "documents": documents,
         "known": list(known),
-    } | ({"calibration": calibration} if calibration else {})
+    }
+    inputs |= {"calibration": calibration} if calibration else {}
+    inputs |= {"looked_up": looked_up} if looked_up else {}
     with ArtifactWriter(output, kind="labels", spec=spec, inputs=inputs, device=device) as writer:
         entropy = np.repeat(pairwise_entropy(scores[places].reshape(-1, table.size)), table.size)
         columns = {key: table.rows[key] for key in KEYS} | {"score": scores[places], "entropy": entropy}
@@ -66,6 +70,15 @@ def label_groups(
             "scored": scored,
             "temperature": temperature,
         }
+
+
+def _read_scores(looked_up: Path, groups: Path, pairs: int) -> np.ndarray:
+    """Scores of the groups' distinct pairs as the other job has left them; :class:`InputError` for other groups'."""
+    made = Artifact(looked_up)
+    scores = np.load(made.file(LOOKED_UP_FILE), allow_pickle=False)
+    if made.manifest["inputs"]["groups"]["identity"] != Artifact(groups).identity or len(scores) != pairs:
+        raise InputError(f"{looked_up} is of other groups than {groups}: look these groups up")
+    return scores
 
 
 def _score(spec: Mapping, models: Sequence[Path], codes: PairCodes, wanted: np.ndarray) -> tuple[np.ndarray, str]:

@@ -17,7 +17,7 @@ from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.provenance import fingerprint
-from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, check_teacher, look_up
+from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, check_teacher, distinct, look_up
 
 if TYPE_CHECKING:
     from workflow_scripts.teach.fold_teachers import FoldTeachers
@@ -94,12 +94,10 @@ def _score(teachers: FoldTeachers, pairs: np.ndarray, parts: ScoredParts, pool: 
 def _wanted(
     codes: PairCodes, rankings: Sequence[str | Path], depth: int, collection: Path | None
 ) -> np.ndarray:  # (pairs,) sorted, distinct
-    wanted = np.empty(0, np.int64)
-    for ranking in rankings:
-        wanted = np.union1d(wanted, codes.of_ranking(ranking, depth))
-    if collection is None:
-        return wanted
-    return np.union1d(wanted, codes.of_table(Artifact(collection).file("positives.parquet")))
+    parts = [np.empty(0, np.int64), *(codes.of_ranking(ranking, depth) for ranking in rankings)]
+    if collection is not None:
+        parts.append(codes.of_table(Artifact(collection).file("positives.parquet")))
+    return distinct(np.concatenate(parts))
 
 
 if __name__ == "__main__":

@@ -25,12 +25,14 @@ class Batch:
 
     sequences  # cross-encoder: (groups * docs) pairs; bi-encoder: (groups) queries, then (groups * docs) documents
     teacher    # (groups, docs) float32, or None
+    left_out   # (groups, groups * docs) bool, which documents are no in-batch negatives; None without these
     """
 
     sequences: PackedBatch
     teacher: Tensor | None
     groups: int
     docs: int
+    left_out: Tensor | None = None
 
     def scores(self, output: Tensor) -> Tensor:
         """Scores (groups, docs) from the model's output: as it is, or products of query and document embeddings."""
@@ -38,6 +40,18 @@ class Batch:
             return output.view(self.groups, self.docs)
         query, documents = output.split([self.groups, self.groups * self.docs])
         return torch.bmm(documents.view(self.groups, self.docs, -1), query.unsqueeze(2)).squeeze(2)
+
+    def with_in_batch(self, scores: Tensor, output: Tensor) -> Tensor:
+        """What the loss reads: ``scores`` and, with in-batch negatives, those of all the batch's documents behind them.
+
+        There a query's own documents (of its group, or of another group of the same query) and repetitions are at minus
+        infinity: softmax counts each document once, and no positive of the query's groups as a negative.
+        """
+        if self.left_out is None:
+            return scores
+        query, documents = output.split([self.groups, self.groups * self.docs])
+        others = (query @ documents.T).masked_fill(self.left_out, -torch.inf)
+        return torch.cat([scores, others], 1)  # (groups, docs + groups * docs)
 
 
 class GroupBatches:
@@ -54,7 +68,9 @@ class GroupBatches:
         batch_groups: int,
         max_tokens: Mapping[str, int],
         device: str,
+        in_batch_negatives: bool = False,
     ) -> None:
+        self.in_batch_negatives = in_batch_negatives
         self.pairs = architecture == "cross-encoder"
         self.groups, self.queries, self.documents = groups, queries, documents
         self.order, self.batch_groups, self.device = order, batch_groups, device
@@ -68,12 +84,13 @@ class GroupBatches:
         query_rows, document_rows = self.groups.query_rows[chosen], self.groups.document_rows[chosen]
         count, docs = document_rows.shape
         sequences = self._sequences(query_rows, document_rows)
-        teacher = None
-        if self.groups.teacher is not None:
-            teacher = torch.from_numpy(self.groups.teacher[chosen])
-            if self.device != "cpu":
-                teacher = teacher.pin_memory().to(self.device, non_blocking=True)
-        return Batch(pack(sequences, self.device), teacher, count, docs)
+        teacher = None if self.groups.teacher is None else self._send(self.groups.teacher[chosen])
+        left_out = self._send(_left_out(query_rows, document_rows)) if self.in_batch_negatives else None
+        return Batch(pack(sequences, self.device), teacher, count, docs, left_out)
+
+    def _send(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        return tensor if self.device == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
 
     def regrouped(self, groups: int) -> GroupBatches:
         """The same groups in the same order, ``groups`` of them a batch."""
@@ -108,6 +125,14 @@ class GroupBatches:
         if self.pairs:
             return query + document + 2 + self.queries.separators
         return max(query, document) + 2
+
+
+def _left_out(query_rows: np.ndarray, document_rows: np.ndarray) -> np.ndarray:
+    """Documents of a batch that are each query's own or a repetition  # (groups, groups * docs) bool."""
+    repeated = np.ones(document_rows.size, bool)
+    repeated[np.unique(document_rows, return_index=True)[1]] = False
+    same_query = query_rows[:, None] == query_rows  # (groups, groups)
+    return np.stack([np.isin(document_rows, document_rows[groups]).ravel() | repeated for groups in same_query])
 
 
 def in_turn(make: Callable[[int], Batch], start: int, stop: int, *, ahead: bool) -> Iterator[Batch]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from workflow_scripts.models.sentence_transformers import Embedding
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.train.history import History
 from workflow_scripts.train.settings import Settings
@@ -25,17 +26,26 @@ KINDS = {
     "bi-encoder": (
         "sentence-similarity",
         "SentenceTransformer",
-        'scores = model.similarity(model.encode(["a query"]), model.encode(["a document"]))  # dot products',
-        "embeds queries and documents apart; the score is the dot product of their [CLS] states",
+        'scores = model.similarity(model.encode(["a query"]), model.encode(["a document"]))  # {similarity}s',
+        "embeds queries and documents apart; the score is the {similarity} of their {pooling} states",
     ),
 }
 
 
 def write_model_card(
-    path: str | Path, settings: Settings, inputs: Mapping[str, str | Path], history: History, precision: str
+    path: str | Path,
+    settings: Settings,
+    inputs: Mapping[str, str | Path],
+    history: History,
+    precision: str,
+    embedding: Embedding,
 ) -> None:
     """Write README.md with the front matter that the Hugging Face hub reads."""
-    task, loader, use, what = KINDS[settings.architecture]
+    words = {"dot": "dot product", "cosine": "cosine", "cls": "[CLS]", "mean": "mean"}
+    pooling, similarity = words[embedding.pooling], words[embedding.similarity]
+    task, loader, use, what = (
+        text.replace("{similarity}", similarity).replace("{pooling}", pooling) for text in KINDS[settings.architecture]
+    )
     losses = np.array(history.columns["loss"])
     tenth = max(1, len(losses) // 10)
     lines = [

@@ -15,10 +15,12 @@ class Settings:
     ``name``: the model's, for its card; ``documents``: the budget, documents seen over the whole training, each time
     counted; ``warmup``: share of the steps; ``dropout``: None for the backbone's own; ``seeds``: ``initialisation``
     (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
-    stores' own; ``cut``: the entropy cut whose queries alone are trained on, None for all (see
-    :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries that is not trained on, None
-    for none; ``checkpoint_minutes``, ``checkpoint_steps``: how often the
-    state is saved.
+    stores' own; ``pooling``, ``similarity``: a bi-encoder's, None for as the backbone's folder says;
+    ``in_batch_negatives``: whether a batch's documents are further negatives of its other queries (see
+    :meth:`~workflow_scripts.train.batches.Batch.with_in_batch`); ``cut``: the entropy cut whose queries alone are
+    trained on, None for all (see :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries
+    that is not trained on, None for none; ``arithmetic``: what the process was started with; ``checkpoint_minutes``,
+    ``checkpoint_steps``: how often the state is saved.
     """
 
     name: str
@@ -30,12 +32,16 @@ class Settings:
     learning_rate: float
     seeds: Mapping[str, int]
     max_tokens: Mapping[str, int] | None = None
+    pooling: str | None = None
+    similarity: str | None = None
+    in_batch_negatives: bool = False
     cut: Mapping | None = None
     fold: Mapping | None = None
     warmup: float = 0.1
     weight_decay: float = 0.01
     gradient_accumulation: int = 1
     precision: str = "auto"
+    arithmetic: str = "fast"
     dropout: float | None = None
     checkpoint_minutes: float = 10.0
     checkpoint_steps: int | None = None

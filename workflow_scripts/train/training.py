@@ -50,10 +50,10 @@ def fit(
     """Train ``model`` in place through its whole budget; goes on from a checkpoint of this very job.
 
     Bound by the encoder; on a GPU the host only fills the queue: batches come ready, losses are fetched every 50 steps.
-    A CPU computes a batch in parts that its cache holds.
+    A CPU computes a batch in parts that its cache holds, unless its groups are negatives of one another.
     """
     steps, groups = settings.steps, settings.batch_groups
-    if device == "cpu":
+    if device == "cpu" and not settings.in_batch_negatives:
         groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
         model.collect_word_gradients(groups < settings.batch_groups)
     batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
@@ -129,7 +129,7 @@ def _step(
         with torch.autocast(model.device.type, dtype=dtype, enabled=dtype != torch.float32):
             output = model(batch.sequences)
         scores = batch.scores(output)
-        value = loss(scores, batch.teacher) / accumulation
+        value = loss(batch.with_in_batch(scores, output), batch.teacher) / accumulation
         scaler.scale(value).backward()
         total += value.detach()
         largest = torch.maximum(largest, scores.detach().abs().max())
@@ -199,6 +199,11 @@ def train(
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
     if loss.needs_teacher and labels is None:
         raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
+    if settings.in_batch_negatives and (loss.needs_teacher or settings.architecture != "bi-encoder"):
+        raise InputError(
+            f"in-batch negatives are a bi-encoder's under a contrastive loss: {settings.name} is a "
+            f"{settings.architecture} under {loss.name}"
+        )
     labels = labels if loss.needs_teacher or settings.cut else None
     inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
     inputs = {name: path for name, path in inputs.items() if path is not None}
@@ -225,7 +230,7 @@ def train(
         folder = artifact.path("config.json").parent
         save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
         history.write(artifact.path("history.parquet"))
-        write_model_card(artifact.path("README.md"), settings, inputs, history, precision)
+        write_model_card(artifact.path("README.md"), settings, inputs, history, precision, model.embedding)
         artifact.cost_before_resume = checkpoints.cost_before_resume
         artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
     checkpoints.remove()
@@ -254,6 +259,8 @@ def _open(
         settings.architecture,
         initialise_seed=derive_seed(settings.seeds["initialisation"], "head"),
         dropout=settings.dropout,
+        pooling=settings.pooling,
+        similarity=settings.similarity,
     )
     batches = GroupBatches(
         settings.architecture,
@@ -264,6 +271,7 @@ def _open(
         batch_groups=settings.batch_groups,
         max_tokens=settings.max_tokens or {"query": queries.cut_at, "document": documents.cut_at},
         device=device,
+        in_batch_negatives=settings.in_batch_negatives,
     )
     require_room(batches.longest(), model.longest)
     return model, batches

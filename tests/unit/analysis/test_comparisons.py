@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from inference_by_loops import by_members, ends, p_values, rows_of
 from rendered import render
 from statsmodels.stats.multitest import multipletests
 
+from audit.inference_by_loops import by_members, ends, p_values, rows_of
 from workflow_scripts.analysis import equivalence, measures
 from workflow_scripts.analysis.letters import compact_letters
 from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from inference_by_loops import by_members, control_rows, ends, p_values, rows_of, seed_rows
 
+from audit.inference_by_loops import by_members, control_rows, ends, p_values, rows_of, seed_rows
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.inference import Estimates, infer, infer_new_collections, infer_runs, member_means
 from workflow_scripts.analysis.training_noise import training_noise

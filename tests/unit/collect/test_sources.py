@@ -7,22 +7,22 @@ import random
 import shutil
 import subprocess
 import sys
-import zipfile
-import zlib
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from workflow_scripts.collect import documents, ir_datasets_source
-from workflow_scripts.collect.documents import Document, split_title, strip_title, write_documents
+from workflow_scripts.collect.documents import Document, find_documents, split_title, strip_title, write_documents
 from workflow_scripts.collect.judgements import choose_queries
 from workflow_scripts.collect.places import Place
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
-from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 
@@ -219,29 +219,29 @@ def test_training_triples_give_their_distinct_positives(tmp_path, small, monkeyp
     assert Artifact(output).counts["queries_without_relevant"] == 1
 
 
-def test_dpr_passages_lose_their_csv_quotes(tmp_path, monkeypatch):
-    document = namedtuple("Document", "doc_id text title")
-    records = [
-        document("1", '"a ""so"" b"', '"""Weird Al"" Yankovic"'),
-        document("2", 'plain, with "a quote"', "Title"),
-        document("3", '"', '""'),
-    ]
-    dataset = SimpleNamespace(docs_cls=lambda: document, docs_iter=lambda: iter(records))
+def test_of_training_judgements_only_those_that_count_are_read(tmp_path, small, monkeypatch):
+    query, judgement = namedtuple("Query", "query_id text"), namedtuple("Qrel", "query_id doc_id relevance")
+    rows = [judgement("q1", "a", 2), judgement("q1", "b", 1), judgement("q1", "gone", 1), judgement("q2", "b", 0)]
+    dataset = SimpleNamespace(
+        queries_cls=lambda: query,
+        queries_iter=lambda: iter([query("q1", "one"), query("q2", "two")]),
+        qrels_iter=lambda: iter(rows),
+    )
     monkeypatch.setattr(ir_datasets_source, "load", lambda name, part: dataset)
-    read = list(ir_datasets_source.iterate_documents("dpr-w100", ["text"], "title"))
-    assert [(row.title, row.text) for row in read] == [
-        ('"Weird Al" Yankovic', 'a "so" b'),
-        ("Title", 'plain, with "a quote"'),
-        ("", '"'),
-    ]
-    # Elsewhere a quote is the text's own.
-    assert next(ir_datasets_source.iterate_documents("vaswani", ["text"])).text == '"a ""so"" b"'
+    spec = {"source": "ir_datasets", "id": "x", "role": "train", "pairs": "qrels", "min_relevance": 2}
+    output = tmp_path / "questions" / "manifest.json"
+    prepare_collection(output=output, spec=spec, corpus=small)
+    assert pd.read_parquet(output.with_name("positives.parquet")).to_numpy().tolist() == [["q1", "a"]]
+    counts = Artifact(output).counts
+    assert (counts["source_judgements"], counts["judgements_of_unknown_documents"]) == (1, 0)
 
 
-@pytest.mark.parametrize("error", [zipfile.BadZipFile("no zip"), zlib.error("bad block")])
-def test_a_broken_download_is_an_input_error(error):
-    with pytest.raises(InputError, match="x of ir_datasets cannot be read"), ir_datasets_source.reading("x"):
-        raise error
+def test_documents_are_found_whatever_batch_they_are_in(tmp_path):
+    ids = sorted(f"{number}" for number in range(0, 240_000, 2))  # three batches
+    with ArtifactWriter(tmp_path / "manifest.json", kind="corpora", spec={}) as writer:
+        pq.write_table(pa.table({"doc_id": ids}), writer.path("documents.parquet"))
+    wanted = [f"{number}" for number in range(-9, 300_000, 7)] + [ids[0], ids[-1], ids[49_999], ids[50_000], "é"]
+    assert find_documents(Artifact(tmp_path / "manifest.json"), wanted) == set(ids) & set(wanted)
 
 
 @pytest.fixture(scope="module")

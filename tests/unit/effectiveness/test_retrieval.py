@@ -188,6 +188,7 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     write_metrics(tmp_path / "retrieved.parquet", gains, lambda queries: list(queries)[::-1])
     domains = [{"name": "near", "collections": ["a"]}, {"name": "both", "collections": ["a", "b"]}]
     spec = GRID | {"domains": domains, "measures": ["AP", *MEASURES], "reranked_depth": 100, "retrieved_depth": 100}
+    spec["candidates"] = None
     spec["rule"] = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.9}
     spec["controls"] = []
     paths = [f"--{name}={tmp_path}/{name}.parquet" for name in ("reranked", "retrieved")]

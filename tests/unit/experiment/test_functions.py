@@ -84,6 +84,7 @@ def test_what_the_plan_can_know_is_filled_in() -> None:
         "bm25": ["positives"],
         "ensemble": ["positives", "bm25"],
         "dense": ["positives", "bm25"],
+        "dev": [],
         "rm3": [],
         "late": ["positives", "bm25", "ensemble"],
         "more": [],

@@ -24,6 +24,43 @@ def test_studies_add_cells_and_seeds_are_told_apart() -> None:
     assert experiment.groups_id("bm25-outliers", "base") == "bm25" and "bm25-outliers.base" not in experiment.groups_ids
 
 
+def test_a_study_of_budgets_adds_students_and_shares_the_grid_s() -> None:
+    study = {"students": ["be"], "losses": ["kl"], "samplers": ["random", "bm25"], "teachers": ["base"]}
+    experiment = Experiment(demo({"studies.budgets": study | {"multiples": [0.125, 1, 4]}}))
+    assert experiment.studies["budgets"]["students"] == ["be-3200", "be", "be-102400"]
+    new = [ranker.path for ranker in experiment.study("budgets") if ranker.path not in experiment.grid_rankers]
+    assert new == [f"be-{n}/kl.{sampler}.base/seed0" for n in (3200, 102400) for sampler in ("random", "bm25")]
+    specs = {path: Rankers(experiment).student_spec(path) for path in (*new, "be/kl.random.base/seed0")}
+    assert [spec["documents"] for spec in specs.values()] == [3200, 3200, 102400, 102400, 25600]
+    # Nothing but the name and the budget differs: the same negatives, labels and seeds.
+    kept = [{key: spec[key] for key in spec if key not in ("name", "documents")} for spec in specs.values()]
+    assert all(spec == kept[0] for spec in kept)
+    assert Rankers(experiment).labels(new[0]) == Rankers(experiment).labels("be/kl.random.base/seed0")
+    # A student with a budget of its own is multiplied by that.
+    other = Experiment(demo({"studies.budgets": study | {"multiples": [0.5, 1]}, "students.be.documents": 2560}))
+    assert other.studies["budgets"]["students"] == ["be-1280", "be"]
+
+
+def test_only_a_loss_with_in_batch_negatives_says_so_to_its_students() -> None:
+    loss = {"function": "lce", "in_batch_negatives": True, "in_grid": False}
+    study = {"students": ["be"], "losses": ["lce", "batch"], "samplers": ["bm25"], "teachers": ["base"]}
+    rankers = Rankers(Experiment(demo({"losses.batch": loss, "studies.losses": study})))
+    own, batch = (rankers.student_spec(f"be/{name}.bm25.none/seed0") for name in ("lce", "batch"))
+    assert batch == own | {"in_batch_negatives": True, "name": batch["name"]} and "in_batch_negatives" not in own
+
+
+def test_a_student_s_pooling_is_in_its_spec_and_locality_is_measured_in_a_trained_space() -> None:
+    experiment = Experiment(demo({"students.be.pooling": "mean"}))
+    specs = [Rankers(experiment).student_spec(f"{name}/kl.bm25.base/seed0") for name in ("be", "ce")]
+    assert specs[0]["pooling"] == "mean" and "similarity" not in specs[0] and "pooling" not in specs[1]
+    assert experiment.embedding == "be/lce.random.none/seed0"
+    assert (
+        Experiment(demo({"students": {"ce": demo()["students"]["ce"]}, "systems.dense.encoder": "mini"})).embedding
+        == "mini"
+    )
+    assert Experiment(demo({"analysis": {"locality": {"embedding": "mini"}}})).embedding == "mini"
+
+
 def test_a_student_that_reads_no_teacher_is_trained_once_and_stands_under_each() -> None:
     # A second teacher trains every student again, but for contrastive ones on negatives drawn without a teacher.
     one, two = Experiment(demo()), Experiment(demo({"teachers.weak.in_grid": True}))

@@ -19,7 +19,8 @@ from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
 STUDY = overlaid(DEMO, read_config(ROOT / "config" / "study.yaml"))
-CONFIGS = {"demo": DEMO, "paper": read_config(ROOT / "config" / "paper.yaml"), "study": STUDY}
+RIVALS = overlaid(DEMO, read_config(ROOT / "config" / "rivals.yaml"))
+CONFIGS = {"demo": DEMO, "paper": read_config(ROOT / "config" / "paper.yaml"), "study": STUDY, "rivals": RIVALS}
 KINDS = ("source", "model", "function", "architecture", "role")
 """Keys that decide which other keys an entry has: one entry of each kind is enough."""
 NUMBERS = {
@@ -111,6 +112,8 @@ ACCEPTED = {
     ("b", "0"): "length does not count",
     ("steps", "0"): "random weights",
     ("mlm_weight", "0"): "no masked language modelling",
+    ("calibrate", "null"): "labels as the teacher scores",
+    ("collection", "null"): "of training.collection",
     ("dropout", "0"): "no dropout",
     ("dropout", "null"): "the backbone's own",
     ("depth", "0"): "of a pool of positives alone",
@@ -165,10 +168,16 @@ def test_an_id_is_a_short_slug(axis: str) -> None:
 
 @pytest.mark.parametrize("kind", ["samplers", "losses"])
 def test_options_are_judged_by_their_functions_files(kind: str) -> None:
-    entries = {entry["function"]: (name, entry) for name, entry in STUDY[kind].items()}
+    configs = {"study": STUDY, "rivals": RIVALS}
+    entries = {
+        entry["function"]: (config, name, entry)
+        for config, read in configs.items()
+        for name, entry in read[kind].items()
+        if entry
+    }
     tried = 0
     for function in function_names(kind):
-        name, entry = entries.get(function, (function, {"function": function, "systems": ["bm25"], "pools": ["bm25"]}))
+        config, name, entry = entries[function]
         options = dict(entry.get("options", {}))
         for option, about in read_function(kind, function).options.items():
             allowed = {"null"} if about["type"] in ("text", "texts") else {"number"}
@@ -176,11 +185,10 @@ def test_options_are_judged_by_their_functions_files(kind: str) -> None:
             for mutation, value in {**NUMBERS, **TEXTS}.items():
                 if (option, mutation) in ACCEPTED or mutation in allowed:
                     continue
-                config = mutated("study", (kind, name), entry | {"options": options | {option: value}})
-                line = verdict(config)
+                line = verdict(mutated(config, (kind, name), entry | {"options": options | {option: value}}))
                 assert line and one_line(line) and f"{kind}.{name}.options.{option}" in line, (mutation, line)
                 tried += 1
-        line = verdict(mutated("study", (kind, name), entry | {"options": options | {"a\nb": 1}}))
+        line = verdict(mutated(config, (kind, name), entry | {"options": options | {"a\nb": 1}}))
         assert line and one_line(line) and "unknown key" in line
     assert tried > 60
 

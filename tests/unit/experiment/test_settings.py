@@ -22,6 +22,8 @@ SHIPPED = {
     "small": ["small"],
     "study": ["demo", "study"],
     "small-scratch": ["small", "small-scratch"],
+    "rivals": ["demo", "rivals"],
+    "budgets": ["demo", "budgets"],
 }
 """Experiment to its files, in the order in which --configfile names them."""
 
@@ -31,19 +33,21 @@ def shipped(name: str) -> Experiment:
 
 
 def test_every_shipped_experiment_is_valid() -> None:
-    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == set(SHIPPED)
+    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*SHIPPED, "claims"}
     for name in SHIPPED:
         experiment = shipped(name)
-        grid = len(experiment.config["seeds"]) * 2 * 4
-        assert experiment.name == name and len(experiment.grid_rankers) == grid * (4 if name == "small" else 5)
+        # Students x losses, and samplers.
+        pairs, samplers = {"small": (8, 4), "rivals": (2, 8), "budgets": (2, 5)}.get(name, (8, 5))
+        assert experiment.name == name
+        assert len(experiment.grid_rankers) == len(experiment.config["seeds"]) * pairs * samplers
         teacher = next(iter(experiment.config["teachers"]))
-        assert experiment.ranker(f"ce.kl.random.{teacher}.seed0") in experiment.rankers.values()
+        assert experiment.ranker(f"be.kl.random.{teacher}.seed0") in experiment.rankers.values()
 
 
 SCRATCH = {"source": "scratch", "vocabulary": "mini", "corpora": ["demo"]}
 FAULTS = [
     # Keys
-    ("sampelrs", {}, "top level: unknown key 'sampelrs'; known are analysis, backbones, collections"),
+    ("sampelrs", {}, "top level: unknown key 'sampelrs'; known are analysis, arithmetic, backbones"),
     ("samplers.bm25.dept", 3, "samplers.bm25: unknown key 'dept'; known are collection, function, in_grid, options"),
     ("collections.demo.id", "x", "collections.demo: unknown key 'id'; known are corpus, queries, remove_query"),
     ("training", {"collection": "demo-train"}, "training.negatives: is missing; give it a value"),

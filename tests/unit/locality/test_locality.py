@@ -140,7 +140,14 @@ def experiment(tmp_path: Path) -> dict:
         "depth": 2,
     }
     inputs = {"corpus": corpus, "collection": collection, "embeddings": embeddings, "rankings": [ranking]}
-    return {"spec": spec, "groups": groups, "labels": labels, **inputs, "output": tmp_path / "locality.parquet"}
+    return {
+        "spec": spec,
+        "groups": groups,
+        "labels": labels,
+        **inputs,
+        "output": tmp_path / "locality.parquet",
+        "queries": tmp_path / "queries.parquet",
+    }
 
 
 def chord(steps: int) -> float:

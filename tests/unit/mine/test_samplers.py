@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -81,6 +82,52 @@ def test_ensemble_unites_systems_and_drops_what_scores_near_a_positive():
     assert found["b"][:2] == ("y", 4) and found["h"][0] == "y" and found["e"][0] == "x"
     assert {doc_id for doc_id, one in found.items() if one[0] == "fill"} < set("fij")
     assert {one[3] for one in found.values() if one[0] == "fill"} == {2 / 3}
+
+
+def test_stratified_draws_one_negative_of_each_run_of_the_teachers_order():
+    # In the teacher's order, less the positives, x lists c 4, f 2, b 1, e 1: two runs, or one of two and two of one.
+    samples = [drawn("stratified", {"system": "x", "depth": 6}, 2, seed=seed) for seed in range(2000)]
+    counts = Counter(doc_id for sample in samples for doc_id in sample)
+    assert all(len(sample.keys() & set("cf")) == len(sample.keys() & set("be")) == 1 for sample in samples)
+    assert {one[3] for sample in samples for one in sample.values()} == {0.5}
+    assert all(abs(counts[document] - 1000) < 112 for document in "cfbe")  # 5 standard deviations of 22.4
+    found = drawn("stratified", {"system": "x", "depth": 6}, 3)
+    assert found.keys() > set("be") and found["e"] == ("stratified", 6, 1.0, 1.0) and found["b"][3] == 1.0
+    assert found[next(iter(found))][3] == 0.5
+    # A pool of four, all of it, and one of g, h, i, j.
+    found = drawn("stratified", {"system": "x", "depth": 6}, 5)
+    assert found.keys() > set("cfbe") and [one[3] for one in found.values() if one[0] == "fill"] == [1 / 4]
+
+
+def kept_by(limit: str, value: float, teacher: dict[str, float]) -> set[str]:
+    """Negatives of x, by the definitions of NV-Retriever with sigma as the similarity."""
+    sigma = {document: 1 / (1 + math.exp(-score)) for document, score in teacher.items()}
+    lowest = min("ad", key=teacher.__getitem__)
+    if limit == "share":
+        return {document for document in "bcef" if sigma[document] <= value * sigma[lowest]}
+    return {document for document in "bcef" if teacher[document] <= teacher[lowest] - value}
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("share", 0.95), ("share", 0.8), ("share", 1.5), ("margin", 0.5), ("margin", 2)],
+)
+@pytest.mark.parametrize("shift", [0.0, -6.0, -60.0])
+def test_positive_aware_drops_what_scores_near_the_lowest_positive(limit, value, shift):
+    query = candidates()
+    query = candidates(teacher={document: score + shift for document, score in query.teacher.items()})
+    options = {"system": "x", "depth": 6, "pool": 6, "limit": limit, "value": value}
+    found, kept = drawn("positive_aware", options, 4, query), kept_by(limit, value, query.teacher)
+    assert {document for document, one in found.items() if one[0] == "x"} == kept
+    assert query.counts["filtered"] == 4 - len(kept)
+    # The fill brings back neither what was dropped nor a positive.
+    assert {document for document, one in found.items() if one[0] == "fill"} <= set("ghij")
+
+
+def test_positive_aware_draws_from_the_best_that_stay():
+    # At most 0.95 of d's 3, in sigma: b, e and f; c at 4 is dropped.
+    options = {"system": "x", "depth": 6, "pool": 2, "limit": "share", "value": 0.95}
+    assert drawn("positive_aware", options, 2) == {"b": ("x", 2, 8.0, 1.0), "e": ("x", 5, 5.0, 1.0)}
 
 
 def test_random_covers_the_corpus_evenly():

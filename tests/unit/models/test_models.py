@@ -9,8 +9,9 @@ import pytest
 import torch
 import transformers
 from small_models import CONFIGS, SMALL, library_twin
+from torch.nn import functional
 
-from workflow_scripts.models import packed_encoder, rankers
+from workflow_scripts.models import arithmetic, packed_encoder, rankers
 from workflow_scripts.models.scoring import for_inference
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError
@@ -42,15 +43,23 @@ def padded_forward(library, sequences, architecture):
     elif library.config.model_type != "distilbert":
         inputs["token_type_ids"] = types
     output = library(**inputs)
-    return output.logits.squeeze(-1) if architecture == "cross-encoder" else output.last_hidden_state[:, 0]
+    if architecture == "cross-encoder":
+        return output.logits.squeeze(-1)
+    if architecture == "mean":
+        states = zip(output.last_hidden_state, sequences.lengths, strict=True)
+        return torch.stack([functional.normalize(state[:length].mean(0), dim=0) for state, length in states])
+    return output.last_hidden_state[:, 0]
 
 
-@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder", "mean"])
 @pytest.mark.parametrize("family", ["bert", "electra", "roberta"])
 def test_packed_equals_padded(family, architecture, saved, ragged):
-    folder = saved(CONFIGS[family], architecture)
-    own = rankers.load_ranker(folder, architecture, initialise_seed=0)
-    library = library_twin(None, architecture, folder).eval()
+    kind, chosen = architecture, {}
+    if architecture == "mean":
+        kind, chosen = "bi-encoder", {"pooling": "mean", "similarity": "cosine"}
+    folder = saved(CONFIGS[family], kind)
+    own = rankers.load_ranker(folder, kind, initialise_seed=0, **chosen)
+    library = library_twin(None, kind, folder).eval()
     expected, found = padded_forward(library, ragged, architecture), own(ragged)
     assert expected.std() > 0.1
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
@@ -59,28 +68,26 @@ def test_packed_equals_padded(family, architecture, saved, ragged):
     (found * weights).sum().backward()
     theirs = {name: parameter.grad for name, parameter in library.named_parameters()}
     for name, parameter in own.named_parameters():
-        torch.testing.assert_close(parameter.grad, theirs[own.checkpoint_name(name)], atol=1e-4, rtol=1e-5)
+        # The key bias of the last layer has none: it is the same for all tokens that a query asks.
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        torch.testing.assert_close(gradient, theirs[own.checkpoint_name(name)], atol=1e-4, rtol=1e-5)
 
 
 def test_attention_by_length_equals_padded_attention(ragged):
     batch = packed_encoder.pack(ragged)
     query, key, value = torch.randn(3, len(batch.input_ids), 4, 8, generator=torch.Generator().manual_seed(0))
-    found = packed_encoder._attend_by_length(query, key, value, batch, 0.0)
+    found = packed_encoder.attend(query, key, value, batch, 0.0, False)
     torch.testing.assert_close(
         found, packed_encoder._attend_padded(query, key, value, batch, 0.0, False), atol=1e-6, rtol=0
     )
     first = packed_encoder._attend_padded(query[batch.starts], key, value, batch, 0.0, True)
     torch.testing.assert_close(first, found[batch.starts], atol=1e-6, rtol=0)
-    low = [x.bfloat16().requires_grad_() for x in (query, key, value)]
-    explicit = packed_encoder._attend_by_length(*low, batch, 0.0)
-    torch.testing.assert_close(explicit.float(), found, atol=0.05, rtol=0)
 
 
 def test_last_layer_without_keys_and_values_is_the_one_with_them(saved, ragged, monkeypatch):
     # Biases and dropped weights too: a fixed pattern stands for dropout's draw.
-    monkeypatch.setattr(
-        packed_encoder, "dropout", lambda x, p: x * (torch.arange(x.numel()).view(x.shape) % 3 != 0) * (1 + p)
-    )
+    keep = lambda x, p: (torch.arange(x.numel()).view(x.shape) % 3 != 0) * (1 + p)  # noqa: E731
+    monkeypatch.setattr(arithmetic, "keep", keep)
     layer = rankers.load_ranker(saved(CONFIGS["bert"], "bi-encoder"), "bi-encoder", initialise_seed=0).encoder.encoder
     layer = layer.layer[-1].train()
     part, batch = layer.attention.self, packed_encoder.pack(ragged)
@@ -93,7 +100,7 @@ def test_last_layer_without_keys_and_values_is_the_one_with_them(saved, ragged, 
         start += length * count
         query, key, value = (linear(rows).view(count, length, 4, 8) for linear in (part.query, part.key, part.value))
         weights = torch.einsum("bhd,blhd->bhl", query[:, 0], key).div(8**0.5).softmax(-1)
-        expected.append(torch.einsum("bhl,blhd->bhd", packed_encoder.dropout(weights, 0.1), value).reshape(count, 32))
+        expected.append(torch.einsum("bhl,blhd->bhd", weights * keep(weights, 0.1), value).reshape(count, 32))
     found = layer._attend_unprojected(hidden[batch.starts], hidden, batch)
     torch.testing.assert_close(found, torch.cat(expected), atol=1e-6, rtol=1e-5)
 

@@ -29,6 +29,7 @@ from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.tables import read_table, write_table
 from workflow_scripts.teach import label_groups, score_pool
+from workflow_scripts.teach.look_up_labels import look_up_labels
 from workflow_scripts.teach.scored_parts import DIGEST
 
 CONFIG = {
@@ -157,7 +158,7 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
             schema = pa.schema([PAIRS[0], ("position", pa.int16()), PAIRS[1]])
             write_table(writer.path("groups.parquet"), groups | {"doc_id": documents}, schema)
-        known = [f"--known={shallow}", f"{deep}"]
+        known = ["--known", str(shallow), str(deep)]
         output = world / f"labels-{name}/manifest.json"
         command = [
             '--spec={"precision": "auto"}',
@@ -168,7 +169,7 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         with monkeypatch.context() as patch:
             if name == "known":  # nothing to score: the model stays on the disk
                 patch.setattr(label_groups, "_score", None)
-            call(label_groups.label_groups, [*command, "--known", *[part.removeprefix("--known=") for part in known]])
+            call(label_groups.label_groups, [*command, *known])
         labels = read_table(world / f"labels-{name}/labels.parquet")
         assert labels[["query_id", "position", "doc_id"]].to_dict("list") == groups | {"doc_id": documents}
         pairs = zip(groups["query_id"], documents, strict=True)
@@ -178,6 +179,11 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         # The entropy of each group's labels, in each of its rows.
         entropy = pairwise_entropy(labels["score"].to_numpy().reshape(2, 2))
         assert labels["entropy"].tolist() == np.repeat(entropy, 2).tolist()
+        # And the same where another job has looked the pairs up.
+        found, again = (world / f"{what}-{name}/manifest.json" for what in ("found", "again"))
+        call(look_up_labels, [*command[:-1], f"--output={found}", *known])
+        call(label_groups.label_groups, [*command[:-1], f"--output={again}", f"--looked-up={found}"])
+        assert read_table(again.with_name("labels.parquet")).equals(labels) and Artifact(again).counts == counts
 
 
 def _known(first, second, number):

@@ -1,17 +1,23 @@
-"""Folders that ask for another embedding than [CLS] and the dot product: said when fetched, refused as an encoder."""
+"""Bi-encoders pool and compare as their folders ask; what is not computed here is said, and refused as an encoder."""
 
 import json
 
+import numpy as np
 import pytest
+import torch
+import transformers
+from small_models import CONFIGS, library_twin
 
 from tests.unit.models.test_scoring import CONFIG
 from tests.unit.models.test_tokens import write_backbone, write_collection
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
+from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings
+from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import load_ranker, new_ranker, save_ranker
 from workflow_scripts.models.scoring import scoring_ranker
-from workflow_scripts.models.sentence_transformers import other_embedding
+from workflow_scripts.models.sentence_transformers import other_embedding, read_embedding
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.errors import InputError
 
@@ -37,27 +43,94 @@ def ask_for(folder, pooling, *modules, similarity=None, prompts=None, lower=Fals
 
 
 @pytest.mark.parametrize(
-    ("asked", "options", "message"),
+    ("asked", "options", "embedding", "message"),
     [
-        ([CLS], {}, None),
-        ([{"pooling_mode": "cls"}], {"similarity": "dot"}, None),
-        ([MEAN], {}, "mean pooling"),
-        ([{"pooling_mode": "mean"}], {}, "mean pooling"),
-        ([{"pooling_mode": ["cls", "max"]}], {}, "cls and max pooling"),
-        ([CLS | MEAN | {"pooling_mode_cls_token": True}], {}, "cls and mean pooling"),
-        ([None], {}, "mean pooling"),
-        ([MEAN, "Normalize"], {}, "mean pooling, the module Normalize"),
-        ([CLS, "Dense"], {}, "the module Dense"),
-        ([CLS], {"similarity": "cosine"}, "cosine similarity"),
-        ([CLS], {"prompts": {"query": "query: "}}, "the prompt 'query: '"),
-        ([CLS], {"lower": True}, "lower-cased text"),
+        ([CLS], {}, ("cls", "dot"), None),
+        ([{"pooling_mode": "cls"}], {"similarity": "dot"}, ("cls", "dot"), None),
+        ([MEAN], {}, ("mean", "dot"), None),
+        ([{"pooling_mode": "mean"}], {"similarity": "dot_product"}, ("mean", "dot"), None),
+        ([None], {}, ("mean", "dot"), None),
+        ([MEAN, "Normalize"], {}, ("mean", "cosine"), None),
+        # Vectors of length 1 have one similarity.
+        ([CLS, "Normalize"], {"similarity": "dot"}, ("cls", "cosine"), None),
+        ([CLS], {"similarity": "cosine"}, ("cls", "cosine"), None),
+        ([{"pooling_mode": ["cls", "max"]}], {}, ("cls", "dot"), "cls and max pooling"),
+        ([CLS | MEAN | {"pooling_mode_cls_token": True}], {}, ("cls", "dot"), "cls and mean pooling"),
+        ([MEAN, "Dense"], {}, ("mean", "dot"), "the module Dense"),
+        ([CLS], {"similarity": "euclidean"}, ("cls", "dot"), "euclidean similarity"),
+        ([CLS], {"prompts": {"query": "query: "}}, ("cls", "dot"), "the prompt 'query: '"),
+        ([CLS], {"lower": True}, ("cls", "dot"), "lower-cased text"),
     ],
 )
-def test_what_a_folder_asks_for_is_said(asked, options, message, tmp_path):
-    said = other_embedding(ask_for(tmp_path, *asked, **options))
-    assert said == (
-        message and f"sentence-transformers would embed with {message}; here it is [CLS] pooling and the dot product"
+def test_how_a_folder_asks_to_be_used(asked, options, embedding, message, tmp_path):
+    folder = ask_for(tmp_path, *asked, **options)
+    assert read_embedding(folder) == embedding
+    said = other_embedding(folder)
+    assert said == (message and f"sentence-transformers would embed with {message}, which is not done here")
+    # What the settings choose, the folder need not have.
+    assert read_embedding(folder, "mean", "cosine") == ("mean", "cosine")
+    settled = message is None or "pooling" in message or "similarity" in message
+    assert (other_embedding(folder, "mean", "cosine") is None) == settled
+
+
+def embedded_by_modules(folder, texts):
+    """Vectors as the folder's files ask for, one text and one module after the other, by the library's model."""
+    tokenizer, model = (
+        transformers.AutoTokenizer.from_pretrained(folder),
+        transformers.AutoModel.from_pretrained(folder),
     )
+    vectors = []
+    for text in texts:
+        with torch.no_grad():
+            states = model.eval()(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+        for module in json.loads((folder / "modules.json").read_text()):
+            kind, settings = module["type"].rsplit(".", 1)[1], folder / module["path"] / "config.json"
+            if kind == "Pooling":
+                (mode,) = [name for name, on in json.loads(settings.read_text()).items() if on is True]
+                vector = {"pooling_mode_cls_token": states[0], "pooling_mode_mean_tokens": states.mean(0)}[mode]
+            elif kind == "Normalize":
+                vector = vector / vector.norm()
+        vectors.append(vector.numpy())
+    return np.stack(vectors)
+
+
+TEXTS = ["red green blue red", "blue", "green red blue green red", "red"]
+
+
+def saved_and_embedded(folder, model_type, pooling, similarity):
+    """A bi-encoder saved below ``folder``, and its vectors of the texts  # (texts, hidden)."""
+    write_backbone(folder / "words")
+    config = CONFIGS[model_type] | {"vocab_size": CONFIG["vocab_size"]}
+    library_twin(config, "bi-encoder").save_pretrained(folder / "library")
+    model = load_ranker(folder / "library", "bi-encoder", initialise_seed=0, pooling=pooling, similarity=similarity)
+    save_ranker(model, folder / "saved", folder / "words")
+    write_collection(folder, {str(place): ("", text) for place, text in enumerate(TEXTS)}, {"q": "red"})
+    manifests = [folder / name / "manifest.json" for name in ("words", "corpus", "tokens")]
+    tokenise_corpus({"view": "full", "max_tokens": 9}, *manifests)
+    store = TokenStore(manifests[-1])
+    encoder = scoring_ranker(folder / "saved", "bi-encoder", store)
+    return folder / "saved", embed_texts(encoder, store, np.arange(len(TEXTS)))
+
+
+@pytest.mark.parametrize("model_type", ["bert", "distilbert"])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_the_saved_files_make_the_same_vectors(tmp_path, model_type, pooling, similarity):
+    folder, ours = saved_and_embedded(tmp_path, model_type, pooling, similarity)
+    assert ours == pytest.approx(embedded_by_modules(folder, TEXTS), abs=1e-5)
+    settings = json.loads((folder / "config_sentence_transformers.json").read_text())
+    assert settings["similarity_fn_name"] == similarity
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_sentence_transformers_makes_the_same_vectors(tmp_path, pooling, similarity):
+    library = pytest.importorskip("sentence_transformers", reason="is in the bench's environment alone")
+    folder, ours = saved_and_embedded(tmp_path, "bert", pooling, similarity)
+    theirs = library.SentenceTransformer(str(folder), device="cpu")
+    encoded = theirs.encode(TEXTS, convert_to_numpy=True)
+    assert ours == pytest.approx(encoded, abs=1e-5)
+    assert theirs.similarity(encoded, encoded).numpy() == pytest.approx(ours @ ours.T, rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("content", ["{", "{}", '["Transformer"]', '[{"path": ""}]', '[{"type": 3, "path": ""}]'])
@@ -67,27 +140,43 @@ def test_files_that_are_no_modules_are_one_line(content, tmp_path):
         other_embedding(tmp_path)
 
 
-def test_such_a_folder_is_where_a_student_starts_and_no_dense_encoder(tmp_path, capsys):
+def test_a_mean_pooled_folder_is_a_dense_encoder_and_where_a_mean_pooled_student_starts(tmp_path, capsys):
+    write_backbone(tmp_path / "words")
+    save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=0), tmp_path / "source", tmp_path / "words")
+    ask_for(tmp_path / "source", MEAN, "Normalize", similarity="cosine")
+    backbone = tmp_path / "backbone/manifest.json"
+    fetch_backbone({"source": str(tmp_path / "source")}, backbone)
+    assert "sentence-transformers" not in capsys.readouterr().err
+    store = queries_of(tmp_path, backbone)
+    assert DenseRetriever(backbone, Settings(depth=1), store).encoder.embedding == ("mean", "cosine")
+    assert DenseRetriever(backbone, Settings(depth=1, similarity="dot"), store).encoder.embedding == ("mean", "dot")
+    student = load_ranker(backbone.parent, "bi-encoder", initialise_seed=0, similarity="dot")
+    save_ranker(student, tmp_path / "student", backbone.parent)
+    assert read_embedding(tmp_path / "student") == ("mean", "dot")
+
+
+def test_a_folder_that_asks_for_more_is_where_a_student_starts_and_no_dense_encoder(tmp_path, capsys):
     write_backbone(tmp_path / "words")
     save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=0), tmp_path / "source", tmp_path / "words")
     assert other_embedding(tmp_path / "source") is None
-    ask_for(tmp_path / "source", MEAN, "Normalize")
+    ask_for(tmp_path / "source", MEAN, "Dense")
     backbone = tmp_path / "backbone/manifest.json"
     fetch_backbone({"source": str(tmp_path / "source")}, backbone)
-    (said,) = (line for line in capsys.readouterr().err.splitlines() if "pooling" in line)
-    assert "mean pooling, the module Normalize" in said and "only where a student starts" in said
-    write_collection(tmp_path, {"d": ("", "red")}, {"q": "red"})
-    tokenise_queries(
-        {"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", tmp_path / "tokens/manifest.json"
-    )
-    store = TokenStore(tmp_path / "tokens/manifest.json")
-    with pytest.raises(
-        InputError, match=r"backbone is no dense encoder as it is: .*mean pooling.*; train a bi-encoder"
-    ):
+    (said,) = (line for line in capsys.readouterr().err.splitlines() if "sentence-transformers" in line)
+    assert "the module Dense" in said and "only where a student starts" in said
+    store = queries_of(tmp_path, backbone)
+    with pytest.raises(InputError, match=r"backbone is no dense encoder as it is: .*module Dense.*; train"):
         DenseRetriever(backbone, Settings(depth=1), store)
     scoring_ranker(backbone.parent, "bi-encoder", store)
-    assert "mean pooling" in capsys.readouterr().err
+    assert "the module Dense" in capsys.readouterr().err
     # What is trained from it says what it is itself.
     student = load_ranker(backbone.parent, "bi-encoder", initialise_seed=0)
     save_ranker(student, tmp_path / "student", backbone.parent)
     assert other_embedding(tmp_path / "student") is None
+
+
+def queries_of(folder, backbone):
+    """The token store of one query in the backbone's vocabulary."""
+    write_collection(folder, {"d": ("", "red")}, {"q": "red"})
+    tokenise_queries({"max_tokens": 3}, backbone, folder / "collection/manifest.json", folder / "tokens/manifest.json")
+    return TokenStore(folder / "tokens/manifest.json")

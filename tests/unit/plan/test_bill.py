@@ -13,7 +13,7 @@ import pytest
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
-from workflow_scripts.plan.bill import FIGURES, main
+from workflow_scripts.plan.bill import FIGURES, _tell_downloads, main
 from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
 from workflow_scripts.plan.estimate import Bill, make_bill
 from workflow_scripts.plan.seeds import designs, reach
@@ -118,6 +118,16 @@ def test_a_bi_encoder_reads_each_text_by_itself() -> None:
     cross, single = (workload.load(job("train_student", ranker=f"{name}/kl.bm25.base/seed0")) for name in ("ce", "be"))
     assert cross.flops == pytest.approx(3 * 25_600 * mini.forward(32.5))
     assert single.flops == pytest.approx(3 * (25_600 * mini.forward(29) + 3200 * mini.forward(4.5)))
+
+
+def test_downloads_are_billed_with_the_folders_that_hold_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IR_DATASETS_TMP", "/scratch")
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    (line,) = _tell_downloads(experiment("paper"))
+    # By ir_datasets' own figures; MS MARCO's small triples, 7.9 GB, are the archive that is copied to be read.
+    assert line.startswith("downloads: archives of 26.1 GB, 26.1 of them still to come, below IR_DATASETS_HOME (")
+    assert line.endswith("copies of 7.93 GB in IR_DATASETS_TMP (/scratch)")
+    assert not list(_tell_downloads(experiment("demo")))
 
 
 def test_the_main_grid_is_billed_apart_from_studies() -> None:

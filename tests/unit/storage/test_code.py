@@ -24,7 +24,7 @@ from workflow_scripts.storage.code import (
 
 TRAIN = f"{PACKAGE}.train.train_ranker"
 MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
-CONCLUDING = {"effectiveness", "locality", "studies", "report"}
+CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
 OTHER_COMMANDS = ("plan.bill", "experiment.describe", "experiment.warm_start", "storage.verify")
 SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
 
@@ -123,7 +123,12 @@ def test_a_job_has_the_chosen_loss_in_its_digest_and_no_other(tmp_path: Path) ->
 
 
 def test_whatever_a_script_finds_by_name_is_in_its_digest() -> None:
-    found = {"mine_negatives": {"sampler": "bm25"}, "render_table": {"layout": "main"}, "train_ranker": {"loss": "kl"}}
+    found = {
+        "make_report": {"layouts": ["cost", "main"]},
+        "mine_negatives": {"sampler": "bm25"},
+        "render_table": {"layout": "main"},
+        "train_ranker": {"loss": "kl"},
+    }
     for script, spec in found.items():
         assert job_digest(script_of(script), spec) != job_digest(script_of(script), {})
     # Whoever imports a module by a name that is made up when it runs is reached by these scripts alone.

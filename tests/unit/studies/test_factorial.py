@@ -20,6 +20,7 @@ from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.families import holm
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.rectangles import rectangles
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
@@ -93,7 +94,7 @@ def test_the_share_is_the_noncentral_f_distribution_turned_round(f: float, df: i
 def test_the_sizes_and_rectangles_by_hand() -> None:
     cells = np.array([[1.0, 2.0, 4.0], [0.0, 9.0, 9.0], [3.0, 5.0, 11.0]])
     assert (factorial.main_effects(3, 3) @ cells.ravel()).tolist() == pytest.approx([19 / 3 - 7 / 3, 24 / 3 - 4 / 3])
-    found = factorial.rectangles(3, 3)
+    found = rectangles(3, 3)
     assert len(found) == 9 and found[(0, 2), (0, 2)] @ cells.ravel() == 1 - 4 - 3 + 11
     assert found[(0, 1), (1, 2)] @ cells.ravel() == 2 - 4 - 9 + 9
     additive = np.add.outer([0.0, 3.0, 5.0], [1.0, 1.0, 7.0]).ravel()
@@ -120,7 +121,7 @@ def test_what_the_rectangles_amount_to(p_difference: list, p_equivalence: list, 
     )
     frame["p_difference_holm"] = holm(p_difference)
     rule = Rule(**RULE | {"alpha": 0.05})
-    row = factorial.interaction(frame, list(factorial.rectangles(3, 2))[:2], (2, 2), rule)
+    row = factorial.interaction(frame, list(rectangles(3, 2))[:2], (2, 2), rule)
     assert row["outcome"].tolist() == [outcome]
 
 
@@ -220,7 +221,7 @@ def test_the_table_finds_what_was_put_in(tmp_path: Path) -> None:
     assert set(table.loc[table["measure"] == "excess risk", "domain"]) == {"known"}
     assert found.loc[("known", "excess risk", "locality"), "n_queries"] == 37
     assert found.loc[("known", "excess risk", "locality"), "difference"] < -0.05
-    assert "shown in 0 of 3 rows (≠), all its rectangles are shown to be within ±0.04 in" in markdown
+    assert "shown in 0 of 3 rows (≠), all its rectangles are within ±0.04 in" in markdown
     assert "comparisons in 6 families" in markdown
     # What the dials did: diameter and two entropies of each share.
     far, near = (line.split("|") for line in markdown.splitlines() if line.startswith("| t "))

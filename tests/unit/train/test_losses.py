@@ -1,11 +1,13 @@
 """Losses against hand-computed values, a NumPy second implementation and finite differences."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 from scipy.special import expit, log_softmax, softmax
+from scipy.stats import rankdata
 
 from workflow_scripts.experiment.functions import function_names
 from workflow_scripts.storage.errors import InputError
@@ -20,6 +22,12 @@ CASES = [
     ("kl", {"temperature": 1.0}),
     ("kl", {"temperature": 2.5}),
     ("kl", {"temperature": 2.5, "teacher_temperature": 0.25}),
+    ("listmle", {}),
+    ("adrmse", {"temperature": 1.0}),
+    ("adrmse", {"temperature": 0.3}),
+    ("lambdaloss", {"weights": "lambdarank"}),
+    ("lambdaloss", {"weights": "ndcg2"}),
+    ("lambdaloss", {"weights": "ndcg2++", "mu": 3.0}),
 ]
 
 
@@ -47,7 +55,52 @@ def kl_reference(f, g, temperature, teacher_temperature=1.0):
     return np.mean(np.sum(p * (np.log(p) - log_softmax(f / temperature, axis=1)), axis=1))
 
 
-REFERENCES = {"lce": lce_reference, "ranknet": ranknet_reference, "marginmse": marginmse_reference, "kl": kl_reference}
+def listmle_reference(f, g):
+    """Documents drawn one after the other in the teacher's order, each by the softmax of those that are left."""
+    found = []
+    for scores, labels in zip(f, g, strict=True):
+        ordered = scores[np.argsort(-labels)]
+        found.append(-sum(log_softmax(ordered[place:])[0] for place in range(len(ordered))))
+    return np.mean(found)
+
+
+def adrmse_reference(f, g, temperature):
+    terms = []
+    for scores, labels in zip(f, g, strict=True):
+        for i, rank in enumerate(rankdata(-labels)):
+            others = [j for j in range(len(scores)) if j != i]
+            approximate = 1 + sum(expit((scores[j] - scores[i]) / temperature) for j in others)
+            terms.append((rank - approximate) ** 2 / np.log2(rank + 1))
+    return np.mean(terms)
+
+
+def lambdaloss_reference(f, g, weights, mu=10.0):
+    found = []
+    for scores, labels in zip(f, g, strict=True):
+        gains = 1 / rankdata(-labels, method="min")
+        best = sum(gain / np.log2(1 + rank) for rank, gain in enumerate(sorted(gains, reverse=True), 1))
+        places = rankdata(-scores, method="ordinal")
+        total = 0.0
+        for i, j in itertools.permutations(range(len(scores)), 2):
+            if labels[i] > labels[j]:
+                swap = abs(1 / np.log2(1 + places[i]) - 1 / np.log2(1 + places[j]))
+                apart = abs(places[i] - places[j])
+                bound = 1 / np.log2(1 + apart) - 1 / np.log2(2 + apart)
+                weight = {"lambdarank": swap, "ndcg2": bound, "ndcg2++": swap + mu * bound}[weights]
+                total += weight * (gains[i] - gains[j]) / best * np.log2(1 + np.exp(scores[j] - scores[i]))
+        found.append(total)
+    return np.mean(found)
+
+
+REFERENCES = {
+    "lce": lce_reference,
+    "ranknet": ranknet_reference,
+    "marginmse": marginmse_reference,
+    "kl": kl_reference,
+    "listmle": listmle_reference,
+    "adrmse": adrmse_reference,
+    "lambdaloss": lambdaloss_reference,
+}
 
 
 def scores(groups=3, docs=5):
@@ -71,6 +124,45 @@ def test_hand_computed_values():
     s = 1 / (1 + math.exp(-1))
     divergence = s * math.log(2 * s) + (1 - s) * math.log(2 * (1 - s))
     assert load_loss("kl", {"temperature": 2})(f, g).item() == pytest.approx(divergence / 2)
+
+
+def test_hand_computed_values_of_losses_on_an_order():
+    # One group of two documents; the teacher prefers the second, the student has log 3 for it: sigma = 3/4 to 1/4.
+    f = torch.tensor([[0.0, math.log(3.0)]], dtype=torch.float64)
+    g = torch.tensor([[0.0, 5.0]], dtype=torch.float64)
+    assert load_loss("listmle")(f, g).item() == pytest.approx(math.log(4 / 3))
+    # Approximate ranks 1 + 3/4 and 1 + 1/4 against 2 and 1.
+    assert load_loss("adrmse")(f, g).item() == pytest.approx((1 / 16 / math.log2(3) + 1 / 16) / 2)
+    # Gains 1/2 and 1, maxDCG 1 + 1/2 / log2(3); both weights are 1 - 1/log2(3) at ranks 1 and 2.
+    weight, gain = 1 - 1 / math.log2(3), 0.5 / (1 + 0.5 / math.log2(3))
+    cost = weight * gain * math.log2(4 / 3)
+    assert load_loss("lambdaloss", {"weights": "lambdarank"})(f, g).item() == pytest.approx(cost)
+    assert load_loss("lambdaloss", {"weights": "ndcg2"})(f, g).item() == pytest.approx(cost)
+    assert load_loss("lambdaloss")(f, g).item() == pytest.approx(11 * cost)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [case for case in CASES if case[0] in ("listmle", "adrmse", "lambdaloss")]
+)
+def test_losses_on_an_order_take_ties_whatever_the_columns(name, options):
+    f, _ = scores()
+    g = torch.tensor([[2.0, 1.0, 1.0, 0.0, 1.0]], dtype=torch.float64).expand(3, -1)
+    shuffled = torch.tensor([3, 1, 4, 0, 2])
+    loss = load_loss(name, options)
+    assert torch.allclose(loss(f[:, shuffled], g[:, shuffled]), loss(f, g), rtol=1e-12)
+    # Nor do the teacher's scores matter beyond their order.
+    assert loss(f, g.exp()) == loss(f, g)
+
+
+def test_ties_of_the_teacher():
+    f = torch.tensor([[0.3, -0.4]], dtype=torch.float64)
+    g = torch.zeros(1, 2, dtype=torch.float64)
+    # Each of two tied documents is drawn from both, or has the rank 1.5; no pair is left to LambdaLoss.
+    assert load_loss("listmle")(f, g).item() == pytest.approx(-log_softmax(f.numpy()[0]).sum())
+    chance = expit(-0.7)
+    errors = (0.5 - chance) ** 2 + (0.5 - expit(0.7)) ** 2
+    assert load_loss("adrmse")(f, g).item() == pytest.approx(errors / 2 / math.log2(2.5))
+    assert load_loss("lambdaloss")(f, g).item() == 0
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
@@ -108,7 +200,7 @@ def test_a_tie_is_zero_for_hard_and_one_half_for_soft_ranknet():
 
 def test_the_registry_knows_the_folder():
     names = function_names("losses")
-    assert {"kl", "lce", "marginmse", "ranknet"} <= set(names)
+    assert {"adrmse", "kl", "lambdaloss", "lce", "listmle", "marginmse", "ranknet"} <= set(names)
     assert [name for name in names if not load_loss(name).needs_teacher] == ["lce"]
 
 
@@ -154,5 +246,5 @@ def test_loading_draws_nothing_from_torch_s_generator(monkeypatch):
 
 
 def test_an_unknown_name_is_one_line():
-    with pytest.raises(InputError, match="no 'hinge' among the losses: there are kl, lce"):
+    with pytest.raises(InputError, match="no 'hinge' among the losses: there are adrmse, kl, lambdaloss, lce"):
         load_loss("hinge")

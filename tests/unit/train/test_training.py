@@ -8,21 +8,19 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors import safe_open
 
-from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
-from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
-from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.optimiser import AdamW
 from workflow_scripts.models.rankers import load_ranker
+from workflow_scripts.models.sentence_transformers import Embedding, read_embedding
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
 from workflow_scripts.storage.artifacts import CHECKPOINT, ArtifactWriter
-from workflow_scripts.storage.command import call, read_settings
+from workflow_scripts.storage.command import read_settings
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.storage.tables import write_table
@@ -46,53 +44,6 @@ SPEC = {
     "dropout": 0.0,
     "seeds": {"initialisation": 1, "order": 2},
 }
-TEXT, WHOLE, SMALL = pa.string(), pa.int16(), pa.float32()
-
-
-def write(folder, name, columns, kinds):
-    manifest = folder / name / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={}) as artifact:
-        write_table(artifact.path(f"{name}.parquet"), columns, pa.schema(list(zip(columns, kinds, strict=True))))
-    return manifest
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    """A scratch backbone, token stores, 5 groups of 3 and their labels."""
-    folder = tmp_path_factory.mktemp("inputs")
-    generator = np.random.default_rng(0)
-    words = [f"w{number}" for number in range(30)]
-    texts = [" ".join(generator.choice(words, size=generator.integers(4, 12))) for _ in range(20)]
-    doc_ids = [f"d{number:02}" for number in range(20)]
-    columns = {"doc_id": doc_ids, "title": [""] * 20, "text": texts}
-    corpus = write(folder, "documents", columns, [TEXT] * 3)
-    backbone = folder / "backbone" / "manifest.json"
-    spec = {
-        "tokenizer": {"kind": "words", "size": 100},
-        "architecture": {"layers": 2, "hidden": 16, "heads": 2, "feed_forward": 32, "positions": 28},
-        "pretraining": {"steps": 2, "batch": 8, "learning_rate": 3e-3, "mlm_weight": 0.3},
-        "seed": 0,
-    }
-    pretrain_backbone(corpora=[corpus], spec=spec, output=backbone)
-    query_ids = [f"q{number}" for number in range(5)]
-    pairs = {
-        "query_id": [query for query in query_ids for _ in range(3)],
-        "position": [0, 1, 2] * 5,
-        "doc_id": [doc for _ in query_ids for doc in generator.choice(doc_ids, size=3, replace=False)],
-    }
-    labelled = pairs | {"score": generator.normal(size=15).astype(np.float32)}
-    queries = {"query_id": query_ids, "text": [text.rsplit(" ", 2)[0] for text in texts[:5]]}
-    collection = write(folder, "queries", queries, [TEXT] * 2)
-    stores = {name: folder / "tokens" / name / "manifest.json" for name in ("queries", "documents")}
-    common = ["--backbone", str(backbone), "--spec", '{"view": "full", "max_tokens": 12}']
-    call(tokenise_corpus, [*common, "--corpus", str(corpus), "--output", str(stores["documents"])])
-    common[-1] = '{"max_tokens": 12}'
-    call(tokenise_queries, [*common, "--collection", str(collection), "--output", str(stores["queries"])])
-    return {
-        "backbone": backbone,
-        "groups": write(folder, "groups", pairs, [TEXT, WHOLE, TEXT]),
-        "labels": write(folder, "labels", labelled, [TEXT, WHOLE, TEXT, SMALL]),
-    } | stores
 
 
 def plain_training(inputs, spec):
@@ -100,7 +51,9 @@ def plain_training(inputs, spec):
     queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
     groups = read_groups(inputs["groups"], queries, documents, group_size=3, labels=inputs["labels"])
     seed = derive_seed(spec["seeds"]["initialisation"], "head")
-    model = load_ranker(inputs["backbone"].parent, spec["architecture"], initialise_seed=seed, dropout=0.0).train()
+    embedding = {key: spec[key] for key in ("pooling", "similarity") if key in spec}
+    folder = inputs["backbone"].parent
+    model = load_ranker(folder, spec["architecture"], initialise_seed=seed, dropout=0.0, **embedding).train()
     biases = [parameter for parameter in model.parameters() if parameter.dim() == 1]
     others = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     optimiser = torch.optim.AdamW([{"params": others, "weight_decay": 0.01}, {"params": biases, "weight_decay": 0.0}])
@@ -130,9 +83,16 @@ def plain_training(inputs, spec):
     return model.state_dict(), seen, rates
 
 
-@pytest.mark.parametrize(("architecture", "function"), [("cross-encoder", "marginmse"), ("bi-encoder", "kl")])
-def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
-    spec = SPEC | {"architecture": architecture, "loss": {"function": function}}
+@pytest.mark.parametrize(
+    ("architecture", "function", "embedding"),
+    [
+        ("cross-encoder", "marginmse", {}),
+        ("bi-encoder", "kl", {}),
+        ("bi-encoder", "kl", {"pooling": "mean", "similarity": "cosine"}),
+    ],
+)
+def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function, embedding):
+    spec = SPEC | {"architecture": architecture, "loss": {"function": function}} | embedding
     output = tmp_path / "manifest.json"
     train(**inputs, spec=spec, output=output)
     expected, losses, rates = plain_training(inputs, spec)
@@ -153,6 +113,9 @@ def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function):
     assert manifest["counts"] == {"documents": 72, "steps": 6, "groups": 5}
     card = (tmp_path / "README.md").read_text()
     assert card.startswith("---\n") and "# a-student" in card and f"`{inputs['labels']}`" in card
+    if architecture == "bi-encoder":
+        assert read_embedding(tmp_path) == Embedding(**embedding)
+        assert ("the cosine of their mean states" if embedding else "the dot product of their [CLS] states") in card
 
 
 def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
@@ -307,8 +270,10 @@ def test_a_loss_that_is_nan_for_some_scores_is_named_in_training(inputs, tmp_pat
         marginmse, "loss", lambda student, teacher: (student.mean(1) * (3.1 - teacher[:, 0]).sqrt()).mean()
     )
     load_loss("marginmse")
-    labels = pd.read_parquet(inputs["labels"].with_name("labels.parquet"))
-    columns = {name: labels[name].tolist() for name in ("query_id", "position", "doc_id")} | {"score": [7.0] * 15}
-    other = write(tmp_path, "labels", columns, [TEXT, WHOLE, TEXT, SMALL])
+    labels = pq.read_table(inputs["labels"].with_name("labels.parquet"))
+    other = tmp_path / "labels" / "manifest.json"
+    with ArtifactWriter(other, kind="test", spec={}) as artifact:
+        sevens = labels.set_column(3, labels.schema.field("score"), pa.array([7.0] * 15, pa.float32()))
+        write_table(artifact.path("labels.parquet"), sevens, labels.schema)
     with pytest.raises(InputError, match=r"loss marginmse .*losses/marginmse\.py.* returned nan at step 1, for scores"):
         train(**inputs | {"labels": other}, spec=SPEC, output=tmp_path / "model/manifest.json")

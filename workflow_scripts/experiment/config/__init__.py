@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
+from workflow_scripts.experiment.config.claims import Claim
 from workflow_scripts.experiment.config.messages import first_line
 from workflow_scripts.experiment.config.settings import Axis, Maybe, Part, Slug, Some, Text, setting, without_nulls
 from workflow_scripts.storage.errors import InputError
@@ -22,6 +23,11 @@ class Config(Part):
     experiment: Slug = setting("names the folder results/{experiment}")
     seeds: Some[grid.Seed] = setting(
         "one student a seed in every cell; sampling, order of the data and initialisation are derived from it"
+    )
+    arithmetic: Literal["fast", "portable"] = setting(
+        "how a CPU computes: fast, by the best library and instructions at hand, or portable, one thread whose results "
+        "are the same bytes on every x86-64 processor with AVX2",
+        "fast",
     )
     corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
@@ -51,6 +57,7 @@ class Config(Part):
         "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
     )
     analysis: reporting.Analysis = setting("choices of tables and figures", reporting.Analysis)
+    claims: Axis[Claim] = setting("claims to judge beside those of config/claims.yaml", {})
     resources: reporting.Resources = setting("what jobs need", reporting.Resources)
 
 

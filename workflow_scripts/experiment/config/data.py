@@ -19,8 +19,10 @@ from workflow_scripts.experiment.config.settings import (
     Natural,
     Number,
     Part,
+    Pooling,
     Positive,
     Share,
+    Similarity,
     Slug,
     Some,
     Text,
@@ -192,6 +194,8 @@ class DenseSystem(_System):
 
     model: Literal["dense"]
     encoder: Text = setting("a backbone, or the path of a bi-encoder's cell: be/lce.bm25.none/seed0")
+    pooling: Pooling = setting("of a backbone; left out, as its sentence-transformers files say, else cls", left_out)
+    similarity: Similarity = setting("of a backbone; left out, as these files say, else dot", left_out)
     index: Text = setting("a Faiss index, Flat or IVF256,Flat; left out, Flat, which is exact", left_out)
     index_parameters: Text = setting("of the index's search: nprobe=16; left out, Faiss' own", left_out)
 

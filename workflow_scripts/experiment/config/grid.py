@@ -18,8 +18,10 @@ from workflow_scripts.experiment.config.settings import (
     Natural,
     Number,
     Part,
+    Pooling,
     Positive,
     Share,
+    Similarity,
     Slug,
     Some,
     Text,
@@ -28,6 +30,7 @@ from workflow_scripts.experiment.config.settings import (
 )
 
 LearningRate = Annotated[Positive, Field(le=1)]
+AS_FOLDER = "left out, as the backbone's sentence-transformers files say"
 IN_GRID = "false: only in the studies that name it"
 
 
@@ -184,15 +187,36 @@ class Loss(Part):
     in_grid: Flag = setting(IN_GRID, True)
     function: Function = setting("a file of workflow_scripts/train/losses")
     reads_teacher: Flag = setting("filled in: false for a contrastive loss, trained without labels", left_out)
+    in_batch_negatives: Flag = setting(
+        "bi-encoders: documents of the batch's other groups are further negatives; for a contrastive loss; left out, "
+        "false",
+        left_out,
+    )
     options: dict[str, Any] = setting("of the function, see docs/configuration.md", {})
 
 
 class Student(Part):
     """A ranker that is trained in every cell."""
 
+    in_grid: Flag = setting(IN_GRID, True)
     architecture: Literal["bi-encoder", "cross-encoder"] = setting("how it scores a pair")
     backbone: Slug = setting("what it starts from")
     learning_rate: LearningRate = setting("highest learning rate")
+    documents: Count = setting(
+        "budget, a multiple of a step's documents; left out, training.documents", left_out, unit="documents seen"
+    )
+    pooling: Pooling = setting(f"bi-encoder: the [CLS] state or the mean of all; {AS_FOLDER}, else cls", left_out)
+    similarity: Similarity = setting(
+        "bi-encoder: a cosine lies between -1 and 1, which is little for a loss without a temperature; "
+        f"{AS_FOLDER}, else dot",
+        left_out,
+    )
+
+    @model_validator(mode="after")
+    def _embeds(self) -> Student:
+        for name in {"pooling", "similarity"} & self.model_fields_set if self.architecture == "cross-encoder" else ():
+            raise ValueError(f"{name} is of bi-encoders; leave it out of a cross-encoder")
+        return self
 
 
 class Controls(Part):
@@ -230,6 +254,16 @@ class CutsStudy(Study):
     at_least: Count = setting("fewest training queries of a cut", 16, unit="queries")
 
 
+class BudgetsStudy(Study):
+    """Students of smaller and larger budgets; a student of another budget has its documents in its name."""
+
+    multiples: Annotated[Some[Positive], Field(min_length=2)] = setting(
+        "budgets, in rising order; each a whole number of steps",
+        [0.125, 0.25, 0.5, 1, 2, 4],
+        unit="times the student's own",
+    )
+
+
 class FactorialStudy(Study):
     """Locality x entropy: whether the two act apart."""
 
@@ -247,3 +281,5 @@ class Studies(Part):
     )
     teachers: Study = setting("the same cells under weaker and stronger teachers", left_out)
     collections: Study = setting("the same cells trained on another collection (samplers with a collection)", left_out)
+    losses: Study = setting("more losses than the grid has, compared as the grid's are", left_out)
+    budgets: BudgetsStudy = setting("learning curves over the budget", left_out)

@@ -27,12 +27,17 @@ PositiveShare = Annotated[Number, Field(gt=0, le=1)]
 
 
 class Retrieval(Part):
-    """Dense retrieval from whole collections by every bi-encoder of the main grid."""
+    """Candidates that are not BM25's: what every bi-encoder of the main grid retrieves from whole collections."""
 
     depth: Count = setting("retrieved per query", unit="documents")
     index: Text = setting("a Faiss index, Flat or IVF256,Flat; Flat is exact", "Flat")
     index_parameters: Maybe[Text] = setting("of the index's search: nprobe=16", None)
     collections: Maybe[Some[Slug]] = setting("test collections, at least a whole domain's; null for all", None)
+    candidates: Maybe[Slug] = setting(
+        "a dense system whose best documents, as many as first_stage.depth, the main grid's cross-encoders re-rank "
+        "too; null for no",
+        None,
+    )
 
 
 class Bootstrap(Part):
@@ -55,6 +60,10 @@ class Evaluation(Part):
     measures: Measures = setting("measured on every test collection, as ir_measures prints them: nDCG@10")
     more_measures: dict[Slug, Measures] = setting("collection id to measures of that collection alone", {})
     bootstrap: Bootstrap = setting("confidence intervals", Bootstrap)
+    published: Maybe[Text] = setting(
+        "a file of published figures that the main table is held against, as config/expected/paper.yaml; null for none",
+        None,
+    )
 
 
 class Equivalence(Part):
@@ -79,7 +88,8 @@ class Locality(Part):
 
     quantile: PositiveShare = setting("of the distances between a group's documents", 0.99)
     embedding: Maybe[Text] = setting(
-        "whose CLS vectors measure distances: a backbone or a bi-encoder's cell; null for the first student's backbone",
+        "whose vectors measure distances: a backbone or a bi-encoder's cell; null for the main grid's first "
+        "bi-encoder, or the first student's backbone where it has none",
         None,
     )
     queries: Maybe[Count] = setting("training queries whose groups are embedded; null for all", 5000, unit="queries")

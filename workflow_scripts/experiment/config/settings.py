@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -105,6 +105,10 @@ Axis = Annotated[dict[Slug, T], BeforeValidator(without_nulls)]
 
 VALUE_OR_PART = Discriminator(lambda value: "part" if isinstance(value, Mapping) else "value")
 """Chooses in a union of a plain value, tagged "value", and a :class:`Part`, tagged "part"."""
+
+
+Pooling = Literal["cls", "mean"]
+Similarity = Literal["dot", "cosine"]
 
 
 def left_out() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_scripts.mine.candidates import Candidates, Negative, draw, without
+from workflow_scripts.mine.candidates import Candidates, Negative, draw, reranked, without
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = True
@@ -35,7 +35,4 @@ def sample(
     Config: ``samplers: {hard: {function: crossencoder, systems: [bm25], pools: [bm25],
     options: {pool: 50, depth: 100}}}``
     """
-    documents = [candidate.doc_id for candidate in query.listed(system, depth)]
-    ordered = sorted((-query.teacher_score(document), document) for document in documents)
-    reranked = [Negative(document, SOURCE, rank, -score) for rank, (score, document) in enumerate(ordered, 1)]
-    return draw(query, without(reranked, query.positives)[:pool], count, rng)
+    return draw(query, without(reranked(query, system, depth, SOURCE), query.positives)[:pool], count, rng)

@@ -18,16 +18,11 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold the first measure."""
     measure, rule = spec["measures"][0], spec["rule"]
     rows = numbers[numbers["measure"] == measure]
-    kinds = [
-        rows[rows["basis"].notna()],
-        rows[rows["beside_basis"].notna()]
-        .filter(regex="^beside_|^(student|loss|sampler|teacher|domain|measure)$")
-        .rename(columns=lambda name: name.removeprefix("beside_")),
-    ]
-    both = pd.concat([kind.assign(kind=place) for place, kind in enumerate(kinds)])
-    found = [f"{(kinds[0]['outcome'] == name).sum()} {name} ({sign})" for name, sign in MARKS.items()]
+    less_all, less_random = rows[rows["basis"].notna()], _beside(rows)
+    both = pd.concat([less_all.assign(kind="all"), less_random.assign(kind="random")])
+    found = [f"{(less_all['outcome'] == name).sum()} {name} ({sign})" for name, sign in MARKS.items()]
     margin = f"{rule['margin']:g}" + ("" if rule["margin_of"] == "absolute" else f" of BM25's {measure}")
-    values = {"measure": measure, "differences": len(kinds[0]), "outcomes": ", ".join(found), "margin": margin}
+    values = {"measure": measure, "differences": len(less_all), "outcomes": ", ".join(found), "margin": margin}
     notes, more = verdict_notes(both, [*FAMILY, "kind"], rule["difference_alpha"])
     sentences = ["shown", "found", *["too few"] * bool((rows["groups"] < spec["at_least"]).any())]
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
@@ -39,6 +34,12 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
         "%.6g",
         notes=notes,
     )
+
+
+def _beside(rows: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons with random cuts, with the names of those with all queries."""
+    verdict = {f"beside_{name}": name for name in ("p_difference", "outcome", "basis")}
+    return rows.loc[rows["beside_basis"].notna(), [*FAMILY, *verdict]].rename(columns=verdict)
 
 
 def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:

@@ -24,8 +24,10 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     shown = [measure for measure in found if measure in (found[0], RECALL)]
     first = numbers[numbers["measure"] == shown[0]]
     depths = {stage: spec[f"{stage}_depth"] for stage in ("reranked", "retrieved")}
-    sentences = ["shown", "result"] if len(set(depths.values())) == 1 else ["shown", "result", "depths"]
+    stages = "shown and candidates" if spec["candidates"] else "shown"
+    sentences = [stages, "result"] if len(set(depths.values())) == 1 else [stages, "result", "depths"]
     values = depths | {
+        "candidates": spec["candidates"],
         "measure": shown[0],
         "comparisons": len(first),
         "confidence": 100 * spec["rule"]["confidence"],

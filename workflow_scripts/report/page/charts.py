@@ -42,7 +42,7 @@ class Axis:
         low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
         if log:
             low, high = math.log10(low), math.log10(high)
-        space = (high - low) * room or abs(high) * 0.05 or 0.5
+        space = (high - low) * room if high > low else abs(high) * 0.05 or 0.5
         low, high = low - space, high + space
         return cls(10**low if log else low, 10**high if log else high, start, end, log, label)
 

@@ -34,7 +34,8 @@ const drawn = (tag, attributes) => {
     mark.addEventListener("mouseleave", hide);
     mark.addEventListener("blur", hide);
   }
-  addEventListener("scroll", hide, { passive: true });
+  // Moving to a dot by keyboard scrolls: what is said of it follows.
+  addEventListener("scroll", () => (document.activeElement.matches(".mark") && !tip.hidden ? show(document.activeElement) : hide()), { passive: true });
   addEventListener("keydown", (event) => event.key === "Escape" && hide());
 }
 

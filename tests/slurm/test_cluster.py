@@ -64,7 +64,8 @@ def test_a_cluster_makes_the_bytes_of_a_local_run(tmp_path: Path) -> None:
                 assert run.wait(PATIENCE_S) == 0, log_of(project)
             finally:
                 run.kill()
-        jobs = [line.split("|") for line in slurm(environment, "squeue", "--states=all", "--format=%i|%T|%P|%l|%b")]
+        columns = "JobID:10,State:15,Partition:10,TimeLimit:10,tres-per-job:20"
+        jobs = [line.split() for line in slurm(environment, "squeue", "--states=all", f"--Format={columns}")]
     states = {number: state for number, state, *_ in jobs}
     assert states.pop(job) == "TIMEOUT" and set(states.values()) == {"COMPLETED"}
     asked = {(minutes, gpus) for _, _, partition, minutes, gpus in jobs if partition == "gpu"}

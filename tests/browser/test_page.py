@@ -1,0 +1,209 @@
+"""The report page in a real browser: it opens at once, sorts, filters, copies and explores; everybody can use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_page import MadePage
+
+pytestmark = pytest.mark.chromium
+AXE = "axe-core@4.11.0"
+HOSTILE = '</script><script>window.wrong = 1</script><img src=x onerror="window.wrong = 1"> & \u202e{}'
+SIZES = {"desk": (1440, 900), "phone": (360, 740)}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> dict[str, str]:
+    """The browser and its driver; on a CI machine they are installed, elsewhere the test is skipped without them."""
+    found = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    if None in found.values() and os.environ.get("CI"):
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        packages = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "chromium-driver"]
+        subprocess.run(packages, check=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+        found = {name: shutil.which(name) for name in found}
+    if None in found.values():
+        pytest.skip("needs chromium and chromedriver (Debian: chromium-driver)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core's script, from npm."""
+    if not shutil.which("npm"):
+        if os.environ.get("CI"):
+            subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "npm"], check=True)
+        else:
+            pytest.skip("needs npm, which brings axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, check=True, capture_output=True)
+    (archive,) = folder.glob("*.tgz")
+    with tarfile.open(archive) as files:
+        return files.extractfile("package/axe.min.js").read().decode()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    page = MadePage(tmp_path_factory.mktemp("small"), text=HOSTILE.format, about=HOSTILE.format, samplers=4)
+    return page.write()
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """500 students on 25 collections."""
+    shape = {"students": 5, "losses": 10, "samplers": 10, "collections": 25, "queries": 3, "seeds": 1}
+    return MadePage(tmp_path_factory.mktemp("large"), **shape).write()
+
+
+@pytest.fixture
+def driver(chromium: dict[str, str], request: pytest.FixtureRequest) -> Iterator:
+    """A browser at the size and in the scheme that the test's parameter names."""
+    from selenium import webdriver
+
+    size, dark = getattr(request, "param", ("desk", False))
+    width, height = SIZES[size]
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium["chromium"]
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},{height}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromium["chromedriver"]))
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
+    found.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    found.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    yield found
+    found.quit()
+
+
+def open_page(driver, page: Path) -> float:
+    """Seconds until the page has loaded."""
+    start = time.monotonic()
+    driver.get(page.as_uri())
+    driver.find_element("id", "grid")
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    "driver", [(size, dark) for size in SIZES for dark in (False, True)], indirect=True, ids=lambda p: f"{p[0]}-{p[1]}"
+)
+def test_no_barrier_no_error_and_no_text_runs(driver, small: Path, axe: str) -> None:
+    open_page(driver, small)
+    driver.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    driver.execute_script(axe)
+    found = driver.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run().then(found => done(found.violations.map(each => [each.id, each.impact, each.nodes[0].html])))"
+    )
+    assert [each for each in found if each[1] in ("serious", "critical")] == []
+    assert driver.execute_script("return window.wrong") is None
+    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+    # Nothing is wider than the window: what does not fit scrolls by itself.
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= driver.execute_script(
+        "return window.innerWidth"
+    )
+
+
+def test_tables_are_sorted_filtered_and_copied(driver, small: Path) -> None:
+    open_page(driver, small)
+    part = driver.find_element("css selector", "#numbers .sortable")
+
+    def rows() -> list[str]:
+        return [row.text for row in part.find_elements("css selector", "tbody tr") if row.is_displayed()]
+
+    whole = rows()
+    heads = part.find_elements("css selector", "thead tr:last-child th button")
+
+    def values() -> list[float]:
+        cells = part.find_elements("css selector", "tbody td:nth-child(3)")
+        return [float(found[0]) for cell in cells if (found := re.match(r"[\d.]+", cell.text))]
+
+    heads[2].click()
+    assert values() == sorted(values(), reverse=True) and len(set(values())) > 3
+    heads[2].click()
+    assert values() == sorted(values())
+    heads[2].click()
+    assert rows() == whole
+    part.find_element("css selector", "input").send_keys("sam1 los0")
+    assert len(rows()) == 1 and "sam1" in rows()[0]
+    driver.execute_script(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => { window.copied = text }}})"
+    )
+    for name, start in (("CSV", "loss,sampler,"), ("Markdown", "| loss | sampler |"), ("LaTeX", "\\begin{tabular}")):
+        part.find_element("xpath", f".//button[text()='{name}']").click()
+        copied = driver.execute_script("return window.copied")
+        assert copied.startswith(start) and "sam1" in copied and "sam2" not in copied
+
+
+def test_the_explorer_is_worked_by_keyboard_alone(driver, small: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    open_page(driver, small)
+    time.sleep(0.5)
+    slider = driver.find_element("id", "query")
+    first = driver.find_element("id", "text").text
+    assert "</script><script>window.wrong" in first
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert driver.find_element("id", "text").text != first
+    shown = [item.text for item in driver.find_elements("css selector", "#rankings li")]
+    assert len(shown) == 10 and all("<img src=x" in text for text in shown)
+    assert {"relevant", "not relevant", "not judged"} >= {text.splitlines()[1] for text in shown}
+    other = driver.find_element("id", "other")
+    before = driver.find_element("id", "summary").text
+    other.send_keys(Keys.ARROW_DOWN)
+    assert driver.find_element("id", "summary").text != before
+    dot = driver.find_element("css selector", "#grid .mark")
+    driver.execute_script("arguments[0].focus()", dot)
+    tip = driver.find_element("id", "tip")
+    assert tip.is_displayed() and "make cell EXPERIMENT=made" in tip.text
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not tip.is_displayed()
+
+
+def test_rows_of_the_grid_change_their_order(driver, small: Path) -> None:
+    open_page(driver, small)
+    read = (
+        "return [...document.querySelector('svg.panel').querySelectorAll('.row')].map(row => Number(row.dataset.mean))"
+    )
+    as_listed = driver.execute_script(read)
+    driver.find_element("css selector", "#order option[value=mean]").click()
+    assert driver.execute_script(read) == sorted(as_listed, reverse=True) != as_listed
+    driver.find_element("css selector", "#order option[value=grid]").click()
+    assert driver.execute_script(read) != []
+
+
+def test_a_page_of_500_students_opens_and_answers(driver, large: Path) -> None:
+    assert large.stat().st_size < 20e6
+    # No clock of ours: the browser's own measure of when the page could be used.
+    open_page(driver, large)
+    timing = driver.execute_script("return performance.getEntriesByType('navigation')[0].toJSON()")
+    assert timing["domInteractive"] < 4000, json.dumps(timing)
+    driver.find_element("css selector", "#order option[value=mean]").click()
+    assert len(driver.find_elements("css selector", "svg.panel")) == 10
+
+
+def test_without_javascript_claims_grid_and_tables_are_read(chromium: dict[str, str], small: Path) -> None:
+    found = subprocess.run(
+        [
+            *(
+                chromium["chromium"],
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--blink-settings=scriptEnabled=false",
+            ),
+            *("--virtual-time-budget=2000", "--dump-dom", small.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert 'class="row"' in found.stdout and "<tbody>" in found.stdout and "<noscript>" in found.stdout

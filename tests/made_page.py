@@ -1,0 +1,203 @@
+"""A report page of invented results: any number of rankers and collections, any texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA
+from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
+from workflow_scripts.effectiveness.make_main_table import make_main_table
+from workflow_scripts.effectiveness.make_variance_table import make_variance_table
+from workflow_scripts.report.make_report import make_report
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.evaluation import KINDS
+from workflow_scripts.storage.runs import write_run
+from workflow_scripts.storage.tables import write_numbers, write_table
+
+ROOT = Path(__file__).parents[1] / "workflow_scripts"
+MEASURE = "nDCG@10"
+SHOWN = 5
+"""Documents of each ranking."""
+
+
+class MadePage:
+    """Invented results in a folder; :meth:`write` makes the page."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        students: int = 2,
+        losses: int = 2,
+        samplers: int = 3,
+        collections: int = 2,
+        queries: int = 6,
+        seeds: int = 2,
+        text: Callable[[str], str] = "text of {}".format,
+        about: Callable[[str], str] = "question {}".format,
+    ) -> None:
+        self.folder, self.draw = folder, np.random.default_rng(0)
+        axes = {"students": students, "losses": losses, "samplers": samplers}
+        self.grid = {axis: [f"{axis[:3]}{number}" for number in range(count)] for axis, count in axes.items()}
+        self.grid |= {"teachers": ["base"], "seeds": list(range(seeds))}
+        self.collections = [f"collection{number}" for number in range(collections)]
+        self.queries = {name: [f"{name}-q{number}" for number in range(queries)] for name in self.collections}
+        self.documents = {name: [f"{name}-d{number}" for number in range(4 * SHOWN)] for name in self.collections}
+        self.text, self.about = text, about
+        trained = product(*(self.grid[axis] for axis in ("students", "losses", "samplers", "teachers")))
+        references = [("bm25", "", "", "", None), ("teacher", "", "", "base", None)]
+        self.rankers = [*references, *((*cell, 0) for cell in trained)]
+        self.values: dict[tuple, pd.Series] = {}
+        self.rankings: dict[tuple, pd.DataFrame] = {}
+
+    def write(self) -> Path:
+        """The page, from numbers that the project's own scripts make of invented metrics and runs."""
+        metrics, spec = self._metrics(), self._spec()
+        numbers = {name: self.folder / f"{name}.parquet" for name in ("main", "variance", "locality", "cost")}
+        equivalence = self.folder / "equivalence.parquet"
+        make_equivalence_table(spec=spec, metrics=metrics, output=equivalence)
+        make_main_table(spec=spec, metrics=metrics, equivalence=equivalence, output=numbers["main"])
+        make_variance_table(spec=spec, metrics=metrics, output=numbers["variance"])
+        write_numbers(numbers["locality"], self._locality(), {})
+        write_numbers(numbers["cost"], self._cost(), {"watts_per_core": 10, "watts_per_gpu": 300})
+        output = self.folder / "report.html"
+        of_collection = [self._collection(name) for name in self.collections]
+        make_report(
+            spec=spec,
+            numbers=list(numbers.values()),
+            captions=sorted((ROOT / "presentation/captions").glob("*.rst")),
+            page=sorted(path for path in (ROOT / "report/page").iterdir() if path.suffix in (".html", ".css", ".js")),
+            profiles=self._profiles(),
+            curves=self._curves(),
+            metrics=metrics,
+            runs=[self._runs(number, keys) for number, keys in enumerate(self.rankers)],
+            evaluation=[evaluation for evaluation, _, _ in of_collection],
+            collections=[collection for _, collection, _ in of_collection],
+            corpora=[corpus for _, _, corpus in of_collection],
+            output=output,
+        )
+        return output
+
+    def _spec(self) -> dict:
+        half = len(self.collections) // 2
+        names = {"near": self.collections[:half] or self.collections, "far": self.collections[half:]}
+        return self.grid | {
+            "domains": [{"name": name, "collections": members} for name, members in names.items()],
+            "measures": [MEASURE],
+            "measure": MEASURE,
+            "rule": {
+                **{"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05},
+                "confidence": 0.95,
+            },
+            "bootstrap": {"samples": 20, "seed": 0, "confidence": 0.95},
+            "controls": [],
+            "depth": 100,
+            "confidence": 0.95,
+            "experiment": "made",
+            "documents": 1000,
+            "rebuild": "make made",
+            "rankers": [list(keys) for keys in self.rankers],
+            "collections": self.collections,
+        }
+
+    def _metrics(self) -> Path:
+        frames = []
+        for *cell, seed in self.rankers:
+            for each in [seed] if seed is None else self.grid["seeds"]:
+                for name in self.collections:
+                    values = self.draw.uniform(0, 1, len(self.queries[name]))
+                    if each in (None, 0):
+                        self.values[(*cell, seed), name] = pd.Series(values, self.queries[name])
+                    keys = dict(zip(KEYS, (*cell, each), strict=True))
+                    columns = {"collection": name, "query_id": self.queries[name], "measure": MEASURE, "value": values}
+                    frames.append(pd.DataFrame(keys | columns))
+        path = self.folder / "metrics.parquet"
+        table = pd.concat(frames).astype({"seed": "Int32"}).sort_values([*KEYS[:4], "seed", "collection", "query_id"])
+        write_table(path, table, METRICS_SCHEMA)
+        return path
+
+    def _collection(self, name: str) -> tuple[Path, Path, Path]:
+        """Manifests of judgements, collection and corpus: every second document is relevant, every third not judged."""
+        evaluation, collection, corpus = (
+            self.folder / kind / name / "manifest.json" for kind in ("evaluation", "collections", "corpora")
+        )
+        queries, documents = self.queries[name], self.documents[name]
+        judged = [number for number in range(len(documents)) if number % 3]
+        with ArtifactWriter(evaluation, kind="runs", spec={}) as writer:
+            rows = {
+                "query_id": np.repeat(queries, len(judged)),
+                "doc_id": [documents[number] for number in judged] * len(queries),
+                "relevance": [number % 2 for number in judged] * len(queries),
+            }
+            write_table(writer.path(f"{name}.qrels.parquet"), rows, KINDS["qrels"])
+            write_table(writer.path(f"{name}.queries.parquet"), {"query_id": queries}, KINDS["queries"])
+        with ArtifactWriter(collection, kind="collections", spec={}) as writer:
+            texts = {"query_id": queries, "text": [self.about(each) for each in queries]}
+            pq.write_table(pa.table(texts), writer.path("queries.parquet"))
+        with ArtifactWriter(corpus, kind="corpora", spec={}) as writer:
+            texts = {"doc_id": documents, "title": [""] * len(documents), "text": [self.text(d) for d in documents]}
+            pq.write_table(pa.table(texts), writer.path("documents.parquet"))
+        return evaluation, collection, corpus
+
+    def _runs(self, number: int, keys: tuple) -> Path:
+        manifest = self.folder / "runs" / str(number) / "manifest.json"
+        with ArtifactWriter(manifest, kind="runs", spec={}, device="cpu") as writer:
+            for name in self.collections:
+                parts = [
+                    pd.DataFrame(
+                        {
+                            "query_id": query,
+                            "doc_id": self.draw.choice(self.documents[name], SHOWN, replace=False),
+                            "score": np.arange(SHOWN, 0, -1.0),
+                        }
+                    )
+                    for query in self.queries[name]
+                ]
+                self.rankings[keys, name] = pd.concat(parts, ignore_index=True)
+                write_run(writer.path(f"{name}.run.gz"), self.rankings[keys, name], "made")
+        return manifest
+
+    def _locality(self) -> pd.DataFrame:
+        rows = product(self.grid["samplers"], self.grid["teachers"], ("diameter", "entropy", "kappa"))
+        frame = pd.DataFrame(rows, columns=["sampler", "teacher", "quantity"])
+        about = {"std_query": 0.1, "std_seed": np.nan, "n_seeds": 1, "n_queries": 100}
+        return frame.assign(value=self.draw.uniform(0.2, 0.8, len(frame)), **about)
+
+    def _cost(self) -> pd.DataFrame:
+        cells = product(self.grid["students"], self.grid["losses"], self.grid["samplers"], self.grid["teachers"])
+        rows = [("student", "", *cell) for cell in cells] + [("stage", "students", "", "", "", "")]
+        frame = pd.DataFrame(rows, columns=["scope", "stage", "student", "loss", "sampler", "teacher"])
+        names = ("jobs", "wall_s", "cpu_s", "gpu_s", "peak_rss_mb", "peak_gpu_mb", "energy_wh", "alone_wh")
+        return frame.assign(**{name: self.draw.uniform(1, 9, len(frame)) for name in names}, times_cheapest=np.nan)
+
+    def _profiles(self) -> Path:
+        ratios = np.arange(1, 21) / 20
+        frames = [
+            pd.DataFrame(
+                {"student": name, "collection": self.collections[0], "rank_ratio": ratios, "score": 1 - ratios}
+            )
+            for name in ("teacher", *self.grid["students"])
+        ]
+        path = self.folder / "profiles.parquet"
+        pd.concat(frames).to_parquet(path)
+        return path
+
+    def _curves(self) -> Path:
+        steps = np.arange(1, 31)
+        cells = product(self.grid["students"], self.grid["losses"], self.grid["samplers"])
+        frames = [
+            pd.DataFrame(
+                {"student": one, "loss": loss, "sampler": each, "documents": steps, "training_loss": 1 / steps}
+            )
+            for one, loss, each in cells
+        ]
+        path = self.folder / "curves.parquet"
+        pd.concat(frames).to_parquet(path)
+        return path

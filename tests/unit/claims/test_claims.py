@@ -1,0 +1,229 @@
+"""Claims declared as data, and judged on experiments in which they hold, fail, and cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from project import ROOT
+from rendered import render
+from scipy.stats import spearmanr
+
+from workflow_scripts.analysis import measures
+from workflow_scripts.analysis.inference import infer
+from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.claims.make_claims_table import make_claims_table
+from workflow_scripts.claims.measured_claims import mean_rank_correlation
+from workflow_scripts.claims.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, Row, judge_claim
+from workflow_scripts.experiment.config.claims import read_claims
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
+
+SHIPPED = read_claims(yaml.safe_load((ROOT / "config/claims.yaml").read_text()), "config/claims.yaml")
+SAMPLERS = ["random", "bm25", "crossencoder", "ensemble", "dense"]
+LOSSES = ["lce", "kl"]
+CUTS = ["all queries", "lower-quartile", "middle-quarter", "upper-quartile"]
+DOMAINS = {"near": ["a"], "far": ["b"]}
+RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.95}
+
+
+class Experiment:
+    """Made metrics, costs, localities, curves and trainings of one student; ``gains``: of (loss, sampler) by domain."""
+
+    def __init__(self, folder: Path, gains: Mapping, seeds: int = 4, noise: float = 0.003) -> None:
+        self.folder, self.seeds = folder, list(range(seeds))
+        generator = np.random.default_rng(0)
+        base = {name: generator.uniform(0.3, 0.5, 120) for name in "ab"}
+        cells = list(product(LOSSES, SAMPLERS)) + [("kl", f"bm25-{cut}") for cut in CUTS[1:]]
+        cells += list(product(("kl-1", "kl-4"), ("near-0", "near-50", "near-100")))
+        rows = []
+        for (loss, sampler), seed, name in product(cells, self.seeds, "ab"):
+            gain = gains.get((loss, sampler, name), gains.get((loss, sampler), 0.0))
+            training = generator.normal(0, noise)
+            values = base[name] + gain + training + generator.normal(0, 0.02, 120)
+            rows += [("be", loss, sampler, "t", seed, name, f"q{i}", "nDCG@10", v) for i, v in enumerate(values)]
+        frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
+        write_table(folder / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+        costs = [("student", "be", loss, sampler, "t", 1.0 + SAMPLERS.index(sampler)) for loss, sampler in cells[:10]]
+        self.write("cost", costs, ["scope", "student", "loss", "sampler", "teacher", "alone_wh"])
+        self.quantities()
+        self.curves(dict.fromkeys(("teacher", "be"), 1.0))
+        self.trainings([-1.0, -2.0, -3.0, -4.0, -5.0])
+
+    def write(self, name: str, rows: list, columns: list[str]) -> None:
+        write_numbers(self.folder / f"{name}.parquet", pd.DataFrame(rows, columns=columns), {})
+
+    def quantities(self, entropy: Mapping | None = None) -> None:
+        """Groups' entropies, all alike but for ``entropy`` (sampler to factor), and diameters that fall."""
+        generator, rows = np.random.default_rng(1), []
+        for place, sampler in enumerate(SAMPLERS):
+            for query in range(50):
+                h = 0.4 * (entropy or {}).get(sampler, 1.0) + generator.normal(0, 0.02)
+                rows += [(sampler, "t", f"q{query}", "entropy", h)]
+                rows += [(sampler, "t", f"q{query}", "diameter", 0.5 - 0.03 * place + generator.normal(0, 0.02))]
+        self.write("quantities", rows, ["sampler", "teacher", "query_id", "quantity", "value"])
+        along = [(name, "t", "diameter", 0.5 - 0.03 * place) for place, name in enumerate(SAMPLERS)]
+        along += [(name, "t", "kappa", 1.0 - 0.1 * place) for place, name in enumerate(SAMPLERS)]
+        self.write("locality", along, ["sampler", "teacher", "quantity", "value"])
+
+    def curves(self, differences: Mapping[str, float]) -> None:
+        rows = [
+            ("near", name, "power law", "exponential", d, d - 0.1, d + 0.1, 1e-4, 2e-4)
+            for name, d in differences.items()
+        ]
+        names = ["domain", "ranker", "form", "rival", "difference", "difference_low", "difference_high", "p", "p_holm"]
+        self.write("curves", rows, names)
+
+    def trainings(self, variances: list[float]) -> None:
+        """Histories whose gradients' variance goes with the sampler as ``variances``, logarithms, tell."""
+        self.students, self.keys = [], []
+        dial = {"near-0": -1.0, "near-50": -2.0, "near-100": -3.0}
+        levels = {**dict(zip(SAMPLERS, variances, strict=True)), **dial}
+        cells = list(product(LOSSES, SAMPLERS)) + list(product(("kl-1", "kl-4"), dial))
+        for (loss, sampler), seed in product(cells, self.seeds):
+            path = self.folder / f"{loss}.{sampler}{seed}" / "manifest.json"
+            norms = 1 + np.exp(levels[sampler] / 2 + 0.01 * seed) * np.tile([-1.0, 1.0], 20)
+            with ArtifactWriter(path, kind="test", spec={}) as writer:
+                frame = pd.DataFrame({"loss": np.full(40, 0.3 + 0.01 * levels[sampler]), "gradient_norm": norms})
+                frame.to_parquet(writer.path("history.parquet"))
+            self.students.append(path)
+            self.keys.append(["be", loss, sampler, "t", seed])
+
+    def judge(self, claims: Mapping, **changes: object) -> pd.DataFrame:
+        """The table's numbers."""
+        spec = {
+            **{"students": ["be"], "losses": LOSSES, "samplers": SAMPLERS, "teachers": ["t"], "seeds": self.seeds},
+            **{"claims": claims, "distilling": ["kl"], "contrastive": ["lce"], "hard": SAMPLERS[1:], "warmup": 0.1},
+            **{"in_domain": ["near"], "domains": DOMAINS, "measure": "nDCG@10", "rule": RULE, "controls": []},
+            "cuts": {
+                **{"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["t"], "seeds": self.seeds},
+                "cuts": {cut: {"bm25": f"bm25-{cut}"} for cut in CUTS[1:]},
+            },
+            "factorial": {
+                **{"students": ["be"], "losses": ["kl-1", "kl-4"], "teachers": ["t"], "seeds": self.seeds},
+                **{"samplers": ["near-0", "near-50", "near-100"], "interaction_margin": 2},
+                "locality": {"near-0": 0.0, "near-50": 0.5, "near-100": 1.0},
+            },
+            "trainings": self.keys,
+        } | changes
+        paths = {
+            name: self.folder / f"{name}.parquet" for name in ("metrics", "cost", "locality", "quantities", "curves")
+        }
+        make_claims_table(spec=spec, students=self.students, output=self.folder / "claims.parquet", **paths)
+        return read_numbers(self.folder / "claims.parquet")[0]
+
+    def verdicts(self, claims: Mapping, **changes: object) -> dict[tuple[str, str], str]:
+        """(claim, domain) to its verdict."""
+        table = self.judge(claims, **changes).drop_duplicates(["claim", "domain"])
+        return table.set_index(["claim", "domain"])["verdict"].to_dict()
+
+
+def test_the_studys_claims_where_they_hold_and_where_they_fail(tmp_path: Path) -> None:
+    """Contrastive training gains .1 by hard negatives and distillation nothing; ensembles gain .1 far away."""
+    gains = {("lce", name): 0.1 for name in SAMPLERS[1:]} | {("kl", "ensemble", "b"): 0.1}
+    cuts = {"lower-quartile": (0.0, 0.0), "middle-quarter": (0.1, 0.1), "upper-quartile": (0.05, -0.1)}
+    gains |= {
+        ("kl", f"bm25-{cut}", name): gain for cut, both in cuts.items() for name, gain in zip("ab", both, strict=True)
+    }
+    experiment = Experiment(tmp_path, gains)
+    found = experiment.verdicts(SHIPPED)
+    assert (found["c1", "near"], found["c1", "far"]) == (SUPPORTED, CONTRADICTED)
+    assert (found["c2", "near"], found["c2-harmful", "near"]) == (SUPPORTED, UNDECIDED)
+    assert found["c3", "near"] == SUPPORTED and found["c5", "far"] == SUPPORTED and ("c5", "near") not in found
+    assert (found["c4", ""], found["c6", ""], found["c7", "near"]) == (SUPPORTED, SUPPORTED, CONTRADICTED)
+    assert (found["c8", "near"], found["c8", "far"]) == (SUPPORTED, CONTRADICTED)
+    table = read_numbers(tmp_path / "claims.parquet")[0]
+    part = table[(table["claim"] == "c1") & (table["domain"] == "far")].iloc[0]
+    # Second implementation: two cells of a block of five.
+    values = QueryValues(tmp_path / "metrics.parquet", ["nDCG@10"])
+    y = np.stack([[values.of(("be", "kl", name, "t"), [s], "b", "nDCG@10") for s in range(4)] for name in SAMPLERS])
+    expected = infer({"b": y}, {"b": 1.0}, np.array([[0, -1, 0, 1, 0]]), [range(5)])
+    assert part["estimate"] == pytest.approx(float(expected.mean[0]))
+    assert part["p_opposite"] == pytest.approx(float(expected.above_p(0.01)[0]))
+    assert (part["ci_low"], part["ci_high"]) == pytest.approx([float(end[0]) for end in expected.interval(0.95)])
+    # A part that is shown in one domain and not in another is one contrast of signed weights.
+    shift = table[(table["claim"] == "c5") & table["part"].str.contains("minus in-domain")].iloc[0]
+    assert shift["estimate"] == pytest.approx(-0.2 + 0.05, abs=0.02)
+    dial = table[(table["claim"] == "c6") & ~table["counts"]].iloc[0]
+    assert dial["estimate"] == pytest.approx(-2, abs=0.05) and dial["ci_high"] < 0
+    _, markdown = render("claims", tmp_path / "claims.parquet")
+    assert "9 claims" in markdown and "**contradicted**" in markdown and "each-hard" not in markdown
+
+
+def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {("kl", "ensemble"): 0.004}, seeds=2, noise=0.01)
+    table = experiment.judge(SHIPPED, cuts=None, hard=[]).drop_duplicates(["claim", "domain"])
+    found = table.set_index(["claim", "domain"])
+    undecided = found.loc[("c1", "near")]
+    assert undecided["verdict"] == UNDECIDED and undecided["decided_by"].endswith(" seeds")
+    assert found.loc[("c2", "near"), "decided_by"] == "no sampler hard"
+    assert found.loc[("c3", ""), "decided_by"] == "a factorial of fewer than 3 seeds"
+    assert found.loc[("c5", ""), "decided_by"] == "no study of cuts"
+    one = Experiment(tmp_path, {}, seeds=1).judge({"c1": SHIPPED["c1"]})
+    assert set(one["verdict"]) == {NOT_TESTABLE} and set(one["decided_by"]) == {"one seed, no controls"}
+    fewer = SAMPLERS[:4]
+    few = Experiment(tmp_path, {}).judge({"c6": SHIPPED["c6"], "c1": SHIPPED["c1"]}, samplers=fewer[:3])
+    assert few["decided_by"].unique().tolist() == ["3 samplers, 5 are needed", "no sampler ensemble"]
+
+
+def test_controls_stand_in_for_seeds(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {})
+    again = [
+        {"student": "be", "loss": loss, "sampler": sampler, "teacher": "t", "seeds": experiment.seeds}
+        for loss, sampler in product(LOSSES, ("random", "ensemble"))
+    ]
+    table = experiment.judge({"c1": SHIPPED["c1"]}, seeds=[0], controls=again)
+    assert set(table["basis"]) == {"one seed, controls"} and NOT_TESTABLE not in set(table["verdict"])
+    assert "supported¹" in render("claims", tmp_path / "claims.parquet")[1]
+
+
+def test_cheaper_is_part_of_the_claim(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {})
+    swapped = {
+        "c8": {**SHIPPED["c8"], "parts": [{**SHIPPED["c8"]["parts"][0], "samplers": {"ensemble": 1, "bm25": -1}}]}
+    }
+    assert experiment.verdicts({"c8": SHIPPED["c8"]})["c8", "near"] == SUPPORTED
+    assert set(experiment.judge(swapped)["decided_by"]) == {"a lower cost"}
+
+
+def test_entropies_that_differ_twofold_contradict_that_mining_leaves_them(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {})
+    experiment.quantities({"random": 2.0})
+    assert experiment.verdicts({"c4": SHIPPED["c4"]}) == {("c4", ""): CONTRADICTED}
+
+
+def test_the_samplers_are_the_sample_of_a_correlation() -> None:
+    """Four cannot be told from chance, five in perfect order alone, however many students and losses agree."""
+    ordered = np.arange(5.0)
+    for number, smallest in ((4, 2 / 24), (5, 2 / 120)):
+        blocks = np.tile(ordered[:number], (30, 1))
+        assert mean_rank_correlation(blocks, ordered[:number]) == (pytest.approx(1), pytest.approx(smallest))
+    swapped = np.array([1.0, 0, 2, 3, 4])
+    rho, p = mean_rank_correlation(np.tile(swapped, (30, 1)), ordered)
+    assert rho == pytest.approx(spearmanr(swapped, ordered).statistic) and p > 0.05
+    generator = np.random.default_rng(0)
+    blocks = generator.normal(size=(6, 5))
+    expected = np.mean([spearmanr(block, ordered).statistic for block in blocks])
+    assert mean_rank_correlation(blocks, ordered)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ([(0.04, 0.9), (0.05, 0.9)], SUPPORTED),
+        ([(0.04, 0.9), (0.06, 0.9)], UNDECIDED),
+        ([(0.9, 0.01), (0.04, 0.9)], CONTRADICTED),
+        ([(0.9, 0.02), (0.04, 0.9)], UNDECIDED),
+        ([(np.nan, np.nan), (0.04, 0.9)], NOT_TESTABLE),
+    ],
+)
+def test_all_parts_support_and_one_contradicts_if_corrected(parts: list, verdict: str) -> None:
+    rows = [Row("t", findings=[Finding("", p=p, p_opposite=opposite) for p, opposite in parts]) for _ in range(2)]
+    # Two rows of two parts: the smallest of four p-values has to be below .0125.
+    rows[1] = Row("t", findings=[Finding("", p=0.9, p_opposite=0.9)] * 2)
+    assert judge_claim(rows, 0.05)[0] == [verdict, UNDECIDED]

@@ -1,0 +1,105 @@
+"""Files brought over the network or from mirrors, and the archives of ir_datasets."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import ir_datasets
+import pytest
+
+from workflow_scripts.collect import fetch_archives as script
+from workflow_scripts.collect.transfer import addresses_of, fetch
+from workflow_scripts.experiment.archives import Archive
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.errors import InputError
+
+CONTENT = bytes(range(256)) * 40
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+class Host(http.server.BaseHTTPRequestHandler):
+    """Serves /file from the byte asked for, breaking off where it is asked for all; /moved leads there."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.path} {self.headers.get('Range', '')} {self.headers.get('X-Ms-Version', '')}".strip())
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        self.send_response(302 if self.path == "/moved" else 206 if start else 200)
+        if self.path == "/moved":
+            self.send_header("Location", "/file")
+        self.send_header("Content-Length", "0" if self.path == "/moved" else str(len(CONTENT) - start))
+        self.end_headers()
+        if self.path == "/file":
+            self.wfile.write(CONTENT[start:] if start else CONTENT[:5000])
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def host() -> Iterator[SimpleNamespace]:
+    Host.asked = []
+    with http.server.HTTPServer(("127.0.0.1", 0), Host) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield SimpleNamespace(address=f"http://127.0.0.1:{server.server_port}", asked=Host.asked)
+        server.shutdown()
+
+
+def test_a_mirror_is_asked_before_the_publisher() -> None:
+    mirrors = {"https://": "file:///all/", "https://trec.nist.gov/data/": "https://mirror/trec/", "http://": "x"}
+    assert addresses_of("https://trec.nist.gov/data/deep/a.txt", mirrors) == [
+        "https://mirror/trec/deep/a.txt",
+        "file:///all/trec.nist.gov/data/deep/a.txt",
+        "https://trec.nist.gov/data/deep/a.txt",
+    ]
+    assert addresses_of("file:///a", mirrors) == ["file:///a"]
+
+
+def test_the_next_address_goes_on_where_one_broke_off(tmp_path: Path, host: SimpleNamespace, capsys) -> None:
+    part = tmp_path / "new/file.part"
+    wrong = tmp_path / "wrong"
+    wrong.write_bytes(b"another file")
+    addresses = [(tmp_path / "none").as_uri(), wrong.as_uri(), f"{host.address}/moved", f"{host.address}/file"]
+    assert fetch(addresses, part, algorithm="md5", pinned=MD5, headers={"X-Ms-Version": "2019"}) == MD5
+    assert part.read_bytes() == CONTENT
+    assert host.asked == ["/moved  2019", "/file  2019", "/file bytes=5000- 2019"]
+    reasons = capsys.readouterr().err
+    assert "cannot be downloaded" in reasons and "has the checksum" in reasons and "broke off at 5,000" in reasons
+
+
+def test_nothing_unchecked_comes_over_http(tmp_path: Path, host: SimpleNamespace) -> None:
+    with pytest.raises(InputError, match="must begin with https:// or file://"):
+        fetch([f"{host.address}/file"], tmp_path / "part", algorithm="sha256", pinned=None)
+    assert host.asked == []
+
+
+def test_archives_that_are_there_are_checked_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run fetches, from the mirror; the second finds all there; a changed archive is refused by name."""
+    home, mirror = tmp_path / "home", tmp_path / "mirror"
+    monkeypatch.setattr(ir_datasets.util, "home_path", lambda: home)
+    mirror.mkdir()
+    (mirror / "docs.tar.gz").write_bytes(CONTENT)
+    archive = Archive(home / "x/docs.tar.gz", ("https://host/docs.tar.gz",), MD5, (), None, "Not for sale.", True)
+    monkeypatch.setattr(script, "archives_of", lambda name, part: [archive])
+    unpacked = []
+    dataset = SimpleNamespace(docs_iter=lambda: iter([unpacked.append("docs")]))
+    monkeypatch.setattr(script, "load", lambda name, part: dataset)
+    spec = {"datasets": {"x": ["docpairs", "docs"]}, "mirrors": {"https://host/": f"{mirror.as_uri()}/"}}
+    output = tmp_path / "results/manifest.json"
+    script.fetch_archives(spec, output)
+    (mirror / "docs.tar.gz").unlink()
+    script.fetch_archives(spec, output)
+    assert unpacked == ["docs", "docs"] and archive.path.read_bytes() == CONTENT
+    (row,) = json.loads(Artifact(output).file("archives.json").read_text())
+    assert row == {"address": "https://host/docs.tar.gz", "md5": MD5, "bytes": len(CONTENT), "path": "x/docs.tar.gz"}
+    archive.path.write_bytes(CONTENT[1:])
+    with pytest.raises(InputError, match=f"docs.tar.gz has the MD5 .*, not the published {MD5}: remove it"):
+        script.fetch_archives(spec, output)
+    assert archive.path.exists()

@@ -1,0 +1,91 @@
+"""The published table: verdicts computed by hand, and files that are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from project import ROOT
+from rendered import render
+
+from workflow_scripts.effectiveness.make_published_table import make_published_table, read_published
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import read_numbers, write_numbers
+
+SOURCE = {"where": "a paper", "differs": "k1"}
+BM25 = {"source": "a", "student": "bm25", "collection": "dl", "measure": "nDCG@10"}
+CE = {**BM25, "student": "ce", "loss": "lce", "sampler": "bm25"}
+# student, loss, sampler, teacher, collection, measure, mean
+MEANS = [
+    ("bm25", "", "", "", "dl", "nDCG@10", 0.50),
+    ("bm25", "", "", "", "dl", "AP", 0.30),
+    ("ce", "lce", "bm25", "none", "dl", "nDCG@10", 0.70),
+    ("ce", "kl", "bm25", "weak", "dl", "nDCG@10", 0.60),
+    ("ce", "kl", "bm25", "strong", "dl", "nDCG@10", 0.65),
+]
+
+
+def compare(folder: Path, *figures: dict, sources: dict | None = None) -> pd.DataFrame:
+    """The numbers of the published table over :data:`MEANS`."""
+    columns = ["student", "loss", "sampler", "teacher", "collection", "measure", "mean"]
+    rows = pd.DataFrame(MEANS, columns=columns)
+    # A collection of two domains has a row in each.
+    means = pd.concat([rows.assign(domain="in-domain"), rows[:1].assign(domain="all")])
+    means = means.assign(ci_low=means["mean"] - 0.1, ci_high=means["mean"] + 0.1, n_seeds=1, n_queries=43)
+    write_numbers(folder / "main.parquet", means, {})
+    (folder / "expected.yaml").write_text(
+        yaml.safe_dump({"sources": sources or {"a": SOURCE}, "figures": list(figures)})
+    )
+    paths = {name: folder / f"{name}.parquet" for name in ("main", "published")}
+    make_published_table(spec={}, main=paths["main"], expected=folder / "expected.yaml", output=paths["published"])
+    return read_numbers(paths["published"])[0]
+
+
+def test_verdicts(tmp_path: Path) -> None:
+    table = compare(
+        tmp_path,
+        {**BM25, "value": 0.53, "tolerance": 0.03},  # exactly the tolerance
+        {**BM25, "value": 0.54, "tolerance": 0.03},
+        {**CE, "value": 0.69, "tolerance": 0.005},
+        {**CE, "loss": "kl", "teacher": "strong", "value": 0.65, "tolerance": 0.01},
+        {**CE, "sampler": "dense", "value": 0.65, "tolerance": 0.01},
+        {**BM25, "collection": "gone", "value": 0.5, "tolerance": 0.01},
+    )
+    assert list(table["verdict"]) == ["within", "below", "above", "within", "not measured", "not measured"]
+    np.testing.assert_allclose(table["difference"], [-0.03, -0.04, 0.01, 0.0, np.nan, np.nan], atol=1e-12)
+    assert list(table["teacher"]) == ["", "", "", "strong", "", ""] and set(table["where"]) == {"a paper"}
+    csv, markdown = render("published", tmp_path / "published.parquet")
+    markdown = " ".join(markdown.split())
+    assert len(csv) == 6 and "of 6 figures 2 are within their tolerance and 2 are not measured." in markdown
+    assert "| bm25 | dl | nDCG@10 | 0.5300 ± 0.03 | 0.500 | 0.400 to 0.600 | -0.030 | within | k1 |" in markdown
+    assert "| ce lce dense | dl | nDCG@10 | 0.6500 ± 0.01 | | | | not measured | k1 |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ({**CE, "loss": "kl", "value": 0.6, "tolerance": 0.1}, r"ce\.kl\.bm25 is 2 rankers: say which teacher"),
+        ({**BM25, "source": "b", "value": 0.6, "tolerance": 0.1}, r"no source 'b'; there are a"),
+        ({**BM25, "value": 53.0, "tolerance": 0.1}, r"figures\.0\.value: Input should be less than or equal to 1"),
+        ({**BM25, "value": 0.5}, r"figures\.0\.tolerance: Field required"),
+    ],
+)
+def test_a_figure_that_is_wrong_is_named(tmp_path: Path, figure: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        compare(tmp_path, figure)
+
+
+def test_the_papers_figures_are_of_rankers_that_its_experiment_has() -> None:
+    experiment = Experiment(yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
+    figures = read_published(ROOT / experiment.config["evaluation"]["published"]).figures
+    for figure in figures:
+        assert figure.collection in experiment.test_collections
+        assert figure.measure in experiment.config["evaluation"]["measures"]
+        assert figure.student in ("bm25", "teacher") or figure.student in experiment.grid["students"]
+        for axis in ("loss", "sampler", "teacher"):
+            value = getattr(figure, axis)
+            assert value is None or value in experiment.grid[f"{axis}s" if axis != "loss" else "losses"]

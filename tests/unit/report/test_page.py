@@ -1,0 +1,133 @@
+"""The report page: what it holds is what was measured, texts stay texts, and nothing in it can reach elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_page import SHOWN, MadePage
+
+from workflow_scripts.report.page import charts, queries
+from workflow_scripts.storage.tables import read_numbers
+
+HOSTILE = '</script><script>alert(1)</script> & "quoted" <b>{} \u202eright to left'
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, and the text of each script and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.inside: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self.inside.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem:
+            self.inside[-1] += data
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadePage, str]:
+    page = MadePage(tmp_path_factory.mktemp("page"), text=HOSTILE.format, about=HOSTILE.format)
+    return page, page.write().read_text(encoding="utf-8")
+
+
+def test_the_policy_admits_the_pages_own_script_and_style_and_nothing_else(made: tuple[MadePage, str]) -> None:
+    found = Reader(made[1])
+    policy = next(each["content"] for tag, each in found.tags if each.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    run = [text for text, (_, each) in zip(found.inside, _inline(found), strict=True) if "type" not in each]
+    for text in run:
+        assert base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() in policy
+    assert len(run) == 2
+    links = [value for _, each in found.tags for name, value in each.items() if name in ("src", "href", "action")]
+    assert links and all(link.startswith("#") for link in links)
+    assert not any(name == "style" or name.startswith("on") for _, each in found.tags for name in each)
+
+
+def _inline(found: Reader) -> list[tuple[str, dict]]:
+    return [each for each in found.tags if each[0] in ("script", "style")]
+
+
+def test_texts_stay_texts(made: tuple[MadePage, str]) -> None:
+    page, text = made
+    assert text.count("</script>") == text.count("<script") == 3
+    about = json.loads(re.search(r'id="about">(.*?)</script>', text, re.DOTALL)[1])
+    first = page.collections[0]
+    assert about["collections"][0]["queries"][0] == [page.queries[first][0], HOSTILE.format(page.queries[first][0])]
+
+
+def test_the_explorer_holds_each_systems_documents_scores_judgements_and_values(made: tuple[MadePage, str]) -> None:
+    page, text = made
+    about = json.loads(re.search(r'id="about">(.*?)</script>', text, re.DOTALL)[1])
+    packed = re.search(r'id="columns">(.*?)</script>', text, re.DOTALL)[1]
+    content = memoryview(gzip.decompress(base64.b64decode(packed)))
+    place = 0
+
+    def take(kind: str, *shape: int) -> np.ndarray:
+        nonlocal place
+        size = int(np.prod(shape)) * 4
+        place += size
+        return np.frombuffer(content[place - size : place], kind).reshape(shape)
+
+    assert len(about["systems"]) == len(page.rankers)
+    for collection in about["collections"]:
+        name, asked = collection["name"], [query for query, _ in collection["queries"]]
+        assert asked == page.queries[name]
+        ids = np.array([doc_id for doc_id, _, _ in collection["documents"]])
+        for keys in page.rankers:
+            documents, scores, judged = (take(kind, len(asked), queries.SHOWN) for kind in ("<i4", "<f4", "<i4"))
+            run = page.rankings[keys, name]
+            assert ids[documents[:, :SHOWN]].ravel().tolist() == run["doc_id"].tolist()
+            assert scores[:, :SHOWN].ravel().tolist() == run["score"].tolist()
+            assert (documents[:, SHOWN:] == -1).all()
+            numbers = run["doc_id"].str.extract(r"-d(\d+)$")[0].astype(int)
+            assert judged[:, :SHOWN].ravel().tolist() == np.where(numbers % 3, numbers % 2, -1).tolist()
+            assert take("<f4", len(asked)) == pytest.approx(page.values[keys, name].to_numpy())
+    assert place == len(content)
+
+
+def test_every_dot_of_the_grid_says_its_number(made: tuple[MadePage, str]) -> None:
+    page, text = made
+    main, _ = read_numbers(page.folder / "main.parquet")
+    students = main[(main["collection"] == "all") & (main["loss"] != "")]
+    rows = [each for tag, each in Reader(text).tags if each.get("class") == "row"]
+    assert sorted(float(row["data-mean"]) for row in rows) == pytest.approx(sorted(students["mean"]))
+    dots = [each["data-text"] for _, each in Reader(text).tags if "data-command" in each]
+    assert len(dots) == len(students)
+    assert all(any(dot.startswith(f"{mean:.4f}, 95% interval") for dot in dots) for mean in students["mean"])
+    commands = {each["data-command"] for _, each in Reader(text).tags if "data-command" in each}
+    assert "make cell EXPERIMENT=made CELL=stu0.los1.sam2.base.seed0 DOMAIN=far" in commands
+
+
+def test_an_axis_places_values_and_ticks() -> None:
+    axis = charts.Axis(0.1, 1000.0, 0.0, 400.0, log=True)
+    assert [axis.at(value) for value in (0.1, 1, 10, 1000)] == [0, 100, 200, 400]
+    assert [text for _, text in axis.ticks] == ["0.1", "1", "10", "100", "1000"]
+    linear = charts.Axis.around([0.2, 0.4, np.nan], 300, 0, room=0)
+    assert (linear.at(0.2), linear.at(0.3), linear.at(0.4)) == (300, 150, 0)
+    points = charts.polyline(linear, linear, np.array([0.2, 0.3, 0.4]), np.array([0.4, np.nan, 0.2]))
+    assert points == "300.0,0.0 0.0,300.0"
+
+
+def test_a_page_too_large_for_all_queries_keeps_some_of_each_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "MOST_ENTRIES", 1)
+    text = MadePage(tmp_path, queries=50, samplers=2, losses=1, students=1).write().read_text(encoding="utf-8")
+    about = json.loads(re.search(r'id="about">(.*?)</script>', text, re.DOTALL)[1])
+    assert [len(each["queries"]) for each in about["collections"]] == [20, 20]
+    assert [each["all"] for each in about["collections"]] == [50, 50]

@@ -1,0 +1,231 @@
+"""Claims about the effectiveness of cells: contrasts of losses, samplers, cuts and domains, and rectangles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise, product
+
+import numpy as np
+
+from workflow_scripts.analysis.compared_cells import ComparedCells
+from workflow_scripts.analysis.domains import Domain
+from workflow_scripts.analysis.equivalence import Rule
+from workflow_scripts.analysis.inference import Estimates
+from workflow_scripts.analysis.power import (
+    MOST_SEEDS,
+    Design,
+    detectable_difference,
+    one_sided_reach,
+    pilots,
+    smallest_margin,
+)
+from workflow_scripts.analysis.query_values import QueryValues, RankerKey
+from workflow_scripts.analysis.rectangles import rectangles
+from workflow_scripts.claims.verdicts import Finding, Row, p_values
+
+DISTILLING, CONTRASTIVE, HARD = "distilling", "contrastive", "hard"
+IN_DOMAIN, OUT_OF_DOMAIN = "in-domain", "out-of-domain"
+WITHIN = "within margin"
+FACTORIAL_SEEDS = 3
+"""Fewest seeds of a factorial that is judged."""
+
+
+class NotTestable(Exception):
+    """Why an experiment cannot test a part of a claim."""
+
+
+class CellClaims:
+    """Judges claims about cells on one experiment, whose names and numbers are in ``spec``.
+
+    ``spec``: axes of the main grid, ``distilling`` and ``contrastive`` losses, ``hard`` samplers, ``in_domain``
+    domains, ``measure``, ``rule``, ``controls``, ``cuts`` and ``factorial`` (these studies, or null). ``energies``:
+    watt-hours of each ranker bought alone.
+    """
+
+    def __init__(
+        self, spec: Mapping, values: QueryValues, domains: Sequence[Domain], energies: Mapping[RankerKey, float]
+    ) -> None:
+        self.spec, self.values, self.energies = spec, values, energies
+        self.domains = {domain.name: domain for domain in domains}
+        self.rule = Rule(**spec["rule"])
+
+    def rows(self, claim: Mapping) -> Iterator[Row]:
+        """A row a student, teacher and domain; of domains out of the training collection's where a part names such."""
+        study = self.spec["cuts"] if any("cuts" in part for part in claim["parts"]) else self.spec
+        named = {name for part in claim["parts"] for name in part.get("domains", {"": 1})}
+        if study is None or (OUT_OF_DOMAIN in named and not self._out_of_domain):
+            why = "no study of cuts" if study is None else "no domain out of the training collection's"
+            yield Row("", findings=[Finding("", why=why)])
+            return
+        places = (
+            self._out_of_domain
+            if OUT_OF_DOMAIN in named
+            else list(self.domains)
+            if "" in named
+            else self.spec["in_domain"]
+        )
+        for student, teacher, domain in product(study["students"], study["teachers"], places or [""]):
+            findings = [self._finding(part, student, teacher, domain) for part in claim["parts"]]
+            yield Row(teacher, student, domain, findings)
+
+    @property
+    def _out_of_domain(self) -> list[str]:
+        return [name for name in self.domains if name not in self.spec["in_domain"]]
+
+    def _finding(self, part: Mapping, student: str, teacher: str, domain: str) -> Finding:
+        text = describe(part)
+        try:
+            cells, contrast = self._contrast(part, student, teacher)
+            weights, first = self._weights(part, domain)
+        except NotTestable as error:
+            return Finding(text, why=str(error))
+        margin = self.rule.margin_for(self.values, first, self.spec["measure"])
+        found = cells.infer(weights, self.spec["measure"], contrast[None])
+        p, opposite = p_values(found, part["shown"], margin, contradicts=part["contradicts"])
+        judged = finding(text, found, part["shown"], margin, p, opposite, self.rule, cells)
+        return self._with_cost(judged, cells, contrast) if part["cheaper"] else judged
+
+    def _with_cost(self, judged: Finding, cells: ComparedCells, contrast: np.ndarray) -> Finding:
+        """The finding with what its cells cost; not shown where those with positive coefficients cost no less."""
+        energy = np.array(
+            [
+                self.energies[self.values.standing_at(cell)] if sign else 0.0
+                for cell, sign in zip(cells.cells, contrast, strict=True)
+            ]
+        )
+        less, more = float(contrast.clip(min=0) @ energy), float(-contrast.clip(max=0) @ energy)
+        judged = replace(judged, part=f"{judged.part} ({less:.3g} for {more:.3g} Wh)")
+        return judged if less < more or np.isnan(judged.p) else replace(judged, p=1.0, seeds=np.nan)
+
+    def _contrast(self, part: Mapping, student: str, teacher: str) -> tuple[ComparedCells, np.ndarray]:
+        """The cells of a student and teacher in their blocks, and a part's coefficients of them  # (cells,)."""
+        spec = self.spec["cuts"] if "cuts" in part else self.spec
+        groups = {DISTILLING: self.spec["distilling"], CONTRASTIVE: self.spec["contrastive"], "": spec["losses"]}
+        of_loss = spread(part.get("losses", {"": 1}), groups, spec["losses"], "loss")
+        blocks: list[dict[RankerKey, float]] = []
+        if "cuts" in part:
+            of_cut = spread(part["cuts"], {}, list(spec["cuts"]), "cut")
+            for loss, sampler in product(spec["losses"], spec["samplers"]):
+                share = of_loss.get(loss, 0.0) / len(spec["samplers"])
+                cells = {
+                    (student, loss, own[sampler], teacher): of_cut.get(cut, 0.0) for cut, own in spec["cuts"].items()
+                }
+                blocks.append({cell: share * coefficient for cell, coefficient in cells.items()})
+        else:
+            samplers = {HARD: spec["hard"], "": spec["samplers"]}
+            of_sampler = spread(part.get("samplers", {"": 1}), samplers, spec["samplers"], "sampler")
+            for loss in spec["losses"]:
+                cells = {
+                    (student, loss, sampler, teacher): of_sampler.get(sampler, 0.0) for sampler in spec["samplers"]
+                }
+                blocks.append({cell: of_loss.get(loss, 0.0) * coefficient for cell, coefficient in cells.items()})
+        return self._compared(blocks)
+
+    def _compared(self, blocks: Sequence[Mapping[RankerKey, float]]) -> tuple[ComparedCells, np.ndarray]:
+        """Cells of the blocks that were trained; :class:`NotTestable` where one with a coefficient was not."""
+        for cell, coefficient in (item for block in blocks for item in block.items()):
+            if coefficient and not self.values.measured(cell):
+                raise NotTestable(f"{cell[2]} was not trained")
+        kept = [[cell for cell in block if self.values.measured(cell)] for block in blocks]
+        cells, starts = [cell for block in kept for cell in block], np.cumsum([0, *map(len, kept)])
+        places = [range(first, last) for first, last in pairwise(starts)]
+        compared = ComparedCells(self.values, cells, places, self.spec["seeds"], self.spec["controls"])
+        coefficients = {cell: value for block in blocks for cell, value in block.items()}
+        return compared, np.array([coefficients[cell] for cell in cells])
+
+    def _weights(self, part: Mapping, domain: str) -> tuple[dict[str, float], Domain]:
+        """Weights of the collections, signed where domains are compared, and the domain whose margin counts."""
+        own = self.spec["in_domain"]
+        if not own and IN_DOMAIN in part.get("domains", {}):
+            raise NotTestable("no domain over the training collection's corpus")
+        named = {"": domain, OUT_OF_DOMAIN: domain, IN_DOMAIN: own[0] if own else ""}
+        factor = {named.get(name, name): value for name, value in part.get("domains", {"": 1}).items()}
+        weights: dict[str, float] = {}
+        for name, value in factor.items():
+            if name not in self.domains:
+                raise NotTestable(f"no domain {name}")
+            for collection, weight in self.domains[name].weights.items():
+                weights[collection] = weights.get(collection, 0.0) + value * weight
+        return weights, self.domains[next(iter(factor))]
+
+    def factorial_rows(self) -> Iterator[Row]:
+        """A row a student, teacher and domain of the factorial study: a part for every rectangle of its grid."""
+        study = self.spec["factorial"]
+        if study is None or len(study["seeds"]) < FACTORIAL_SEEDS:
+            why = f"a factorial of fewer than {FACTORIAL_SEEDS} seeds" if study else "no factorial study"
+            yield Row("", findings=[Finding("", why=why)])
+            return
+        samplers, losses, measure = study["samplers"], study["losses"], self.spec["measure"]
+        grid = rectangles(len(samplers), len(losses))
+        for student, teacher, domain in product(study["students"], study["teachers"], self.domains.values()):
+            named = [(student, loss, sampler, teacher) for sampler, loss in product(samplers, losses)]
+            cells = ComparedCells(self.values, named, [range(len(named))], study["seeds"])
+            margin = study["interaction_margin"] * self.rule.margin_for(self.values, domain, measure)
+            findings = []
+            for ((i, j), (k, m)), contrast in grid.items():
+                found = cells.infer(domain.weights, measure, contrast[None])
+                p, opposite = p_values(found, WITHIN, margin)
+                text = f"{samplers[i]}, {samplers[j]} x {losses[k]}, {losses[m]}"
+                findings.append(finding(text, found, WITHIN, margin, p, opposite, self.rule, cells))
+            yield Row(teacher, student, domain.name, findings)
+
+
+def spread(factor: Mapping[str, float], groups: Mapping[str, Sequence[str]], there: Sequence[str], what: str) -> dict:
+    """Coefficient of each name: a group's is shared by its members; :class:`NotTestable` names what is not there."""
+    found: dict[str, float] = {}
+    for name, coefficient in factor.items():
+        members = groups.get(name, [name])
+        if not members or any(member not in there for member in members):
+            absent = next((member for member in members if member not in there), name)
+            raise NotTestable(f"no {what} {absent}")
+        for member in members:
+            found[member] = found.get(member, 0.0) + coefficient / len(members)
+    return found
+
+
+def describe(part: Mapping) -> str:
+    """A part of a claim as a table shows it: its factors, and what must be shown."""
+    factors = [_terms(part[name]) for name in ("losses", "samplers", "cuts", "domains") if name in part]
+    return f"{'; '.join(factors)}: {part['shown']}"
+
+
+def _terms(factor: Mapping[str, float]) -> str:
+    """``ensemble minus 1.25 random`` of coefficients, the largest first."""
+    text = ""
+    for name, coefficient in sorted(factor.items(), key=lambda item: -item[1]):
+        size = "" if abs(coefficient) == 1 else f"{abs(coefficient):g} "
+        sign = ("minus " if coefficient < 0 else "") if not text else (" minus " if coefficient < 0 else " plus ")
+        text += f"{sign}{size}{name}"
+    return text
+
+
+def finding(
+    text: str, found: Estimates, shown: str, margin: float, p: float, opposite: float, rule: Rule, cells: ComparedCells
+) -> Finding:
+    """One contrast of cells as a finding, with the seeds that would show it."""
+    low, high = (float(end[0]) for end in found.interval(rule.confidence))
+    seeds = seeds_that_show(found, shown, margin, rule.difference_alpha, cells) if found.known[0] else np.nan
+    basis = found.basis if found.known[0] else ""
+    return Finding(text, float(found.mean[0]), low, high, p, opposite, basis, seeds)
+
+
+def seeds_that_show(found: Estimates, shown: str, margin: float, alpha: float, cells: ComparedCells) -> float:
+    """Fewest seeds, of two or more, that would show a contrast, were its estimate the truth; infinite for too many."""
+    if found.components is None:
+        return np.nan
+    involved = sum(len(block) - 1 for block in cells.blocks) + 1
+    (pilot,) = pilots(found.components, max(involved, 2))
+    mean = float(found.mean[0])
+    distance = {"above 0": mean, "below 0": -mean, "not above margin": margin - mean, "not below margin": margin + mean}
+    for seeds in range(2, MOST_SEEDS + 1):
+        design = Design(seeds)
+        if shown in distance:
+            enough = distance[shown] >= one_sided_reach(pilot, design, alpha)
+        elif shown == WITHIN:
+            enough = abs(mean) + smallest_margin(pilot, design, alpha, in_family=False) <= margin
+        else:
+            enough = abs(mean) >= detectable_difference(pilot, design, alpha, in_family=False)
+        if enough:
+            return seeds
+    return np.inf

@@ -1,0 +1,117 @@
+"""Compute the published table: the main table's means beside published figures, a verdict a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workflow_scripts.storage.command import run
+from workflow_scripts.storage.errors import InputError, one_line
+from workflow_scripts.storage.tables import read_numbers, write_numbers
+
+RANKER = ("student", "loss", "sampler", "teacher")
+OURS = ("mean", "ci_low", "ci_high", "n_seeds", "n_queries")
+WITHIN, BELOW, ABOVE, ABSENT = "within", "below", "above", "not measured"
+
+
+class Figure(BaseModel):
+    """One published mean, from 0 to 1, and the keys of the main table's rows that it is held against."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    source: str
+    student: str
+    loss: str | None = None
+    sampler: str | None = None
+    teacher: str | None = None
+    collection: str
+    measure: str
+    value: Annotated[float, Field(ge=0, le=1)]
+    tolerance: Annotated[float, Field(gt=0)]
+
+
+class Source(BaseModel):
+    """Where a figure is published, and what its ranker differs in from ours."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    where: str
+    differs: str
+
+
+class Published(BaseModel):
+    """A file of published figures."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sources: dict[str, Source]
+    figures: list[Figure]
+
+
+def make_published_table(*, spec: Mapping, main: Path, expected: Path, output: Path) -> None:
+    """Write the numbers, a row for each figure: its keys, ``published``, ``tolerance``, the main table's :data:`OURS`,
+    ``difference`` (mean minus published), ``verdict``, and the source's ``where`` and ``differs``.
+
+    ``main``: numbers of the main table. ``expected``: the YAML file. The verdict is ``within`` for a difference of at
+    most the tolerance, ``below`` or ``above`` beyond it, and ``not measured`` where the main table has no such row.
+    Raises :class:`InputError` for a file of another form and for a figure that several rows answer to.
+    """
+    published = read_published(expected)
+    means, _ = read_numbers(main)
+    rows = [_row(figure, published.sources[figure.source], means, expected) for figure in published.figures]
+    write_numbers(output, pd.DataFrame(rows), spec)
+
+
+def read_published(path: Path) -> Published:
+    """The figures of a YAML file; :class:`InputError` naming what is wrong in it."""
+    try:
+        published = Published.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(f"{path}: {place}: {first['msg']}; see config/expected/paper.yaml") from None
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML: {one_line(error)}") from None
+    for figure in published.figures:
+        if figure.source not in published.sources:
+            raise InputError(f"{path}: no source {figure.source!r}; there are {', '.join(published.sources)}")
+    return published
+
+
+def _row(figure: Figure, source: Source, means: pd.DataFrame, path: Path) -> dict[str, object]:
+    keys = {name: value for name in RANKER if (value := getattr(figure, name)) is not None}
+    wanted = keys | {"collection": figure.collection, "measure": figure.measure}
+    rows = means[(means[list(wanted)] == pd.Series(wanted)).all(axis=1)].drop_duplicates([*RANKER, "collection"])
+    if len(rows) > 1:
+        lacking = [name for name in RANKER if rows[name].nunique() > 1]
+        raise InputError(f"{path}: {_name(keys)} is {len(rows)} rankers: say which {' and '.join(lacking)}")
+    ours = rows.iloc[0] if len(rows) else pd.Series(dict.fromkeys(OURS, float("nan")))
+    difference = ours["mean"] - figure.value
+    return {
+        **{name: keys.get(name, "") for name in RANKER},
+        **{"collection": figure.collection, "measure": figure.measure},
+        **{"published": figure.value, "tolerance": figure.tolerance},
+        **{name: ours[name] for name in OURS},
+        **{"difference": difference, "verdict": _verdict(difference, figure.tolerance) if len(rows) else ABSENT},
+        **{"where": source.where, "differs": source.differs},
+    }
+
+
+def _name(keys: Mapping[str, str]) -> str:
+    return ".".join(keys.values())
+
+
+def _verdict(difference: float, tolerance: float) -> Literal["within", "below", "above"]:
+    # Rounded, so that a difference of exactly the tolerance is within it.
+    if round(abs(difference) - tolerance, 9) <= 0:
+        return WITHIN
+    return BELOW if difference < 0 else ABOVE
+
+
+if __name__ == "__main__":
+    run(make_published_table)
