@@ -17,21 +17,20 @@ localrules:
     report,
 
 
-rule all:
-    """Every table, every cell and everything they were made from."""
-    default_target: True
-    input:
-        rules_all,
-
-
-# One handler: Snakemake keeps the last alone.
 onstart:
     try:
         check_jobs_are_seen(workflow)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     if workflow.local_exec and workflow.is_main_process:
-        warm_start(sum(1 for _ in workflow.dag.needrun_jobs()), CONFIG.get("arithmetic"))
+        warm_start(sum(1 for _ in workflow.dag.needrun_jobs()), CONFIG["arithmetic"])
+
+
+rule all:
+    """Every table, every cell and everything they were made from."""
+    default_target: True
+    input:
+        rules_all,
 
 
 rule tables:
