@@ -14,9 +14,8 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 from audit.contrasts import Block, Domain, family
-from audit.correlation import correlation
 from audit.inference_by_loops import residual_sum
-from audit.rows import Recompute, Rows, Simulated
+from audit.rows import Near, Rows
 from audit.sources import RISK, Cell, Sources, Values
 
 CELL = ["student", "loss", "sampler", "teacher"]
@@ -66,8 +65,8 @@ def _calls(rows: pd.DataFrame, letters: str, sampler: str, frame: pd.DataFrame, 
 
 
 def _noise_band(values: Values, spec: dict, key: tuple, weights: Mapping) -> float:
-    block = Block(values, _cells(spec, key[:3]), spec["seeds"], spec["controls"])
-    found = [block.infer(weights, key[-1], a) for a in _pairs(len(block.cells))]
+    block = block_of(values, spec, key[:3])
+    found = [block.infer(weights, key[-1], a) for a in pairs_of(len(block.cells))]
     if not all(each.known for each in found):
         return nan
     widths = [each.half(spec["bootstrap"]["confidence"]) for each in found if not each.same]
@@ -88,8 +87,8 @@ def equivalence(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     """Every two samplers of a block, a family."""
     values, domains = sources.values["metrics"], {each["name"]: Domain.of(each) for each in spec["domains"]}
     for key, rows in frame.groupby(BLOCK, sort=False):
-        block, domain = Block(values, _cells(spec, key[:3]), spec["seeds"], spec["controls"]), domains[key[3]]
-        contrasts = _pairs(len(block.cells))
+        block, domain = block_of(values, spec, key[:3]), domains[key[3]]
+        contrasts = pairs_of(len(block.cells))
         yield from _family(rows, block, contrasts, domain, key[4], spec["rule"], "mean_difference", len(spec["seeds"]))
 
 
@@ -214,7 +213,13 @@ def _cells(spec: Mapping, block: tuple) -> list[Cell]:
     return [(student, loss, sampler, teacher) for sampler in spec["samplers"]]
 
 
-def _pairs(number: int) -> list[list[float]]:
+def block_of(values: Values, spec: Mapping, block: tuple) -> Block:
+    """The samplers of a student, loss and teacher."""
+    return Block(values, _cells(spec, block), spec["seeds"], spec["controls"])
+
+
+def pairs_of(number: int) -> list[list[float]]:
+    """Contrasts of every two of so many cells."""
     return [[(i == one) - (i == other) for i in range(number)] for one, other in combinations(range(number), 2)]
 
 
@@ -240,16 +245,4 @@ def _interval(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, mea
         means += weight * generator.multinomial(len(x), np.full(len(x), 1 / len(x)), SAMPLES) @ x / len(x)
     tail, error = (1 - confidence) / 2, 0.5 * means.std()
     ends = np.quantile(means, [tail, 1 - tail])
-    return dict(zip(("ci_low", "ci_high"), (Simulated(end, error) for end in ends), strict=True))
-
-
-TABLES: dict[str, Recompute] = {
-    "main": main,
-    "per_collection": per_collection,
-    "equivalence": equivalence,
-    "retrieval": retrieval,
-    "controls": controls,
-    "variance": variance,
-    "risk": risk,
-    "correlation": correlation,
-}
+    return dict(zip(("ci_low", "ci_high"), (Near(end, error) for end in ends), strict=True))
