@@ -6,8 +6,8 @@ DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
-# Marks of tests that need more than Python and time.
-SPECIAL := processors or slurm or chromium or standin
+# Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
+SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
   $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
@@ -73,14 +73,16 @@ test: venv  ## unit and workflow tests, side by side
 test-unit test-workflow: test-%: venv
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/$*
 
-test-all: test  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
+test-all: test $(if $(CI),slurm)  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
 	$(BIN)/python -m pytest -m "$(SPECIAL)"
 
-test-slurm: venv  ## an experiment on a Slurm cluster of three nodes, started on this machine: installs Debian's Slurm, needs root
-	command -v slurmctld >/dev/null || \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge
+test-slurm: venv slurm  ## an experiment on a Slurm cluster of three nodes, started on this machine as root
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+slurm:  ## Debian's Slurm, where it is not installed, for test-slurm: needs root
+	command -v slurmctld >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge; }
 
 lint: venv  ## style, spelling and types; Snakemake's own lint
 	$(BIN)/ruff check .

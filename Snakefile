@@ -22,6 +22,8 @@ onstart:
         check_jobs_are_seen(workflow)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    if workflow.local_exec and workflow.is_main_process:
+        warm_start(sum(1 for _ in workflow.dag.needrun_jobs()), CONFIG["arithmetic"])
 
 
 rule all:
@@ -29,11 +31,6 @@ rule all:
     default_target: True
     input:
         rules_all,
-
-
-onstart:
-    if workflow.local_exec and workflow.is_main_process:
-        warm_start(sum(1 for _ in workflow.dag.needrun_jobs()), CONFIG.get("arithmetic"))
 
 
 rule tables:

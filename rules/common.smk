@@ -32,6 +32,7 @@ from workflow_scripts.experiment.rule_parameters import (
     other_than,
     resources_of,
     threads_of,
+    with_signature,
 )
 from workflow_scripts.experiment.slurm import check_jobs_are_seen, time_limit
 from workflow_scripts.experiment.studies import budgets_of, dial
@@ -143,7 +144,7 @@ def reads(**named):
                 return rebuild_if_missing(fill(found))
             return [rebuild_if_missing(fill(path)) for path in found]
 
-        return paths
+        return with_signature(paths)
 
     return {name: resolved(value) for name, value in named.items()}
 

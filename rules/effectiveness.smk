@@ -8,6 +8,7 @@ TABLES += PLACES.tables(
     *["controls"] * bool(CONTROLS),
     *map("per_collection.{}".format, GRID["students"]),
     *["retrieval"] * bool(RETRIEVED),
+    *["published"] * bool(CONFIG["evaluation"]["published"]),
 )
 WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, **GRID)
 VERDICTS = dict(rule=COMPARISON, depth=CONFIG["first_stage"]["depth"], **WHOLE_GRID)
@@ -113,16 +114,15 @@ use rule analyse_job as make_retrieval_table with:
         ),
 
 
-# Where the experiment names a file of published figures.
-if CONFIG["evaluation"]["published"]:
-    TABLES += PLACES.tables("published")
-
-    use rule analyse_job as make_published_table with:
-        input:
-            **reads(main=numbers("main"), expected=in_project(CONFIG["evaluation"]["published"])),
-        output:
-            numbers("published"),
-        log:
-            log("make_published_table"),
-        params:
-            **job("effectiveness.make_published_table"),
+use rule analyse_job as make_published_table with:
+    input:
+        **reads(
+            main=numbers("main"),
+            expected=in_project(f"config/expected/{CONFIG['evaluation']['published'] or 'paper'}.yaml"),
+        ),
+    output:
+        numbers("published"),
+    log:
+        log("make_published_table"),
+    params:
+        **job("effectiveness.make_published_table"),

@@ -45,7 +45,7 @@ SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
 ReturnToService=2
-MinJobAge={min_job_age}
+MinJobAge=3600
 GresTypes=gpu
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=8000
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=8000
@@ -66,12 +66,12 @@ def lacking() -> str | None:
 
 
 @contextlib.contextmanager
-def cluster(root: Path, *, gpu_minutes: int = 60, min_job_age: int = 300) -> Iterator[dict[str, str]]:
+def cluster(root: Path, *, gpu_minutes: int) -> Iterator[dict[str, str]]:
     """The environment in which ``sbatch``, ``squeue`` and Snakemake find a running cluster, which ends with the block.
 
-    ``gpu_minutes``: time limit of partition ``gpu``. ``min_job_age``: seconds for which a finished job is remembered.
+    ``gpu_minutes``: time limit of partition ``gpu``.
     """
-    environment = _configure(root, gpu_minutes, min_job_age)
+    environment = _configure(root, gpu_minutes)
     try:
         _start(root, environment)
         yield environment
@@ -80,7 +80,7 @@ def cluster(root: Path, *, gpu_minutes: int = 60, min_job_age: int = 300) -> Ite
         _stop(root)
 
 
-def _configure(root: Path, gpu_minutes: int, min_job_age: int) -> dict[str, str]:
+def _configure(root: Path, gpu_minutes: int) -> dict[str, str]:
     for name in ("munge", "state", "run", "log", "bin", *(f"spool/{node}" for node in NODES)):
         (root / name).mkdir(parents=True, mode=0o755)
     key = root / "munge/munge.key"
@@ -88,10 +88,7 @@ def _configure(root: Path, gpu_minutes: int, min_job_age: int) -> dict[str, str]
     key.write_bytes(secrets.token_bytes(128))
     host = socket.gethostname().split(".")[0]
     configuration = root / "slurm.conf"
-    text = CONFIGURATION.format(
-        root=root, host=host, ports=_free_ports(4), gpu_minutes=gpu_minutes, min_job_age=min_job_age
-    )
-    configuration.write_text(text)
+    configuration.write_text(CONFIGURATION.format(root=root, host=host, ports=_free_ports(4), gpu_minutes=gpu_minutes))
     (root / "gres.conf").write_text(GPUS)
     # A job step's environment loses SLURM_CONF before it calls srun.
     srun = root / "bin/srun"

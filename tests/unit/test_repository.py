@@ -16,14 +16,14 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCAL = {"bench", "tests", "workflow_scripts", *(path.stem for path in ROOT.glob("tests/*.py"))} | {
+LOCAL = {"audit", "bench", "tests", "workflow_scripts", *(path.stem for path in ROOT.glob("tests/*.py"))} | {
     path.stem for path in (ROOT / "tests").rglob("*.py")
 }
 DISTRIBUTIONS = packages_distributions()
 
 
-def test_readme_names_what_is_there_and_every_folder() -> None:
-    tree = (ROOT / "README.md").read_text().split("## The tree\n\n```\n")[1].split("```")[0]
+def test_architecture_names_what_is_there_and_every_folder() -> None:
+    tree = (ROOT / "docs/architecture.md").read_text().split("```\n")[1].split("```")[0]
     top, missing, folders = Path(), [], set()
     for line in tree.splitlines():
         entry, description = re.fullmatch(r" *(\S+) +(.*)", line).groups()
@@ -36,6 +36,15 @@ def test_readme_names_what_is_there_and_every_folder() -> None:
         missing += [str(path / name) for name in ("", *named) if not (ROOT / path / name).exists()]
     assert missing == []
     assert {f"workflow_scripts/{init.parent.name}" for init in ROOT.glob("workflow_scripts/*/__init__.py")} <= folders
+
+
+def test_links_of_readme_and_docs_lead_somewhere() -> None:
+    broken = []
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            if not (page.parent / link).exists():
+                broken.append(f"{page.name}: {link}")
+    assert broken == []
 
 
 def test_every_make_target_is_described() -> None:

@@ -19,6 +19,7 @@ from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.shares import TEST_SOURCES
 from workflow_scripts.experiment.studies import step_documents, study_problems
+from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER, check_system
 
@@ -33,7 +34,7 @@ def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
     for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
         yield from check(config)
-    for check in (_systems, _sets, _retrieval, _in_batch, seed_problems):
+    for check in (_systems, _sets, _retrieval, _published, _in_batch, seed_problems):
         yield from check(config)
     for check in (control_problems, study_problems, claim_problems):
         yield from check(config)
@@ -48,6 +49,12 @@ def _names(config: Mapping) -> Iterator[str]:
             yield f"students.{name}: this name is taken by the runs of {owner}; choose another"
     if NO_TEACHER in config["teachers"]:
         yield f"teachers.{NO_TEACHER}: this name stands for no teacher in a student's id; choose another"
+
+
+def _published(config: Mapping) -> Iterator[str]:
+    name = config["evaluation"]["published"]
+    if name and not (ROOT / f"config/expected/{name}.yaml").is_file():
+        yield f"evaluation.published: there is no config/expected/{name}.yaml; name one of its files, or null"
 
 
 def _domains(config: Mapping) -> Iterator[str]:

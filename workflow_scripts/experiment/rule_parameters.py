@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import re
 import shlex
@@ -51,7 +52,14 @@ def job(script: str, spec: Any = None, ids: Any = None, **values: object) -> dic
     def options(wildcards: Any, input: Any, output: Any) -> str:
         return _arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
 
-    return {"module": script, "code": code, "spec": canonical, "options": options}
+    functions = {"code": code, "spec": canonical, "options": options}
+    return {"module": script} | {name: with_signature(function) for name, function in functions.items()}
+
+
+def with_signature(function: Callable) -> Callable:
+    """The function with its signature noted: Snakemake asks every function of a rule for it, for each job anew."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
 
 
 @functools.cache
@@ -105,7 +113,7 @@ def resources_of(
     gpu = {"gpu": max(gpu_parts // share, 1)} if on_gpu else {}
     # Jobs of one group agree in every text: measuring, which uses no device, is in a group with its student's training.
     device = {"device": config["device"] if stage in (*ON_GPU, "analyse") else "cpu", "gpu_share": share}
-    return {"mem_mb": memory, "runtime": runtime, **gpu, **device}
+    return {"mem_mb": with_signature(memory), "runtime": with_signature(runtime), **gpu, **device}
 
 
 def one_of(names: Iterable[str]) -> str:

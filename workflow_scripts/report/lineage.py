@@ -20,6 +20,7 @@ STAGES = (
     "teacher scores",
     "calibrations",
     "groups",
+    "looked-up labels",
     "labels",
     "embeddings",
     "students",

@@ -18,7 +18,9 @@ from workflow_scripts.storage.tables import write_numbers
 
 JOULES_PER_WH = 3600
 CONTRASTIVE, DISTILLED = "groups", "groups and labels"
-POOLS = "teacher scores"
+POOLS, LOOKED_UP = "teacher scores", "looked-up labels"
+Teacher = tuple[str, ...]
+"""Manifests of the models that label for a teacher: one, or one a fold."""
 
 COSTS = ("jobs", "wall_s", "cpu_s", "gpu_s", "peak_rss_mb", "peak_gpu_mb", "energy_wh")
 """Cost of one or more jobs.
@@ -93,9 +95,9 @@ def _job_cost(artifact: Artifact, power: Mapping) -> dict[str, float]:
     return dict(zip(COSTS, costs, strict=True))
 
 
-def pair_energies(pools: Iterable[Artifact], power: Mapping) -> dict[str, float]:
-    """Watt-hours of one pair by the teacher (:func:`_teacher`): its pools' energy over the pairs they scored."""
-    by_teacher: dict[str, list[Artifact]] = {}
+def pair_energies(pools: Iterable[Artifact], power: Mapping) -> dict[Teacher, float]:
+    """Watt-hours of one pair by teacher: its pools' energy over the pairs they scored."""
+    by_teacher: dict[Teacher, list[Artifact]] = {}
     for pool in pools:
         by_teacher.setdefault(_teacher(pool), []).append(pool)
     return {
@@ -104,38 +106,47 @@ def pair_energies(pools: Iterable[Artifact], power: Mapping) -> dict[str, float]
     }
 
 
-def energy_alone(lineage: Lineage, paths: Sequence[str], power: Mapping, pairs: Mapping[str, float]) -> float:
-    """Watt-hours behind ``paths`` with, of the teachers' pools, only the pairs that groups and labels need."""
+def energy_alone(lineage: Lineage, paths: Sequence[str], power: Mapping, pairs: Mapping[Teacher, float]) -> float:
+    """Watt-hours behind ``paths`` with, of the pools that groups and labels read, only the pairs that these need."""
     behind = lineage.behind(paths)
-    others = (artifact for artifact in behind.values() if artifact.kind != POOLS)
-    needed = _pairs_needed(lineage, behind)
-    return total_cost(others, power)["energy_wh"] + sum(number * pairs[teacher] for teacher, number in needed)
+    needed = list(_pairs_needed(lineage, behind))
+    shared = lineage.behind([pool for _, _, pools in needed for pool in pools])
+    shared = {path for path, artifact in shared.items() if artifact.kind == POOLS}
+    others = (artifact for path, artifact in behind.items() if path not in shared)
+    return total_cost(others, power)["energy_wh"] + sum(number * pairs[teacher] for teacher, number, _ in needed)
 
 
-def _pairs_needed(lineage: Lineage, behind: Mapping[str, Artifact]) -> Iterator[tuple[str, int]]:
-    """Teacher and number of pairs, for each of the groups ``behind`` that are drawn or labelled by scored pools.
+def _pairs_needed(lineage: Lineage, behind: Mapping[str, Artifact]) -> Iterator[tuple[Teacher, int, list[str]]]:
+    """Teacher, pairs and pools of each of the groups ``behind`` that are drawn or labelled by scored pools.
 
     To draw groups the teacher scores the pairs that the sampler asks for; to label them also the groups' own, less what
     the labelling job scored itself, whose cost is its own.
     """
-    labels = {each.manifest["inputs"]["groups"]["path"]: each for each in behind.values() if each.kind == "labels"}
+    labels = {each.manifest["inputs"]["groups"]["path"]: path for path, each in behind.items() if each.kind == "labels"}
     for path, groups in behind.items():
         if groups.kind != "groups":
             continue
-        reader = labels.get(path, groups)
-        pools = [each for each in map(lineage.artifact, lineage.parents(reader.manifest_path)) if each.kind == POOLS]
+        reader = labels.get(path, path)
+        parents = lineage.parents(reader)
+        # Labels may have been looked up by a job of their own.
+        parents += [
+            each for parent in parents if lineage.artifact(parent).kind == LOOKED_UP for each in lineage.parents(parent)
+        ]
+        pools = [parent for parent in parents if lineage.artifact(parent).kind == POOLS]
         if pools:
-            drawn, labelled = (groups.counts[name] for name in ("pairs_to_draw", "pairs_to_label"))
-            yield _teacher(pools[0]), drawn if reader is groups else labelled - reader.counts["scored"]
+            needed = groups.counts["pairs_to_draw"]
+            if path in labels:
+                needed = groups.counts["pairs_to_label"] - lineage.artifact(reader).counts["scored"]
+            yield _teacher(lineage.artifact(pools[0])), needed, pools
 
 
-def _teacher(pool: Artifact) -> str:
-    """Paths of the manifests of the models that scored a pool: one, or one a fold."""
-    return " ".join(model["path"] for model in pool.manifest["inputs"]["models"])
+def _teacher(pool: Artifact) -> Teacher:
+    """Manifests of the models that scored a pool."""
+    return tuple(model["path"] for model in pool.manifest["inputs"]["models"])
 
 
 def _student_rows(
-    lineage: Lineage, metrics: Sequence[Path], power: Mapping, pairs: Mapping[str, float]
+    lineage: Lineage, metrics: Sequence[Path], power: Mapping, pairs: Mapping[Teacher, float]
 ) -> Iterator[dict]:
     """Costs of each student and, once for each of its groups and labels, of what they need; one row a seed."""
 

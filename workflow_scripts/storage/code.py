@@ -58,6 +58,11 @@ def job_digest(module: str, spec: Mapping) -> str:
 
 def digest(modules: Iterable[str]) -> str:
     """SHA-256 over names and syntax of the files of :func:`closure`, wherever they lie and however old they are."""
+    return _digest(tuple(modules))
+
+
+@functools.cache
+def _digest(modules: tuple[str, ...]) -> str:
     files = "".join(f"{path.as_posix()} {_syntax(ROOT / path)[0]}\n" for path in closure(modules))
     _save()
     return hashlib.sha256(files.encode()).hexdigest()
@@ -92,6 +97,7 @@ def script_of(rule: str) -> str:
 
 def forget() -> None:
     """Read every file anew: a job asks for its digest when it starts and when it ends."""
+    _digest.cache_clear()
     _syntax.cache_clear()
     _find.cache_clear()
 

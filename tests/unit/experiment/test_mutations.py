@@ -122,6 +122,7 @@ ACCEPTED = {
     ("share", "0"): "no near negatives",
     ("fence", "0"): "outliers are all outside the quartiles",
     ("title_field", "null"): "there is none",
+    ("published", "null"): "no table",
     ("experiment", "nothing"): "a new name",
     ("vocabulary", "nothing"): "a new name",
     # Only the other side knows its names.

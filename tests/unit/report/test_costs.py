@@ -131,7 +131,10 @@ def test_bought_alone_a_student_pays_for_its_own_pairs(results: Results) -> None
     informed = results.make("groups/cross", "x", {"scores": pools}, cpu_s=1, counts=counts)
     metrics = []
     for sampler, groups in (("bm25", plain), ("cross", informed)):
-        inputs = {"groups": groups, "model": teacher, "known": pools}
+        inputs = {"groups": groups, "models": [teacher], "known": pools}
+        if sampler == "bm25":  # its pairs were looked up by another job
+            looked_up = results.make("looked-up labels/bm25", "x", inputs, cpu_s=0)
+            inputs = {"groups": groups, "models": [teacher], "looked_up": looked_up}
         labels = results.make(f"labels/{sampler}", "x", inputs, cpu_s=5, counts={"scored": 10, "looked_up": 80})
         student = results.make(f"students/{sampler}", "x", {"groups": groups, "labels": labels}, cpu_s=40)
         run = results.make(f"runs/{sampler}", "x", {"model": student})

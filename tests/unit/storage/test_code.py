@@ -25,7 +25,7 @@ from workflow_scripts.storage.code import (
 TRAIN = f"{PACKAGE}.train.train_ranker"
 MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
 CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
-OTHER_COMMANDS = ("plan.bill", "experiment.describe", "storage.verify")
+OTHER_COMMANDS = ("plan.bill", "experiment.describe", "experiment.warm_start", "storage.verify")
 SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
 
 
@@ -189,7 +189,7 @@ def test_stages_import_only_downwards_and_in_no_circle() -> None:
 def rules() -> dict[str, tuple[str, str]]:
     """Rule to its stage's job and its script."""
     text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    found = re.findall(r"^use rule (\w+)_job as (\w+) with:(.*?)(?=^use rule|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^ *use rule (\w+)_job as (\w+) with:(.*?)(?=^ *use rule|\Z)", text, re.MULTILINE | re.DOTALL)
     return {
         name: (stage, re.search(r'\*\*job\(\s*"([\w.]+)"', body)[1]) for stage, name, body in found if "job(" in body
     }

@@ -60,8 +60,8 @@ class Evaluation(Part):
     measures: Measures = setting("measured on every test collection, as ir_measures prints them: nDCG@10")
     more_measures: dict[Slug, Measures] = setting("collection id to measures of that collection alone", {})
     bootstrap: Bootstrap = setting("confidence intervals", Bootstrap)
-    published: Maybe[Text] = setting(
-        "a file of published figures that the main table is held against, as config/expected/paper.yaml; null for none",
+    published: Maybe[Slug] = setting(
+        "published figures that the main table is held against: paper is config/expected/paper.yaml; null for none",
         None,
     )
 
