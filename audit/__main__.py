@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from audit import tables
+from audit import studies, tables
 from audit.correlation import correlation
 from audit.groups import contamination, contamination_pairs, locality
 from audit.power import power
@@ -29,6 +29,9 @@ TABLES: dict[str, Recompute] = {
     "variance": tables.variance,
     "risk": tables.risk,
     "power": power,
+    "cuts": studies.cuts,
+    "teachers": studies.teachers,
+    "training_collections": studies.training_collections,
     "correlation": correlation,
     "locality": locality,
     "contamination": contamination,
@@ -36,8 +39,8 @@ TABLES: dict[str, Recompute] = {
 }
 RELATIVE, ABSOLUTE = 1e-7, 1e-9
 """How far two ways of computing one number may lie apart: the order of sums, and roots of what is nearly 0."""
-LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis"}
-LABELS |= {"training", "quantity", "seeds"}
+LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut"}
+LABELS |= {"training", "training_b", "function", "teacher_b", "sampler_b", "quantity", "seeds"}
 """Columns that say what a row is."""
 SHOWN = 3
 
@@ -96,7 +99,7 @@ def audit(folder: str) -> Iterator[Tally]:
             for column, value in columns.items():
                 tally.add(f"{where} {column}", row[column], value)
         recomputed = {column for columns in found.values() for column in columns}
-        tally.left_out = {*frame.columns[frame.notna().any()]} - LABELS - recomputed
+        tally.left_out = {*frame.columns[frame.replace("", None).notna().any()]} - LABELS - recomputed
         yield tally
 
 
