@@ -11,6 +11,7 @@ import pandas as pd
 from workflow_scripts.report.page.charts import Axis
 
 WIDTH, HEIGHT, EDGE = 260, 18, 4
+DECIDED = ("supported", "contradicted")
 IN_UNITS = ("cells", "factorial")
 """Tests whose estimates are differences of the measure: they share one axis, with the margin shaded."""
 
@@ -40,12 +41,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with its rows; ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none."""
+    """A claim with its rows, and whether one is ``decided``.
+
+    ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none.
+    """
 
     name: str
     sentence: str
     source: str
     tally: str
+    decided: bool
     axis: Axis | None
     zero: float | None
     margin: tuple[float, float] | None
@@ -83,7 +88,9 @@ def _claim(name: str, rows: pd.DataFrame, axis: Axis | None, margin: tuple[float
         parts = [_part(row, axis) for row in block.itertuples() if row.part]
         shown.append(Row(about, first["verdict"], str(first["basis"] or ""), str(first["decided_by"] or ""), parts))
     zero = None if axis is None else axis.at(0.0)
-    return Claim(name, rows["sentence"].iloc[0], rows["source"].iloc[0], tally, axis, zero, margin, shown)
+    decided = any(row.verdict in DECIDED for row in shown)
+    about = rows["sentence"].iloc[0], rows["source"].iloc[0], tally, decided
+    return Claim(name, *about, axis, zero, margin, shown)
 
 
 def _part(row: tuple, axis: Axis | None) -> Part:
