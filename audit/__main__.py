@@ -15,6 +15,7 @@ import pandas as pd
 
 from audit import studies, tables
 from audit.correlation import correlation
+from audit.cost import cost
 from audit.groups import contamination, contamination_pairs, locality
 from audit.power import power
 from audit.rows import Near, Recompute
@@ -34,13 +35,14 @@ TABLES: dict[str, Recompute] = {
     "training_collections": studies.training_collections,
     "correlation": correlation,
     "locality": locality,
+    "cost": cost,
     "contamination": contamination,
     "contamination_pairs": contamination_pairs,
 }
 RELATIVE, ABSOLUTE = 1e-7, 1e-9
 """How far two ways of computing one number may lie apart: the order of sums, and roots of what is nearly 0."""
 LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut"}
-LABELS |= {"training", "training_b", "function", "teacher_b", "sampler_b", "quantity", "seeds"}
+LABELS |= {"training", "training_b", "function", "teacher_b", "sampler_b", "quantity", "seeds", "stage"}
 """Columns that say what a row is."""
 SHOWN = 3
 
