@@ -58,6 +58,9 @@ plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
 
+audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
+	$(BIN)/python -m audit results/$(EXPERIMENT)
+
 describe: venv  ## config/schema.json and docs/configuration.md from the settings' descriptions
 	$(BIN)/python -m workflow_scripts.experiment.describe
 
