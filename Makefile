@@ -58,6 +58,9 @@ plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
 
+audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
+	$(BIN)/python -m audit results/$(EXPERIMENT)
+
 describe: venv  ## config/schema.json and docs/configuration.md from the settings' descriptions
 	$(BIN)/python -m workflow_scripts.experiment.describe
 
@@ -121,8 +124,12 @@ bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's
 bench-look-ups: venv  ## look-ups among millions of ids and pairs
 	$(BIN)/python -m bench.look_ups
 
-bench-venv:  ## the peers' own environment
+bench-venv:  ## the peers' own environments
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \
 	  rm -rf .bench-venv && $(PYTHON) -m venv .bench-venv && \
 	  .bench-venv/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r bench/requirements.txt && \
 	  cp bench/requirements.txt .bench-venv/requirements.txt; }
+	@cmp -s bench/requirements-openvino.txt .bench-openvino/requirements.txt || { \
+	  rm -rf .bench-openvino && $(PYTHON) -m venv .bench-openvino && \
+	  .bench-openvino/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) --no-deps -r bench/requirements-openvino.txt && \
+	  cp bench/requirements-openvino.txt .bench-openvino/requirements.txt; }

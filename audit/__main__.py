@@ -13,12 +13,36 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from audit.sources import KEYS, Sources
-from audit.tables import TABLES, Simulated
+from audit import studies, tables
+from audit.correlation import correlation
+from audit.cost import cost
+from audit.groups import contamination, contamination_pairs, locality
+from audit.power import power
+from audit.rows import Near, Recompute
+from audit.sources import KEYS, Sources, Values
 
+TABLES: dict[str, Recompute] = {
+    "main": tables.main,
+    "per_collection": tables.per_collection,
+    "equivalence": tables.equivalence,
+    "retrieval": tables.retrieval,
+    "controls": tables.controls,
+    "variance": tables.variance,
+    "risk": tables.risk,
+    "power": power,
+    "cuts": studies.cuts,
+    "teachers": studies.teachers,
+    "training_collections": studies.training_collections,
+    "correlation": correlation,
+    "locality": locality,
+    "cost": cost,
+    "contamination": contamination,
+    "contamination_pairs": contamination_pairs,
+}
 RELATIVE, ABSOLUTE = 1e-7, 1e-9
 """How far two ways of computing one number may lie apart: the order of sums, and roots of what is nearly 0."""
-LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis"}
+LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut"}
+LABELS |= {"training", "training_b", "function", "teacher_b", "sampler_b", "quantity", "seeds", "stage"}
 """Columns that say what a row is."""
 SHOWN = 3
 
@@ -28,6 +52,7 @@ class Tally:
     """How many numbers of a table were found again, the first that were not, and columns that nothing recomputes."""
 
     table: str
+    rows: int
     agree: int = 0
     number: int = 0
     differ: list[str] = field(default_factory=list)
@@ -43,9 +68,10 @@ class Tally:
 
     def lines(self) -> Iterator[str]:
         """What to print."""
-        yield f"{self.table}: {self.agree:,} of {self.number:,} agree"
+        nothing = "not recomputed" if self.rows else "no rows"
+        yield f"{self.table}: " + (f"{self.agree:,} of {self.number:,} agree" if self.number else nothing)
         yield from (f"  {line}" for line in self.differ[:SHOWN])
-        if self.left_out:
+        if self.left_out and self.number:
             yield f"  not recomputed: {', '.join(sorted(self.left_out))}"
 
 
@@ -55,7 +81,7 @@ def _same(written: object, found: object) -> bool:
     one, other = (math.nan if value is None else float(value) for value in (written, found))
     if math.isnan(one) or math.isnan(other):
         return math.isnan(one) and math.isnan(other)
-    if isinstance(found, Simulated):
+    if isinstance(found, Near):
         return abs(one - other) <= found.error
     return one == other or math.isclose(one, other, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
 
@@ -64,10 +90,10 @@ def audit(folder: str) -> Iterator[Tally]:
     """A tally of each long table of metrics and of each table."""
     sources = Sources(folder)
     for name, frame in sources.written.items():
-        yield _metrics(name, frame, sources)
+        yield _metrics(f"{name}.parquet", frame, sources.values[name])
     for name in sources.tables:
         frame, spec = sources.numbers(name)
-        tally, recompute = Tally(name), TABLES.get(name.split(".")[0])
+        tally, recompute = Tally(name, len(frame)), TABLES.get(name.split(".")[0])
         found: Mapping[int, Mapping] = dict(recompute(frame, spec, sources)) if recompute else {}
         for index, columns in found.items():
             row = frame.loc[index]
@@ -75,13 +101,13 @@ def audit(folder: str) -> Iterator[Tally]:
             for column, value in columns.items():
                 tally.add(f"{where} {column}", row[column], value)
         recomputed = {column for columns in found.values() for column in columns}
-        tally.left_out = {*frame.columns} - LABELS - recomputed
+        tally.left_out = {*frame.columns[frame.replace("", None).notna().any()]} - LABELS - recomputed
         yield tally
 
 
-def _metrics(name: str, frame: pd.DataFrame, sources: Sources) -> Tally:
+def _metrics(name: str, frame: pd.DataFrame, values: Values) -> Tally:
     """Every query's value of every ranker."""
-    tally, values = Tally(name), sources.values[name]
+    tally = Tally(name, len(frame))
     for (*cell, seed, collection, measure), rows in frame.groupby(KEYS, observed=True, dropna=False):
         found = values.of(tuple(cell), None if pd.isna(seed) else int(seed), collection, measure)
         written = dict(zip(rows["query_id"], rows["value"], strict=True))

@@ -34,10 +34,9 @@ class Domain:
     @property
     def entities(self) -> dict[str, dict[str, float]]:
         """Whatever has a row: its collections with their weights."""
-        single = {part: {part: 1.0} for _, parts in self.members for part in parts}
-        return (
-            single | {name: {p: 1 / len(parts) for p in parts} for name, parts in self.members} | {"all": self.weights}
-        )
+        found = {part: {part: 1.0} for _, parts in self.members for part in parts}
+        found |= {name: {part: 1 / len(parts) for part in parts} for name, parts in self.members}
+        return found | {"all": self.weights}
 
 
 @dataclass
@@ -79,8 +78,8 @@ class Block:
         """A contrast; of a domain whose members are a sample of collections, or of a weighted mean over these."""
         sampled = isinstance(domain_or_weights, Domain)
         weights = domain_or_weights.weights if sampled else domain_or_weights
-        y: dict = {c: [self.table(cell, self.seeds, c, measure) for cell in self.cells] for c in weights}
-        controls = self._controlled(weights, measure)
+        y: dict = self.values_of(weights, measure)
+        controls = self.controlled(weights, measure)
         if sampled:
             members = [{c: 1 / len(parts) for c in parts} for _, parts in domain_or_weights.members]
             y, weights = by_members(y, members), {"members": 1.0}
@@ -96,7 +95,12 @@ class Block:
         estimate, *rows, of_queries = rows_of(y, weights, a, self.blocks, controls if known else [])
         return Found(round(estimate, 12), [*rows, of_queries] if sampled else rows, zero, known)
 
-    def _controlled(self, weights: Mapping, measure: str) -> list[tuple[list[int], list[dict]]]:
+    def values_of(self, collections: Mapping, measure: str) -> dict:
+        """Collection to cells x seeds x queries."""
+        return {c: [self.table(cell, self.seeds, c, measure) for cell in self.cells] for c in collections}
+
+    def controlled(self, weights: Mapping, measure: str) -> list[tuple[list[int], list[dict]]]:
+        """Of each student with enough controls: the places that they speak for, and their seeds x queries."""
         found = []
         for student in {control["student"]: None for control in self.controls} if len(self.seeds) == 1 else ():
             own = [control for control in self.controls if control["student"] == student]

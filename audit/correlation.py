@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from math import log2, nan, sqrt
+from math import nan, sqrt
 from statistics import fmean
 
 import numpy as np
@@ -12,8 +12,12 @@ import pandas as pd
 from scipy import stats
 
 from audit.contrasts import Domain
-from audit.rows import Rows
+from audit.groups import coin
+from audit.rows import Near, Rows
 from audit.sources import Cell, Sources, Values
+
+ROUNDING = 1e-6
+"""Of a correlation with entropies that hardly vary, such as an untrained teacher's: all but 1 bit."""
 
 
 def correlation(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
@@ -30,8 +34,9 @@ def correlation(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
             spread += weight**2 * (1 + r**2 / 2 if row.method == "spearman" else 1) / (number - 3)
             queries += number
         half = stats.norm.isf((1 - spec["confidence"]) / 2) * sqrt(spread) if spread == spread else nan
-        ends = {"ci_low": np.tanh(z - half), "ci_high": np.tanh(z + half)}
-        yield row.Index, {"correlation": np.tanh(z), **ends, "n_queries": queries, "n_seeds": len(seeds)}
+        found = {"correlation": z, "ci_low": z - half, "ci_high": z + half}
+        found = {name: Near(np.tanh(value), ROUNDING) for name, value in found.items()}
+        yield row.Index, {**found, "n_queries": queries, "n_seeds": len(seeds)}
 
 
 def _coefficient(
@@ -61,7 +66,7 @@ def _predictor(
         if len(own) < 2:
             continue
         if row.predictor == "entropy":
-            found[query] = fmean(_coin(stats.logistic.cdf(one - other)) for one, other in combinations(own, 2))
+            found[query] = fmean(coin(one - other) for one, other in combinations(own, 2))
         else:
             others = [of.loc[query].loc[rows["document"]].to_numpy() for of in scores]
             found[query] = fmean(round(stats.entropy(_softmax(own), _softmax(of), base=2), 9) for of in others)
@@ -71,8 +76,3 @@ def _predictor(
 def _softmax(scores: np.ndarray) -> np.ndarray:
     shares = np.exp(scores - scores.max())
     return shares / shares.sum()
-
-
-def _coin(p: float) -> float:
-    """Entropy of a coin, in bits."""
-    return 0.0 if p in (0, 1) else -p * log2(p) - (1 - p) * log2(1 - p)

@@ -1,4 +1,4 @@
-"""What a table's second path gives, and a number that is known within the error of a simulation."""
+"""What a table's second path gives, and a number that is known within an error."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Recompute = Callable[[pd.DataFrame, dict, Sources], Rows]
 """A table's numbers and the settings that they were computed by, to its rows found again."""
 
 
-class Simulated(float):
-    """A number of a simulation; ``error``: what two of them may lie apart."""
+class Near(float):
+    """A number that two right computations may give differently, by ``error`` at most."""
 
     error: float
 
-    def __new__(cls, value: float, error: float) -> Simulated:
+    def __new__(cls, value: float, error: float) -> Near:
         made = super().__new__(cls, value)
         made.error = error
         return made

@@ -136,10 +136,13 @@ class Sources:
 
     @property
     def tables(self) -> list[str]:
-        """Names of the tables whose numbers are there."""
-        return sorted(path.stem for path in (self.folder / "analysis").glob("*.parquet"))
+        """Names of the tables that are there."""
+        return sorted(path.stem for path in (self.folder / "tables").glob("*.csv"))
 
     def numbers(self, name: str) -> tuple[pd.DataFrame, dict]:
-        """A table's numbers, and the settings that it was computed by."""
-        table = pq.read_table(self.folder / "analysis" / f"{name}.parquet")
+        """A table's numbers, and the settings that it was computed by; of a table without numbers its CSV."""
+        path = self.folder / "analysis" / f"{name}.parquet"
+        if not path.exists():
+            return pd.read_csv(self.folder / "tables" / f"{name}.csv"), {}
+        table = pq.read_table(path)
         return table.to_pandas(), json.loads(table.schema.metadata[b"distillery.spec"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 from math import nan, sqrt
-from statistics import fmean, median, stdev
+from statistics import fmean, median, pvariance, stdev
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,8 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 from audit.contrasts import Block, Domain, family
-from audit.correlation import correlation
-from audit.inference_by_loops import residual_sum
-from audit.rows import Recompute, Rows, Simulated
+from audit.inference_by_loops import control_rows, residual_sum
+from audit.rows import Near, Rows
 from audit.sources import RISK, Cell, Sources, Values
 
 CELL = ["student", "loss", "sampler", "teacher"]
@@ -35,8 +34,8 @@ def main(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     for row in frame.itertuples():
         cell, weights = _cell(row), domains[row.domain].entities[row.collection]
         seeds = spec["seeds"] if row.loss else values.seeds(cell)
-        found = _summary(values, cell, seeds, weights, row.measure)
-        found |= _interval(values, cell, seeds, weights, row.measure, spec["bootstrap"]["confidence"])
+        found = summary(values, cell, seeds, weights, row.measure)
+        found |= interval(values, cell, seeds, weights, row.measure, spec["bootstrap"]["confidence"])
         key = (row.student, row.loss, row.teacher, row.domain, row.measure)
         rows = families.get(key)
         if row.loss and rows is not None:
@@ -66,8 +65,8 @@ def _calls(rows: pd.DataFrame, letters: str, sampler: str, frame: pd.DataFrame, 
 
 
 def _noise_band(values: Values, spec: dict, key: tuple, weights: Mapping) -> float:
-    block = Block(values, _cells(spec, key[:3]), spec["seeds"], spec["controls"])
-    found = [block.infer(weights, key[-1], a) for a in _pairs(len(block.cells))]
+    block = block_of(values, spec, key[:3])
+    found = [block.infer(weights, key[-1], a) for a in pairs_of(len(block.cells))]
     if not all(each.known for each in found):
         return nan
     widths = [each.half(spec["bootstrap"]["confidence"]) for each in found if not each.same]
@@ -80,20 +79,27 @@ def per_collection(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     for row in frame.itertuples():
         seeds = spec["seeds"] if row.loss else values.seeds(_cell(row))
         weights = domains[row.domain].entities[row.collection]
-        found = _summary(values, _cell(row), seeds, weights, spec["measure"])
-        yield row.Index, {name: found[name] for name in ("mean", "std_seed")}
+        found = summary(values, _cell(row), seeds, weights, spec["measure"])
+        band = {}
+        if row.noise_band == row.noise_band:
+            key = (row.student, row.loss, row.teacher, spec["measure"])
+            bootstrap = sources.numbers("main")[1]["bootstrap"]
+            band = {"noise_band": _noise_band(values, spec | {"bootstrap": bootstrap}, key, weights)}
+        yield row.Index, {"mean": found["mean"], "std_seed": found["std_seed"], **band}
 
 
 def equivalence(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     """Every two samplers of a block, a family."""
     values, domains = sources.values["metrics"], {each["name"]: Domain.of(each) for each in spec["domains"]}
     for key, rows in frame.groupby(BLOCK, sort=False):
-        block, domain = Block(values, _cells(spec, key[:3]), spec["seeds"], spec["controls"]), domains[key[3]]
-        contrasts = _pairs(len(block.cells))
-        yield from _family(rows, block, contrasts, domain, key[4], spec["rule"], "mean_difference", len(spec["seeds"]))
+        block, domain = block_of(values, spec, key[:3]), domains[key[3]]
+        contrasts = pairs_of(len(block.cells))
+        yield from family_rows(
+            rows, block, contrasts, domain, key[4], spec["rule"], "mean_difference", len(spec["seeds"])
+        )
 
 
-def _family(
+def family_rows(
     rows: pd.DataFrame,
     block: Block,
     contrasts: Sequence[Sequence[float]],
@@ -104,7 +110,7 @@ def _family(
     seeds: int,
 ) -> Rows:
     """The verdicts of a family, whose rows stand in the contrasts' order; on new collections too."""
-    margin = _margin(block.values, domain, measure, rule)
+    margin = margin_of(block.values, domain, measure, rule)
     found = [block.infer(domain.weights, measure, a) for a in contrasts]
     verdicts, members = family(found, margin, rule), len(domain.members)
     new = family([block.infer(domain, measure, a) for a in contrasts], margin, rule) if members >= 3 else []
@@ -124,12 +130,12 @@ def retrieval(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
         domain, measure = domains[key[3]], key[4]
         block = Block(second, _cells(spec, key[:3]), spec["seeds"], spec["controls"], minus=first)
         single = np.eye(len(block.cells)).tolist()
-        verdicts = _family(rows, block, single, domain, measure, spec["rule"], "difference", len(spec["seeds"]))
+        verdicts = family_rows(rows, block, single, domain, measure, spec["rule"], "difference", len(spec["seeds"]))
         for (index, columns), cell in zip(verdicts, block.cells, strict=True):
             for name, values in (("reranked", first), ("retrieved", second)):
-                of = _summary(values, cell, spec["seeds"], domain.weights, measure)
+                of = summary(values, cell, spec["seeds"], domain.weights, measure)
                 columns |= {name: of["mean"], f"{name}_std_seed": of["std_seed"]}
-            margin = _margin(first, domain, measure, spec["rule"])
+            margin = margin_of(first, domain, measure, spec["rule"])
             yield index, columns | {"margin": margin}
 
 
@@ -175,10 +181,70 @@ def variance(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
             continue
         fit = smf.ols(f"y ~ ({' + '.join(varied)}) ** {most}", pd.DataFrame(found, columns=[*axes, "y"])).fit()
         table = anova_lm(fit, typ=2)
+        components = _components(table, {name: len(spec[axes[name]]) for name in varied}, len(found))
         for row in rows.itertuples():
-            of = table.loc["Residual" if row.source in ("seed", "residual") else row.source]
+            source = "Residual" if row.source in ("seed", "residual") else row.source
+            of = table.loc[source]
             columns = {"sum_squares": of["sum_sq"], "df": of["df"], "f": of["F"], "p": of["PR(>F)"]}
-            yield row.Index, columns | {"eta_squared": of["sum_sq"] / table["sum_sq"].sum()}
+            columns |= {"component": components[source], "eta_squared": of["sum_sq"] / table["sum_sq"].sum()}
+            yield row.Index, columns | {"component_share": components[source] / sum(components.values())}
+    yield from _trained_again(frame[frame["scope"] == "cell"], spec, values, domains)
+
+
+def _components(table: pd.DataFrame, levels: Mapping[str, int], size: int) -> dict[str, float]:
+    """Variance components from mean squares: E[MS_T] = rest + sum over U >= T of n_U s2_U."""
+    squares, found = table["sum_sq"] / table["df"], {"Residual": 0.0}
+    rest = found["Residual"] = float(squares["Residual"])
+    raw: dict[frozenset, float] = {}
+    for source in sorted(table.index.drop("Residual"), key=lambda name: -name.count(":")):
+        own = frozenset(source.split(":"))
+        behind = {other: size / np.prod([levels[name] for name in other]) for other in [*raw, own]}
+        larger = sum(behind[other] * raw[other] for other in raw if other > own)
+        raw[own] = (float(squares[source]) - rest - larger) / behind[own]
+        found[source] = max(raw[own], 0.0)
+    return found
+
+
+def _trained_again(frame: pd.DataFrame, spec: dict, values: Values, domains: Mapping[str, Domain]) -> Rows:
+    """Cells: what their trainings differ by, and the bands in which one more would lie."""
+    seeds = len(spec["seeds"])
+    every = product(spec["students"], spec["losses"], spec["samplers"], spec["teachers"])
+    number = len({values.stands(cell) for cell in every})
+    for row in frame.itertuples():
+        weights, cell = domains[row.domain].weights, _cell(row)
+        block = block_of(values, spec, (row.student, row.loss, row.teacher))
+        y, place = block.values_of(weights, row.measure), spec["samplers"].index(row.sampler)
+        means = [
+            [sum(w * fmean(y[c][i][s]) for c, w in weights.items()) for s in range(seeds)]
+            for i in range(len(block.cells))
+        ]
+        mean = summary(values, cell, spec["seeds"], weights, row.measure)["mean"]
+        if seeds > 1:
+            total, degrees = pvariance(means[place]) * seeds / (seeds - 1), seeds - 1
+            own = sum(
+                w**2 * residual_sum(y[c][place]) / ((seeds - 1) * (len(y[c][0][0]) - 1)) / len(y[c][0][0])
+                for c, w in weights.items()
+            )
+            again = max(total, fmean(stdev(each) ** 2 for each in means))
+            of_band = len(block.cells) * (seeds - 1)
+        else:
+            (cells,) = [cells for places, cells in block.controlled(weights, row.measure) if place in places]
+            whole, degrees, own = control_rows([1.0], weights, [([0], cells)])
+            total, again, of_band = _pooled(cells, weights), whole, degrees
+        band = {}
+        for name, cells_in in (("band", 1), ("joint", number)):
+            half = stats.t.isf((1 - spec["confidence"]) / 2 / cells_in, of_band) * sqrt(again * (1 + 1 / seeds))
+            band |= {f"{name}_low": mean - half, f"{name}_high": mean + half}
+        yield row.Index, {"mean": mean, "sd": sqrt(total), "sd_noise": sqrt(own), "degrees": degrees, **band}
+
+
+def _pooled(cells: Sequence[Mapping], weights: Mapping) -> float:
+    """Variance over seeds within control cells."""
+    means = [
+        [sum(w * fmean(cell[c][s]) for c, w in weights.items()) for s in range(len(next(iter(cell.values()))))]
+        for cell in cells
+    ]
+    return sum(sum((m - fmean(each)) ** 2 for m in each) for each in means) / sum(len(each) - 1 for each in means)
 
 
 def risk(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
@@ -189,13 +255,13 @@ def risk(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
         seeds.setdefault(tuple(cell), []).append(seed)
     for row in frame.itertuples():
         cell, weights = _cell(row), domains[row.domain].weights
-        found = _summary(values, cell, seeds[cell], weights, RISK)
+        found = summary(values, cell, seeds[cell], weights, RISK)
         queries = sum(len(values.of(cell, seeds[cell][0], name, spec["measure"])) for name in weights)
-        interval = _interval(values, cell, seeds[cell], weights, RISK, spec["bootstrap"]["confidence"])
+        bounds = interval(values, cell, seeds[cell], weights, RISK, spec["bootstrap"]["confidence"])
         yield (
             row.Index,
             {
-                **{"risk": found["mean"], "std_seed": found["std_seed"], "n_seeds": found["n_seeds"], **interval},
+                **{"risk": found["mean"], "std_seed": found["std_seed"], "n_seeds": found["n_seeds"], **bounds},
                 **{"n_queries": found["n_queries"], "n_left_out": queries - found["n_queries"]},
             },
         )
@@ -214,24 +280,32 @@ def _cells(spec: Mapping, block: tuple) -> list[Cell]:
     return [(student, loss, sampler, teacher) for sampler in spec["samplers"]]
 
 
-def _pairs(number: int) -> list[list[float]]:
+def block_of(values: Values, spec: Mapping, block: tuple) -> Block:
+    """The samplers of a student, loss and teacher."""
+    return Block(values, _cells(spec, block), spec["seeds"], spec["controls"])
+
+
+def pairs_of(number: int) -> list[list[float]]:
+    """Contrasts of every two of so many cells."""
     return [[(i == one) - (i == other) for i in range(number)] for one, other in combinations(range(number), 2)]
 
 
-def _margin(values: Values, domain: Domain, measure: str, rule: Mapping) -> float:
+def margin_of(values: Values, domain: Domain, measure: str, rule: Mapping) -> float:
+    """The margin in the measure's units."""
     if rule["margin_of"] == "absolute":
         return rule["margin"]
     return rule["margin"] * values.mean(("bm25", "", "", ""), None, domain.weights, measure)
 
 
-def _summary(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, measure: str) -> dict:
+def summary(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, measure: str) -> dict:
+    """Mean over seeds, their standard deviation, and what stands behind."""
     means = [values.mean(cell, seed, weights, measure) for seed in seeds]
     queries = sum(len(values.of(cell, seeds[0], name, measure)) for name in weights)
     spread = stdev(means) if len(means) > 1 else nan
     return {"mean": fmean(means), "std_seed": spread, "n_seeds": len(seeds), "n_queries": queries}
 
 
-def _interval(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, measure: str, confidence: float) -> dict:
+def interval(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, measure: str, confidence: float) -> dict:
     """Ends of a percentile bootstrap over queries, by draws of its own."""
     generator, means = np.random.default_rng(0), np.zeros(SAMPLES)
     for name, weight in weights.items():
@@ -240,16 +314,4 @@ def _interval(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, mea
         means += weight * generator.multinomial(len(x), np.full(len(x), 1 / len(x)), SAMPLES) @ x / len(x)
     tail, error = (1 - confidence) / 2, 0.5 * means.std()
     ends = np.quantile(means, [tail, 1 - tail])
-    return dict(zip(("ci_low", "ci_high"), (Simulated(end, error) for end in ends), strict=True))
-
-
-TABLES: dict[str, Recompute] = {
-    "main": main,
-    "per_collection": per_collection,
-    "equivalence": equivalence,
-    "retrieval": retrieval,
-    "controls": controls,
-    "variance": variance,
-    "risk": risk,
-    "correlation": correlation,
-}
+    return dict(zip(("ci_low", "ci_high"), (Near(end, error) for end in ends), strict=True))

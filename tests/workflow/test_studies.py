@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from project import Project
+
+from audit.__main__ import audit
 
 PARTS = {
     "collections:\n": """
@@ -100,6 +104,30 @@ def test_cross_encoders_re_rank_a_dense_system_s_documents(studied: Project) -> 
     table = pd.read_csv(results / "tables/retrieval.csv")
     assert {"be", "ce"} == set(table["student"])
     assert "cross-encoders that order the first 20 documents of dense" in (results / "tables/retrieval.md").read_text()
+
+
+def test_every_number_is_found_again_and_a_changed_one_is_named(studied: Project, tmp_path: Path) -> None:
+    tallies = {tally.table: tally for tally in audit(studied.folder / "results/tiny")}
+    assert [line for tally in tallies.values() for line in tally.differ] == []
+    recomputed = {name for name, tally in tallies.items() if tally.number}
+    assert recomputed >= {
+        "metrics.parquet",
+        "main",
+        "equivalence",
+        "variance",
+        "retrieval",
+        "per_collection.ce",
+        "correlation",
+    }
+    folder = tmp_path / "results/tiny"
+    shutil.copytree(studied.folder / "results/tiny", folder)
+    path = folder / "analysis/main.parquet"
+    table = pq.read_table(path)
+    means = table["mean"].to_pylist()
+    means[3] += 1e-4
+    pq.write_table(table.set_column(table.column_names.index("mean"), "mean", [means]), path)
+    (tally,) = [each for each in audit(folder) if each.table == "main"]
+    assert tally.number - tally.agree == 1 and " mean: written " in tally.differ[0]
 
 
 def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: Project, tmp_path: Path) -> None:

@@ -41,7 +41,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with its rows, whether some row is decided; ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none."""
+    """A claim with its rows, and whether one is ``decided``.
+
+    ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none.
+    """
 
     name: str
     sentence: str
