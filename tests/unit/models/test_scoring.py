@@ -347,7 +347,6 @@ def test_unreachable_hub_is_one_line(tmp_path, monkeypatch):
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
-    with pytest.raises(
-        InputError, match=r"^some/model cannot be fetched [^\n]*no route to host\)[^\n]*local folder[^\n]*\Z"
-    ):
+    one_line = r"^some/model cannot be fetched [^\n]*no route to host\)[^\n]*local folder[^\n]*\Z"
+    with pytest.raises(InputError, match=one_line):
         fetch_backbone({"source": "some/model"}, tmp_path / "backbone/manifest.json")
