@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.standin import hub
+from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
 
 REVISION = "622038df5bb2999b99d614f9f604dcc6f08cb3d7"
 
