@@ -124,7 +124,6 @@ ACCEPTED = {
     ("title_field", "null"): "there is none",
     ("candidates", "null"): "BM25's alone",
     ("published", "null"): "no table",
-    ("candidates", "null"): "cross-encoders re-rank BM25's alone",
     ("experiment", "nothing"): "a new name",
     ("vocabulary", "nothing"): "a new name",
     # Only the other side knows its names.
