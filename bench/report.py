@@ -26,9 +26,9 @@ def write_report(table: pd.DataFrame, about: Mapping, output: Path) -> None:
     save_figure(_draw(table[table["ratio"].notna()]), output / "bench.png", output / "bench.pdf")
 
 
-def append_report(folder: Path, document: Path) -> None:
+def append_report(folder: str | Path, document: str | Path) -> None:
     """Add what :func:`write_report` wrote into ``folder`` to the end of a Markdown file, a section a run."""
-    text = (folder / "bench.md").read_text()
+    text, document = (Path(folder) / "bench.md").read_text(), Path(document)
     before = document.read_text() if document.exists() else ""
     with atomic_path(document) as path:
         path.write_text(f"{before.rstrip()}\n\n#{text.strip()}\n".lstrip())

@@ -111,6 +111,14 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
     assert [(cell[0].text, cell[1].bold) for cell in cells] == [("6", row.aim <= 2) for row in compare.ROWS]
 
 
+def test_each_part_is_a_section_more(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    for title in ("one", "two"):
+        (tmp_path / "bench.md").write_text(f"# {title}\n\nnumbers\n")
+        report.append_report(str(tmp_path), document)
+    assert document.read_text() == "## one\n\nnumbers\n\n## two\n\nnumbers\n"
+
+
 @pytest.mark.slow
 def test_worker_answers_and_says_what_failed(inputs: Path, tmp_path: Path) -> None:
     with Worker(sys.executable, "bench.ours", inputs, "fp32", 1, tmp_path / "log") as worker:

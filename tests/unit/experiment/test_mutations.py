@@ -122,7 +122,6 @@ ACCEPTED = {
     ("share", "0"): "no near negatives",
     ("fence", "0"): "outliers are all outside the quartiles",
     ("title_field", "null"): "there is none",
-    ("candidates", "null"): "BM25's alone",
     ("published", "null"): "no table",
     ("experiment", "nothing"): "a new name",
     ("vocabulary", "nothing"): "a new name",
