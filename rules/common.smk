@@ -226,6 +226,33 @@ def axes(*names):
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
+def archives_of(axis, name):
+    """Manifest of the archives that an entry of ir_datasets is read from, if it is one.
+
+    Its age says nothing: archives are held to their checksums, and one more in their family changes no other.
+    """
+    source = entry(axis, name)
+    needed = source["source"] == "ir_datasets" and source.get("pairs") != "titles"
+    return [ancient(manifest("archives", family_of(source["id"])))] if needed else []
+
+
+def pools_of(groups_id, teacher):
+    """The pools in which a sampler's pairs have a teacher's scores."""
+    return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"]]
+
+
+def page_rankers():
+    """What the page's query explorer compares: BM25, the grid's teachers, and its students of the first seed."""
+    references = [each for each in RANKERS.standing_references if each[0][3] in ("", *GRID["teachers"])]
+    return references + [each for each in RANKERS.grid_students if each[0][4] == GRID["seeds"][0]]
+
+
+def page_tables():
+    """Names of the tables that have numbers and a layout, in the order of TABLES."""
+    names = unique(Path(path).stem for path in TABLES if path.endswith(".md"))
+    return [name for name in names if PLACES.layout(name) in LAYOUTS]
+
+
 def rules_all(wildcards):
     """Every artifact that the default target promises."""
     rankers = [*RANKERS.all, *(f"retrieved/{ranker}" for ranker in RETRIEVED)]
