@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,10 +29,12 @@ def write_report(table: pd.DataFrame, about: Mapping, output: Path) -> None:
 
 def append_report(folder: str | Path, document: str | Path) -> None:
     """Add what :func:`write_report` wrote into ``folder`` to the end of a Markdown file, a section a run."""
-    text, document = (Path(folder) / "bench.md").read_text(), Path(document)
+    folder, document = Path(folder), Path(document)
+    about = json.loads((folder / "versions.json").read_text())
+    text = (folder / "bench.md").read_text().partition("\n")[2].strip()
     before = document.read_text() if document.exists() else ""
     with atomic_path(document) as path:
-        path.write_text(f"{before.rstrip()}\n\n#{text.strip()}\n".lstrip())
+        path.write_text(f"{before.rstrip()}\n\n## {about['date']}, commit {about['commit']}\n\n{text}\n".lstrip())
 
 
 def _products(table: pd.DataFrame, about: Mapping) -> str:

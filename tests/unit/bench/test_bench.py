@@ -113,10 +113,11 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
 
 def test_each_part_is_a_section_more(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
-    for title in ("one", "two"):
-        (tmp_path / "bench.md").write_text(f"# {title}\n\nnumbers\n")
+    (tmp_path / "bench.md").write_text("# Speed\n\nnumbers\n")
+    for commit in ("one", "two"):
+        (tmp_path / "versions.json").write_text(f'{{"date": "today", "commit": "{commit}"}}')
         report.append_report(str(tmp_path), document)
-    assert document.read_text() == "## one\n\nnumbers\n\n## two\n\nnumbers\n"
+    assert document.read_text() == "## today, commit one\n\nnumbers\n\n## today, commit two\n\nnumbers\n"
 
 
 @pytest.mark.slow
