@@ -124,8 +124,12 @@ bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's
 bench-look-ups: venv  ## look-ups among millions of ids and pairs
 	$(BIN)/python -m bench.look_ups
 
-bench-venv:  ## the peers' own environment
+bench-venv:  ## the peers' own environments
 	@cmp -s bench/requirements.txt .bench-venv/requirements.txt || { \
 	  rm -rf .bench-venv && $(PYTHON) -m venv .bench-venv && \
 	  .bench-venv/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r bench/requirements.txt && \
 	  cp bench/requirements.txt .bench-venv/requirements.txt; }
+	@cmp -s bench/requirements-openvino.txt .bench-openvino/requirements.txt || { \
+	  rm -rf .bench-openvino && $(PYTHON) -m venv .bench-openvino && \
+	  .bench-openvino/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) --no-deps -r bench/requirements-openvino.txt && \
+	  cp bench/requirements-openvino.txt .bench-openvino/requirements.txt; }

@@ -1,7 +1,7 @@
 """Speed beside the peers, on this machine's CPU: ``bench.csv`` and its kin in the folder that ``--output`` names.
 
-Scoring, CE training, BE training and encoding are measured one after another, each by two fresh processes, the
-project's and the peers', of which one runs at a time: what a process has allocated before changes how fast it is.
+Scoring, CE training, BE training and encoding are measured one after another, each by fresh processes, the project's
+with either arithmetic and the peers', one at a time: what a process has allocated before changes how fast it is.
 First the equality gate (fp32, no dropout: scores within 1e-5, gradients within 1e-4), then rounds in which the methods
 take turns, the project's and each peer's in every round; the first round is dropped and medians are compared.
 """
@@ -9,11 +9,10 @@ take turns, the project's and each peer's in every round; the first round is dro
 from __future__ import annotations
 
 import argparse
-import datetime
+import contextlib
 import functools
 import itertools
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -26,7 +25,8 @@ import numpy as np
 import pandas as pd
 
 from bench.inputs import SHAPES, Shape, choose_shapes, make_inputs
-from bench.report import write_report
+from bench.machine import bf16_units, commit, processor, today
+from bench.report import append_report, write_report
 from bench.workers import Worker
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.command import end_in_one_line
@@ -40,7 +40,10 @@ LEAST_SPREAD = 1e-3  # scores that hardly differ between pairs would pass any ga
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: a method of ours against a peer's, each with its options, and the gate it must pass."""
+    """A line of the table: a method of ours against a peer's, each with its options, and the gate it must pass.
+
+    ``side``: whose process the peer's method runs in, one of :data:`SIDES`.
+    """
 
     name: str
     ours: str
@@ -48,6 +51,8 @@ class Row:
     model: str | None
     floor: float
     aim: float
+    side: str = "peers"
+    precisions: Sequence[str] = ("fp32", "bf16")
 
     @property
     def group(self) -> str:
@@ -55,6 +60,14 @@ class Row:
         return self.ours if self.model is None else f"{self.ours} {self.model}"
 
 
+SIDES = {
+    "ours": ("bench.ours",),
+    "portable": ("bench.ours", "--arithmetic", "portable"),
+    "peers": ("bench.peers",),
+    "openvino": ("bench.openvino",),
+}
+"""Module and options of each process."""
+OPENVINO = "sentence-transformers on OpenVINO"
 STAND_IN = "rankers (stand-in: transformers.Trainer, whole groups padded)"
 ROWS = (
     Row("scoring pairs/s, rankers 0.0.6's loop, batch 64", "score", "rankers_score", None, 2.5, 3.3),
@@ -64,6 +77,11 @@ ROWS = (
     Row(f"BE training groups/s, {STAND_IN}", "train", "rankers_train", "bi", 1.8, 2.7),
     Row("BE training groups/s, sentence-transformers", "train", "st_train", "bi", 1.8, 3.0),
     Row("BE encoding passages/s, SentenceTransformer.encode", "encode", "st_encode", None, 1.1, 1.4),
+    Row(f"scoring pairs/s, {OPENVINO}", "score", "st_score", None, 1.0, 1.2, "openvino"),
+    Row(f"BE encoding passages/s, {OPENVINO}", "encode", "st_encode", None, 1.0, 1.2, "openvino"),
+    Row("scoring pairs/s, our portable arithmetic", "score", "score", None, 0.95, 1.0, "portable", ("fp32",)),
+    Row("CE training groups/s, our portable arithmetic", "train", "train", "cross", 0.95, 1.0, "portable", ("fp32",)),
+    Row("BE training groups/s, our portable arithmetic", "train", "train", "bi", 0.95, 1.0, "portable", ("fp32",)),
 )
 # Shares, so less is better: no ratio, floor and aim are upper bounds, and beside ours stands rankers' own share.
 PADDING = (
@@ -85,27 +103,28 @@ def compare(
     precisions: Sequence[str],
     rounds: int,
     threads: int,
-    peers: str | Path,
+    pythons: Mapping[str, str | Path],
     output: str | Path,
     only: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Measure every shape in every precision, write the tables after each, and return ``bench.csv``'s rows.
 
-    ``only``: parts of the names of the rows to measure, none for all. ``peers`` is the Python of the peers'
-    environment. With one thread seconds are the process' own CPU time, which other load on the machine hardly moves;
-    with more they are the clock's.
+    ``only``: parts of the names of the rows to measure, none for all. ``pythons``: of the environments of the sides
+    ``peers`` and ``openvino``. With one thread seconds are the process' own CPU time, which other load on the machine
+    hardly moves; with more they are the clock's.
     """
     if rounds < 1 or threads < 1:
         raise InputError("rounds and threads are whole numbers from 1 up")
-    if not Path(peers).exists():
-        raise InputError(f"{peers} is missing: `make bench` builds the peers' environment")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     about = _about(threads)
     compared = [row for row in (*ROWS, *PADDING) if not only or any(part in row.name for part in only)]
     if not compared:
         raise InputError(f"no row has {' or '.join(only)} in its name: {', '.join(row.name for row in ROWS)}")
+    for side in {row.side for row in compared} & set(pythons):
+        if not Path(pythons[side]).exists():
+            raise InputError(f"{pythons[side]} is missing: `make bench` builds the peers' environments")
     rows, times = [], []
     for shape in shapes:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -115,16 +134,24 @@ def compare(
                 title = f"{shape.name}, {precision}"
                 tell = functools.partial(_say, say, f"{title}, {group}")
                 tell(f"equality, then {rounds} rounds after one to warm up")
-                workers = _start(Path(scratch), precision, threads, peers, output)
-                with workers["ours"] as ours, workers["peers"] as others:
-                    about |= {"ours": about.get("ours") or ours.ask("about"), "peers": others.ask("about")}
+                members = [row for row in members if precision in row.precisions]
+                sides = dict.fromkeys(["ours", *(row.side for row in members)])
+                with contextlib.ExitStack() as stack:
+                    workers = {
+                        side: stack.enter_context(_start(side, Path(scratch), precision, threads, pythons, output))
+                        for side in sides
+                    }
+                    about |= {side: about.get(side) or worker.ask("about") for side, worker in workers.items()}
                     about["clock"] = "process_seconds" if threads == 1 else "seconds"
                     # In fp32 whatever the rounds compute in, so once a shape; padding is the same in every precision.
                     if precision == precisions[0]:
-                        differences |= _gate(ours, others, Path(scratch), members)
+                        differences |= _gate(workers, Path(scratch), members)
                     chosen = [row for row in members if row in ROWS or precision == precisions[0]]
+                    if title not in {line["shape"] for line in about["products"]}:
+                        lines = workers["ours"].ask("products")["lines"]
+                        about["products"] += [{"shape": title} | line for line in lines]
                     # Written after every round: what was measured outlives a comparison that is stopped.
-                    for measured in _rounds(ours, others, rounds, chosen, tell):
+                    for measured in _rounds(workers, rounds, chosen, tell):
                         own = _rows(measured, title, differences, about["clock"], chosen)
                         about["rounds"][f"{title}, {group}"] = int(measured["round"].max())
                         table = _in_order(rows + own, compared)
@@ -152,33 +179,35 @@ def _in_order(measured: list[dict], compared: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(sorted(measured, key=lambda row: (titles.index(row["shape"]), names.index(row["name"]))))
 
 
-def _start(folder: Path, precision: str, threads: int, peers: str | Path, output: Path) -> dict[str, Worker]:
-    return {
-        name: Worker(python, f"bench.{name}", folder, precision, threads, output / f"{name}.log")
-        for name, python in (("ours", sys.executable), ("peers", peers))
-    }
+def _start(
+    side: str, folder: Path, precision: str, threads: int, pythons: Mapping[str, str | Path], output: Path
+) -> Worker:
+    module, *options = SIDES[side]
+    return Worker(
+        pythons.get(side, sys.executable), module, folder, precision, threads, output / f"{side}.log", options
+    )
 
 
-def _gate(ours: Worker, others: Worker, folder: Path, rows: Sequence[Row]) -> dict[tuple[str, str | None], float]:
-    """Largest difference to each peer's numbers, by the peer's method and the model trained, for one group's rows."""
+def _gate(workers: Mapping[str, Worker], folder: Path, rows: Sequence[Row]) -> dict[tuple, float]:
+    """Largest difference to each peer's numbers, by side, method and the model trained, for one group's rows."""
     own, model = rows[0].ours, rows[0].model
     differences: dict = {}
     if model is None:
         mine, theirs = str(folder / "ours.npy"), str(folder / "theirs.npy")
-        ours.ask(own, output=mine)
+        workers["ours"].ask(own, output=mine)
         expected = np.load(mine)
         if expected.std(axis=0).max() < LEAST_SPREAD:
             raise AssertionError(f"{own}: the outputs hardly differ between texts, equality would mean nothing")
     else:
         mine, theirs = str(folder / "ours.npz"), str(folder / "theirs.npz")
-        ours.ask("gradients", name=model, output=mine)
-    for peer in dict.fromkeys(row.peer for row in rows):
+        workers["ours"].ask("gradients", name=model, output=mine)
+    for side, peer in dict.fromkeys((row.side, row.peer) for row in rows):
         if model is None:
-            others.ask(peer, output=theirs)
-            differences[peer, model] = float(np.abs(np.load(theirs) - expected).max())
+            workers[side].ask(peer, output=theirs)
+            differences[side, peer, model] = float(np.abs(np.load(theirs) - expected).max())
         else:
-            others.ask(peer.replace("_train", "_gradients"), name=model, output=theirs)
-            differences[peer, model] = _largest(mine, theirs)
+            workers[side].ask(peer.replace("train", "gradients"), name=model, output=theirs)
+            differences[side, peer, model] = _largest(mine, theirs)
     return differences
 
 
@@ -191,19 +220,19 @@ def _largest(mine: str, theirs: str) -> float:
 
 
 def _rounds(
-    ours: Worker, others: Worker, rounds: int, rows: Sequence[Row], say: Callable[[str], None]
+    workers: Mapping[str, Worker], rounds: int, rows: Sequence[Row], say: Callable[[str], None]
 ) -> Iterator[pd.DataFrame]:
     """After each round one row a method, model and round so far; the first round, which warms up, is left out."""
     methods = []
     for row in rows:
-        for worker, method in ((ours, row.ours), (others, row.peer)):
-            if (worker, method, row.model) not in methods:
-                methods.append((worker, method, row.model))
+        for side, method in (("ours", row.ours), (row.side, row.peer)):
+            if (side, method, row.model) not in methods:
+                methods.append((side, method, row.model))
     measured, began = [], time.monotonic()
     for number in range(rounds + 1):
-        for worker, method, model in methods:
-            answer = worker.ask(method, **({} if model is None else {"name": model}))
-            measured.append({"round": number, "method": method, "model": model or ""} | answer)
+        for side, method, model in methods:
+            answer = workers[side].ask(method, **({} if model is None else {"name": model}))
+            measured.append({"round": number, "side": side, "method": method, "model": model or ""} | answer)
         spent = time.monotonic() - began
         say(f"round {number} of {rounds} done, about {spent / (number + 1) * (rounds - number):,.0f} s to go")
         if number:
@@ -212,11 +241,12 @@ def _rounds(
 
 
 def _rows(measured: pd.DataFrame, title: str, differences: Mapping, clock: str, compared: Sequence[Row]) -> list[dict]:
-    medians = measured.assign(speed=measured["items"] / measured[clock]).groupby(["method", "model"]).median()
+    medians = measured.assign(speed=measured["items"] / measured[clock]).groupby(["side", "method", "model"]).median()
     rows = []
     for row in compared:
-        own, other = medians.loc[(row.ours, row.model or "")], medians.loc[(row.peer, row.model or "")]
-        difference = differences[row.peer, row.model]
+        model = row.model or ""
+        own, other = medians.loc[("ours", row.ours, model)], medians.loc[(row.side, row.peer, model)]
+        difference = differences[row.side, row.peer, row.model]
         limit = TOLERANCES["scores" if row.model is None else "gradients"]
         peer_share = 1 - own["tokens"] / other["positions"]
         speed = row not in PADDING
@@ -234,6 +264,7 @@ def _rows(measured: pd.DataFrame, title: str, differences: Mapping, clock: str, 
                 "peer_pad_share": peer_share,
                 "difference": difference,
                 "tokenising_share": own[f"tokenising_{clock}"] / own[clock],
+                "gflops": own["flops"] / own[clock] / 1e9,
             }
         )
     return rows
@@ -254,34 +285,11 @@ def _about(threads: int) -> dict:
         "processor": processor(),
         "threads": threads,
         "rounds": {},
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": today(),
+        "commit": commit(),
+        "products": [],
         "project": {name: metadata.version(name) for name in ("torch", "tokenizers", "numpy")},
     }
-
-
-def processor() -> str:
-    """The processor's name and, where told, which of its instructions multiply bf16 matrices."""
-    fields = _cpuinfo()
-    if not fields:
-        return platform.processor() or platform.machine()
-    name, units = fields.get("model name", platform.machine()), bf16_units()
-    # A virtual machine hides the model's number; family and model tell it all the same.
-    number = f" (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
-    return f"{name}{number}, {' and '.join(units) or 'no bf16 unit'}"
-
-
-def bf16_units() -> list[str]:
-    """Instructions of this processor that multiply bf16 matrices; none where /proc does not tell."""
-    return [flag for flag in ("avx512_bf16", "amx_bf16") if flag in _cpuinfo().get("flags", "").split()]
-
-
-def _cpuinfo() -> dict[str, str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return {}
-    fields = (line.split(":", 1) for line in lines if ":" in line)
-    return {name.strip(): value.strip() for name, value in fields}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -295,11 +303,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds, beside the one to warm up")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", default=ROOT / ".bench-venv/bin/python", help="Python of the peers' environment")
+    parser.add_argument("--openvino", default=ROOT / ".bench-openvino/bin/python", help="the same of OpenVINO's")
+    parser.add_argument(
+        "--append", type=Path, metavar="FILE", help="a Markdown file that the table is added to as well"
+    )
     parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")
     options = vars(parser.parse_args(argv))
     options["shapes"] = choose_shapes(options["shapes"])
     options["precisions"] = options["precisions"] or ["fp32"] + ["bf16"] * bool(bf16_units())
+    appended = options.pop("append")
+    options["pythons"] = {side: options.pop(side) for side in ("peers", "openvino")}
     table = compare(**options)
+    if appended:
+        append_report(options["output"], appended)
     print(table.to_string(index=False, float_format="%.4g"))
 
 

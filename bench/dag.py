@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.compare import processor
+from bench.machine import processor
 from bench.stages import ROOT, run_stage
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config

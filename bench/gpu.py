@@ -38,6 +38,7 @@ except ImportError:
 from bench.gpu_equality import CHECKS
 from bench.gpu_peers import padded_scoring, padded_training, predict
 from bench.ours import Ours
+from bench.products import computed_flops, forward_flops
 
 ROOT = Path(__file__).parents[1]
 BERT = Shape(12, 768, 12, 3072, pairs=32768, steps=64)
@@ -50,20 +51,6 @@ COLUMNS = (
     *("peak_tflops", "share", "share_computed", "pad_share", "rounds", "torch"),
 )
 CHECK_COLUMNS = ("section", "name", "found", "limit", "passed", "device", "torch")
-
-
-def forward_flops(shape: Shape, lengths: np.ndarray) -> float:
-    """Arithmetic of every layer at every position: linear layers and attention."""
-    linear = 2 * lengths.sum() * (4 * shape.hidden**2 + 2 * shape.hidden * shape.feed_forward)
-    return float(shape.layers * (linear + 4 * shape.hidden * np.square(lengths, dtype=np.float64).sum()))
-
-
-def computed_flops(shape: Shape, lengths: np.ndarray) -> float:
-    """As :func:`forward_flops` with the last layer for one position a sequence: keys and values are of all."""
-    square, count = shape.hidden**2, len(lengths)
-    last = 2 * (lengths.sum() * 2 * square + count * (2 * square + 2 * shape.hidden * shape.feed_forward))
-    last += 4 * shape.hidden * lengths.sum()
-    return forward_flops(shape, lengths) * (shape.layers - 1) / shape.layers + float(last)
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, size: int, repeats: int = 20) -> float:

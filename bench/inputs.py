@@ -111,6 +111,15 @@ def read_texts(folder: str | Path) -> dict:
     return json.loads((Path(folder) / "texts.json").read_text())
 
 
+def read_shape(folder: str | Path) -> Shape:
+    """The sizes of the folder's models; pairs and steps are those of its texts."""
+    config = json.loads((Path(folder) / "cross/config.json").read_text())
+    texts = read_texts(folder)
+    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
+    sizes = [config[name] for name in names]
+    return Shape(*sizes, pairs=len(texts["pairs"]), steps=len(texts["groups"]) // BATCH_GROUPS)
+
+
 def choose_shapes(names: list[str]) -> list[Shape]:
     """Shapes by name; :class:`InputError` for an unknown one."""
     for name in names:

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.compare import processor
+from bench.machine import processor
 from workflow_scripts.collect import ir_datasets_source
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.models.token_store import TokenStore

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.inputs import BATCH_GROUPS, GROUP, read_texts
+from bench.inputs import BATCH_GROUPS, GROUP, read_shape, read_texts
+from bench.products import computed_flops, measure_products
 from bench.workers import Positions, Stopwatch, serve
 from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.models import scoring
@@ -20,6 +21,7 @@ from workflow_scripts.models.devices import DTYPES, inference_precision, trainin
 from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import RankerModel, load_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_lengths
+from workflow_scripts.storage import processor
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.train import training
 from workflow_scripts.train.batches import GroupBatches
@@ -43,7 +45,7 @@ class Ours:
 
     def __init__(self, folder: str | Path, precision: str, device: torch.device = CPU) -> None:
         self.folder, self.precision, self.device = Path(folder), precision, device
-        self.texts, self.lengths = read_texts(folder), np.empty(0, int)
+        self.texts, self.lengths, self.shape = read_texts(folder), np.empty(0, int), read_shape(folder)
         self.ready: dict = {}
 
     def score(self, output: str | None = None, precise: bool = True) -> dict:
@@ -90,7 +92,7 @@ class Ours:
         times = watch.read()
         offsets = [batches(number).sequences.offsets.cpu().numpy() for number in range(steps)]
         self.lengths = np.concatenate([np.diff(part) for part in offsets])
-        return self._answer(times, made, steps * batch_groups, positions)
+        return self._answer(times, made, steps * batch_groups, positions, passes=3)
 
     def fit(self, name: str, model: torch.nn.Module, batches: GroupBatches, *, learning_rate: float) -> History:
         """The history of a training with KL on ``batches``, in place."""
@@ -113,9 +115,19 @@ class Ours:
         model = self.load(name).to(self.device)
         batch = self.batches(name)(0)
         load_loss("kl")(batch.scores(model(batch.sequences)), batch.teacher).backward()
-        named = {model.checkpoint_name(key): value.grad.cpu().numpy() for key, value in model.named_parameters()}
+        # A CPU gives the last key bias no gradient: it cancels in the softmax.
+        gradients = {
+            key: torch.zeros_like(value) if value.grad is None else value.grad
+            for key, value in model.named_parameters()
+        }
+        named = {model.checkpoint_name(key): gradient.cpu().numpy() for key, gradient in gradients.items()}
         np.savez(output, **named)
         return {}
+
+    def products(self) -> dict:
+        """GFLOP/s of each library at the shapes of the model's linear layers, for as many tokens as scoring takes."""
+        rows = scoring.default_budget(self._prepare("cross", self.precision))
+        return {"lines": measure_products(self.shape, rows, DTYPES[self.precision])}
 
     def about(self) -> dict:
         """What ``auto`` computes in on this machine, when scoring and when training, and the threads in use."""
@@ -123,6 +135,7 @@ class Ours:
             "auto_scoring": str(DTYPES[inference_precision("auto", "cpu")]).removeprefix("torch."),
             "auto_training": AUTO_TRAINING,
             "threads": torch.get_num_threads(),
+            "arithmetic": processor.description(),
         }
 
     def load(self, name: str, dropout: float | None = None) -> RankerModel:
@@ -135,10 +148,12 @@ class Ours:
             self.ready[name, precision] = scoring.for_inference(self.load(name), precision, self.device)
         return self.ready[name, precision]
 
-    def _answer(self, times: dict, made: dict, items: int, positions: Positions) -> dict:
+    def _answer(self, times: dict, made: dict, items: int, positions: Positions, passes: int = 1) -> dict:
         tokens = int(self.lengths.sum())
         parts = {f"tokenising_{name}": value for name, value in made.items()}
-        return times | parts | {"items": items, "tokens": tokens, "pad_share": 1 - tokens / positions.read()}
+        computed = positions.read()
+        counts = {"items": items, "tokens": tokens, "positions": computed, "pad_share": 1 - tokens / computed}
+        return times | parts | counts | {"flops": passes * computed_flops(self.shape, self.lengths)}
 
     def _store(self, kind: str, rows: np.ndarray) -> TokenStore:
         """A token store of the texts in use, made anew. Bounded by the tokenizer."""
@@ -179,7 +194,7 @@ def _positions(model: torch.nn.Module) -> Positions:
 
 
 def main() -> None:
-    folder, precision, threads = sys.argv[1:]
+    folder, precision, threads = sys.argv[1:4]
     torch.set_num_threads(int(threads))
     if precision != "fp32":
         # A CPU may train in fp32 whatever a spec says; the bf16 rows ask what bf16 would give.

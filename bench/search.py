@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.compare import processor
+from bench.machine import processor
 from bench.stages import BM25, ROOT, list_stages, run_stage
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import end_in_one_line

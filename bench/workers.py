@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +43,14 @@ class Worker:
     """A worker process, seen from the driver."""
 
     def __init__(
-        self, python: str | Path, module: str, folder: Path, precision: str, threads: int, log: str | Path
+        self,
+        python: str | Path,
+        module: str,
+        folder: Path,
+        precision: str,
+        threads: int,
+        log: str | Path,
+        options: Sequence[str] = (),
     ) -> None:
         self.name, self.log = module, log
         environment = os.environ | {
@@ -58,7 +66,7 @@ class Worker:
         }
         with open(log, "a") as errors:
             self._process = subprocess.Popen(
-                [str(Path(python).absolute()), "-m", module, str(folder.absolute()), precision, str(threads)],
+                [str(Path(python).absolute()), "-m", module, str(folder.absolute()), precision, str(threads), *options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

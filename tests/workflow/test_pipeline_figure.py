@@ -15,7 +15,7 @@ from rendered import keep_figures
 from workflow_scripts.report import draw_pipeline
 from workflow_scripts.report.draw_pipeline import BOXES, ENCODERS, FEEDBACK, HEIGHT, WIDTH
 
-REPORTING = ("effectiveness", "locality", "studies", "report")
+REPORTING = ("claims", "effectiveness", "locality", "studies", "report")
 """Files of rules that the box of tables and figures stands for."""
 
 

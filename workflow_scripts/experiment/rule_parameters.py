@@ -52,8 +52,8 @@ def job(script: str, spec: Any = None, ids: Any = None, **values: object) -> dic
     def options(wildcards: Any, input: Any, output: Any) -> str:
         return _arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
 
-    functions = {"code": code, "spec": canonical, "options": options}
-    return {"module": script} | {name: with_signature(function) for name, function in functions.items()}
+    functions: dict[str, Callable] = {"code": code, "spec": canonical, "options": options}
+    return {"module": script, **{name: with_signature(function) for name, function in functions.items()}}
 
 
 def with_signature(function: Callable) -> Callable:

@@ -38,7 +38,7 @@ BOXES = {
     ),
     "plain": Box("Samplers", ("mine_negatives",), (2.4, 1.6), BLUE),
     "teacher": Box("Teacher", ("train_teacher",), (2.4, 0), ORANGE),
-    "scores": Box("Teacher scores", ("score_pool",), (3.6, 0), ORANGE),
+    "scores": Box("Teacher scores", ("score_pool", "calibrate_teacher"), (3.6, 0), ORANGE),
     "informed": Box("Samplers", ("mine_negatives",), (4.8, 0), BLUE),
     "labels": Box("Labels", ("look_up_labels", "label_groups"), (4.8, 1.6), ORANGE),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),

@@ -26,6 +26,7 @@ NOT_IN_DIGEST = frozenset(
         "storage.code",
         "storage.checked",
         "storage.locks",
+        "storage.logs",
         "storage.provenance",
         "storage.energy",
         "storage.gpus",

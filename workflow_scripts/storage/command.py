@@ -26,6 +26,7 @@ from workflow_scripts.storage import gpus, processor, provenance
 from workflow_scripts.storage.checked import note_output, output_fault, signature
 from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
+from workflow_scripts.storage.logs import end_log, log_to
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
 """What a job may use, by argument, and what a run by hand has."""
@@ -40,12 +41,12 @@ def run(function: Callable[..., object]) -> None:
     log = given.pop("log")
     _choose_device(given)
     try:
-        terminal = provenance.log_to(log) if log else None
+        terminal = log_to(log) if log else None
     except OSError as error:
         _end(f"error: the log cannot be written ({error}): look at the disk", None)
     end_in_one_line(lambda: _run_job(function, given, terminal), terminal)
     if log:
-        provenance.end_log()
+        end_log(provenance.seconds_so_far())
 
 
 def end_in_one_line(main: Callable[[], object], terminal: int | None = None) -> None:

@@ -72,6 +72,11 @@ def vendor() -> str:
     return next(iter(_cpuinfo("vendor_id")), "")
 
 
+def has(flag: str) -> bool:
+    """Whether the processor has a set of instructions, by Linux' name of it; no where the system does not say."""
+    return flag in _cpuinfo("flags")
+
+
 def _fault() -> str | None:
     if platform.machine() not in ("x86_64", "AMD64"):
         return f"the processor is {platform.machine()}, not x86-64"

@@ -84,14 +84,17 @@ def test_arithmetic_of_a_forward_pass() -> None:
 
 
 def test_table_compares_medians_and_names_unequal_rows() -> None:
-    ours = {"tokens": 80, "pad_share": 0.0, "tokenising_seconds": 0.1}
+    ours = {"tokens": 80, "pad_share": 0.0, "tokenising_seconds": 0.1, "flops": 1e9}
     rows = [
-        {"method": method, "model": row.model or "", "items": 12, "seconds": seconds} | answer
+        {"side": side, "method": method, "model": row.model or "", "items": 12, "seconds": seconds} | answer
         for row in compare.ROWS
-        for method, answer, times in ((row.ours, ours, (1, 2, 9)), (row.peer, {"positions": 200}, (6, 4, 3)))
+        for side, method, answer, times in (
+            ("ours", row.ours, ours, (1, 2, 9)),
+            (row.side, row.peer, {"positions": 200}, (6, 4, 3)),
+        )
         for seconds in times
     ]
-    differences = {(row.peer, row.model): 5e-5 for row in compare.ROWS}
+    differences = {(row.side, row.peer, row.model): 5e-5 for row in compare.ROWS}
     compared = (*compare.ROWS, *compare.PADDING)
     groups = compare._groups(compared)
     assert list(groups) == ["score", "train cross", "train bi", "encode"]
@@ -106,6 +109,14 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
     assert [name for (name,) in names] == [row.name for row in compare.ROWS]
     # 12 items in 2 seconds, twice the peer's speed: bold where the aim is below that.
     assert [(cell[0].text, cell[1].bold) for cell in cells] == [("6", row.aim <= 2) for row in compare.ROWS]
+
+
+def test_each_part_is_a_section_more(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    for title in ("one", "two"):
+        (tmp_path / "bench.md").write_text(f"# {title}\n\nnumbers\n")
+        report.append_report(str(tmp_path), document)
+    assert document.read_text() == "## one\n\nnumbers\n\n## two\n\nnumbers\n"
 
 
 @pytest.mark.slow

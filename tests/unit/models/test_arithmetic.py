@@ -12,10 +12,12 @@ RUNS = ((3, 2), (7, 1), (8, 3))
 TOKENS = sum(length * count for length, count in RUNS)
 
 
-@pytest.fixture(params=["OpenBLAS", "torch"])
+@pytest.fixture(params=["OpenBLAS", "oneDNN", "torch"])
 def library(request, monkeypatch):
-    """Both ways that a processor may take."""
-    monkeypatch.setattr(arithmetic, "_by_openblas", lambda x: request.param == "OpenBLAS" and x.dtype == torch.float32)
+    """The ways that a processor may take."""
+    monkeypatch.setattr(arithmetic, "_by_openblas", lambda x: request.param != "torch" and x.dtype == torch.float32)
+    monkeypatch.setattr(arithmetic, "_ONEDNN", request.param == "oneDNN")
+    monkeypatch.setattr(arithmetic, "ONEDNN_LEAST", 0)
 
 
 def draw(*shape, seed=0, dtype=torch.float32):
