@@ -24,7 +24,7 @@ def test_a_cell_downloads_and_scores_its_own_domain_alone(tmp_path: Path) -> Non
     project = Project.fresh(tmp_path)
     target, config = f"results/paper/{CELL}", "config/paper.yaml"
     jobs = project.planned(target, config=config)
-    assert sum(jobs.values()) <= 17 and jobs["rerank_candidates"] == jobs["measure_students_in_domain"] == 1
+    assert sum(jobs.values()) <= 18 and jobs["rerank_candidates"] == jobs["measure_students_in_domain"] == 1
     assert jobs["prepare_corpus"] == jobs["build_index"] == 1
     names = {"msmarco", "msmarco-train", "trec-dl-2019", "trec-dl-2020"}
     assert {each.split(",")[0] for each in planned_inputs(project, target, config)} == names

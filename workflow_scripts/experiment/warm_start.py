@@ -78,6 +78,7 @@ def serve(path: str) -> None:
     # Ctrl-C is for the jobs; ended forks are not waited for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(64)
@@ -108,7 +109,8 @@ def run_as_asked(connection: socket.socket) -> None:
         os.dup2(descriptor, place)
         os.close(descriptor)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for each in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
     os.chdir(request["folder"])
     os.umask(request["umask"])
     os.environ.clear()

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.standin import hub
+from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
 
 REVISION = "622038df5bb2999b99d614f9f604dcc6f08cb3d7"
 
@@ -39,3 +41,15 @@ def test_files_of_the_hub_are_held_to_their_checksums(tmp_path: Path, monkeypatc
         monkeypatch.setattr(hub, "_listed", lambda path: listed(path) | {"blobId": "0" * 40})
         refused = fetch("bert", hub.BERT, address).stderr.splitlines()[-1]
         assert refused.startswith(f"error: {hub.BERT}: ") and f"and the hub lists {'0' * 40}" in refused
+
+
+def test_unreachable_hub_is_one_line(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def fail(*_, **__):
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
+    one_line = r"^some/model cannot be fetched [^\n]*no route to host\)[^\n]*local folder[^\n]*\Z"
+    with pytest.raises(InputError, match=one_line):
+        fetch_backbone({"source": "some/model"}, tmp_path / "backbone/manifest.json")
