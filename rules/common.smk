@@ -90,9 +90,15 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 GPU_PARTS = math.lcm(*gpu_shares(CONFIG)) if workflow.local_exec and "gpu" in workflow.global_resources else 1
 if GPU_PARTS > 1:
     workflow.register_resource("gpu", workflow.global_resources["gpu"].value * GPU_PARTS)
-# No job asks a cluster for more time than it may have. A group is a training and each set's re-ranking and measuring.
-CHAIN = 1 + 2 * len(EXPERIMENT.evaluation_sets)
-resources_of = functools.partial(resources_of, limit=lambda rule: time_limit(workflow, rule, CHAIN))
+
+
+def minutes_allowed(rule, wildcards):
+    """What a job may ask a cluster for; one group is a student's training and each set's re-ranking and measuring."""
+    of_student = not wildcards.get("ranker", "").startswith("teacher/")
+    return time_limit(workflow, rule, 1 + 2 * len(EXPERIMENT.evaluation_sets) * of_student)
+
+
+resources_of = functools.partial(resources_of, limit=minutes_allowed)
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 
