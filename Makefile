@@ -20,6 +20,8 @@ help:  ## these lines
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
+	$(BIN)/python -m workflow_scripts.report.check_expected results/demo config/expected/demo.yaml
+	@echo "open results/demo/report.html"
 
 study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
 	$(SNAKEMAKE) --configfile $(call configs,study)

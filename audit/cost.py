@@ -18,8 +18,17 @@ JOULES = 3600
 def cost(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     """Sums over all artifacts of a stage, and over all that stands behind a student or its groups and labels."""
     graph = _Graph(sources.folder)
-    measured = [path for path in graph.of_kind("metrics") if "retrieved" not in Path(path).parts]
-    everything = graph.behind([*graph.of_kind("metrics"), *graph.of_kind("embeddings")])
+    # A folder may hold what an earlier configuration asked for; what was not trained has no metrics, but costs.
+    wanted = {name: {(cell, seed) for cell, seed, *_ in values.places} for name, values in sources.values.items()}
+    of_table = {"metrics": [], "retrieval": []}
+    for path in graph.of_kind("metrics"):
+        name = "retrieval" if "retrieved" in Path(path).parts else "metrics"
+        keys = graph.manifests[path]["spec"]["keys"]
+        cell = tuple(keys[key] or "" for key in ("student", "loss", "sampler", "teacher"))
+        if (cell, keys["seed"]) in wanted.get(name, ()) or "nothing" in graph.manifests[path]["counts"]:
+            of_table[name].append(path)
+    measured = of_table["metrics"]
+    everything = graph.behind([*measured, *of_table["retrieval"], *graph.of_kind("embeddings")])
     students: dict[str, dict] = {}
     for path in measured:
         keys = graph.manifests[path]["spec"]["keys"]

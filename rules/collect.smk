@@ -3,16 +3,6 @@
 ARCHIVES = families(CONFIG)
 
 
-def archives_of(axis, name):
-    """Manifest of the archives that an entry of ir_datasets is read from, if it is one.
-
-    Its age says nothing: archives are held to their checksums, and one more in their family changes no other.
-    """
-    source = entry(axis, name)
-    needed = source["source"] == "ir_datasets" and source.get("pairs") != "titles"
-    return [ancient(manifest("archives", family_of(source["id"])))] if needed else []
-
-
 rule downloads:
     """All that the experiment fetches over the network, for a machine that has one: archives, models, published files."""
     input:

@@ -90,9 +90,15 @@ COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluati
 GPU_PARTS = math.lcm(*gpu_shares(CONFIG)) if workflow.local_exec and "gpu" in workflow.global_resources else 1
 if GPU_PARTS > 1:
     workflow.register_resource("gpu", workflow.global_resources["gpu"].value * GPU_PARTS)
-# No job asks a cluster for more time than it may have. A group is a training and each set's re-ranking and measuring.
-CHAIN = 1 + 2 * len(EXPERIMENT.evaluation_sets)
-resources_of = functools.partial(resources_of, limit=lambda rule: time_limit(workflow, rule, CHAIN))
+
+
+def minutes_allowed(rule, wildcards):
+    """What a job may ask a cluster for; one group is a student's training and each set's re-ranking and measuring."""
+    of_student = not wildcards.get("ranker", "").startswith("teacher/")
+    return time_limit(workflow, rule, 1 + 2 * len(EXPERIMENT.evaluation_sets) * of_student)
+
+
+resources_of = functools.partial(resources_of, limit=minutes_allowed)
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 
@@ -224,6 +230,33 @@ def retrieval_metrics():
 def axes(*names):
     """Ids of the named axes of the main grid (or all systems), each in the order of the config."""
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
+
+
+def archives_of(axis, name):
+    """Manifest of the archives that an entry of ir_datasets is read from, if it is one.
+
+    Its age says nothing: archives are held to their checksums, and one more in their family changes no other.
+    """
+    source = entry(axis, name)
+    needed = source["source"] == "ir_datasets" and source.get("pairs") != "titles"
+    return [ancient(manifest("archives", family_of(source["id"])))] if needed else []
+
+
+def pools_of(groups_id, teacher):
+    """The pools in which a sampler's pairs have a teacher's scores."""
+    return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"]]
+
+
+def page_rankers():
+    """What the page's query explorer compares: BM25, the grid's teachers, and its students of the first seed."""
+    references = [each for each in RANKERS.standing_references if each[0][3] in ("", *GRID["teachers"])]
+    return references + [each for each in RANKERS.grid_students if each[0][4] == GRID["seeds"][0]]
+
+
+def page_tables():
+    """Names of the tables that have numbers and a layout, in the order of TABLES."""
+    names = unique(Path(path).stem for path in TABLES if path.endswith(".md"))
+    return [name for name in names if PLACES.layout(name) in LAYOUTS]
 
 
 def rules_all(wildcards):

@@ -2,7 +2,8 @@
 
 COMMAND = (
     "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
-    "--device {resources.device} --gpu-share {resources.gpu_share} --arithmetic {CONFIG[arithmetic]} "
+    "--device {resources.device} --gpu-share {resources.gpu_share} "
+    f"--arithmetic {CONFIG['arithmetic']} "
     "--spec {params.spec:q} {params.options}"
 )
 

@@ -212,18 +212,6 @@ use rule analyse_job as render_table with:
         **job("presentation.render_table", lambda w: dict(layout=PLACES.layout(w.table))),
 
 
-def page_rankers():
-    """What the page's query explorer compares: BM25, the grid's teachers, and its students of the first seed."""
-    references = [each for each in RANKERS.standing_references if each[0][3] in ("", *GRID["teachers"])]
-    return references + [each for each in RANKERS.grid_students if each[0][4] == GRID["seeds"][0]]
-
-
-def page_tables():
-    """Names of the tables that have numbers and a layout, in the order of TABLES."""
-    names = unique(Path(path).stem for path in TABLES if path.endswith(".md"))
-    return [name for name in names if PLACES.layout(name) in LAYOUTS]
-
-
 use rule analyse_job as make_report with:
     input:
         **reads(

@@ -52,11 +52,6 @@ use rule analyse_job as calibrate_teacher with:
 LOOKED_UP = CONFIG["device"] != "auto"
 
 
-def pools_of(groups_id, teacher):
-    """The pools in which a sampler's pairs have a teacher's scores."""
-    return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"]]
-
-
 use rule mine_job as look_up_labels with:
     input:
         **reads(

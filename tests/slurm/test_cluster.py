@@ -69,7 +69,7 @@ def test_a_cluster_makes_the_bytes_of_a_local_run(tmp_path: Path) -> None:
     states = {number: state for number, state, *_ in jobs}
     assert states.pop(job) == "TIMEOUT" and set(states.values()) == {"COMPLETED"}
     asked = {(minutes, gpus) for _, _, partition, minutes, gpus in jobs if partition == "gpu"}
-    # Training and scoring want an hour: alone they get the partition's 50 minutes, each of a chain of five jobs 10.
+    # All want an hour: alone they get the partition's 50 minutes, in a chain of five 10, and two measure at once.
     assert asked == {("50:00", "gres:gpu:1"), ("40:00", "gres:gpu:1"), ("1:00", "gres:gpu:1")}, asked
     results = [each.folder / "results/tiny" for each in (local, project)]
     assert "resumed after step" in "".join(path.read_text() for path in results[1].glob("logs/train_student/**/*.log*"))

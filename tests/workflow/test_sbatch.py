@@ -63,7 +63,7 @@ def test_a_gpu_is_asked_for_as_the_site_wants_it(
     project = tiny.duplicate(tmp_path / "project")
     (project.folder / STUDENT).unlink()
     project.edit(f"{PROFILE}/config.yaml", "{slurm_partition: gpu}", gpu)
-    assert "SLURM sbatch failed" in submit(project, STUDENT)
+    submit(project, STUDENT)
     call = (project.folder / "sbatch-calls").read_text().split("--wrap")[0]
     # Training wants 60 minutes: the partition gives 40, a third of them to each of training, re-ranking and measuring.
     assert asked in call and not_asked not in call and " -p gpu " in call and " -t 13 " in call

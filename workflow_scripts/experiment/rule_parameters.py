@@ -92,12 +92,12 @@ def gpu_shares(config: Mapping) -> list[int]:
 
 
 def resources_of(
-    config: Mapping, stage: str, gpu_parts: int = 1, *, limit: Callable[[str], float]
+    config: Mapping, stage: str, gpu_parts: int = 1, *, limit: Callable[[str, Any], float]
 ) -> dict[str, int | str | Callable]:
     """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, device, and GPU where needed.
 
     ``gpu_parts``: in how many parts Snakemake counts a GPU; a job that shares one holds some of them.
-    ``limit``: minutes that a job of a rule may ask for; a job that needs longer goes on from its checkpoint.
+    ``limit``: minutes that a job, of its rule and wildcards, may ask for; the next attempt goes on from a checkpoint.
     """
     configured = config["resources"].get(stage, {})
     share = configured.get("gpu_share", 1)
@@ -108,7 +108,7 @@ def resources_of(
         return first["mem_mb"] * 2 ** (attempt - 1)
 
     def runtime(wildcards: Any, attempt: int, rulename: str) -> int:
-        return int(min(first["runtime"] * 2 ** (attempt - 1), limit(rulename)))
+        return int(min(first["runtime"] * 2 ** (attempt - 1), limit(rulename, wildcards)))
 
     gpu = {"gpu": max(gpu_parts // share, 1)} if on_gpu else {}
     # Jobs of one group agree in every text: measuring, which uses no device, is in a group with its student's training.

@@ -98,7 +98,9 @@ def test_run_time_doubles_with_each_attempt_up_to_the_partitions_limit(site) -> 
     config = {"device": "auto", "resources": {"train": {"runtime": 25}}}
 
     def runtimes(of: SimpleNamespace) -> list[int]:
-        resources = resources_of(config, "train", limit=lambda rule: slurm.time_limit(of, rule, jobs_in_group=3))
+        resources = resources_of(
+            config, "train", limit=lambda rule, wildcards: slurm.time_limit(of, rule, jobs_in_group=3)
+        )
         return [resources["runtime"]({}, attempt, "train_student") for attempt in (1, 2, 3)]
 
     assert runtimes(workflow("slurm")) == [25, 50, 60]

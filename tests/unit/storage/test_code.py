@@ -25,7 +25,10 @@ from workflow_scripts.storage.code import (
 TRAIN = f"{PACKAGE}.train.train_ranker"
 MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
 CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
-OTHER_COMMANDS = ("plan.bill", "experiment.describe", "experiment.warm_start", "storage.verify")
+OTHER_COMMANDS = (
+    *("plan.bill", "experiment.describe", "experiment.warm_start"),
+    *("report.check_expected", "storage.verify"),
+)
 SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
 
 
