@@ -71,7 +71,9 @@ def main() -> None:
         text = (
             "# Means of the main table, as `make demo` made them; workflow_scripts.report.check_expected wrote this.\n"
         )
-        options.expected.write_text(text + yaml.safe_dump({"measure": measure, "cells": found}, sort_keys=False))
+        options.expected.write_text(
+            text + yaml.safe_dump({"measure": measure, "cells": found}, sort_keys=False), encoding="utf-8"
+        )
         return
     lines, fine = compare(options.expected, options.results)
     print("\n".join(lines))
