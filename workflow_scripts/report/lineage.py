@@ -9,6 +9,7 @@ from workflow_scripts.storage.artifacts import Artifact, is_manifest
 from workflow_scripts.storage.errors import InputError
 
 STAGES = (
+    "archives",
     "downloads",
     "corpora",
     "collections",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 from rendered import render
 
 from workflow_scripts.report.draw_cost import pareto_front
-from workflow_scripts.report.lineage import Lineage
+from workflow_scripts.report.lineage import STAGES, Lineage
 from workflow_scripts.report.make_configuration_table import make_configuration_table, shared_settings
 from workflow_scripts.report.make_cost_table import make_cost_table, total_cost
 from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.code import PACKAGE, ROOT
 from workflow_scripts.storage.errors import InputError
 
 POWER = {"watts_per_core": 36.0, "watts_per_gpu": 360.0}  # 0.01 Wh a core-second, 0.1 a GPU second
@@ -241,3 +243,9 @@ def test_the_configuration_is_the_same_bytes_in_whatever_order_inputs_were_recor
         make_configuration_table(metrics=[metrics], output=results.folder / "configuration.parquet")
         tables.append((results.folder / "configuration.parquet").read_bytes())
     assert tables[0] == tables[1]
+
+
+def test_every_kind_of_artifact_that_a_script_writes_has_its_place_in_a_lineage() -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / PACKAGE).rglob("*.py"))
+    written = set(re.findall(r'ArtifactWriter\([^)]*\bkind="([\w -]+)"', scripts))
+    assert {"archives", "corpora", "runs"} <= written <= set(STAGES)
