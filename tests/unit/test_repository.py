@@ -47,6 +47,19 @@ def test_links_of_readme_and_docs_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_readmes_numbers_are_those_that_ship() -> None:
+    shipped = yaml.safe_load((ROOT / "config/expected/demo.yaml").read_text())["cells"]
+    table = (ROOT / "README.md").read_text().split("| loss | sampler |")[1]
+    domains, *rows = [line.strip(" |").split("|") for line in table.split("\n\n")[0].splitlines() if "--" not in line]
+    places = [column.split() for column in domains]
+    assert len(rows) == 8 and len(places) == 6
+    for loss, sampler, *values in ([cell.strip() for cell in row] for row in rows):
+        for (domain, student), value in zip(places, values, strict=True):
+            names = {"BM25": "bm25", "teacher": "teacher.base"}
+            cell = names.get(loss, f"{student}.{loss}.{sampler}.base")
+            assert f"{shipped[f'{cell} {domain}']:.3f}" == value, (cell, domain)
+
+
 def test_every_make_target_is_described() -> None:
     text = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^([a-z][\w-]*):(?!=)", text, re.MULTILINE)
