@@ -75,7 +75,7 @@ test: venv  ## unit and workflow tests, side by side
 test-unit test-workflow: test-%: venv
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/$*
 
-test-all: test $(if $(CI),slurm)  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
+test-all: test  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
 	$(BIN)/python -m pytest -m "$(SPECIAL)"
 

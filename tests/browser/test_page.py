@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import tarfile
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from made_page import MadePage
+from packages import program
 
 pytestmark = pytest.mark.chromium
 AXE = "axe-core@4.11.0"
@@ -23,28 +22,16 @@ SIZES = {"desk": (1440, 900), "phone": (360, 740)}
 
 @pytest.fixture(scope="session")
 def chromium() -> dict[str, str]:
-    """The browser and its driver; on a CI machine they are installed, elsewhere the test is skipped without them."""
-    found = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-    if None in found.values() and os.environ.get("CI"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        packages = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "chromium-driver"]
-        subprocess.run(packages, check=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
-        found = {name: shutil.which(name) for name in found}
-    if None in found.values():
-        pytest.skip("needs chromium and chromedriver (Debian: chromium-driver)")
-    return found
+    """The browser and its driver."""
+    return {"chromium": program("chromium", "chromium"), "chromedriver": program("chromedriver", "chromium-driver")}
 
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """axe-core's script, from npm."""
-    if not shutil.which("npm"):
-        if os.environ.get("CI"):
-            subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "npm"], check=True)
-        else:
-            pytest.skip("needs npm, which brings axe-core")
+    npm = program("npm", "npm")
     folder = tmp_path_factory.mktemp("axe")
-    subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, check=True, capture_output=True)
+    subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, check=True, capture_output=True)
     (archive,) = folder.glob("*.tgz")
     with tarfile.open(archive) as files:
         return files.extractfile("package/axe.min.js").read().decode()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packages import program
 
 ROOT = Path(__file__).parents[2]
 PROCESSORS = ("Haswell", "EPYC-Rome")
@@ -21,12 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.processors]
 
 @pytest.fixture(scope="module")
 def emulator() -> str:
-    if shutil.which(EMULATOR) is None:
-        if not os.environ.get("CI"):
-            pytest.skip("needs qemu-x86_64 (Debian's qemu-user)")
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-qq", "-y", "qemu-user"]):
-            subprocess.run(command, check=True)
-    return EMULATOR
+    return program(EMULATOR, "qemu-user")
 
 
 def study(folder: Path, *prefix: str) -> dict[str, bytes]:
