@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workflow_scripts.collect.ir_datasets_source import reading
 from workflow_scripts.collect.transfer import addresses_of, checksum, fetch
-from workflow_scripts.experiment.archives import Archive, archives_of, load
+from workflow_scripts.experiment.archives import Archive, archives_of, load, unpacked_of
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -37,7 +38,7 @@ def fetch_archives(spec: Mapping, output: Path) -> None:
     home = ir_datasets.util.home_path()
     archives: dict[Path, Archive] = {}
     # Two experiments may share the folder: one of them fetches.
-    with _locked(home / "locks" / Path(output).parent.name):
+    with _locked(home / "locks" / Path(output).parent.name) as folder:
         for name, parts in datasets.items():
             for part in parts:
                 archives |= {archive.path: archive for archive in archives_of(name, part)}
@@ -45,8 +46,7 @@ def fetch_archives(spec: Mapping, output: Path) -> None:
             _fetch(archive, mirrors)
         for name, parts in datasets.items():
             for part in sorted(set(parts) & set(UNPACKED)):
-                with reading(name):
-                    next(iter(getattr(load(name, part), f"{part}_iter")()), None)
+                _unpack(name, part, folder / "unpacking" if folder else None)
     with ArtifactWriter(output, kind="archives", spec=spec) as writer:
         rows = [
             {
@@ -76,17 +76,34 @@ def _fetch(archive: Archive, mirrors: Mapping[str, str]) -> None:
     os.replace(part, archive.path)
 
 
+def _unpack(name: str, part: str, mark: Path | None) -> None:
+    """Read the first record, so that ir_datasets unpacks the part. ``mark``: a file that stands meanwhile.
+
+    ir_datasets takes what a killed process has left half unpacked for the whole: where the mark stands, it is removed.
+    """
+    if mark and mark.exists() and mark.read_text(encoding="utf-8") == f"{name} {part}":
+        for path in filter(Path.exists, unpacked_of(name, part)):
+            print(f"{path} was left half unpacked: it is made again", file=sys.stderr, flush=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if mark:
+        mark.write_text(f"{name} {part}", encoding="utf-8")
+    with reading(name):
+        next(iter(getattr(load(name, part), f"{part}_iter")()), None)
+    if mark:
+        mark.unlink()
+
+
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder``; where nothing can be written there, nothing is fetched into it either."""
+def _locked(folder: Path) -> Iterator[Path | None]:
+    """Hold ``folder``; None where nothing can be written there: then nothing is fetched or unpacked either."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         print(f"{folder} cannot be made ({error}): what is there is read", file=sys.stderr, flush=True)
-        yield
+        yield None
         return
     with job_lock(folder):
-        yield
+        yield folder
 
 
 if __name__ == "__main__":

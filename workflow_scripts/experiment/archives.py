@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,24 +74,37 @@ def archives_of(name: str, part: str) -> list[Archive]:
     ir_datasets does not list them: they are found among what its readers hold. What it can fetch by itself alone (a
     password is asked for, a page must be visited) is not among them.
     """
-    from ir_datasets.util import Cache, Download, TarExtractAll, ZipExtractCache
+    from ir_datasets.util import Download
 
-    found: list[Archive] = []
+    held = _held(name, part, below=lambda each: not any(path.exists() for path in _unpacked(each)))
+    return [archive for each in held if isinstance(each, Download) for archive in _archive(each)]
+
+
+def unpacked_of(name: str, part: str) -> list[Path]:
+    """Where ir_datasets unpacks a part of the collection ``name``, and keeps its documents."""
+    paths = [path for each in _held(name, part, below=lambda _: True) for path in _unpacked(each)]
+    store = getattr(load(name, part).docs_store(), "path", None) if part == "docs" else None
+    return [*paths, *([Path(store)] if isinstance(store, str) else [])]
+
+
+def _held(name: str, part: str, below: Callable[[Any], bool]) -> Iterator[Any]:
+    """Objects of ir_datasets that the reader of a part holds, and those that they hold where ``below`` says so."""
     seen, left = set(), [getattr(load(name, part), f"{part}_handler")()]
     while left:
         each = left.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        if isinstance(each, Download):
-            found += _archive(each)
-        elif isinstance(each, list | tuple):
+        if isinstance(each, list | tuple):
             left += each
-        elif type(each).__module__.startswith("ir_datasets."):
-            unpacked = isinstance(each, Cache | TarExtractAll | ZipExtractCache)
-            if not (unpacked and Path(each.path(force=False)).exists()):
+        elif type(each).__module__.startswith("ir_datasets.") and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            if below(each):
                 left += vars(each).values()
-    return found
+
+
+def _unpacked(each: Any) -> list[Path]:
+    from ir_datasets.util import Cache, TarExtractAll, ZipExtractCache
+
+    return [Path(each.path(force=False))] if isinstance(each, Cache | TarExtractAll | ZipExtractCache) else []
 
 
 def _archive(download: Any) -> Iterator[Archive]:

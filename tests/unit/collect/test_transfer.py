@@ -99,6 +99,13 @@ def test_archives_that_are_there_are_checked_and_kept(tmp_path: Path, monkeypatc
     assert unpacked == ["docs", "docs"] and archive.path.read_bytes() == CONTENT
     (row,) = json.loads(Artifact(output).file("archives.json").read_text())
     assert row == {"address": "https://host/docs.tar.gz", "md5": MD5, "bytes": len(CONTENT), "path": "x/docs.tar.gz"}
+    # A job was killed while the documents were unpacked.
+    half = home / "x/docs.pklz4"
+    half.mkdir()
+    (home / "locks/results/unpacking").write_text("x docs")
+    monkeypatch.setattr(script, "unpacked_of", lambda name, part: [half, home / "none"])
+    script.fetch_archives(spec, output)
+    assert not half.exists() and not (home / "locks/results/unpacking").exists()
     archive.path.write_bytes(CONTENT[1:])
     with pytest.raises(InputError, match=f"docs.tar.gz has the MD5 .*, not the published {MD5}: remove it"):
         script.fetch_archives(spec, output)
