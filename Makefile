@@ -23,7 +23,7 @@ demo: venv  ## the whole study on a generated collection, on a laptop
 	$(BIN)/python -m workflow_scripts.report.check_expected results/demo config/expected/demo.yaml
 	@echo "open results/demo/report.html"
 
-study: venv  ## the demo's world in full: seeds, teachers, every level; an hour
+study: venv  ## the demo's world in full: seeds, teachers, every level; hours
 	$(SNAKEMAKE) --configfile $(call configs,study)
 
 rivals: venv  ## samplers and losses that newer work proposes, in the demo's world
