@@ -104,4 +104,5 @@ def test_braces_in_a_path_are_refused_in_one_line(tmp_path: Path) -> None:
     project.edit("tests/config/tiny.yaml", old, 'demo-hard: {source: files, documents: "a{b}.jsonl"}')
     project.edit("tests/config/tiny.yaml", "  demo-hard: {corpus: demo-hard", "  # demo-hard: {corpus: demo-hard")
     project.edit("tests/config/tiny.yaml", "  hard-shift: [demo-hard]", "")
+    project.edit("tests/config/tiny.yaml", "sets: {all: [demo, demo-hard]}", "sets: {all: [demo]}")
     assert "corpora.demo-hard.documents: Snakemake would read the braces of 'a{b}.jsonl'" in project.refused("-n")

@@ -38,6 +38,7 @@ def test_a_lost_ranking_and_a_new_seed_cost_what_is_new(tiny: Project, tmp_path:
         "rerank_candidates": 8,
         # With their cells.
         "measure_runs": 8,
+        "smooth_curves": 1,
         "embed_groups": 1,
     }
     assert kept["train_student"] == 8 and kept["train_teacher"] == 1 and kept["pretrain_backbone"] == 1

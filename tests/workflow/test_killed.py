@@ -42,6 +42,6 @@ def test_the_same_command_goes_on_after_a_kill(tmp_path: Path) -> None:
     assert running.returncode == 0, output
     assert "an earlier Snakemake was killed here: its locks are taken away" in output
     assert f"another process (process {orphan} on " in output
-    waiting, kept = log.read_text().splitlines()
-    assert f"process {orphan} on" in waiting and kept.startswith("kept: ")
+    waiting, kept, done = log.read_text().splitlines()
+    assert f"process {orphan} on" in waiting and kept.startswith("kept: ") and done.startswith("done in ")
     assert project.planned(TARGET) == {}
