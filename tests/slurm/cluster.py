@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
 NODES = ("n1", "n2", "g1")
 CONFIGURATION = """\
@@ -73,7 +75,11 @@ def cluster(root: Path, *, gpu_minutes: int) -> Iterator[dict[str, str]]:
     """
     environment = _configure(root, gpu_minutes)
     try:
-        _start(root, environment)
+        try:
+            _start(root, environment)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            # A container may forbid what its daemons need.
+            pytest.skip(f"no Slurm cluster starts on this machine: {error}")
         yield environment
     finally:
         subprocess.run(["scancel", "--full", "--user", "root"], env=environment, capture_output=True)
