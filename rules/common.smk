@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 

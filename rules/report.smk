@@ -246,7 +246,9 @@ use rule analyse_job as make_report with:
             experiment=EXPERIMENT.name,
             measure=ALL_MEASURES[0],
             documents=TRAINING["documents"],
-            rebuild=f"make {EXPERIMENT.name}",
+            rebuild=shlex.join(
+                ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]
+            ),
             rankers=[keys for keys, _ in page_rankers()],
             collections=[*itertools.chain(*EXPERIMENT.evaluation_sets.values())],
             layouts=unique(map(PLACES.layout, page_tables())),

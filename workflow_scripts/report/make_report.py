@@ -47,16 +47,17 @@ def make_report(
     budget), ``rebuild`` (the command that makes all), ``layouts`` (of the tables), ``domains``, the axes of the grid.
     """
     found = {path.stem: path for path in numbers}
-    frames = {name: read_numbers(found[name])[0] for name in ("main", "variance", "locality", "cost")}
+    read = {name: read_numbers(found[name]) for name in ("main", "variance", "locality", "cost")}
+    frames = {name: frame for name, (frame, _) in read.items()}
     measure, experiment = spec["measure"], spec["experiment"]
     tables = page_tables(numbers, captions, experiment)
     by_name = {table.name: table for table in tables}
-    panels = grid.panels(frames["main"], frames["variance"], spec, measure, experiment)
+    confidence = read["main"][1]["bootstrap"]["confidence"]
     texts = {
         "experiment": experiment,
         "measure": measure,
         "parts": _parts("claims" in by_name),
-        "panels": panels,
+        "panels": grid.panels(frames["main"], frames["variance"], spec, confidence),
         "tables": tables,
         "main_table": by_name["main"],
         "claims": claims.page_claims(*read_numbers(found["claims"])) if "claims" in found else [],

@@ -74,19 +74,14 @@ def _of_block(values: QueryValues, grid: Grid, keys: tuple, domain: Domain, spec
     compared = ComparedCells(values, cells, blocks, spec["seeds"], spec["controls"])
     pairs, teachers = (list(combinations(axis, 2)) for axis in (grid.samplers, grid.teachers))
     contrasts = [_change(compared, keys, pair, two) for pair, two in product(pairs, teachers)]
-    found, margin = (
-        compared.infer(domain.weights, measure, np.array(contrasts)),
-        rule.margin_for(values, domain, measure),
-    )
+    found = compared.infer(domain.weights, measure, np.array(contrasts))
+    margin = rule.margin_for(values, domain, measure)
     tested = found.known & ~found.same
     beyond, within = (np.where(tested, p, np.nan) for p in (found.beyond_p(margin), found.equivalence_p(margin)))
     numbers = (found.mean, *found.interval(rule.confidence), beyond, holm(beyond), holm(within))
     shape = len(pairs), len(teachers)
-    arrays, same, known = (
-        [array.reshape(shape) for array in numbers],
-        found.same.reshape(shape),
-        found.known.reshape(shape),
-    )
+    arrays = [array.reshape(shape) for array in numbers]
+    same, known = found.same.reshape(shape), found.known.reshape(shape)
     for row, pair in enumerate(pairs):
         largest, changed = int(np.abs(arrays[0][row]).argmax()), ~same[row]
         p_beyond, p_within = (array[row][changed] for array in arrays[4:])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -107,7 +107,6 @@ class Chart:
     y: Axis
     marks: Sequence[Mark] = ()
     lines: Sequence[Line] = ()
-    references: Sequence[tuple[float, str]] = field(default_factory=tuple)
 
 
 def polyline(x: Axis, y: Axis, xs: np.ndarray, ys: np.ndarray, most: int = 160) -> str:

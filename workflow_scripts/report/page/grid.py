@@ -31,7 +31,6 @@ class Row:
     text: str
     command: str
     strip: tuple[float, float] | None
-    strip: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,14 @@ class Panel:
     references: Sequence[tuple[float, str, str]]
 
 
-def panels(main: pd.DataFrame, variance: pd.DataFrame, spec: Mapping, measure: str, experiment: str) -> list[Panel]:
+def panels(main: pd.DataFrame, variance: pd.DataFrame, spec: Mapping, confidence: float) -> list[Panel]:
     """A panel for each domain and student of the main table's numbers; the students of a domain share their axis.
 
     ``variance``: numbers of the variance table, whose bands say where a cell comes out when it is trained again.
+    ``confidence``: of the main table's intervals. ``spec``: ``measure``, ``experiment`` and the axes of the grid.
     """
-    grid = Grid.of(spec)
+    grid, measure = Grid.of(spec), spec["measure"]
+    interval = f"{100 * confidence:g}% interval over queries"
     whole = main[(main["collection"] == ALL) & (main["measure"] == measure)]
     bands = variance[variance["band_low"].notna() & (variance["measure"] == measure)]
     whole = whole.merge(bands[[*CELL, "band_low", "band_high"]], how="left", on=CELL)
@@ -60,13 +61,15 @@ def panels(main: pd.DataFrame, variance: pd.DataFrame, spec: Mapping, measure: s
         values = rows[["mean", "ci_low", "ci_high", "band_low", "band_high"]].stack().dropna()
         axis = Axis.around(values, LABELS, WIDTH - 12, label=measure)
         for student in grid.students:
-            found.append(_panel(rows, grid, axis, str(domain), student, experiment))
+            found.append(_panel(rows, grid, axis, str(domain), student, spec["experiment"], interval))
     return found
 
 
-def _panel(rows: pd.DataFrame, grid: Grid, axis: Axis, domain: str, student: str, experiment: str) -> Panel:
+def _panel(
+    rows: pd.DataFrame, grid: Grid, axis: Axis, domain: str, student: str, experiment: str, interval: str
+) -> Panel:
     own = rows[rows["student"] == student].reset_index(drop=True)
-    shown = [_row(place, row, grid, axis, domain, experiment) for place, row in enumerate(own.itertuples())]
+    shown = [_row(place, row, grid, axis, domain, experiment, interval) for place, row in enumerate(own.itertuples())]
     references = []
     for ranker in grid.references:
         mean = rows.set_index(["student", "loss", "sampler", "teacher"])["mean"].get(ranker)
@@ -76,7 +79,7 @@ def _panel(rows: pd.DataFrame, grid: Grid, axis: Axis, domain: str, student: str
     return Panel(domain, student, TOP + ROW * len(shown) + BOTTOM, axis, shown, references)
 
 
-def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, experiment: str) -> Row:
+def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, experiment: str, interval: str) -> Row:
     several = len(grid.teachers) > 1
     names = [row.loss, row.sampler, *([row.teacher] if several else [])]
     cell = ".".join((row.student, row.loss, row.sampler, row.teacher, f"seed{grid.seeds[0]}"))
@@ -94,7 +97,7 @@ def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, experiment
         low=axis.at(row.ci_low),
         high=axis.at(row.ci_high),
         y=TOP + ROW * place + ROW / 2,
-        text=f"{row.mean:.4f}, 95% interval over queries {row.ci_low:.4f} to {row.ci_high:.4f}; {seeds}{spread}{again}",
+        text=f"{row.mean:.4f}, {interval} {row.ci_low:.4f} to {row.ci_high:.4f}; {seeds}{spread}{again}",
         command=f"make cell EXPERIMENT={experiment} CELL={cell} DOMAIN={domain}",
         strip=strip,
     )

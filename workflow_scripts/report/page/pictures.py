@@ -44,21 +44,24 @@ def locality_map(locality: pd.DataFrame, samplers: Sequence[str]) -> Chart:
 
 
 def cost_map(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping, domain: str, measure: str) -> Chart:
-    """Energy of a student's whole chain across, effectiveness up, a dot a student."""
+    """Energy of a student bought alone across, effectiveness up, a dot a student; its text has the shared pools too."""
     keys = ["student", "loss", "sampler"]
-    spent = cost[cost["scope"] == "student"].groupby(keys, sort=False)["energy_wh"].mean()
+    spent = cost[cost["scope"] == "student"].groupby(keys, sort=False)[["alone_wh", "energy_wh"]].mean()
     whole = main[(main["collection"] == ALL) & (main["measure"] == measure) & (main["domain"] == domain)]
     rows = whole.groupby(keys, sort=False)[["mean", "ci_low", "ci_high"]].mean().join(spent).dropna().reset_index()
-    labels = ("energy of all that the student rests on, Wh", f"{measure}, {domain}")
-    x, y = _box(rows["energy_wh"], [*rows["ci_low"], *rows["ci_high"]], labels, (True, False))
+    labels = ("energy of a student bought alone, Wh", f"{measure}, {domain}")
+    x, y = _box(rows["alone_wh"], [*rows["ci_low"], *rows["ci_high"]], labels, (True, False))
     samplers = spec["samplers"]
     marks = [
         Mark(
-            x.at(row.energy_wh),
+            x.at(row.alone_wh),
             y.at(row.mean),
             samplers.index(row.sampler),
             f"{row.student} · {row.loss} · {row.sampler}",
-            [f"{measure} {row.mean:.4f} ({row.ci_low:.4f} to {row.ci_high:.4f})", f"{row.energy_wh:.3g} Wh"],
+            [
+                f"{measure} {row.mean:.4f} ({row.ci_low:.4f} to {row.ci_high:.4f})",
+                f"{row.alone_wh:.3g} Wh alone, {row.energy_wh:.3g} Wh with the pools made for all samplers",
+            ],
             y.at(row.ci_low),
             y.at(row.ci_high),
             _marker(samplers, row.sampler),

@@ -52,8 +52,8 @@ def explorer(
     ``collections``: name to the manifests of a collection and its corpus; ``evaluation``: name to the manifest with its
     judgements; ``values``: ``measure`` of all systems. Queries are spread evenly over their order where not
     all fit (:data:`MOST_ENTRIES`). The arrays of a collection, one after another and little-endian: for each system
-    documents (int32, queries x :data:`SHOWN`, -1 for none), scores (float32, the same), values of the measure
-    (float32, queries); ``judgements`` of each document listed (int8) in the order of the documents.
+    documents (int32, queries x :data:`SHOWN`, -1 for none), scores (float32, the same), judgements (int32, the same,
+    :data:`NOT_JUDGED` for none) and values of the measure (float32, queries).
     """
     most = max(20, MOST_ENTRIES // (SHOWN * max(1, len(systems)) * max(1, len(collections))))
     about: dict = {"systems": [system.label for system in systems], "measure": measure, "shown": SHOWN}
