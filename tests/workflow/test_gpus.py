@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fake_gpus import two_gpus
 from project import Project
 
 from workflow_scripts.storage import gpus
@@ -21,13 +22,7 @@ def test_jobs_of_a_host_run_on_the_gpus_that_are_free(
     project = tiny.duplicate(tmp_path / "project")
     for name in NAMES:
         shutil.rmtree(project.folder / "results/tiny/students" / name)
-    fake = tmp_path / "bin/nvidia-smi"
-    fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\nfor g in a b; do echo "GPU 0: NVIDIA H200 (UUID: GPU-$g)"; done\n')
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    two_gpus(tmp_path, monkeypatch)
     # Another program's job has the first card for as long as this test runs.
     locks = tmp_path / f"distillery-gpus-{os.getuid()}"
     locks.mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_gpus import two_gpus
 
 from workflow_scripts.models import devices
 from workflow_scripts.storage import gpus
@@ -53,14 +53,7 @@ def test_without_a_gpu_auto_says_so_and_cuda_refuses(
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host with two GPUs, as nvidia-smi lists them."""
-    fake = tmp_path / "bin" / "nvidia-smi"
-    fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\nfor g in a b; do echo "GPU 0: NVIDIA H200 (UUID: GPU-$g)"; done\n')
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
-    return fake
+    return two_gpus(tmp_path, monkeypatch)
 
 
 def _job(share: int) -> subprocess.Popen:

@@ -68,7 +68,7 @@ def cost_map(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping, domain: str,
         )
         for row in rows.itertuples()
     ]
-    return Chart("Effectiveness against energy", WIDTH, HEIGHT, x, y, marks)
+    return Chart(f"Effectiveness against energy, {domain}", WIDTH, HEIGHT, x, y, marks)
 
 
 def score_lines(profiles: pd.DataFrame, students: Sequence[str], collections: Sequence[str]) -> Chart:
