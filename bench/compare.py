@@ -119,22 +119,19 @@ def compare(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     about = _about(threads)
-    compared = [row for row in (*ROWS, *PADDING) if not only or any(part in row.name for part in only)]
-    if not compared:
-        raise InputError(f"no row has {' or '.join(only)} in its name: {', '.join(row.name for row in ROWS)}")
-    for side in {row.side for row in compared} & set(pythons):
-        if not Path(pythons[side]).exists():
-            raise InputError(f"{pythons[side]} is missing: `make bench` builds the peers' environments")
+    compared = _choose(only, precisions, pythons)
     rows, times = [], []
     for shape in shapes:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             make_inputs(scratch, shape)
             differences: dict = {}
             for precision, (group, members) in itertools.product(precisions, _groups(compared).items()):
+                members = [row for row in members if precision in row.precisions]
+                if not members:
+                    continue
                 title = f"{shape.name}, {precision}"
                 tell = functools.partial(_say, say, f"{title}, {group}")
                 tell(f"equality, then {rounds} rounds after one to warm up")
-                members = [row for row in members if precision in row.precisions]
                 sides = dict.fromkeys(["ours", *(row.side for row in members)])
                 with contextlib.ExitStack() as stack:
                     workers = {
@@ -143,9 +140,11 @@ def compare(
                     }
                     about |= {side: about.get(side) or worker.ask("about") for side, worker in workers.items()}
                     about["clock"] = "process_seconds" if threads == 1 else "seconds"
-                    # In fp32 whatever the rounds compute in, so once a shape; padding is the same in every precision.
-                    if precision == precisions[0]:
-                        differences |= _gate(workers, Path(scratch), members)
+                    # In fp32 whatever the rounds compute in, so once a shape.
+                    unknown = [row for row in members if (row.side, row.peer, row.model) not in differences]
+                    if unknown:
+                        differences |= _gate(workers, Path(scratch), unknown)
+                    # Padding is the same in every precision.
                     chosen = [row for row in members if row in ROWS or precision == precisions[0]]
                     if title not in {line["shape"] for line in about["products"]}:
                         lines = workers["ours"].ask("products")["lines"]
@@ -159,6 +158,18 @@ def compare(
                 rows += own
                 times.append(measured.assign(shape=title))
     return table[list(COLUMNS)]
+
+
+def _choose(only: Sequence[str], precisions: Sequence[str], pythons: Mapping[str, str | Path]) -> list[Row]:
+    """The rows to measure, whose processes can all be started."""
+    rows = [row for row in (*ROWS, *PADDING) if set(precisions) & set(row.precisions)]
+    compared = [row for row in rows if not only or any(part in row.name for part in only)]
+    if not compared:
+        raise InputError(f"no row has {' or '.join(only)} in its name: {', '.join(row.name for row in rows)}")
+    for side in {row.side for row in compared} & set(pythons):
+        if not Path(pythons[side]).exists():
+            raise InputError(f"{pythons[side]} is missing: `make bench` builds the peers' environments")
+    return compared
 
 
 def _say(say: Callable[[str], None], title: str, text: str) -> None:
