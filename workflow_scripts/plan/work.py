@@ -243,13 +243,18 @@ class Work:
                 return "token stores", self._token_store(job)
             case "gather_evaluation" | "gather_dense_candidates":
                 return "rankings", self._run_rows(job) * disk["ranked"]
-            case "search_index" | "search_dense" | "search_shard" | "merge_search" | "import_rankings":
-                return "rankings", self._ranking(job)
+            case "search_index" | "search_dense" | "merge_search" | "import_rankings":
+                return "rankings", self._ranked(job) * disk["ranked"]
+            case "search_shard":  # each finds as many documents as all of them together: a score, a place
+                return "shards", self._ranked(job) * 12
             case "download_file":
                 url = self.config["systems"][job["system"]]["url"]
                 if url not in self.figures["imports"]:
                     raise UnknownSize(f"unknown size of {url}: give its bytes under imports in --figures FILE")
                 return "rankings", self.figures["imports"][url]["bytes"]
+            case "list_pairs" | "score_shard":  # a code of eight bytes, a score of four
+                each = 8 if job.rule == "list_pairs" else 4
+                return "shards", sizes.pool_pairs(job["pool"]) / self._shards(job) * each
             case "score_pool" | "merge_pool":
                 return "scores", sizes.pool_pairs(job["pool"]) * disk["pair"]
             case "mine_negatives" | "label_groups":
@@ -279,11 +284,11 @@ class Work:
             texts += [(sizes.queries(name), sizes.query_tokens(name)) for name in tested]
         return sum(number * (tokens * disk["token"] * wide + disk["stored_text"]) for number, tokens in texts)
 
-    def _ranking(self, job: Job) -> float:
+    def _ranked(self, job: Job) -> float:
         system = self.config["systems"][job["system"]]
         lists = len(system["systems"]) if system["model"] == "import" else 1
         depth = min(system["depth"], self.sizes.documents(self.sizes.corpus(job["collection"])))
-        return self.sizes.queries(job["collection"]) * lists * depth * self.figures["disk"]["ranked"]
+        return self.sizes.queries(job["collection"]) * lists * depth
 
     def _run_rows(self, job: Job) -> float:
         retrieved = job.rule == "retrieve_documents"

@@ -102,6 +102,8 @@ COUNTS = [
     (job("rerank_candidates", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 4000 + 1500 + 1500),
     (job("retrieve_documents", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 7000),
     (job("search_dense", system="dense", collection="demo-train"), 3200 + 4000),
+    (job("score_shard", teacher="base", pool="bm25", shard="2-of-4"), 3200 * 100 / 4),
+    (job("search_shard", system="dense", collection="demo-train", shard="1-of-4"), 3200 + 4000 / 4),
     (job("embed_groups"), 4000),
 ]
 
