@@ -62,7 +62,7 @@ report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
-	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
+	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) \
 	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo

@@ -8,12 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
 from workflow_scripts.experiment.config.claims import Claim
 from workflow_scripts.experiment.config.messages import first_line
-from workflow_scripts.experiment.config.settings import Axis, Maybe, Part, Slug, Some, Text, setting, without_nulls
+from workflow_scripts.experiment.config.settings import (
+    Axis,
+    Count,
+    Maybe,
+    Part,
+    Slug,
+    Some,
+    Text,
+    setting,
+    without_nulls,
+)
 from workflow_scripts.storage.errors import InputError
 
 
@@ -58,6 +68,12 @@ class Config(Part):
         [],
     )
     evaluation: reporting.Evaluation = setting("what is measured")
+    shards: Annotated[Count, Field(le=1000)] = setting(
+        "jobs that the scoring of a teacher's pool, and the exact search of a corpus by a dense system, are scattered "
+        "over; their results are the same bytes whatever the number",
+        1,
+        unit="jobs",
+    )
     device: Literal["auto", "cuda", "cpu"] = setting(
         "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
     )
