@@ -28,13 +28,15 @@ NOT_IN_DIGEST = frozenset(
         "storage.locks",
         "storage.logs",
         "storage.provenance",
+        "storage.results",
+        "storage.reuse",
         "storage.energy",
         "storage.gpus",
         "storage.progress",
         "train.model_card",
     )
 )
-"""Modules that write manifests, logs, cards and locks, and nothing else: an edit of theirs changes no result."""
+"""Modules that write manifests, logs, cards and locks, or link what the same code made: they change no result."""
 FINDS = "FINDS"
 """A script's literal ``{"key of the spec": "stage.folder"}``: the functions that it finds by their name in the spec."""
 _unsaved: list[str] = []

@@ -130,13 +130,8 @@ def difference(manifest: Path, job: Job, beside: Sequence[Path] = ()) -> str | N
     """
     try:
         made = json.loads(manifest.read_text(encoding="utf-8"))
-        job_then = made["job"]
-        if made["spec"] != job.spec:
-            return "the spec has changed"
-        if job_then["code"] != job.code:
-            return "the code has changed"
-        if job_then["values"] != _plain(job.values) or job_then["arguments"] != _shape(job.paths):
-            return "the arguments have changed"
+        if fault := work_fault(made, job):
+            return fault
         if fault := place_fault(manifest, made):
             return f"it {fault}"
         for name, listed in made["files"].items():
@@ -145,10 +140,21 @@ def difference(manifest: Path, job: Job, beside: Sequence[Path] = ()) -> str | N
         for path in beside:
             if fault := output_fault(path) if path.is_file() else "is missing":
                 return f"{path} {fault}"
-        return stale_input(made, job.paths)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its manifest cannot be compared ({type(error).__name__})"
     return None
+
+
+def work_fault(made: Mapping, job: Job) -> str | None:
+    """What ``job`` would do otherwise than the one that wrote the manifest ``made``, in words; None where nothing."""
+    job_then = made["job"]
+    if made["spec"] != job.spec:
+        return "the spec has changed"
+    if job_then["code"] != job.code:
+        return "the code has changed"
+    if job_then["values"] != _plain(job.values) or job_then["arguments"] != _shape(job.paths):
+        return "the arguments have changed"
+    return stale_input(made, job.paths)
 
 
 def stale_input(made: Mapping, paths: Mapping[str, Path | Sequence[Path]]) -> str | None:

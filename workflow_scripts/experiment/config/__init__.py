@@ -13,7 +13,17 @@ from pydantic import BeforeValidator, ValidationError
 from workflow_scripts.experiment.config import data, grid, reporting
 from workflow_scripts.experiment.config.claims import Claim
 from workflow_scripts.experiment.config.messages import first_line
-from workflow_scripts.experiment.config.settings import Axis, Maybe, Part, Slug, Some, Text, setting, without_nulls
+from workflow_scripts.experiment.config.settings import (
+    Axis,
+    Distinct,
+    Maybe,
+    Part,
+    Slug,
+    Some,
+    Text,
+    setting,
+    without_nulls,
+)
 from workflow_scripts.storage.errors import InputError
 
 
@@ -28,6 +38,11 @@ class Config(Part):
         "how a CPU computes: fast, by the best library and instructions at hand, or portable, one thread whose results "
         "are the same bytes on every x86-64 processor with AVX2",
         "fast",
+    )
+    reuse: Distinct[Text] = setting(
+        "other experiments whose artifacts are linked where a job would make the same: their names, or paths (with a "
+        "slash) to their results",
+        [],
     )
     corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
