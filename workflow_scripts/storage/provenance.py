@@ -25,7 +25,7 @@ from workflow_scripts.storage.checked import file_fault, output_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
 from workflow_scripts.storage.code import ROOT, forget, job_digest
 from workflow_scripts.storage.energy import start_meter
-from workflow_scripts.storage.processor import description
+from workflow_scripts.storage.processor import description, model
 
 MANIFEST = "manifest.json"
 CARD = "README.md"
@@ -249,10 +249,11 @@ def _as_list(given) -> list[Path]:
 
 
 def describe_run(device: str, cost_before_resume: Mapping[str, float]) -> dict:
-    """Versions, device, arithmetic, commit, time, cost: what changes from run to run and makes no artifact another."""
+    """Versions, hardware, arithmetic, commit, time, cost: what may change from run to run, of the same artifact."""
     return {
         "versions": _versions(),
         "device": device,
+        "processor": model(),
         "arithmetic": description(device),
         "commit": _commit(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -27,7 +27,7 @@ MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
 CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
 OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
-    *("report.check_expected", "storage.verify"),
+    *("report.check_expected", "report.compare_results", "storage.verify"),
 )
 SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
 

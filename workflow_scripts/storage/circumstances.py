@@ -1,0 +1,46 @@
+"""What artifacts were made by (libraries, device, processor, arithmetic, code), and where they were made unalike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from workflow_scripts.storage.code import chosen_functions
+
+UNRECORDED = "not recorded"
+CODE = "code"
+
+
+def circumstances(manifest: Mapping) -> dict[str, str]:
+    """What can make one artifact's bytes other than those of the same job elsewhere, by name, as texts.
+
+    Left out are the project's own version and commit: ``code``, the digest of what the job ran, says more.
+    """
+    versions = {name: version for name, version in manifest["versions"].items() if name != "distillery"}
+    return {
+        **versions,
+        "device": manifest["device"],
+        "processor": manifest.get("processor") or UNRECORDED,
+        "arithmetic": ", ".join(str(value) for _, value in sorted(manifest.get("arithmetic", {}).items())),
+        CODE: manifest["job"]["code"] or UNRECORDED,
+    }
+
+
+def unlike(manifests: Iterable[Mapping]) -> dict[tuple[str, str], Counter]:
+    """Where artifacts of one kind were made unalike: (kind, circumstance) to its values, each with its artifacts.
+
+    Compared are artifacts that the same script made with the same functions (loss, sampler), so that two losses are not
+    two codes. Where nothing differs, or only what was not recorded, there is no entry.
+    """
+    groups: dict[tuple, list[Mapping]] = {}
+    for each in manifests:
+        script = each["job"]["module"] or ""
+        groups.setdefault((each["kind"], script, *chosen_functions(script, each["spec"])), []).append(each)
+    found: dict[tuple[str, str], Counter] = {}
+    for (kind, *_), members in groups.items():
+        made_by = [circumstances(each) for each in members]
+        for name in dict.fromkeys(name for each in made_by for name in each):
+            values = Counter(each.get(name, UNRECORDED) for each in made_by)
+            if len(values.keys() - {UNRECORDED}) > 1:
+                found.setdefault((kind, name), Counter()).update(values)
+    return found
