@@ -32,6 +32,14 @@ rivals: venv  ## samplers and losses that newer work proposes, in the demo's wor
 budgets: venv  ## learning curves over the budget, by sampler, in the demo's world
 	$(SNAKEMAKE) --configfile $(call configs,budgets)
 
+PIPELINES := pipeline-1 pipeline-2 pipeline-3 pipeline-4
+pipelines: demo $(PIPELINES)  ## the demo's grid from four more backbones and teachers: what a conclusion rests on; 40 minutes
+	$(SNAKEMAKE) --configfile config/demo.yaml config/pipelines.yaml -- results/demo/tables/pipelines.md
+
+$(PIPELINES): pipeline-%: venv
+	$(SNAKEMAKE) --configfile config/demo.yaml config/pipeline.yaml --config experiment=$@ 'seeds=[$*]' 'backbones={mini: {seed: $*}}' \
+	  'teachers={base: {seed: $*}}' 'systems={dense: {encoder: be/lce.bm25.none/seed$*}}' -- results/$@/metrics.parquet
+
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml
 

@@ -67,6 +67,11 @@ class Config(Part):
     studies: Annotated[grid.Studies, BeforeValidator(without_nulls)] = setting(
         "cells beside the main grid", grid.Studies
     )
+    pipelines: list[Slug] = setting(
+        "experiments that differ from this one by the seeds of backbone, teacher and students alone, for the table of "
+        "that name; this one then has one seed and controls",
+        [],
+    )
     evaluation: reporting.Evaluation = setting("what is measured")
     device: Literal["auto", "cuda", "cpu"] = setting(
         "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
