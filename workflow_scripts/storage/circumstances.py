@@ -9,6 +9,8 @@ from workflow_scripts.storage.code import chosen_functions
 
 UNRECORDED = "not recorded"
 CODE = "code"
+UNALIKE = "made unalike"
+"""Part of the configuration table that lists what :func:`unlike` finds."""
 
 
 def circumstances(manifest: Mapping) -> dict[str, str]:
@@ -29,18 +31,18 @@ def circumstances(manifest: Mapping) -> dict[str, str]:
 def unlike(manifests: Iterable[Mapping]) -> dict[tuple[str, str], Counter]:
     """Where artifacts of one kind were made unalike: (kind, circumstance) to its values, each with its artifacts.
 
-    Compared are artifacts that the same script made with the same functions (loss, sampler), so that two losses are not
-    two codes. Where nothing differs, or only what was not recorded, there is no entry.
+    Compared are artifacts that the same script made, codes only where it chose the same functions too: two losses are
+    not two codes. Where nothing differs, or only what was not recorded, there is no entry.
     """
-    groups: dict[tuple, list[Mapping]] = {}
+    groups: dict[tuple, Counter] = {}
     for each in manifests:
         script = each["job"]["module"] or ""
-        groups.setdefault((each["kind"], script, *chosen_functions(script, each["spec"])), []).append(each)
+        functions = chosen_functions(script, each["spec"])
+        for name, value in circumstances(each).items():
+            key = (each["kind"], name, script, *(functions if name == CODE else ()))
+            groups.setdefault(key, Counter())[value] += 1
     found: dict[tuple[str, str], Counter] = {}
-    for (kind, *_), members in groups.items():
-        made_by = [circumstances(each) for each in members]
-        for name in dict.fromkeys(name for each in made_by for name in each):
-            values = Counter(each.get(name, UNRECORDED) for each in made_by)
-            if len(values.keys() - {UNRECORDED}) > 1:
-                found.setdefault((kind, name), Counter()).update(values)
+    for (kind, name, *_), values in groups.items():
+        if len(values.keys() - {UNRECORDED}) > 1:
+            found.setdefault((kind, name), Counter()).update(values)
     return found
