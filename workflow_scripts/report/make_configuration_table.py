@@ -168,7 +168,8 @@ def _software(manifests: Sequence[Mapping]) -> list[Setting]:
     for manifest in manifests:
         made_by = {name: value for name, value in circumstances(manifest).items() if name != CODE}
         named = {"distillery": manifest["versions"].get("distillery", UNRECORDED), **made_by}
-        for name, value in {**named, "commit": manifest["commit"] or "no checkout"}.items():
+        named |= {"processor": manifest.get("processor") or UNRECORDED, "commit": manifest["commit"] or "no checkout"}
+        for name, value in named.items():
             found.setdefault(name, Counter())[value] += 1
     return [
         (name, "all jobs" if count == total else f"{count} of {total} jobs", value)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from workflow_scripts.storage.code import chosen_functions
+from workflow_scripts.storage.processor import PORTABLE
 
 UNRECORDED = "not recorded"
 CODE = "code"
@@ -16,16 +17,16 @@ UNALIKE = "made unalike"
 def circumstances(manifest: Mapping) -> dict[str, str]:
     """What can make one artifact's bytes other than those of the same job elsewhere, by name, as texts.
 
-    Left out are the project's own version and commit: ``code``, the digest of what the job ran, says more.
+    Left out are the project's own version and commit (``code``, the digest of what the job ran, says more), and the
+    processor where arithmetic was portable.
     """
-    versions = {name: version for name, version in manifest["versions"].items() if name != "distillery"}
-    return {
-        **versions,
-        "device": manifest["device"],
-        "processor": manifest.get("processor") or UNRECORDED,
-        "arithmetic": ", ".join(str(value) for _, value in sorted(manifest.get("arithmetic", {}).items())),
-        CODE: manifest["job"]["code"] or UNRECORDED,
-    }
+    arithmetic = manifest.get("arithmetic", {})
+    found = {name: version for name, version in manifest["versions"].items() if name != "distillery"}
+    found |= {"device": manifest["device"], "processor": manifest.get("processor") or UNRECORDED}
+    if arithmetic.get("setting") == PORTABLE and "not_portable" not in arithmetic:
+        del found["processor"]
+    found["arithmetic"] = ", ".join(str(value) for _, value in sorted(arithmetic.items())) or UNRECORDED
+    return {**found, CODE: manifest["job"]["code"] or UNRECORDED}
 
 
 def unlike(manifests: Iterable[Mapping]) -> dict[tuple[str, str], Counter]:
