@@ -68,6 +68,9 @@ plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
 
+compare-results: venv  ## two results, by stage and cell: make compare-results A=demo B=../other/results/demo [EXACT=1]
+	$(BIN)/python -m workflow_scripts.report.compare_results $(A) $(B) $(if $(EXACT),--exact)
+
 audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
 	$(BIN)/python -m audit results/$(EXPERIMENT)
 

@@ -16,6 +16,7 @@ from workflow_scripts.experiment.config.messages import first_line
 from workflow_scripts.experiment.config.settings import (
     Axis,
     Count,
+    Distinct,
     Maybe,
     Part,
     Slug,
@@ -38,6 +39,11 @@ class Config(Part):
         "how a CPU computes: fast, by the best library and instructions at hand, or portable, one thread whose results "
         "are the same bytes on every x86-64 processor with AVX2",
         "fast",
+    )
+    reuse: Distinct[Text] = setting(
+        "other experiments whose artifacts are linked where a job would make the same: their names, or paths (with a "
+        "slash) to their results",
+        [],
     )
     corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
