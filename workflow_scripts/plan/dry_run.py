@@ -42,6 +42,11 @@ def plan_jobs(configs: Sequence[str | Path], experiment: str) -> tuple[list[Job]
     return jobs, Counter(job.rule for job in (jobs if whole is None else read_jobs(_finish(whole))))
 
 
+def dry_run(configs: Sequence[str | Path], targets: Sequence[str]) -> str:
+    """What Snakemake prints of the jobs that targets still need, each with its reason; refusals as in `plan_jobs`."""
+    return _finish(_start(configs, "--", *targets, quiet=["host"]))
+
+
 def read_jobs(text: str) -> list[Job]:
     """Jobs in what a dry run prints; :class:`InputError` where they are not as many as its own table counts."""
     jobs: list[Job] = []
@@ -68,11 +73,11 @@ def _as_measured(job: Job) -> Job:
     return Job("measure_runs", (("ranker", ranker), ("set", named[1].replace("_", "-"))))
 
 
-def _start(configs: Sequence[str | Path], *options: str) -> subprocess.Popen:
+def _start(configs: Sequence[str | Path], *options: str, quiet: Sequence[str] = ("reason", "host")) -> subprocess.Popen:
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     # The profile's rule of what counts as changed is the one that a run goes by.
     command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
-    command += ["--dry-run", "--quiet", "reason", "host", *options]
+    command += ["--dry-run", "--quiet", *quiet, *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
