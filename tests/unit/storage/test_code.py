@@ -29,7 +29,7 @@ OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
     *("report.check_expected", "report.compare_results", "storage.verify"),
 )
-SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
+SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily"}
 
 
 def names(*modules: str) -> set[str]:
