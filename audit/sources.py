@@ -76,9 +76,10 @@ class Values:
 @lru_cache(maxsize=8)
 def read_run(path: Path) -> pd.DataFrame:
     """A TREC run: query, document, rank, score."""
-    types = {"query": object, "Q0": object, "document": object, "rank": int, "score": float, "tag": object}
-    options = {"keep_default_na": False, "quoting": csv.QUOTE_NONE, "float_precision": "round_trip"}
-    return pd.read_csv(path, sep=" ", names=list(types), dtype=types, **options)
+    types = {"query": object, "Q0": object, "document": object, "rank": int, "score": object, "tag": object}
+    options = {"keep_default_na": False, "quoting": csv.QUOTE_NONE}
+    frame = pd.read_csv(path, sep=" ", names=list(types), dtype=types, **options)
+    return frame.assign(score=frame["score"].map(float))  # every digit, which pandas' own reader does not promise
 
 
 @cache
