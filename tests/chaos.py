@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -23,8 +24,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from bench.machine import commit, processor, today
 from tests.project import ROOT, Project
 from workflow_scripts.storage.checksums import sha256
@@ -32,7 +31,6 @@ from workflow_scripts.storage.checksums import sha256
 TINY = "tests/config/tiny.yaml"
 COMMAND = [sys.executable, "-m", "snakemake", "--configfile", TINY, "--cores", "2"]
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-VICTIMS = ("Snakemake", "a job", "a job", "the process group", "a JVM")
 KILLS = DAMAGES = 10
 WITH_COST = {"cost", "advice", "claims", "configuration"}
 """Tables that show seconds, watt-hours or the commit: not the same in two builds."""
@@ -160,30 +158,27 @@ class Chaos:
         return Outcome(kind, detail, self.differs(project))
 
 
-def running_jobs(snakemake: int) -> dict[int, str]:
-    """Process to module of the jobs of a Snakemake."""
-    found = {}
-    with contextlib.suppress(psutil.Error):
-        for each in psutil.Process(snakemake).children(recursive=True):
-            with contextlib.suppress(psutil.Error, IndexError):
-                words = each.cmdline()
-                if Path(words[0]).name.startswith("python") and words[2].startswith("workflow_scripts."):
-                    found[each.pid] = words[2].removeprefix("workflow_scripts.")
-    return found
+def running(session: int) -> tuple[dict[int, str], list[int]]:
+    """Of a build: the process and module of each job, asked of the host or started by itself, and what forks."""
+    lines = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "-s", str(session)], capture_output=True, text=True).stdout
+    found = [line.split(maxsplit=1) for line in lines.splitlines()]
+    modules = {int(pid): re.search(r"-m workflow_scripts\.(\S+)", words) for pid, words in found}
+    forks = [int(pid) for pid, words in found if "warm_start.py serve" in words]
+    return {pid: module[1] for pid, module in modules.items() if module}, forks
 
 
 def strike(snakemake: int, draw: random.Random) -> Outcome:
     """Send some signal to some part of a running build."""
-    jobs, victim, how = running_jobs(snakemake), draw.choice(VICTIMS), draw.choice(SIGNALS)
+    (jobs, forks), how = running(snakemake), draw.choice(SIGNALS)
     javas = [pid for pid, module in jobs.items() if module.startswith("index.")]  # the JVM lives in the job's process
-    victim = "a job" if victim == "a JVM" and not javas else victim
-    victim = "Snakemake" if victim == "a job" and not jobs else victim
+    victims = {"Snakemake": [snakemake], "a job": sorted(jobs), "a JVM": javas, "the host or its fork": forks}
+    among = [name for name, pids in victims.items() if pids] + ["the process group"]
+    victim = "a JVM" if javas else draw.choice(among)
     with contextlib.suppress(ProcessLookupError):
         if victim == "the process group":
             os.killpg(snakemake, how)
         else:
-            among = {"a JVM": javas, "a job": sorted(jobs), "Snakemake": [snakemake]}[victim]
-            os.kill(draw.choice(among), how)
+            os.kill(draw.choice(victims[victim]), how)
     during = ", ".join(sorted(set(jobs.values()))) or "no job"
     return Outcome("kill", f"{how.name} to {victim} during {during}")
 
