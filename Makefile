@@ -50,6 +50,9 @@ cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-
 table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
 
+export: venv  ## one cell for other tools: make export CELL=... FORMAT=model (trec, datasets, sentence-transformers, tevatron, onnx)
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/exports/$(CELL)/$(FORMAT)/manifest.json
+
 report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
 

@@ -16,9 +16,14 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCAL = {"audit", "bench", "tests", "workflow_scripts", *(path.stem for path in ROOT.glob("tests/*.py"))} | {
-    path.stem for path in (ROOT / "tests").rglob("*.py")
-}
+LOCAL = {
+    "audit",
+    "bench",
+    "distillery",
+    "tests",
+    "workflow_scripts",
+    *(path.stem for path in ROOT.glob("tests/*.py")),
+} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
 DISTRIBUTIONS = packages_distributions()
 
 
