@@ -61,6 +61,9 @@ cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-
 table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
 
+export: venv  ## one cell for other tools: make export CELL=... FORMAT=model (trec, datasets, sentence-transformers, tevatron, onnx)
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/exports/$(CELL)/$(FORMAT)/manifest.json
+
 report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
 
@@ -122,7 +125,7 @@ venv:  ## .venv from the locks, every file held to its hash; made again when one
 	  rm -rf .venv && $(PYTHON) -m venv .venv && \
 	  sed -n '/^setuptools==/,/# via/p' requirements.txt > .venv/build.txt && \
 	  $(INSTALL) -r .venv/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
-  $(INSTALL) -r requirements-dev.txt && \
+	  $(INSTALL) -r requirements-dev.txt && \
 	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
 	  cat requirements*.txt > .venv/locks.txt; }
 

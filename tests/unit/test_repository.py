@@ -26,6 +26,7 @@ LOCAL = {
     "bench",
     "environment",
     "snakemake_logger_plugin_distillery",
+    "distillery",
     "tests",
     "workflow_scripts",
     *(path.stem for path in ROOT.glob("tests/*.py")),

@@ -41,11 +41,7 @@ def write_model_card(
     embedding: Embedding,
 ) -> None:
     """Write README.md with the front matter that the Hugging Face hub reads."""
-    words = {"dot": "dot product", "cosine": "cosine", "cls": "[CLS]", "mean": "mean"}
-    pooling, similarity = words[embedding.pooling], words[embedding.similarity]
-    task, loader, use, what = (
-        text.replace("{similarity}", similarity).replace("{pooling}", pooling) for text in KINDS[settings.architecture]
-    )
+    task, loader, use, what = usage(settings.architecture, embedding)
     losses = np.array(history.columns["loss"])
     tenth = max(1, len(losses) // 10)
     lines = [
@@ -87,6 +83,16 @@ def write_model_card(
         "",
     ]
     Path(path).write_text("\n".join(lines), encoding="utf-8")
+
+
+def usage(architecture: str, embedding: Embedding) -> tuple[str, str, str, str]:
+    """Of a ranker: its task on the hub, sentence-transformers' class, the call that scores, and what it does."""
+    words = {"dot": "dot product", "cosine": "cosine", "cls": "[CLS]", "mean": "mean"}
+    pooling, similarity = words[embedding.pooling], words[embedding.similarity]
+    task, loader, use, what = (
+        text.replace("{similarity}", similarity).replace("{pooling}", pooling) for text in KINDS[architecture]
+    )
+    return task, loader, use, what
 
 
 def _plain(value: object) -> str:
