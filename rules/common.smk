@@ -23,6 +23,7 @@ from workflow_scripts.experiment.claims_table import claims_table, judged_traini
 from workflow_scripts.experiment.warm_start import start as warm_start
 from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
 from workflow_scripts.experiment.experiment import Experiment, unique
+from workflow_scripts.experiment.exports import Exports
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.rule_parameters import (
