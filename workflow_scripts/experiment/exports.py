@@ -69,19 +69,19 @@ class Exports:
         return {
             "systems": list(self.systems(name)),
             "bootstrap": self.config["evaluation"]["bootstrap"],
-            "card": card | {"depth": self.config["first_stage"]["depth"]},
+            "card": card | {"depth": self.config["first_stage"]["depth"], "backbone": self.rankers.backbone(ranker)},
         }
 
     def _card(self, name: str, data_format: str, teacher: str | None, sources: Iterable[Source]) -> dict:
         """Facts of a card that the experiment knows; each source once."""
         path = f"results/{self.experiment.name}/exports/{name}/{data_format}/manifest.json"
-        command = ["snakemake", "--configfile", *self.configfiles, "--cores", "2", "--", path]
+        command = shlex.join(["snakemake", "--configfile", *self.configfiles, "--cores", "2", "--"])
         return {
             "name": name,
             "experiment": self.experiment.name,
             "teacher": teacher if teacher in self.config["teachers"] else None,
             "made_from": [list(each) for each in {each[:2]: each for each in sources}.values()],
-            "rebuild": shlex.join(command),
+            "rebuild": f"{command} \\\n    {path}",
         }
 
     def _made_from(self, ranker: str) -> Iterator[Source]:
@@ -107,6 +107,8 @@ class Exports:
         teacher = self.entry("teachers", name)
         if teacher["trained"]:
             yield from self._sampler(teacher["sampler"])
+        if teacher["calibrate"]:
+            yield from self._collection(self.experiment.pool_collection(teacher["calibrate"]))
         yield from self._backbone(teacher["backbone"])
         yield "teacher", name, teacher
 

@@ -45,4 +45,6 @@ def test_names_that_are_exported(exports: Exports, monkeypatch: pytest.MonkeyPat
     cell = next(iter(exports.experiment.rankers.values())).cell
     assert exports.model(cell).startswith("students/")
     assert list(exports.systems(cell))[:2] == ["this model", "BM25"]
-    assert exports.model_spec(cell)["card"]["rebuild"].endswith(f"-- results/paper/exports/{cell}/model/manifest.json")
+    assert exports.model_spec(cell)["card"]["rebuild"].endswith(
+        f"-- \\\n    results/paper/exports/{cell}/model/manifest.json"
+    )
