@@ -36,12 +36,12 @@ use rule prepare_job as export_runs with:
     log:
         log("export_runs/{exported}"),
     wildcard_constraints:
-        exported=EXPORTED,
+        exported=rf"(retrieved\.)?({EXPORTED})",
     params:
         **job(
             "export.export_runs",
             lambda w: {"tag": RANKERS.tag(EXPORTS.ranker(w.exported))},
-            {"collections": EXPERIMENT.test_collections},
+            lambda w: {"collections": [*itertools.chain(*EXPERIMENT.sets_of(EXPORTS.ranker(w.exported)).values())]},
         ),
 
 

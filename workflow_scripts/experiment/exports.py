@@ -16,6 +16,8 @@ Source = tuple[str, str, dict]
 class Exports:
     """Look-ups by the name that is exported: a student's cell, ``teacher.{teacher}`` or ``bm25``.
 
+    Of runs also ``retrieved.`` and the cell of a student that is evaluated on other candidates than BM25's.
+
     ``configfiles``: the experiment's, for the command on a card. Raises :class:`InputError` naming the valid names.
     """
 
@@ -25,13 +27,18 @@ class Exports:
 
     def ranker(self, name: str) -> str:
         """Path of the ranker."""
-        kind, _, teacher = name.partition(".")
+        kind, _, rest = name.partition(".")
         if name == "bm25":
             return name
-        if kind == "teacher" and "." not in teacher:
-            self.entry("teachers", teacher)
-            return f"teacher/{teacher}"
-        return self.experiment.ranker(name).path
+        if kind == "teacher" and "." not in rest:
+            self.entry("teachers", rest)
+            return f"teacher/{rest}"
+        path = self.experiment.ranker(rest if kind == "retrieved" else name).path
+        if kind != "retrieved":
+            return path
+        if path not in (*self.experiment.retrievers, *self.experiment.dense_rerankers):
+            raise InputError(f"{rest} is evaluated on BM25's candidates alone: see evaluation.retrieval in the config")
+        return f"retrieved/{path}"
 
     def model(self, name: str) -> str:
         """Folder of its model; what was not trained here is its makers' to give away."""

@@ -95,6 +95,7 @@ class _Places:
 
 
 def _read(spec: Mapping, groups: Path, labels: Path | None, collection: Path, corpus: Path) -> _Training:
+    """The groups that training reads, with their texts."""
     read = read_groups(groups, _Places(), _Places(), group_size=spec["group_size"], labels=labels, cut=spec["cut"])
     rows = read_group_table(groups, *DETAILS).rows.take(read.document_rows.ravel())
     wanted = pc.unique(rows["doc_id"])

@@ -48,3 +48,10 @@ def test_names_that_are_exported(exports: Exports, monkeypatch: pytest.MonkeyPat
     assert exports.model_spec(cell)["card"]["rebuild"].endswith(
         f"-- \\\n    results/paper/exports/{cell}/model/manifest.json"
     )
+    for name, student in exports.experiment.cells.items():
+        path = f"retrieved/{student.path}"
+        if student.path in (*exports.experiment.retrievers, *exports.experiment.dense_rerankers):
+            assert exports.ranker(f"retrieved.{name}") == path
+        else:
+            with pytest.raises(InputError, match="evaluated on BM25's candidates alone"):
+                exports.ranker(f"retrieved.{name}")
