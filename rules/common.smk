@@ -28,6 +28,7 @@ from workflow_scripts.experiment.environment import (
     take_over_locks,
 )
 from workflow_scripts.experiment.experiment import Experiment, unique
+from workflow_scripts.experiment.exports import Exports
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.rule_parameters import (

@@ -24,9 +24,9 @@ PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
 LOCAL = {
     "audit",
     "bench",
+    "distillery",
     "environment",
     "snakemake_logger_plugin_distillery",
-    "distillery",
     "tests",
     "workflow_scripts",
     *(path.stem for path in ROOT.glob("tests/*.py")),

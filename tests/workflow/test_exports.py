@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
 from itertools import chain
 from pathlib import Path
 
@@ -319,7 +320,11 @@ def test_results_as_frames(results, tmp_path):
 
 def test_what_the_docs_show_runs_as_written(exported, monkeypatch):
     """Every block of Python in docs/formats.md, on this experiment's cell in the place of the demo's."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/formats.md").read_text(), re.DOTALL)
+    text = (ROOT / "docs/formats.md").read_text()
+    command = re.search(r"^make export CELL=.* FORMAT=model", text, re.MULTILINE)[0]
+    done = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "results/demo/exports/ce.kl.crossencoder.base.seed0/model/manifest.json" in done.stdout
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 3
     monkeypatch.chdir(exported.folder)
     for block in blocks:

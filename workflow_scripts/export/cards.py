@@ -50,7 +50,9 @@ def licences(made_from: Sequence[Entry]) -> Iterator[str]:
             files = ", ".join(f"`{entry[key]}`" for key in ("documents", "queries", "qrels") if key in entry)
             line = f"{what} {name}: {files or 'files'} of whoever ran the experiment, who has to say"
         elif what == "backbone" and source != "scratch":
-            line = f"backbone {name}: {_model(source)}"
+            line = f"backbone {name}: `{source}`, " + (
+                f"https://huggingface.co/{source}" if hub_id(entry) else "a local folder"
+            )
         elif "url" in entry:
             line = f"{what} {name}: {entry['url']}"
         else:
@@ -60,6 +62,7 @@ def licences(made_from: Sequence[Entry]) -> Iterator[str]:
             yield line
 
 
-def _model(source: str) -> str:
-    local = source.startswith((".", "/", "~"))
-    return f"`{source}`, a local folder" if local else f"`{source}`, https://huggingface.co/{source}"
+def hub_id(backbone: Mapping) -> str | None:
+    """A backbone's name on the hub; None for one that was made here, or is a local folder."""
+    source = backbone["source"]
+    return None if source == "scratch" or source.startswith((".", "/", "~")) else source

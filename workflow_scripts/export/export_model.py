@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.measure_names import EXCESS_RISK
+from workflow_scripts.analysis.measure_names import EXCESS_RISK, orders_candidates
 from workflow_scripts.analysis.measures import METRICS_FILE
 from workflow_scripts.evaluate.cells import cell_values
-from workflow_scripts.export.cards import licence, write_card
+from workflow_scripts.export.cards import hub_id, licence, write_card
 from workflow_scripts.models.sentence_transformers import read_embedding
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, Inputs
 from workflow_scripts.storage.command import run
@@ -47,7 +47,8 @@ def export_model(*, spec: Mapping, model: Path, metrics: Sequence[Path], card: P
 def _results(spec: Mapping, metrics: Sequence[Path]) -> list[dict]:
     """A row a domain and measure: ``domain``, ``queries``, ``measure``, and of each system (value, low, high).
 
-    As in the cells of the experiment (:func:`~workflow_scripts.evaluate.cells.cell_values`).
+    As in the cells of the experiment (:func:`~workflow_scripts.evaluate.cells.cell_values`), without the measures that
+    every order of the same candidates has alike.
     """
     columns = ["collection", "query_id", "measure", "value"]
     rows: dict[tuple, dict] = {}
@@ -56,6 +57,8 @@ def _results(spec: Mapping, metrics: Sequence[Path]) -> list[dict]:
         frame = frame.astype({"collection": str, "measure": str}).loc[lambda rows: rows["measure"] != EXCESS_RISK]
         for domain in parse_domains(spec["domains"]):
             for measure, *values, queries in cell_values(frame, domain, **spec["bootstrap"]).itertuples(index=False):
+                if not orders_candidates(measure, spec["card"]["depth"]):
+                    continue
                 row = {"domain": domain.name, "queries": queries, "measure": measure, "systems": {}}
                 rows.setdefault((domain.name, measure), row)["systems"][system] = values
     return list(rows.values())
@@ -85,11 +88,15 @@ def _front_matter(facts: Mapping):
     from huggingface_hub import EvalResult, ModelCardData
 
     own, *_ = facts["systems"]
+    backbone = next(
+        entry for what, name, entry in facts["made_from"] if (what, name) == ("backbone", facts["backbone"])
+    )
     return ModelCardData(
         license=licence(facts["made_from"]),
         library_name="sentence-transformers",
         pipeline_tag=facts["task"],
         tags=[facts["settings"]["architecture"], "reranking", "distillation", facts["settings"]["loss"]["function"]],
+        base_model=hub_id(backbone),
         model_name=facts["name"],
         eval_results=[
             EvalResult(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +45,7 @@ def export_training(
     """
     if spec["format"] not in FORMATS:
         raise InputError(f"no format {spec['format']!r}: choose {', '.join(FORMATS)}, trec, model or onnx")
-    rows = _read_rows(spec, groups, labels, collection, corpus)
-    size = spec["group_size"]
+    read = _read(spec, groups, labels, collection, corpus)
     made_from: Inputs = {
         "groups": groups,
         **({"labels": labels} if labels else {}),
@@ -52,18 +53,38 @@ def export_training(
         "corpus": corpus,
     }
     with ArtifactWriter(output, kind="export", spec=spec, inputs={**made_from, "card": card}) as writer:
-        configs = FORMATS[spec["format"]](writer, rows, size)
-        writer.counts |= {"groups": len(rows) // size, "documents": len(rows)}
-        temperature = Artifact(labels).counts["temperature"] if labels else None
+        configs = FORMATS[spec["format"]](writer, read)
+        writer.counts |= {"groups": len(read.rows) // read.size, "documents": len(read.rows)}
         facts = {
             **spec["card"],
             **{key: spec[key] for key in ("format", "view", "cut")},
-            "groups": len(rows) // size,
-            "size": size,
-            "temperature": temperature,
+            "groups": writer.counts["groups"],
+            "size": read.size,
+            "temperature": Artifact(labels).counts["temperature"] if labels else None,
             "manifests": [(name, str(path), Artifact(str(path)).identity) for name, path in made_from.items()],
         }
         write_card(writer.path(CARD), card, _front_matter(configs, spec["card"]), facts)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """``rows``: a row a document, groups of ``size`` in their order, with ``score`` where there are labels.
+
+    ``texts``: of the columns query and text the distinct texts, and which of them each row has.
+    """
+
+    rows: pa.Table
+    size: int
+    texts: Mapping[str, tuple[pa.Array, pa.ChunkedArray]]
+
+    def batches(self) -> Iterator[pa.Table]:
+        """The rows with their texts, whole groups at a time."""
+        step = BATCH * self.size
+        for start in range(0, len(self.rows), step):
+            batch = self.rows.slice(start, step).combine_chunks()
+            for name, (texts, places) in self.texts.items():
+                batch = batch.append_column(name, texts.take(places.slice(start, step).combine_chunks()))
+            yield batch
 
 
 class _Places:
@@ -73,33 +94,31 @@ class _Places:
         return np.arange(len(ids))  # type: ignore[arg-type]
 
 
-def _read_rows(spec: Mapping, groups: Path, labels: Path | None, collection: Path, corpus: Path) -> pa.Table:
-    """A row a document, groups in their order: ids, texts, :data:`DETAILS`, and ``score`` where there are labels."""
+def _read(spec: Mapping, groups: Path, labels: Path | None, collection: Path, corpus: Path) -> _Training:
+    """The groups that training reads, with their texts."""
     read = read_groups(groups, _Places(), _Places(), group_size=spec["group_size"], labels=labels, cut=spec["cut"])
     rows = read_group_table(groups, *DETAILS).rows.take(read.document_rows.ravel())
-    queries = pq.read_table(Artifact(collection).file("queries.parquet"), columns=["query_id", "text"])
     wanted = pc.unique(rows["doc_id"])
-    batches = read_view(corpus, spec["view"])
     documents = pa.Table.from_batches(
-        batch.filter(pc.is_in(batch["doc_id"], value_set=wanted)) for batch in batches
-    ).rename_columns(["doc_id", "text"])
-    rows = rows.append_column("query", _texts(rows["query_id"], queries, collection))
-    rows = rows.append_column("text", _texts(rows["doc_id"], documents, corpus))
-    return rows if read.teacher is None else rows.append_column("score", pa.array(read.teacher.ravel()))
+        batch.filter(pc.is_in(batch["doc_id"], value_set=wanted)) for batch in read_view(corpus, spec["view"])
+    )
+    queries = pq.read_table(Artifact(collection).file("queries.parquet"), columns=["query_id", "text"])
+    texts = {
+        "query": _texts(rows["query_id"], queries, collection),
+        "text": _texts(rows["doc_id"], documents, corpus),
+    }
+    if read.teacher is not None:
+        rows = rows.append_column("score", pa.array(read.teacher.ravel()))
+    return _Training(rows, spec["group_size"], texts)
 
 
-def _texts(ids: pa.ChunkedArray, texts: pa.Table, manifest: Path) -> pa.ChunkedArray:
-    """The text of each id, in ``texts`` (id, text); large strings, since together they may pass two gigabytes."""
+def _texts(ids: pa.ChunkedArray, texts: pa.Table, manifest: Path) -> tuple[pa.Array, pa.ChunkedArray]:
+    """Texts, of ``texts`` (id, text), and the place of each id's; large strings: they may pass two gigabytes."""
     places = pc.index_in(ids, value_set=texts.column(0))
     if places.null_count:
         missing = ids.filter(pc.is_null(places))[0].as_py()
         raise InputError(f"{manifest} has no {missing!r}, which the groups name: were they drawn from it?")
-    return texts.column(1).cast(pa.large_string()).take(places)
-
-
-def _batches(rows: pa.Table, size: int) -> Iterator[pa.Table]:
-    for start in range(0, len(rows), BATCH * size):
-        yield rows.slice(start, BATCH * size).combine_chunks()
+    return texts.column(1).cast(pa.large_string()).combine_chunks(), places
 
 
 def _column(batch: pa.Table, name: str, place: int, size: int) -> pa.ChunkedArray:
@@ -140,25 +159,29 @@ def _labelled_lists(batch: pa.Table, size: int) -> pa.Table:
     return pa.table({"query": _column(batch, "query", 0, size), **lists})
 
 
-def _parquet(shapes: Mapping[str, Callable]) -> Callable[[ArtifactWriter, pa.Table, int], list[str]]:
+def _parquet(shapes: Mapping[str, Callable]) -> Callable[[ArtifactWriter, _Training], list[str]]:
     """A writer of a folder with a configuration for each of some shapes; its names are given back."""
 
-    def write(writer: ArtifactWriter, rows: pa.Table, size: int) -> list[str]:
-        for name, shape in shapes.items():
-            schema = shape(rows.slice(0, size).combine_chunks(), size).schema
-            with pq.ParquetWriter(writer.path(f"{name}/train.parquet"), schema, compression="zstd") as file:
-                for batch in _batches(rows, size):
-                    file.write_table(shape(batch, size))
+    def write(writer: ArtifactWriter, training: _Training) -> list[str]:
+        with contextlib.ExitStack() as files:
+            written: dict[str, pq.ParquetWriter] = {}
+            for batch in training.batches():
+                for name, shape in shapes.items():
+                    table = shape(batch, training.size)
+                    if name not in written:
+                        file = pq.ParquetWriter(writer.path(f"{name}/train.parquet"), table.schema, compression="zstd")
+                        written[name] = files.enter_context(file)
+                    written[name].write_table(table)
         return list(shapes)
 
     return write
 
 
-def _write_tevatron(writer: ArtifactWriter, rows: pa.Table, size: int) -> list[str]:
+def _write_tevatron(writer: ArtifactWriter, training: _Training) -> list[str]:
     """A line a query; a passage has its ``score`` where there are labels, as Tevatron's distillation reads it."""
-    named = {"docid": "doc_id", "text": "text", "score": "score"}
+    named, size = {"docid": "doc_id", "text": "text", "score": "score"}, training.size
     with open(writer.path("train.jsonl"), "w", encoding="utf-8") as file:
-        for batch in _batches(rows, size):
+        for batch in training.batches():
             columns = {new: batch[name].to_pylist() for new, name in named.items() if name in batch.column_names}
             passages = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
             keys = zip(batch["query_id"].to_pylist()[::size], batch["query"].to_pylist()[::size], strict=True)
@@ -170,7 +193,7 @@ def _write_tevatron(writer: ArtifactWriter, rows: pa.Table, size: int) -> list[s
     return []
 
 
-FORMATS: dict[str, Callable[[ArtifactWriter, pa.Table, int], list[str]]] = {
+FORMATS: dict[str, Callable[[ArtifactWriter, _Training], list[str]]] = {
     "datasets": _parquet({"groups": _whole}),
     "sentence-transformers": _parquet({"n-tuple": _tuples, "labeled-list": _labelled_lists}),
     "tevatron": _write_tevatron,

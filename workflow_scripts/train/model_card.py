@@ -79,7 +79,8 @@ def write_model_card(
         "|---|---|---|",
         *(f"| {name} | `{source}` | `{sha256(Path(source))}` |" for name, source in inputs.items()),
         "",
-        "`manifest.json` beside this file has the library versions, the code's commit and the cost.",
+        "`manifest.json` beside this file has the library versions, the code's commit and the cost. How well it ranks, "
+        "and whose licences it rests on: `make export CELL=... FORMAT=model`.",
         "",
     ]
     Path(path).write_text("\n".join(lines), encoding="utf-8")

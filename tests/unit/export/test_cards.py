@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scripts.export.cards import licence, licences, plain
+from workflow_scripts.export.cards import hub_id, licence, licences, plain
 
 GENERATED = ("corpus", "demo", {"source": "generated", "seed": 7})
 SCRATCH = ("backbone", "mini", {"source": "scratch", "corpora": ["demo"]})
@@ -35,6 +35,7 @@ def test_what_others_made_is_named_once_and_keeps_its_licence(entry, named):
 def test_what_was_generated_is_the_project_s():
     assert list(licences([GENERATED, SCRATCH, ("system", "bm25", {"model": "bm25"})])) == []
     assert licence([GENERATED, SCRATCH]) == "apache-2.0"
+    assert hub_id(SCRATCH[2]) is hub_id({"source": "./model"}) is None and hub_id({"source": "a/b"}) == "a/b"
 
 
 def test_a_setting_stays_within_its_cell_of_a_table():
