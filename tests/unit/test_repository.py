@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -187,3 +188,23 @@ def test_text_is_read_and_written_as_utf_8_whatever_the_locale() -> None:
             if name in ("read_text", "write_text") or asks_for_text or (name == "open" and not binary):
                 unsaid.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert unsaid == []
+
+
+def test_commands_of_the_docs_name_targets_that_exist_and_hide_none_behind_configfile() -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")]
+    wrong, commands = [], 0
+    for page in pages:
+        text = page.read_text().replace("\\\n", " ")
+        inline = re.findall(r"`([^`\n]+)`", text)
+        for line in [*inline, *(line for block in text.split("```")[1::2] for line in block.splitlines())]:
+            words = line.split("#")[0].split()
+            if words[:1] == ["make"]:
+                wrong += [f"{page.name}: {line}" for word in words[1:2] if word not in targets and word != "bench*"]
+                commands += 1
+            # Snakemake takes whatever follows --configfile for one more, up to the next option.
+            if "--configfile" in words:
+                after = itertools.takewhile(lambda word: word[0] != "-", words[words.index("--configfile") + 1 :])
+                wrong += [f"{page.name}: {line}" for word in after if not word.endswith(".yaml")]
+                commands += 1
+    assert wrong == [] and commands > 40
