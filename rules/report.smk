@@ -201,6 +201,7 @@ use rule analyse_job as render_table with:
             captions=lambda w: [
                 in_project(f"{PRESENTATION}/captions/{name}.rst") for name in (PLACES.layout(w.table), "verdicts")
             ],
+            configuration=lambda w: [numbers("configuration")] if PLACES.rests_on_rankers(w.table) else [],
         ),
     output:
         **table("{table}"),
@@ -252,6 +253,7 @@ use rule analyse_job as make_report with:
             rankers=[keys for keys, _ in page_rankers()],
             collections=[*itertools.chain(*EXPERIMENT.evaluation_sets.values())],
             layouts=unique(map(PLACES.layout, page_tables())),
+            of_rankers=[name for name in page_tables() if PLACES.rests_on_rankers(name)],
             domains=DOMAINS,
             **GRID,
         ),

@@ -65,7 +65,7 @@ class LogHandler(LogHandlerBase):
         self.failed: dict[int, str] = {}
         self.done = self.total = 0
         self.configfiles: Sequence[Path] = ()
-        self.remote = self._closed = False
+        self.remote = self.stopping = self._closed = False
         self._errors: list[str] = []
         self._worked = self._printed = 0.0
         self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -142,7 +142,9 @@ class LogHandler(LogHandlerBase):
             self._fail({**info, "log": [*info["log"], *record.aux_logs]})
 
     def _fail(self, info: Mapping[str, Any]) -> None:
-        """Report a job that failed."""
+        """Report a job that failed, not one that ends because the user stops the run."""
+        if self.stopping:
+            return
         job = self.running.pop(info["jobid"], None)
         after = f", after {duration(time.time() - job.start)}" if job else ""
         how = next((error for error in self._errors if info["shellcmd"] and info["shellcmd"] in error), "")
@@ -165,6 +167,7 @@ class LogHandler(LogHandlerBase):
 
     def _on_message(self, record: LogRecord) -> None:
         text = record.getMessage()
+        self.stopping = self.stopping or "on user request" in text
         if again := re.fullmatch(r"Trying to restart job (\d+)\.", text):
             self._say(f"tried again: {self.names.get(int(again[1]), again[1])}")
         elif text not in ("", "None") and not NOISE.match(text):

@@ -43,6 +43,10 @@ class Places:
         """Layout of a table: those of one kind, such as ``per_collection.be`` and ``.ce``, share theirs."""
         return table.split(".")[0]
 
+    def rests_on_rankers(self, table: str) -> bool:
+        """Whether all rankers have to be measured for a table: then its caption says what of them was made unalike."""
+        return self.layout(table) not in ("configuration", "contamination", "contamination_pairs", "locality", "bound")
+
     def numbers(self, name: str) -> str:
         """The numbers of a table, in full precision."""
         return f"{self.results}/analysis/{name}.parquet"
