@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -80,6 +81,25 @@ def test_every_make_target_is_described() -> None:
     said = subprocess.run(["make", "-pn", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     phony = re.search(r"^\.PHONY: (.*)$", said, re.MULTILINE)[1].split()
     assert sorted(phony) == sorted(targets)
+
+
+def test_make_hands_on_what_is_typed() -> None:
+    build = "-m snakemake --logger distillery --profile config/profiles/"
+    daily = "-m workflow_scripts.daily."
+    commands = {
+        "cell CELL=a.b EXPERIMENT=study": f"{build}local --cores 2 --configfile config/demo.yaml config/study.yaml -- "
+        "results/study/cells/a.b.in-domain.csv",
+        "paper": f"{build}gpu --cores all --configfile config/paper.yaml",
+        "all EXPERIMENT=mine PROFILE=slurm": f"{build}slurm --configfile config/mine.yaml",
+        "list FILTER='a b'": f"{daily}list_cells --configfile config/demo.yaml --filter 'a b'",
+        "compare A=a.b B=c.d": f"{daily}compare 'a.b' 'c.d' --configfile config/demo.yaml",
+        "compare A=demo B=study": f"{daily}compare 'demo' 'study' --configfile config/demo.yaml "
+        "--against config/demo.yaml config/study.yaml",
+        "clean CELL=a.b EXPERIMENT=mine": f"{daily}clean_cell 'a.b' --configfile config/mine.yaml",
+    }
+    for typed, command in commands.items():
+        done = subprocess.run(["make", "-n", *shlex.split(typed)], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert " ".join(done.stdout.replace("\\\n", " ").split()).endswith(command), typed
 
 
 def test_the_citation_is_of_this_version_and_names_the_study() -> None:

@@ -140,6 +140,8 @@ class LogHandler(LogHandlerBase):
         begun = [info for info in record.job_error_info if any(map(_ended_badly, info["log"]))]
         for info in begun or record.job_error_info[:1]:
             self._fail({**info, "log": [*info["log"], *record.aux_logs]})
+        for info in record.job_error_info:
+            self.running.pop(info["jobid"], None)
 
     def _fail(self, info: Mapping[str, Any]) -> None:
         """Report a job that failed, not one that ends because the user stops the run."""

@@ -111,6 +111,8 @@ def test_a_group_that_fails_reports_the_jobs_that_failed(run: Run, capsys: pytes
         {"jobid": number, "rule_name": Path(path).parent.name, "log": [path], **common}
         for number, path in enumerate([*logs, str(run.folder / "never-began.log")])
     ]
+    run.start(2, "measure_runs", {"ranker": "never-began"})
+    capsys.readouterr()
     run.event("group_error", job_error_info=infos, aux_logs=[])
     for info in infos:
         run.event("job_error", **info, indent=True)
@@ -120,6 +122,7 @@ def test_a_group_that_fails_reports_the_jobs_that_failed(run: Run, capsys: pytes
         "  reason: no memory",
         f"  log: {logs[1]}",
     ]
+    assert run.handler.line() == "0 of 2 jobs"
     # Tried again, and well: nothing is reported at the end.
     run.finish(1, 2, 2)
     run.handler.close()
