@@ -1,14 +1,16 @@
 # Thin: each line is something a person could type.
 PYTHON ?= python3
-CORES ?= 2
 EXPERIMENT ?= demo
+# Where jobs run: a folder of config/profiles. A cluster's profile says how many jobs, no cores.
+PROFILE ?= $(if $(filter paper,$(MAKECMDGOALS)),gpu,local)
+CORES ?= $(if $(filter local,$(PROFILE)),2,$(if $(filter gpu,$(PROFILE)),all))
 DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 # The locks name all that is needed, with hashes. What has no wheel is built by the lock's own setuptools.
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
   --only-binary :all: --no-binary connection-pool,pyserini $(PIP_OPTIONS)
-SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
+SNAKEMAKE = $(BIN)/python -m snakemake --logger distillery --profile config/profiles/$(PROFILE) $(addprefix --cores ,$(CORES))
 # Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
 # Files of an experiment: an overlay comes after the experiment that it changes.
@@ -20,6 +22,7 @@ configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  with any: EXPERIMENT=demo (config/demo.yaml), PROFILE=local, gpu, slurm (config/profiles), CORES=2"
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -49,11 +52,20 @@ small: venv  ## real text, students from a pretrained MiniLM
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
 
-paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
-	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
+paper: venv  ## the study as published, on this machine's GPUs, or a cluster with PROFILE=slurm; make plan EXPERIMENT=paper first
+	$(SNAKEMAKE) --configfile config/paper.yaml
 
 standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
 	$(BIN)/python -m tests.standin
+
+all: venv  ## a whole experiment, yours too: make all EXPERIMENT=mine [PROFILE=slurm]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT))
+
+downloads: venv  ## what an experiment needs from a network, nothing else: EXPERIMENT=paper
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- downloads
+
+list: venv  ## the cells and their state (done, stale and why, missing): make list [FILTER="stale be"]
+	@$(BIN)/python -m workflow_scripts.daily.list_cells --configfile $(call configs,$(EXPERIMENT)) --filter '$(FILTER)'
 
 cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
@@ -66,6 +78,13 @@ export: venv  ## one cell for other tools: make export CELL=... FORMAT=model (tr
 
 report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
+
+compare: venv  ## two cells, or two experiments, judged: make compare A=ce.kl.bm25.base B=ce.kl.random.base [MEASURE=AP]
+	@$(BIN)/python -m workflow_scripts.daily.compare '$(A)' '$(B)' $(if $(MEASURE),--measure '$(MEASURE)') --configfile \
+	  $(if $(findstring .,$(A)),$(call configs,$(EXPERIMENT)),$(call configs,$(A)) --against $(call configs,$(B)))
+
+clean: venv  ## remove a cell, so that the next build makes it again: make clean CELL=ce.kl.bm25.base.seed0
+	@$(BIN)/python -m workflow_scripts.daily.clean_cell '$(CELL)' --configfile $(call configs,$(EXPERIMENT))
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) \

@@ -28,6 +28,7 @@ CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims", "expor
 OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
     *("report.check_expected", "report.compare_results", "storage.verify"),
+    *("daily.list_cells", "daily.compare", "daily.clean_cell"),
 )
 SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily"}
 
