@@ -5,6 +5,9 @@ EXPERIMENT ?= demo
 DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
+# The locks name all that is needed, with hashes. What has no wheel is built by the lock's own setuptools.
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
+  --only-binary :all: --no-binary connection-pool,pyserini $(PIP_OPTIONS)
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
@@ -62,7 +65,7 @@ report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
-	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
+	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) \
 	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
@@ -102,6 +105,7 @@ lint: venv  ## style, spelling and types; Snakemake's own lint
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/codespell
+	$(BIN)/hadolint environment/Dockerfile
 	$(BIN)/snakemake --configfile config/demo.yaml --lint
 	$(BIN)/mypy
 
@@ -113,11 +117,24 @@ format: venv  ## rewrite Python and Snakemake files in the house style
 hooks: venv  ## let git run the checks of .pre-commit-config.yaml at every commit
 	$(BIN)/pre-commit install
 
-venv:  ## .venv from the two locks; made again when one of them changes
-	@cmp -s requirements.txt .venv/requirements.txt && cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
+venv:  ## .venv from the locks, every file held to its hash; made again when one of them changes
+	@cat requirements*.txt | cmp -s - .venv/locks.txt || { \
 	  rm -rf .venv && $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r requirements-dev.txt && \
-	  cp requirements.txt requirements-dev.txt .venv; }
+	  sed -n '/^setuptools==/,/# via/p' requirements.txt > .venv/build.txt && \
+	  $(INSTALL) -r .venv/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
+  $(INSTALL) -r requirements-dev.txt && \
+	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
+	  cat requirements*.txt > .venv/locks.txt; }
+
+lock: venv  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+	$(BIN)/python -m environment.lock --upgrade $(UPGRADE)
+	@$(MAKE) venv
+
+audit: venv  ## known vulnerabilities of what is locked, as PyPI lists them
+	$(BIN)/pip-audit --disable-pip --require-hashes $(foreach lock,$(wildcard requirements-*.txt),-r $(lock))
+
+licences: venv  ## the licence of every package that is locked
+	$(BIN)/python -m environment.licences
 
 bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; one to two hours
 	$(BIN)/python -m bench.compare

@@ -45,6 +45,7 @@ from workflow_scripts.experiment.studies import budgets_of, dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
+from workflow_scripts.storage.shards import SHARD, shard_names
 
 prepare_environment(Path(workflow.basedir))
 if re.search("[{}]", workflow.basedir):
@@ -78,6 +79,9 @@ ALL_MEASURES = unique(
 )
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
+# Pools and dense searches that several jobs share, where the config says so.
+SHARDS = shard_names(CONFIG["shards"])
+SCATTERED = len(SHARDS) > 1
 # Cells with further seeds: what training again changes.
 CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
@@ -290,6 +294,7 @@ wildcard_constraints:
     view="full|body",
     groups_id=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
+    shard=SHARD,
     point=rf"{ANY_ID}(\.{ANY_ID}){{2}}",
     ranker=RANKER,
     cell=rf"({ANY_ID}\.){{4}}seed\d+",

@@ -208,7 +208,7 @@ use rule analyse_job as render_table with:
     log:
         log("render_table/{table}"),
     wildcard_constraints:
-        table=rf"({one_of(LAYOUTS)})(\.[a-z0-9-]+)?",
+        table=one_of(page_tables()),
     params:
         **job("presentation.render_table", lambda w: dict(layout=PLACES.layout(w.table))),
 
@@ -257,3 +257,13 @@ use rule analyse_job as make_report with:
             domains=DOMAINS,
             **GRID,
         ),
+
+
+# Any other table or figure has no rule of its own; this one names those that there are.
+rule unknown_result:
+    input:
+        lambda w: PLACES.refuse(w.result, [*TABLES, *FIGURES]),
+    output:
+        f"{RESULTS}/{{result}}",
+    wildcard_constraints:
+        result=rf"(?!({one_of(os.path.relpath(path, RESULTS) for path in [*TABLES, *FIGURES])})$)(tables|figures)/[^/]+",

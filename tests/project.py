@@ -12,7 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILES = ("Snakefile", "environment.yml", "pyproject.toml")
-PARTS = (*FILES, "rules", "workflow_scripts", "config", "profiles", "tests/config")
+CODE = ("rules", "workflow_scripts", "snakemake_logger_plugin_distillery")
+PARTS = (*FILES, *CODE, "config", "profiles", "tests/config")
 
 
 @dataclass

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+from typing import NoReturn
 
-from workflow_scripts.experiment.experiment import Drawn, Experiment
+from workflow_scripts.experiment.experiment import Drawn, Experiment, unique
+from workflow_scripts.storage.errors import InputError
 
 
 class Places:
@@ -52,6 +54,13 @@ class Places:
     def figure(self, name: str) -> dict[str, str]:
         """The two files of a figure, by their ending."""
         return {ending: f"{self.results}/figures/{name}.{ending}" for ending in ("png", "pdf")}
+
+    def refuse(self, result: str, paths: Iterable[str]) -> NoReturn:
+        """Raise :class:`InputError` for a table or a figure (``tables/NAME``) that is none of ``paths``."""
+        kind, _, name = result.partition("/")
+        files = [PurePosixPath(path) for path in paths]
+        valid = ", ".join(unique(file.name.removesuffix(file.suffix) for file in files if file.parent.name == kind))
+        raise InputError(f"no {name!r} among the {kind} of {self.experiment.name}: it has {valid}")
 
     def cells(self, cell: str, domains: Iterable[str]) -> list[str]:
         """A cell's files, one a domain."""

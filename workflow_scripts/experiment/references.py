@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -78,8 +79,14 @@ def _missing_files(config: Mapping) -> Iterator[str]:
     for name, backbone in config["backbones"].items():
         try:
             named += [(f"backbones.{name}.source", path) for path in local_files(backbone["source"])]
-            if local_folder(backbone["source"]) and "revision" in backbone:
-                yield f"backbones.{name}.revision: {backbone['source']} is a folder; leave the revision out"
+            revision, source = backbone.get("revision") or "", backbone["source"]
+            if local_folder(source) and revision:
+                yield f"backbones.{name}.revision: {source} is a folder; leave the revision out, or null"
+            if not local_folder(source) and source != "scratch" and not re.fullmatch("[0-9a-f]{40}", revision):
+                yield (
+                    f"backbones.{name}.revision: the source {source} is of the model hub; pin the commit that is "
+                    "loaded, 40 digits in the history of its files: a branch or tag may move"
+                )
         except InputError as error:
             yield f"backbones.{name}.source: {error}"
     for where, path in named:

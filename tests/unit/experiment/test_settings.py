@@ -81,6 +81,11 @@ FAULTS = [
     ("domains.in-domain", "demo", r"domains.in-domain: must be a list \(is 'demo'\)"),
     ("domains.in-domain", ["demo", "demo"], "domains.in-domain: has 'demo' twice; name it once"),
     ("losses.kl.function", "../kl", r"losses.kl.function: must be the name of a file there, lower"),
+    (
+        "backbones.mini.source",
+        "google/large",
+        "backbones.mini.revision: the source google/large is of the model hub",
+    ),
     ("backbones.mini.revision", 622038, "backbones.mini.revision: must be text, in quotes where YAML"),
     # Numbers
     ("training.documents", "[", r"training.documents: must be a whole number \(is '\['\)"),

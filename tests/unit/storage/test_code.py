@@ -29,7 +29,7 @@ OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
     *("report.check_expected", "report.compare_results", "storage.verify"),
 )
-SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
+SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily"}
 
 
 def names(*modules: str) -> set[str]:
@@ -221,7 +221,7 @@ def test_every_rule_has_a_script_and_every_script_a_rule() -> None:
 
 def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:
     on_gpu = {script for stage, script in rules().values() if stage in ("score", "train", "rerank")}
-    assert len(on_gpu) == 7
+    assert len(on_gpu) == 9
     for script in on_gpu:
         assert not any("java" in path or "lucene" in path for path in names(f"{PACKAGE}.{script}"))
     others = sorted(

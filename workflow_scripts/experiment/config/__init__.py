@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
 from workflow_scripts.experiment.config.claims import Claim
 from workflow_scripts.experiment.config.messages import first_line
 from workflow_scripts.experiment.config.settings import (
     Axis,
+    Count,
     Distinct,
     Maybe,
     Part,
@@ -73,6 +74,12 @@ class Config(Part):
         [],
     )
     evaluation: reporting.Evaluation = setting("what is measured")
+    shards: Annotated[Count, Field(le=1000)] = setting(
+        "jobs that the scoring of a teacher's pool, and the exact search of a corpus by a dense system, are scattered "
+        "over; their results are the same bytes whatever the number",
+        1,
+        unit="jobs",
+    )
     device: Literal["auto", "cuda", "cpu"] = setting(
         "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
     )
