@@ -45,7 +45,9 @@ def plan_jobs(configs: Sequence[str | Path]) -> list[Job]:
     return read_jobs(dry_run(configs))
 
 
-def dry_run(configs: Sequence[str | Path], targets: Sequence[str] = (), quiet: Sequence[str] = ("host", "reason")) -> str:
+def dry_run(
+    configs: Sequence[str | Path], targets: Sequence[str] = (), quiet: Sequence[str] = ("host", "reason")
+) -> str:
     """What Snakemake prints of the jobs that targets (without any, the experiment) still need, less what is ``quiet``.
 
     Raises :class:`InputError` with Snakemake's own line where it refuses the config or a target.
