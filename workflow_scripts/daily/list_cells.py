@@ -42,7 +42,7 @@ def states(configs: Sequence[str | Path], words: Sequence[str] = ()) -> Iterator
         needed = [places.manifest("students", ranker.path), *files[cell]]
         lacking[cell] = [path for path in needed if not os.path.exists(path)]
     made = [*itertools.chain(*(files[cell] for cell in files if not lacking[cell]))]
-    jobs = planned(dry_run(configs, made)) if made else {}
+    jobs = planned(dry_run(configs, made, quiet=("host",))) if made else {}
     students = {
         cell: Path(places.manifest("students", experiment.cells[cell].path)) for cell in files if not lacking[cell]
     }
