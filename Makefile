@@ -140,6 +140,9 @@ bench-search: venv  ## batch search by threads
 bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
 	$(BIN)/python -m bench.dag
 
+bench-growth: venv  ## planning, check and tables of the paper with 1, 5 and 20 seeds, over made-up metrics; an hour
+	$(BIN)/python -m bench.growth
+
 bench-look-ups: venv  ## look-ups among millions of ids and pairs
 	$(BIN)/python -m bench.look_ups
 

@@ -105,15 +105,15 @@ def _steps(folder: Path, config: Path, number: int, share: float) -> Iterator[di
     rows = write_study(made, jobs, queries)
     about = {"seeds": number, "rows": rows}
 
-    def timed(what: str, command: Sequence[str]) -> dict:
-        wall, cpu, peak = _run(command, made)[1]
+    def timed(what: str, command: Sequence[str], prints: str = "") -> dict:
+        printed, (wall, cpu, peak) = _run(command, made)
+        if prints not in printed:
+            raise AssertionError(f"{what} does not say {prints!r}: {printed[-600:]}")
         return {"what": what, **about, "wall_s": wall, "cpu_s": cpu, "peak_mb": peak}
 
     yield timed("dry run, nothing made", [*snakemake, f"{folder}/new", "-n", "--quiet"])
     mark_as_made([*snakemake, str(touched)], touched, [*outputs, *runs_of(experiment)])
-    if "Nothing to be done" not in _run([*snakemake, str(touched), "-n"], made)[0]:
-        raise AssertionError("everything is made and yet there is something to do")
-    yield timed("nothing to do", [*snakemake, str(touched)])
+    yield timed("dry run, everything made", [*snakemake, str(touched), "-n"], prints="Nothing to be done")
     yield timed("verify", [sys.executable, "-m", "workflow_scripts.storage.verify", f"results/{experiment.name}"])
     for job in sorted((job for job in jobs if job.script in TIMED), key=lambda job: TIMED.index(job.script)):
         yield timed(_name(job), [sys.executable, *job.command.split()[1:3], *_arguments(job)])
