@@ -115,9 +115,9 @@ venv:  ## .venv from the locks, every file held to its hash; made again when one
 	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
 	  cat requirements*.txt > .venv/locks.txt; }
 
-lock: venv  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+lock:  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+	@test -x $(BIN)/uv || $(MAKE) venv
 	$(BIN)/python -m environment.lock --upgrade $(UPGRADE)
-	@$(MAKE) venv
 
 audit: venv  ## known vulnerabilities of what is locked, as PyPI lists them
 	$(BIN)/pip-audit --disable-pip --require-hashes $(foreach lock,$(wildcard requirements-*.txt),-r $(lock))
