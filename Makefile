@@ -35,6 +35,14 @@ rivals: venv  ## samplers and losses that newer work proposes, in the demo's wor
 budgets: venv  ## learning curves over the budget, by sampler, in the demo's world
 	$(SNAKEMAKE) --configfile $(call configs,budgets)
 
+PIPELINES := pipeline-1 pipeline-2 pipeline-3 pipeline-4
+pipelines: demo $(PIPELINES)  ## the demo's grid from four more backbones and teachers: what a conclusion rests on; 40 minutes
+	$(SNAKEMAKE) --configfile config/demo.yaml config/pipelines.yaml -- results/demo/tables/pipelines.md
+
+$(PIPELINES): pipeline-%: venv
+	$(SNAKEMAKE) --configfile config/demo.yaml config/pipeline.yaml --config experiment=$@ 'seeds=[$*]' 'backbones={mini: {seed: $*}}' \
+	  'teachers={base: {seed: $*}}' 'systems={dense: {encoder: be/lce.bm25.none/seed$*}}' -- results/$@/metrics.parquet
+
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml
 
@@ -57,11 +65,14 @@ report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
-	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
+	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) \
 	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
+
+compare-results: venv  ## two results, by stage and cell: make compare-results A=demo B=../other/results/demo [EXACT=1]
+	$(BIN)/python -m workflow_scripts.report.compare_results $(A) $(B) $(if $(EXACT),--exact)
 
 audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
 	$(BIN)/python -m audit results/$(EXPERIMENT)

@@ -25,6 +25,7 @@ LOCAL = {
     "audit",
     "bench",
     "environment",
+    "snakemake_logger_plugin_distillery",
     "tests",
     "workflow_scripts",
     *(path.stem for path in ROOT.glob("tests/*.py")),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workflow_scripts.experiment.backbone_source import local_files, local_folder
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.results import results_folder
 
 
 def collections_of(members: list) -> list[str]:
@@ -21,6 +22,7 @@ def reference_problems(config: Mapping) -> Iterator[str]:
     """Names of nothing and paths to nothing, as lines that name the key and the fix."""
     yield from _dangling(config)
     yield from _missing_files(config)
+    yield from _reused(config)
 
 
 def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
@@ -90,3 +92,12 @@ def _missing_files(config: Mapping) -> Iterator[str]:
     for where, path in named:
         if isinstance(path, str) and {"{", "}"} & set(path):
             yield f"{where}: Snakemake would read the braces of {path!r} as a wildcard; rename the file or its folder"
+
+
+def _reused(config: Mapping) -> Iterator[str]:
+    for given in config["reuse"]:
+        try:
+            if results_folder(given).resolve() == Path("results", config["experiment"]).resolve():
+                yield f"reuse: {given} is where this experiment's own results lie; leave it out"
+        except InputError as error:
+            yield f"reuse: {error}"
