@@ -148,9 +148,9 @@ venv:  ## .venv from the locks, every file held to its hash; made again when one
 	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
 	  cat requirements*.txt > .venv/locks.txt; }
 
-lock: venv  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+lock:  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+	@test -x $(BIN)/uv || $(MAKE) venv
 	$(BIN)/python -m environment.lock --upgrade $(UPGRADE)
-	@$(MAKE) venv
 
 audit: venv  ## known vulnerabilities of what is locked, as PyPI lists them
 	$(BIN)/pip-audit --disable-pip --require-hashes $(foreach lock,$(wildcard requirements-*.txt),-r $(lock))
@@ -172,6 +172,9 @@ bench-search: venv  ## batch search by threads
 
 bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
 	$(BIN)/python -m bench.dag
+
+bench-growth: venv  ## planning, check and tables of the paper with 1, 5 and 20 seeds, over made-up metrics; an hour
+	$(BIN)/python -m bench.growth
 
 bench-look-ups: venv  ## look-ups among millions of ids and pairs
 	$(BIN)/python -m bench.look_ups
