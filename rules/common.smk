@@ -21,7 +21,12 @@ from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.claims_table import claims_table, judged_trainings
 from workflow_scripts.experiment.warm_start import start as warm_start
-from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
+from workflow_scripts.experiment.environment import (
+    bring_to_now,
+    let_jobs_reuse,
+    prepare_environment,
+    take_over_locks,
+)
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
@@ -55,6 +60,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 CONFIG = EXPERIMENT.config
+let_jobs_reuse(CONFIG["reuse"])
 RANKERS = Rankers(EXPERIMENT)
 entry = EXPERIMENT.entry
 PLACES = Places(EXPERIMENT)

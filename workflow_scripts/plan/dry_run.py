@@ -45,14 +45,24 @@ def plan_jobs(configs: Sequence[str | Path]) -> list[Job]:
 
     Raises :class:`InputError` with Snakemake's own line where it refuses the config.
     """
+    return read_jobs(dry_run(configs))
+
+
+def dry_run(
+    configs: Sequence[str | Path], targets: Sequence[str] = (), quiet: Sequence[str] = ("host", "reason")
+) -> str:
+    """What Snakemake prints of the jobs that targets (without any, the experiment) still need, less what is ``quiet``.
+
+    Raises :class:`InputError` with Snakemake's own line where it refuses the config or a target.
+    """
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     # The profile's rule of what counts as changed is the one that a run goes by.
     command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
-    command += ["--dry-run", "--quiet", "reason", "host", "--cores", str(CORES)]
+    command += ["--dry-run", "--cores", str(CORES), "--quiet", *quiet, "--", *targets]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode:
         raise InputError(refusal(f"{done.stderr}\n{done.stdout}".splitlines()))
-    return read_jobs(done.stdout)
+    return done.stdout
 
 
 def read_jobs(text: str) -> list[Job]:

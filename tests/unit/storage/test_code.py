@@ -27,9 +27,9 @@ MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
 CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
 OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
-    *("report.check_expected", "storage.verify"),
+    *("report.check_expected", "report.compare_results", "storage.verify"),
 )
-SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
+SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily"}
 
 
 def names(*modules: str) -> set[str]:
@@ -149,9 +149,12 @@ def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> N
         "storage.locks": {"note_started", "_locked", "_lock_file", "_create", "_take_over", "_is_gone"},
         "storage.logs": {"log_to"},
         "storage.gpus": {"take_gpu"},
+        "storage.reuse": {"_take_over", "_link", "_copy_output"},
         "train.model_card": {"write_model_card"},
     }
-    writing = re.compile(r"write_text|write_bytes|\bsave\w*\(|os\.replace|rename\(|unlink\(|rmtree|mkdir\(|touch\(")
+    writing = re.compile(
+        r"write_text|write_bytes|os\.link|copyfile|\bsave\w*\(|os\.replace|rename\(|unlink\(|rmtree|mkdir\(|touch\("
+    )
     for name in NOT_IN_DIGEST:
         path = ROOT / PACKAGE / f"{name.removeprefix(f'{PACKAGE}.').replace('.', '/')}.py"
         if not path.exists():

@@ -16,6 +16,7 @@ from workflow_scripts.experiment.config.messages import first_line
 from workflow_scripts.experiment.config.settings import (
     Axis,
     Count,
+    Distinct,
     Maybe,
     Part,
     Slug,
@@ -39,6 +40,11 @@ class Config(Part):
         "are the same bytes on every x86-64 processor with AVX2",
         "fast",
     )
+    reuse: Distinct[Text] = setting(
+        "other experiments whose artifacts are linked where a job would make the same: their names, or paths (with a "
+        "slash) to their results",
+        [],
+    )
     corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
     domains: Axis[data.Domain] = setting("named groups of test collections", min_length=1)
@@ -61,6 +67,11 @@ class Config(Part):
     )
     studies: Annotated[grid.Studies, BeforeValidator(without_nulls)] = setting(
         "cells beside the main grid", grid.Studies
+    )
+    pipelines: list[Slug] = setting(
+        "experiments that differ from this one by the seeds of backbone, teacher and students alone, for the table of "
+        "that name; this one then has one seed and controls",
+        [],
     )
     evaluation: reporting.Evaluation = setting("what is measured")
     shards: Annotated[Count, Field(le=1000)] = setting(
