@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.plan import bill
 from workflow_scripts.plan.bill import FIGURES, Bill, _downloads, main, make_bill
-from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
+from workflow_scripts.plan.dry_run import Job, plan_jobs, read_jobs, refusal
 from workflow_scripts.plan.schedule import Timed, critical_path, makespan
 from workflow_scripts.plan.seeds import designs, reach
 from workflow_scripts.plan.sizes import Sizes
@@ -307,11 +309,23 @@ def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, ca
 @pytest.mark.slow
 def test_the_large_study_in_the_docs_is_what_the_command_prints(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    main(["--configfile", *(str(ROOT / "config" / f"{name}.yaml") for name in ("paper", "large"))])
+    files = [str(ROOT / "config" / f"{name}.yaml") for name in ("paper", "large")]
+    jobs = plan_jobs(files)
+    monkeypatch.setattr(bill, "plan_jobs", lambda configs: jobs)
+    main(["--configfile", *files])
     section = (ROOT / "docs" / "cluster.md").read_text().partition("make plan EXPERIMENT=large")[2]
     shown = [line for line in section.split("```")[1].splitlines() if line]
     printed = iter(capsys.readouterr().out.splitlines())
     assert len(shown) > 30 and [line for line in shown if line not in printed] == []
+
+    # No shard waits for the scores of any pool.
+    @functools.cache
+    def behind(place: int) -> frozenset[str]:
+        needs = jobs[place].needs
+        return frozenset(jobs[need].rule for need in needs).union(*map(behind, needs))
+
+    shards = [place for place, each in enumerate(jobs) if each.rule == "score_shard"]
+    assert len(shards) == 3 * 16 and all("merge_pool" not in behind(place) for place in shards)
 
 
 def test_the_bill_loads_nothing_heavy() -> None:
