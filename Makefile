@@ -15,7 +15,7 @@ SNAKEMAKE = $(BIN)/python -m snakemake --logger distillery --profile config/prof
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
-  $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
+  $(if $(filter small-scratch,$(1)),small.yaml) $(if $(filter large,$(1)),paper.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
 .PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))

@@ -297,8 +297,12 @@ def test_shards_make_up_the_pool_byte_for_byte(world, tmp_path, monkeypatch, cou
     scored = [Artifact(shard).counts["scored"] for shard in shards]
     assert sum(scored) == merged.counts["pairs"] and (count > 4 or min(scored) > 1)
     if count == 2:
+        with pytest.raises(InputError, match=r"shards 2-of-2, 1-of-2 are not all of some work, in order"):
+            make(merge_pool.merge_pool, "merged", deep, *merging, *map(str, reversed(shards)))
         with pytest.raises(InputError, match=r"the shards hold \d+ scores of .*'s \d+ pairs"):
-            make(merge_pool.merge_pool, "merged", deep, *merging, str(shards[0]))
+            make(
+                merge_pool.merge_pool, "merged", deep, *scoring_them, f"--pairs={listed}", "--shards", *map(str, shards)
+            )
 
 
 def test_pool_of_another_teacher_is_refused(world):
