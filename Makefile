@@ -115,6 +115,9 @@ test-all: test  ## every test: also the demo end to end, and what needs emulated
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
 	$(BIN)/python -m pytest -m "$(SPECIAL)"
 
+chaos: venv  ## half an hour of kills, damage and want, each mended and compared; appends to docs/chaos.md: SEED=1
+	$(BIN)/python -m tests.chaos results/chaos --seed $(or $(SEED),1)
+
 test-slurm: venv slurm  ## an experiment on a Slurm cluster of three nodes, started on this machine as root
 	$(BIN)/python -m pytest -m slurm tests/slurm
 
