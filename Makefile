@@ -5,6 +5,8 @@ EXPERIMENT ?= demo
 DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
+# Whoever only checks an archive needs less.
+ANALYSIS = $(if $(wildcard $(BIN)/snakemake),$(BIN),.analysis-venv/bin)
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
@@ -59,6 +61,23 @@ plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
+
+archive: venv  ## an experiment in one file, for others to check: EXPERIMENT=demo [MODELS=1] [TEXTS=1] [WITHOUT=runs/be]
+	$(BIN)/python -m workflow_scripts.archive.pack $(call configs,$(EXPERIMENT)) \
+	  --output $(or $(ARCHIVE),results/$(EXPERIMENT).tar) $(if $(MODELS),--models) $(if $(TEXTS),--texts) \
+	  $(if $(WITHOUT),--without $(WITHOUT))
+
+restore: analysis-venv  ## unpack an archive and rebuild its numbers, without torch, Java, a network: ARCHIVE=demo.tar
+	$(ANALYSIS)/python -m workflow_scripts.archive.restore $(ARCHIVE) --cores $(CORES)
+
+check-archive: analysis-venv  ## is every byte of an archive as it was packed? ARCHIVE=demo.tar
+	$(ANALYSIS)/python -m workflow_scripts.archive.check $(ARCHIVE)
+
+analysis-venv:  ## .analysis-venv, a quarter the size of .venv, for those who only check; where .venv is there, nothing
+	@test -x $(BIN)/snakemake || cmp -s requirements-analysis.txt .analysis-venv/requirements-analysis.txt || { \
+	  rm -rf .analysis-venv && $(PYTHON) -m venv .analysis-venv && \
+	  .analysis-venv/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r requirements-analysis.txt && \
+	  cp requirements-analysis.txt .analysis-venv; }
 
 audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
 	$(BIN)/python -m audit results/$(EXPERIMENT)

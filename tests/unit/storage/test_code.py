@@ -28,8 +28,9 @@ CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
 OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
     *("report.check_expected", "storage.verify"),
+    *("archive.check", "archive.pack", "archive.restore"),
 )
-SHARED = {"models", "analysis", "presentation", "experiment", "plan"}
+SHARED = {"models", "analysis", "presentation", "experiment", "plan", "archive"}
 
 
 def names(*modules: str) -> set[str]:
