@@ -15,8 +15,6 @@ import pytest
 from packaging.requirements import Requirement
 from project import ROOT, Project
 
-from workflow_scripts.archive.contents import SOURCES, path_of
-
 pytestmark = pytest.mark.slow
 CRATE = Path(__file__).parents[1] / "crate"
 STUDENT = "results/tiny/students/ce/marginmse.bm25.base/seed0"
@@ -88,7 +86,7 @@ def small_python(tmp_path_factory: pytest.TempPathFactory) -> str:
                 (packages / top).symlink_to(distribution(name).locate_file(top))
     python = str(folder / "bin/python")
     for module in ("torch", "transformers", "pyserini", "faiss", "rocrate"):
-        assert subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode, module
+        assert subprocess.run([python, "-E", "-c", f"import {module}"], capture_output=True).returncode, module
     return python
 
 
@@ -122,8 +120,8 @@ def test_restored_without_torch_every_product_has_the_same_bytes(
     *lines, last = stdout.splitlines()
     assert last == "everything that was rebuilt has the same bytes"
     made = dict(line.split(": ", 1) for line in lines[1:])
-    tables = {path.stem for path in (project.folder / "results/tiny/tables").iterdir()} - {"contamination_pairs"}
-    figures = {path.stem for path in (project.folder / "results/tiny/figures").iterdir()}
+    tables = {path.stem for path in (project.folder / "results/tiny/tables").glob("[!.]*")} - {"contamination_pairs"}
+    figures = {path.stem for path in (project.folder / "results/tiny/figures").glob("[!.]*")}
     assert {f"table {name}" for name in tables} | {f"figure {name}" for name in figures} < made.keys()
     assert {"report.html", "metrics.parquet"} < made.keys() and any(name.startswith("metrics (") for name in made)
     as_packed = {name.split()[1] for name, said in made.items() if "numbers as packed" in said}
@@ -184,15 +182,6 @@ def test_with_models_and_texts_a_missing_student_is_trained_and_nothing_else(pro
     assert {path: path.stat().st_mtime_ns for path in others} == others
 
 
-def test_sources_name_rules_and_numbers_that_are_there(project: Project) -> None:
-    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    for rule, source in SOURCES.items():
-        body = re.search(rf"use rule \w+ as {rule} with:(.*?)^use rule|\Z", rules, re.DOTALL | re.MULTILINE)[1]
-        for product in source.products:
-            name = Path(path_of(product)).name
-            assert f'"{Path(name).stem}"' in body or name in body, (rule, product)
-
-
 def test_an_unfinished_or_damaged_experiment_is_not_packed(project: Project, tmp_path: Path) -> None:
     copy = project.duplicate(tmp_path / "copy")
     Project.copy(ROOT, copy.folder, *DOCUMENTS)
@@ -216,22 +205,17 @@ def test_the_crate_is_one_of_the_workflow_run_profile(project: Project, clone: P
     subprocess.run(["tar", "xf", project.folder / "bare.tar", "-C", tmp_path], check=True)
     crate = json.loads((tmp_path / "ro-crate-metadata.json").read_text())["@graph"]
     entities = {each["@id"]: each for each in crate}
-    assert entities["ro-crate-metadata.json"]["conformsTo"]["@id"].rstrip("/") == "https://w3id.org/ro/crate/1.1"
+    assert {"@id": "https://w3id.org/ro/crate/1.1"} in entities["ro-crate-metadata.json"]["conformsTo"]
     assert entities["./"]["citation"]["@id"] == "https://arxiv.org/abs/2505.21058"
     assert {"@id": "results/tiny/tables/main.csv"} in entities["#run"]["result"]
-    done = subprocess.run(
-        [python, CRATE / "validate.py", tmp_path, "workflow-run-crate"], capture_output=True, text=True
-    )
+    validate = [python, CRATE / "validate.py", tmp_path, "workflow-run-crate"]
+    done = subprocess.run(validate, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr[-2000:]
     # And the validator sees what is wrong.
-    del entities["./"]["mentions"]["@id"]
-    (tmp_path / "ro-crate-metadata.json").write_text(
-        json.dumps({"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": crate[1:]})
-    )
-    done = subprocess.run(
-        [python, CRATE / "validate.py", tmp_path, "workflow-run-crate"], capture_output=True, text=True
-    )
-    assert done.stdout
+    del entities["./"]["mainEntity"]
+    metadata = {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": crate}
+    (tmp_path / "ro-crate-metadata.json").write_text(json.dumps(metadata))
+    assert "workflow-ro-crate" in subprocess.run(validate, capture_output=True, text=True).stdout
 
 
 def _validator() -> str:

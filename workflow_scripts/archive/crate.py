@@ -7,6 +7,7 @@ its run, with the configuration as ``object`` and the results as ``result``.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
@@ -30,19 +31,24 @@ BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 SNAKEFILE, README = "Snakefile", "README.md"
 
 
+def check_library() -> None:
+    """Raise :class:`InputError` where the package that describes archives is not there."""
+    if importlib.util.find_spec("rocrate") is None:
+        raise InputError("an archive is described by the package rocrate: make venv installs it")
+
+
 def describe_crate(
     experiment: str, configs: Sequence[str], files: Mapping[str, Mapping], runs: Sequence[Mapping], citation: Path
 ) -> bytes:
     """The crate's metadata as JSON, the same for the same archive.
 
     ``files``: name to bytes and sha256; ``runs``: every manifest; ``citation``: the project's CITATION.cff, whose
-    references the crate cites. Raises :class:`InputError` where the package ``rocrate`` is not there.
+    references the crate cites.
     """
-    try:
-        from rocrate.model import ContextEntity
-        from rocrate.rocrate import ROCrate
-    except ImportError:
-        raise InputError("an archive is described by the package rocrate: make venv installs it") from None
+    # Late: whoever restores an archive has no such package.
+    from rocrate.model import ContextEntity
+    from rocrate.rocrate import ROCrate
+
     cited = yaml.safe_load(citation.read_text(encoding="utf-8"))
     finished = sorted(made["finished"] for made in runs)
     crate = ROCrate(gen_preview=False, version="1.1")
@@ -71,9 +77,6 @@ def describe_crate(
             "conformsTo": thing(BIOSCHEMAS, "CreativeWork", name="Bioschemas ComputationalWorkflow"),
         },
     )
-    # The library notes its own choice of a profile's version: what the archive follows is said here.
-    for entity in [each for each in crate.get_entities() if "workflow-ro-crate/1.1" in each.id]:
-        crate.delete(entity)
     root["conformsTo"] = profiles
     if README in files:
         crate.add_file(None, README, properties={**_about(README, files[README]), "about": root})

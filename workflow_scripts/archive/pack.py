@@ -17,7 +17,7 @@ from pathlib import Path
 
 from workflow_scripts.archive.container import FORMAT, read_archive, write_archive
 from workflow_scripts.archive.contents import MODELS, REPORT, TEXTS, entries, not_rebuilt, read_manifest
-from workflow_scripts.archive.crate import METADATA, describe_crate
+from workflow_scripts.archive.crate import METADATA, check_library, describe_crate
 from workflow_scripts.archive.rebuild import page_without_texts
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
@@ -38,6 +38,7 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
     ``configs``: the experiment's files; ``options`` and ``without`` as :func:`.contents.entries` has them. Raises
     :class:`InputError` for an experiment that is not finished or is damaged.
     """
+    check_library()
     experiment = Experiment(read_config(*configs)).name
     results = Path("results", experiment)
     if not (results / REPORT).is_file():
@@ -71,9 +72,9 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
     write_archive(archive, about, files)
     try:
         return read_archive(archive)
-    except BaseException:
+    except InputError as error:
         archive.unlink()
-        raise
+        raise InputError(f"{error}; make verify EXPERIMENT={experiment} names what makes it again") from None
 
 
 def sizes(packed: Mapping[str, Path], listed: Mapping[str, Mapping], left_out: Mapping[str, Mapping]) -> Iterator[str]:
