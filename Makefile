@@ -5,6 +5,9 @@ EXPERIMENT ?= demo
 DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
+# The locks name all that is needed, with hashes. What has no wheel is built by the lock's own setuptools.
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
+  --only-binary :all: --no-binary connection-pool,pyserini $(PIP_OPTIONS)
 # Whoever only checks an archive needs less.
 ANALYSIS = $(if $(wildcard $(BIN)/snakemake),$(BIN),.analysis-venv/bin)
 SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
@@ -34,6 +37,14 @@ rivals: venv  ## samplers and losses that newer work proposes, in the demo's wor
 budgets: venv  ## learning curves over the budget, by sampler, in the demo's world
 	$(SNAKEMAKE) --configfile $(call configs,budgets)
 
+PIPELINES := pipeline-1 pipeline-2 pipeline-3 pipeline-4
+pipelines: demo $(PIPELINES)  ## the demo's grid from four more backbones and teachers: what a conclusion rests on; 40 minutes
+	$(SNAKEMAKE) --configfile config/demo.yaml config/pipelines.yaml -- results/demo/tables/pipelines.md
+
+$(PIPELINES): pipeline-%: venv
+	$(SNAKEMAKE) --configfile config/demo.yaml config/pipeline.yaml --config experiment=$@ 'seeds=[$*]' 'backbones={mini: {seed: $*}}' \
+	  'teachers={base: {seed: $*}}' 'systems={dense: {encoder: be/lce.bm25.none/seed$*}}' -- results/$@/metrics.parquet
+
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml
 
@@ -56,12 +67,14 @@ report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
-	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) --cores $(CORES) \
+	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) \
 	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
 	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
 
+compare-results: venv  ## two results, by stage and cell: make compare-results A=demo B=../other/results/demo [EXACT=1]
+	$(BIN)/python -m workflow_scripts.report.compare_results $(A) $(B) $(if $(EXACT),--exact)
 archive: venv  ## an experiment in one file, for others to check: EXPERIMENT=demo [MODELS=1] [TEXTS=1] [WITHOUT=runs/be]
 	$(BIN)/python -m workflow_scripts.archive.pack $(call configs,$(EXPERIMENT)) \
 	  --output $(or $(ARCHIVE),results/$(EXPERIMENT).tar) $(if $(MODELS),--models) $(if $(TEXTS),--texts) \
@@ -74,10 +87,13 @@ check-archive: analysis-venv  ## is every byte of an archive as it was packed? A
 	$(ANALYSIS)/python -m workflow_scripts.archive.check $(ARCHIVE)
 
 analysis-venv:  ## .analysis-venv, a quarter the size of .venv, for those who only check; where .venv is there, nothing
-	@test -x $(BIN)/snakemake || cmp -s requirements-analysis.txt .analysis-venv/requirements-analysis.txt || { \
+	@test -x $(BIN)/snakemake || cmp -s environment/analysis.txt .analysis-venv/analysis.txt || { \
 	  rm -rf .analysis-venv && $(PYTHON) -m venv .analysis-venv && \
-	  .analysis-venv/bin/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r requirements-analysis.txt && \
-	  cp requirements-analysis.txt .analysis-venv; }
+	  sed -n '/^setuptools==/,/# via/p' environment/analysis.txt > .analysis-venv/build.txt && \
+	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r .analysis-venv/build.txt && \
+	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r environment/analysis.txt && \
+	  cp environment/analysis.txt .analysis-venv; }
+
 
 audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
 	$(BIN)/python -m audit results/$(EXPERIMENT)
@@ -110,6 +126,7 @@ lint: venv  ## style, spelling and types; Snakemake's own lint
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/codespell
+	$(BIN)/hadolint environment/Dockerfile
 	$(BIN)/snakemake --configfile config/demo.yaml --lint
 	$(BIN)/mypy
 
@@ -121,11 +138,24 @@ format: venv  ## rewrite Python and Snakemake files in the house style
 hooks: venv  ## let git run the checks of .pre-commit-config.yaml at every commit
 	$(BIN)/pre-commit install
 
-venv:  ## .venv from the two locks; made again when one of them changes
-	@cmp -s requirements.txt .venv/requirements.txt && cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
+venv:  ## .venv from the locks, every file held to its hash; made again when one of them changes
+	@cat requirements*.txt | cmp -s - .venv/locks.txt || { \
 	  rm -rf .venv && $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_OPTIONS) -r requirements-dev.txt && \
-	  cp requirements.txt requirements-dev.txt .venv; }
+	  sed -n '/^setuptools==/,/# via/p' requirements.txt > .venv/build.txt && \
+	  $(INSTALL) -r .venv/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
+  $(INSTALL) -r requirements-dev.txt && \
+	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
+	  cat requirements*.txt > .venv/locks.txt; }
+
+lock: venv  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+	$(BIN)/python -m environment.lock --upgrade $(UPGRADE)
+	@$(MAKE) venv
+
+audit: venv  ## known vulnerabilities of what is locked, as PyPI lists them
+	$(BIN)/pip-audit --disable-pip --require-hashes $(foreach lock,$(wildcard requirements-*.txt),-r $(lock))
+
+licences: venv  ## the licence of every package that is locked
+	$(BIN)/python -m environment.licences
 
 bench: venv bench-venv  ## speed beside the peers on this CPU: results/bench/bench.{csv,md,png,pdf}; one to two hours
 	$(BIN)/python -m bench.compare

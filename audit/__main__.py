@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from audit import studies, tables
+from audit.claims import claims
+from audit.contamination import contamination, contamination_pairs
 from audit.correlation import correlation
 from audit.cost import cost
-from audit.groups import contamination, contamination_pairs, locality
+from audit.factorial import factorial, factorial_cells
+from audit.locality import locality
 from audit.power import power
 from audit.rows import Near, Recompute
 from audit.sources import KEYS, Sources, Values
@@ -33,6 +36,9 @@ TABLES: dict[str, Recompute] = {
     "cuts": studies.cuts,
     "teachers": studies.teachers,
     "training_collections": studies.training_collections,
+    "claims": claims,
+    "factorial": factorial,
+    "factorial_cells": factorial_cells,
     "correlation": correlation,
     "locality": locality,
     "cost": cost,
@@ -41,8 +47,9 @@ TABLES: dict[str, Recompute] = {
 }
 RELATIVE, ABSOLUTE = 1e-7, 1e-9
 """How far two ways of computing one number may lie apart: the order of sums, and roots of what is nearly 0."""
-LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut"}
-LABELS |= {"training", "training_b", "function", "teacher_b", "sampler_b", "quantity", "seeds", "stage"}
+LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut", "claim"}
+LABELS |= {"training", "training_b", "function", "teacher_b", "quantity", "seeds", "stage", "sentence", "part", "form"}
+LABELS |= {"ranker", "question", "budget", "setting", "of", "unit"}
 """Columns that say what a row is."""
 SHOWN = 3
 
@@ -78,7 +85,7 @@ class Tally:
 def _same(written: object, found: object) -> bool:
     if isinstance(written, str) or isinstance(found, str):
         return written == found
-    one, other = (math.nan if value is None else float(value) for value in (written, found))
+    one, other = (math.nan if pd.isna(value) else float(value) for value in (written, found))
     if math.isnan(one) or math.isnan(other):
         return math.isnan(one) and math.isnan(other)
     if isinstance(found, Near):
@@ -110,10 +117,10 @@ def _metrics(name: str, frame: pd.DataFrame, values: Values) -> Tally:
     tally = Tally(name, len(frame))
     for (*cell, seed, collection, measure), rows in frame.groupby(KEYS, observed=True, dropna=False):
         found = values.of(tuple(cell), None if pd.isna(seed) else int(seed), collection, measure)
-        written = dict(zip(rows["query_id"], rows["value"], strict=True))
+        written = dict(zip(rows["query_id"].tolist(), rows["value"].tolist(), strict=True))
+        where = " ".join(map(str, (*cell, seed, collection, measure)))
         for query in {**written, **found}:
-            where = " ".join(map(str, (*cell, seed, collection, measure, query)))
-            tally.add(where, written.get(query, math.nan), found.get(query, math.nan))
+            tally.add(f"{where} {query}", written.get(query, math.nan), found.get(query, math.nan))
     return tally
 
 

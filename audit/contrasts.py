@@ -1,12 +1,14 @@
-"""Contrasts of trained cells from recomputed values, by plain loops: estimate, rows of variance, p-values, verdicts."""
+"""Contrasts of trained cells from recomputed values, one by one: estimate, rows of variance, p-values, verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 
-from audit.inference_by_loops import Row, by_members, ends, p_values, rows_of
+import numpy as np
+
+from audit.inference import Row, by_members, ends, p_values, rows_of
 from audit.sources import NO_TEACHER, Cell, Values
 
 LEAST_DEGREES = 8
@@ -56,23 +58,16 @@ class Block:
 
     def __post_init__(self) -> None:
         self.blocks = self.blocks or [range(len(self.cells))]
-
         self._tables: dict = {}
 
-    def table(self, cell: Cell, seeds: Sequence[int], collection: str, measure: str) -> list[list[float]]:
+    def table(self, cell: Cell, seeds: Sequence[int], collection: str, measure: str) -> np.ndarray:
         """Seeds x queries of a cell, rounded as the project rounds."""
-        key = (cell, tuple(seeds), collection, measure)
-        if key not in self._tables:
-            self._tables[key] = self._table(*key)
-        return self._tables[key]
-
-    def _table(self, cell: Cell, seeds: Sequence[int], collection: str, measure: str) -> list[list[float]]:
         found = []
         for seed in seeds:
             of = self.values.of(cell, seed, collection, measure)
             less = self.minus.of(cell, seed, collection, measure) if self.minus else dict.fromkeys(of, 0.0)
-            found.append([round(of[query] - less[query], 12) for query in sorted(of)])
-        return found
+            found.append([of[query] - less[query] for query in sorted(of)])
+        return np.round(found, 12)
 
     def infer(self, domain_or_weights: Domain | Mapping, measure: str, a: Sequence[float]) -> Found:
         """A contrast; of a domain whose members are a sample of collections, or of a weighted mean over these."""
@@ -84,12 +79,7 @@ class Block:
             members = [{c: 1 / len(parts) for c in parts} for _, parts in domain_or_weights.members]
             y, weights = by_members(y, members), {"members": 1.0}
             controls = [(places, [_members(cell, members) for cell in cells]) for places, cells in controls]
-        zero = all(
-            round(sum(ai * y[c][i][s][q] for i, ai in enumerate(a)), 12) == 0
-            for c in weights
-            for s in range(len(self.seeds))
-            for q in range(len(y[c][0][0]))
-        )
+        zero = all((np.round(np.tensordot(a, y[c], axes=1), 12) == 0).all() for c in weights)
         covered = {place for places, _ in controls for place in places}
         known = len(self.seeds) > 1 or all(a[i] == 0 or i in covered for block in self.blocks for i in block)
         estimate, *rows, of_queries = rows_of(y, weights, a, self.blocks, controls if known else [])
@@ -97,11 +87,18 @@ class Block:
 
     def values_of(self, collections: Mapping, measure: str) -> dict:
         """Collection to cells x seeds x queries."""
-        return {c: [self.table(cell, self.seeds, c, measure) for cell in self.cells] for c in collections}
+        for key in [(c, measure) for c in collections if (c, measure) not in self._tables]:
+            self._tables[key] = np.stack([self.table(cell, self.seeds, *key) for cell in self.cells])
+        return {c: self._tables[c, measure] for c in collections}
 
     def controlled(self, weights: Mapping, measure: str) -> list[tuple[list[int], list[dict]]]:
         """Of each student with enough controls: the places that they speak for, and their seeds x queries."""
-        found = []
+        key = ("controls", *sorted(weights), measure)
+        if key not in self._tables:
+            self._tables[key] = list(self._controlled(weights, measure))
+        return self._tables[key]
+
+    def _controlled(self, weights: Mapping, measure: str) -> Iterator[tuple[list[int], list[dict]]]:
         for student in {control["student"]: None for control in self.controls} if len(self.seeds) == 1 else ():
             own = [control for control in self.controls if control["student"] == student]
             teachers = {control["teacher"] for control in own}
@@ -114,8 +111,7 @@ class Block:
                     places.append(place)
             if places and sum(len(control["seeds"]) - 1 for control in own) >= LEAST_DEGREES:
                 keys = [(tuple(c[k] for k in ("student", "loss", "sampler", "teacher")), c["seeds"]) for c in own]
-                found.append((places, [{c: self.table(*key, c, measure) for c in weights} for key in keys]))
-        return found
+                yield places, [{c: self.table(*key, c, measure) for c in weights} for key in keys]
 
 
 def _members(cell: Mapping, members: Sequence[Mapping]) -> dict:
@@ -178,8 +174,9 @@ def _outcome(found: Found, row: Mapping, rule: Mapping) -> str:
 
 def holm(p: Sequence[float]) -> list[float]:
     """Holm's corrected p-values; NaN is not of the family."""
-    from statsmodels.stats.multitest import multipletests
-
-    tested = [each for each in p if each == each]
-    corrected = iter(multipletests(tested, method="holm")[1] if tested else ())
-    return [next(corrected) if each == each else nan for each in p]
+    found, reached = [nan] * len(p), 0.0
+    tested = sorted((each, place) for place, each in enumerate(p) if each == each)
+    for number, (each, place) in enumerate(tested):
+        reached = max(reached, min(1.0, each * (len(tested) - number)))
+        found[place] = reached
+    return found

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
-from math import nan, sqrt
+from functools import cache
+from math import log, nan, sqrt
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from audit.contrasts import Domain
-from audit.groups import coin
+from audit.locality import entropies
 from audit.rows import Near, Rows
-from audit.sources import Cell, Sources, Values
+from audit.sources import Cell, Sources, Values, by_query
 
 ROUNDING = 1e-6
 """Of a correlation with entropies that hardly vary, such as an untrained teacher's: all but 1 bit."""
@@ -44,7 +45,9 @@ def _coefficient(
 ) -> tuple[float, int]:
     """Of the predictor with effectiveness on a collection, and how many queries have both."""
     of_seeds = [values.of(cell, seed, collection, spec["measure"]) for seed in seeds]
-    predictor = _predictor(row, values, cell, seeds, collection, spec["depth"])
+    teacher = values.path(("teacher", "", "", row.teacher), None, collection)
+    runs = [values.path(cell, seed, collection) for seed in seeds] if row.predictor == "kl" else []
+    predictor = _predictor(teacher, tuple(runs), spec["depth"])
     shared = sorted(set(of_seeds[0]) & set(predictor))
     x, y = [predictor[query] for query in shared], [fmean(of[query] for of in of_seeds) for query in shared]
     if len(set(x)) == 1 or len(set(y)) == 1:
@@ -53,26 +56,23 @@ def _coefficient(
     return float(function(x, y).statistic), len(shared)
 
 
-def _predictor(
-    row: tuple, values: Values, cell: Cell, seeds: Sequence, collection: str, depth: int
-) -> dict[str, float]:
-    """Entropy of the teacher's preferences, or a student's divergence, over the teacher's first candidates; in bits."""
-    teacher = values.run(("teacher", "", "", row.teacher), None, collection)
-    runs = [values.run(cell, seed, collection) for seed in seeds] if row.predictor == "kl" else []
-    scores = [run.set_index(["query", "document"])["score"] for run in runs]
-    found = {}
-    for query, rows in teacher[teacher["rank"] <= depth].groupby("query"):
-        own = rows["score"].to_numpy()
+@cache
+def _predictor(teacher: Path, runs: tuple[Path, ...], depth: int) -> dict[str, float]:
+    """Entropy of the teacher's preferences, or of ``runs`` the mean divergence, over its first candidates; in bits."""
+    scores, found = [by_query(run) for run in runs], {}
+    for query, rows in by_query(teacher).items():
+        first = {document: score for document, (rank, score) in rows.items() if rank <= depth}
+        own = np.array(list(first.values()))
         if len(own) < 2:
             continue
-        if row.predictor == "entropy":
-            found[query] = fmean(coin(one - other) for one, other in combinations(own, 2))
+        if runs:
+            others = [np.array([of[query][document][1] for document in first]) for of in scores]
+            found[query] = fmean(round(_divergence(own, other), 9) for other in others)
         else:
-            others = [of.loc[query].loc[rows["document"]].to_numpy() for of in scores]
-            found[query] = fmean(round(stats.entropy(_softmax(own), _softmax(of), base=2), 9) for of in others)
+            found[query] = float(entropies(own[None])[0])
     return found
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    shares = np.exp(scores - scores.max())
-    return shares / shares.sum()
+def _divergence(own: np.ndarray, other: np.ndarray) -> float:
+    """Of the softmax of a student's scores from that of the teacher's, in bits."""
+    return float(special.rel_entr(special.softmax(own), special.softmax(other)).sum() / log(2))

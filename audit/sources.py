@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
+import csv
 import json
-from collections.abc import Iterator, Mapping
-from functools import cache, cached_property
+from collections.abc import Mapping
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
+from statistics import fmean
 
 import ir_measures
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from scipy.stats import rankdata
 
 Cell = tuple[str, str, str, str]
 """Student, loss, sampler, teacher."""
@@ -30,6 +31,7 @@ class Values:
             (tuple(each[:4]), None if pd.isna(each[4]) else int(each[4]), each[5], each[6]) for each in places
         }
         self.cells = {cell for cell, *_ in self.places}
+        self._measured: dict[tuple, dict[str, float]] = {}
         self._measures = {(collection, measure) for _, _, collection, measure in self.places}
 
     def stands(self, cell: Cell) -> Cell:
@@ -47,74 +49,74 @@ class Values:
 
     def of(self, cell: Cell, seed: int | None, collection: str, measure: str) -> dict[str, float]:
         """Query to value."""
-        return _measured(self._path(self.stands(cell), seed, collection), self._qrels(collection), measure)
+        key = cell, seed, collection, measure
+        if key not in self._measured:
+            path = self.path(cell, seed, collection)
+            self._measured[key] = _measure(path, self._folder / "collections" / collection / "qrels.parquet", measure)
+        return self._measured[key]
 
     def run(self, cell: Cell, seed: int | None, collection: str) -> pd.DataFrame:
         """The run of a ranker, see :func:`read_run`."""
-        return read_run(self._path(self.stands(cell), seed, collection))
+        return read_run(self.path(cell, seed, collection))
 
-    def mean(self, cell: Cell, seed: int | None, weights: Mapping[str, float], measure: str) -> float:
-        """Weighted mean of the collections' means."""
-        means = {name: pd.Series(self.of(cell, seed, name, measure)).mean() for name in weights}
-        return sum(weight * means[name] for name, weight in weights.items())
-
-    def _path(self, cell: Cell, seed: int | None, collection: str) -> Path:
-        student, loss, sampler, teacher = cell
+    def path(self, cell: Cell, seed: int | None, collection: str) -> Path:
+        """Where a ranker's run lies."""
+        student, loss, sampler, teacher = self.stands(cell)
         ranker = f"{student}/{loss}.{sampler}.{teacher}/seed{seed}" if loss else f"{student}/{teacher}".rstrip("/")
         place = self._folder / "runs" / ("retrieved" if self._retrieved else "") / ranker
         (path,) = place.glob(f"*/{collection}.run.gz")
         return path
 
-    def _qrels(self, collection: str) -> Path:
-        return self._folder / "collections" / collection / "qrels.parquet"
+    def mean(self, cell: Cell, seed: int | None, weights: Mapping[str, float], measure: str) -> float:
+        """Weighted mean of the collections' means."""
+        return sum(weight * fmean(self.of(cell, seed, name, measure).values()) for name, weight in weights.items())
 
 
-@cache
+@lru_cache(maxsize=8)
 def read_run(path: Path) -> pd.DataFrame:
     """A TREC run: query, document, rank, score."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [line.split() for line in file]
-    frame = pd.DataFrame(rows, columns=["query", "Q0", "document", "rank", "score", "tag"])
-    return frame.assign(rank=frame["rank"].astype(int), score=frame["score"].astype(float))
+    types = {"query": object, "Q0": object, "document": object, "rank": int, "score": float, "tag": object}
+    options = {"keep_default_na": False, "quoting": csv.QUOTE_NONE, "float_precision": "round_trip"}
+    return pd.read_csv(path, sep=" ", names=list(types), dtype=types, **options)
 
 
 @cache
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """Query to document to grade."""
     found: dict[str, dict[str, int]] = {}
-    for query, document, grade in pd.read_parquet(path).itertuples(index=False, name=None):
+    for query, document, grade in pq.read_table(path).to_pandas().astype(object).itertuples(index=False, name=None):
         found.setdefault(query, {})[document] = int(grade)
     return found
 
 
-@cache
-def _measured(run: Path, qrels: Path, measure: str) -> dict[str, float]:
+@lru_cache(maxsize=8)
+def by_query(run: Path) -> dict[str, dict[str, tuple[int, float]]]:
+    """Query to document to its rank and score."""
+    found: dict[str, dict[str, tuple[int, float]]] = {}
+    columns = (read_run(run)[name].tolist() for name in ("query", "document", "rank", "score"))
+    for query, document, rank, score in zip(*columns, strict=True):
+        found.setdefault(query, {})[document] = rank, score
+    return found
+
+
+def _measure(run: Path, qrels: Path, measure: str) -> dict[str, float]:
     """One measure by itself; a judged query that was not ranked has 0, one without pairs to order no risk."""
-    judged, ranking = read_qrels(qrels), read_run(run)
+    judged, ranked = read_qrels(qrels), by_query(run)
     if measure == RISK:
-        return {query: risk for query, rows in ranking.groupby("query") for risk in _risk(rows, judged.get(query, {}))}
-    scores: dict[str, dict[str, float]] = {}
-    for query, document, rank in ranking[["query", "document", "rank"]].itertuples(index=False, name=None):
-        if query in judged:
-            scores.setdefault(query, {})[document] = 1 / rank
+        risks = {query: _risk(rows, judged.get(query, {})) for query, rows in ranked.items()}
+        return {query: risk for query, risk in risks.items() if risk is not None}
+    scores = {q: {d: 1 / rank for d, (rank, _) in ranked[q].items()} for q in judged if q in ranked}
     found = ir_measures.iter_calc([ir_measures.parse_measure(measure)], judged, scores)
     return dict.fromkeys(judged, 0.0) | {each.query_id: each.value for each in found}
 
 
-def _risk(rows: pd.DataFrame, judged: Mapping[str, int]) -> Iterator[float]:
-    """Share of a query's pairs of different grades that are ordered wrong, ties half: Mann and Whitney's statistic."""
-    grades = rows["document"].map(judged).fillna(0).to_numpy()
-    scores, wrong, pairs = rows["score"].to_numpy(), 0.0, 0
-    levels = sorted(set(grades))
-    for place, low in enumerate(levels):
-        for high in levels[place + 1 :]:
-            worse, better = scores[grades == low], scores[grades == high]
-            both = len(worse) * len(better)
-            ranks = rankdata([*better, *worse])[: len(better)]
-            wrong += both - (ranks.sum() - len(better) * (len(better) + 1) / 2)
-            pairs += both
-    if pairs:
-        yield wrong / pairs
+def _risk(rows: Mapping[str, tuple[int, float]], judged: Mapping[str, int]) -> float | None:
+    """Share of a query's pairs of different grades that are ordered wrong, ties half: every pair is looked at."""
+    grades = np.array([judged.get(document, 0) for document in rows])
+    scores = np.array([score for _, score in rows.values()])
+    better = grades[:, None] > grades
+    wrong = (better & (scores[:, None] < scores)).sum() + (better & (scores[:, None] == scores)).sum() / 2
+    return float(wrong / better.sum()) if better.any() else None
 
 
 class Sources:

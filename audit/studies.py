@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from audit.contrasts import Block, Domain, Found, holm
-from audit.inference_by_loops import ends, p_values
+from audit.inference import ends, p_values
 from audit.rows import Rows
 from audit.sources import Cell, Sources, Values
 from audit.tables import block_of, family_rows, interval, margin_of, pairs_of, summary

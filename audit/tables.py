@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import combinations, product
 from math import nan, sqrt
 from statistics import fmean, median, pvariance, stdev
@@ -14,7 +15,7 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 from audit.contrasts import Block, Domain, family
-from audit.inference_by_loops import control_rows, residual_sum
+from audit.inference import control_rows, residual_sum
 from audit.rows import Near, Rows
 from audit.sources import RISK, Cell, Sources, Values
 
@@ -108,9 +109,10 @@ def family_rows(
     rule: Mapping,
     estimate: str,
     seeds: int,
+    margin: float | None = None,
 ) -> Rows:
     """The verdicts of a family, whose rows stand in the contrasts' order; on new collections too."""
-    margin = margin_of(block.values, domain, measure, rule)
+    margin = margin_of(block.values, domain, measure, rule) if margin is None else margin
     found = [block.infer(domain.weights, measure, a) for a in contrasts]
     verdicts, members = family(found, margin, rule), len(domain.members)
     new = family([block.infer(domain, measure, a) for a in contrasts], margin, rule) if members >= 3 else []
@@ -307,11 +309,18 @@ def summary(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, measu
 
 def interval(values: Values, cell: Cell, seeds: Sequence, weights: Mapping, measure: str, confidence: float) -> dict:
     """Ends of a percentile bootstrap over queries, by draws of its own."""
-    generator, means = np.random.default_rng(0), np.zeros(SAMPLES)
-    for name, weight in weights.items():
+    means = np.zeros(SAMPLES)
+    for place, (name, weight) in enumerate(weights.items()):
         tables = [values.of(cell, seed, name, measure) for seed in seeds]
-        x = np.array([fmean(table[query] for table in tables) for query in sorted(tables[0])])
-        means += weight * generator.multinomial(len(x), np.full(len(x), 1 / len(x)), SAMPLES) @ x / len(x)
+        x = np.mean([[table[query] for query in sorted(tables[0])] for table in tables], axis=0)
+        means += weight * (resamples(place, len(x)) @ x)
     tail, error = (1 - confidence) / 2, 0.5 * means.std()
     ends = np.quantile(means, [tail, 1 - tail])
     return dict(zip(("ci_low", "ci_high"), (Near(end, error) for end in ends), strict=True))
+
+
+@cache
+def resamples(collection: int, queries: int, samples: int = SAMPLES) -> np.ndarray:
+    """Each query's share in each bootstrap sample of a domain's collection  # (samples, queries)."""
+    generator = np.random.default_rng([collection, queries])
+    return generator.multinomial(queries, np.full(queries, 1 / queries), samples) / queries

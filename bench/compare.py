@@ -68,10 +68,12 @@ SIDES = {
 }
 """Module and options of each process."""
 OPENVINO = "sentence-transformers on OpenVINO"
+ST_SCORING = "scoring pairs/s, sentence-transformers' CrossEncoder.predict, batch 32"
 STAND_IN = "rankers (stand-in: transformers.Trainer, whole groups padded)"
 ROWS = (
     Row("scoring pairs/s, rankers 0.0.6's loop, batch 64", "score", "rankers_score", None, 2.5, 3.3),
-    Row("scoring pairs/s, sentence-transformers' CrossEncoder.predict, batch 32", "score", "st_score", None, 2.2, 3.0),
+    Row(ST_SCORING, "score", "st_score", None, 2.2, 3.0, precisions=("fp32",)),
+    Row(ST_SCORING, "score", "st_score", None, 1.6, 2.2, precisions=("bf16",)),
     Row(f"CE training groups/s, {STAND_IN}", "train", "rankers_train", "cross", 2.0, 3.0),
     Row("CE training groups/s, sentence-transformers", "train", "st_train", "cross", 2.5, 3.5),
     Row(f"BE training groups/s, {STAND_IN}", "train", "rankers_train", "bi", 1.8, 2.7),

@@ -26,8 +26,7 @@ from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import ArtifactWriter, atomic_path
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.ids import find_ids
-from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, look_up
-from workflow_scripts.teach.score_pool import _wanted
+from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, look_up, pool_pairs
 
 DOCUMENTS, QUERIES, DEPTH, GROUP = 884_182, 50_000, 200, 16
 PASSAGES, QUESTIONS, JUDGED = 2_101_532, 5_888, 151
@@ -76,7 +75,7 @@ def _pools(folder: Path) -> Iterator[tuple[str, Callable[[], object]]]:
         ranks = pa.array(np.tile(np.arange(1, DEPTH + 1, dtype=np.int32), QUERIES))
         pq.write_table(table.append_column("rank", ranks), writer.path("ranking.parquet"))
     del table
-    yield "score_pool: pairs of a ranking", lambda: _wanted(codes, [ranked], DEPTH, None)
+    yield "score_pool: pairs of a ranking", lambda: pool_pairs(codes, [ranked], DEPTH, None)
     groups = np.sort(pairs.reshape(QUERIES, DEPTH)[:, :GROUP].ravel())
     yield "label_groups: scores of groups in one pool", lambda: look_up(groups, [scored], codes)
     yield "label_groups: the same, two more pools given", lambda: look_up(groups, [scored] * 3, codes)

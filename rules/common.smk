@@ -21,7 +21,12 @@ from workflow_scripts.experiment.backbone_source import local_files
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.claims_table import claims_table, judged_trainings
 from workflow_scripts.experiment.warm_start import start as warm_start
-from workflow_scripts.experiment.environment import bring_to_now, prepare_environment, take_over_locks
+from workflow_scripts.experiment.environment import (
+    bring_to_now,
+    let_jobs_reuse,
+    prepare_environment,
+    take_over_locks,
+)
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
@@ -40,6 +45,7 @@ from workflow_scripts.experiment.studies import budgets_of, dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
+from workflow_scripts.storage.shards import SHARD, shard_names
 
 prepare_environment(Path(workflow.basedir))
 if re.search("[{}]", workflow.basedir):
@@ -54,6 +60,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 CONFIG = EXPERIMENT.config
+let_jobs_reuse(CONFIG["reuse"])
 RANKERS = Rankers(EXPERIMENT)
 entry = EXPERIMENT.entry
 PLACES = Places(EXPERIMENT)
@@ -72,6 +79,9 @@ ALL_MEASURES = unique(
 )
 # The main grid as a table lists it: rows in the order of the config.
 GRID = EXPERIMENT.grid
+# Pools and dense searches that several jobs share, where the config says so.
+SHARDS = shard_names(CONFIG["shards"])
+SCATTERED = len(SHARDS) > 1
 # Cells with further seeds: what training again changes.
 CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
@@ -289,6 +299,7 @@ wildcard_constraints:
     view="full|body",
     groups_id=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
+    shard=SHARD,
     point=rf"{ANY_ID}(\.{ANY_ID}){{2}}",
     ranker=RANKER,
     cell=rf"({ANY_ID}\.){{4}}seed\d+",

@@ -35,34 +35,72 @@ use rule search_job as search_index with:
         ),
 
 
+SEARCHED = dict(
+    model=lambda w: manifest(RANKERS.dense_encoder(w.system)[0]),
+    collection=manifest("collections", "{collection}"),
+    queries=lambda w: query_tokens(RANKERS.dense_encoder(w.system)[1], w.collection),
+    documents=lambda w: document_tokens(
+        RANKERS.dense_encoder(w.system)[1], w.collection, EXPERIMENT.view(w.collection)
+    ),
+)
+
+
+def dense_search(wildcards):
+    """Spec of a dense system's search."""
+    return dict(
+        system=wildcards.system,
+        index=entry("systems", wildcards.system).get("index", "Flat"),
+        remove_query=entry("collections", wildcards.collection).get("remove_query", False),
+        **NUMBERS,
+        max_tokens=CONFIG["lengths"],
+        **subset("systems", wildcards.system, "depth", "index_parameters", "pooling", "similarity"),
+    )
+
+
+# An approximate index is of the whole corpus: it is searched by one job.
+SCATTERED_SEARCHES = [name for name in DENSE if SCATTERED and entry("systems", name).get("index", "Flat") == "Flat"]
+
+
 use rule rerank_job as search_dense with:
     input:
-        **reads(
-            model=lambda w: manifest(RANKERS.dense_encoder(w.system)[0]),
-            collection=manifest("collections", "{collection}"),
-            queries=lambda w: query_tokens(RANKERS.dense_encoder(w.system)[1], w.collection),
-            documents=lambda w: document_tokens(
-                RANKERS.dense_encoder(w.system)[1], w.collection, EXPERIMENT.view(w.collection)
-            ),
-        ),
+        **reads(**SEARCHED),
     output:
         artifact("rankings", "{system}", "{collection}"),
     log:
         log("search_dense/{system}.{collection}"),
     wildcard_constraints:
-        system=one_of(DENSE),
+        system=one_of(name for name in DENSE if name not in SCATTERED_SEARCHES),
     params:
-        **job(
-            "index.search_dense",
-            lambda w: dict(
-                system=w.system,
-                index=entry("systems", w.system).get("index", "Flat"),
-                remove_query=entry("collections", w.collection).get("remove_query", False),
-                **NUMBERS,
-                max_tokens=CONFIG["lengths"],
-                **subset("systems", w.system, "depth", "index_parameters", "pooling", "similarity"),
-            ),
+        **job("index.search_dense", dense_search),
+
+
+use rule rerank_job as search_shard with:
+    input:
+        **reads(**SEARCHED),
+    output:
+        artifact("shards", "rankings", "{system}", "{collection}", "{shard}"),
+    log:
+        log("search_shard/{system}.{collection}.{shard}"),
+    wildcard_constraints:
+        system=one_of(SCATTERED_SEARCHES),
+    params:
+        **job("index.search_shard", lambda w: dict(shard=w.shard, **dense_search(w))),
+
+
+use rule mine_job as merge_search with:
+    input:
+        **reads(
+            **SEARCHED,
+            shards=lambda w: [manifest("shards", "rankings", w.system, w.collection, shard) for shard in SHARDS],
         ),
+    output:
+        artifact("rankings", "{system}", "{collection}"),
+    log:
+        log("merge_search/{system}.{collection}"),
+    wildcard_constraints:
+        system=one_of(SCATTERED_SEARCHES),
+    params:
+        **job("index.merge_search", dense_search),
 
 
 use rule mine_job as import_rankings with:

@@ -203,13 +203,14 @@ use rule analyse_job as render_table with:
             captions=lambda w: [
                 in_project(f"{PRESENTATION}/captions/{name}.rst") for name in (PLACES.layout(w.table), "verdicts")
             ],
+            configuration=lambda w: [numbers("configuration")] if PLACES.rests_on_rankers(w.table) else [],
         ),
     output:
         **table("{table}"),
     log:
         log("render_table/{table}"),
     wildcard_constraints:
-        table=rf"({one_of(LAYOUTS)})(\.[a-z0-9-]+)?",
+        table=one_of(page_tables()),
     params:
         **job("presentation.render_table", lambda w: dict(layout=PLACES.layout(w.table))),
 
@@ -252,6 +253,17 @@ use rule analyse_job as make_report with:
             rankers=[keys for keys, _ in page_rankers()],
             collections=[*itertools.chain(*EXPERIMENT.evaluation_sets.values())],
             layouts=unique(map(PLACES.layout, page_tables())),
+            of_rankers=[name for name in page_tables() if PLACES.rests_on_rankers(name)],
             domains=DOMAINS,
             **GRID,
         ),
+
+
+# Any other table or figure has no rule of its own; this one names those that there are.
+rule unknown_result:
+    input:
+        lambda w: PLACES.refuse(w.result, [*TABLES, *FIGURES]),
+    output:
+        f"{RESULTS}/{{result}}",
+    wildcard_constraints:
+        result=rf"(?!({one_of(os.path.relpath(path, RESULTS) for path in [*TABLES, *FIGURES])})$)(tables|figures)/[^/]+",

@@ -22,9 +22,21 @@ if "factorial" in STUDIES:
 if "budgets" in STUDIES:
     FIGURES += figure("budgets").values()
 
+# Experiments that differ from this one by seeds alone, those of backbone and teacher too; made by themselves.
+TABLES += PLACES.tables(*["pipelines"] * bool(CONFIG["pipelines"]))
+
 DEPTH = CONFIG["first_stage"]["depth"]
 COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, depth=DEPTH)
 BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
+
+
+def metrics_of_pipelines():
+    """Metrics of this experiment, then of those that it lists as other pipelines."""
+    others = [f"results/{name}/metrics.parquet" for name in CONFIG["pipelines"]]
+    for path in others:
+        if not os.path.exists(path):
+            raise WorkflowError(f"pipelines: {path} is not there; make that experiment first, as make pipelines does")
+    return [METRICS, *others]
 
 
 use rule analyse_job as make_cuts_table with:
@@ -113,6 +125,17 @@ use rule analyse_job as make_training_collections_table with:
             "studies.make_training_collections_table",
             lambda w: training_collections_table(EXPERIMENT) | BOOTSTRAPPED,
         ),
+
+
+use rule analyse_job as make_pipelines_table with:
+    input:
+        **reads(metrics=lambda w: metrics_of_pipelines(), controls=numbers("controls")),
+    output:
+        numbers("pipelines"),
+    log:
+        log("make_pipelines_table"),
+    params:
+        **job("studies.make_pipelines_table", confidence=COMPARISON["confidence"], **COMPARED, **GRID),
 
 
 use rule make_main_table as make_study_main_table with:

@@ -1,31 +1,96 @@
 """Teacher scores: every pair that training needs is scored once, labels at one temperature."""
 
 
-use rule score_job as score_pool with:
-    input:
-        **reads(
-            **teacher_tokens(lambda w: EXPERIMENT.pool_collection(w.pool)),
-            models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
-            rankings=lambda w: [
-                manifest("rankings", system, EXPERIMENT.pool_collection(w.pool))
-                for system in entry("pools", w.pool)["systems"]
-            ],
-            collection=lambda w: (
-                [manifest("collections", EXPERIMENT.pool_collection(w.pool))]
-                if entry("pools", w.pool)["positives"]
-                else []
+def pool_tokens(wildcards):
+    """Token stores of a pool's queries and documents, in a vocabulary."""
+    collection = EXPERIMENT.pool_collection(wildcards.pool)
+    corpus = entry("collections", collection)["corpus"]
+    return [
+        manifest("tokens", wildcards.vocabulary, f"{collection}.queries"),
+        manifest("tokens", wildcards.vocabulary, f"{corpus}.{TRAINING['view']}"),
+    ]
+
+
+# What a pool lists, and what its teacher reads.
+LISTED = dict(
+    rankings=lambda w: [
+        manifest("rankings", system, EXPERIMENT.pool_collection(w.pool)) for system in entry("pools", w.pool)["systems"]
+    ],
+    collection=lambda w: (
+        [manifest("collections", EXPERIMENT.pool_collection(w.pool))] if entry("pools", w.pool)["positives"] else []
+    ),
+)
+SCORED = dict(
+    **teacher_tokens(lambda w: EXPERIMENT.pool_collection(w.pool)),
+    models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
+)
+
+
+if not SCATTERED:
+
+    use rule score_job as score_pool with:
+        input:
+            **reads(
+                **SCORED,
+                **LISTED,
+                known=lambda w: [manifest("scores", w.teacher, pool) for pool in entry("pools", w.pool)["known"]],
             ),
-            known=lambda w: [manifest("scores", w.teacher, pool) for pool in entry("pools", w.pool)["known"]],
-        ),
-    output:
-        artifact("scores", "{teacher}", "{pool}"),
-    log:
-        log("score_pool/{teacher}.{pool}"),
-    params:
-        **job(
-            "teach.score_pool",
-            lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
-        ),
+        output:
+            artifact("scores", "{teacher}", "{pool}"),
+        log:
+            log("score_pool/{teacher}.{pool}"),
+        params:
+            **job(
+                "teach.score_pool",
+                lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
+            ),
+
+else:
+
+    use rule mine_job as list_pairs with:
+        input:
+            **reads(
+                queries=lambda w: pool_tokens(w)[0],
+                documents=lambda w: pool_tokens(w)[1],
+                **LISTED,
+                known=lambda w: [manifest("pairs", w.vocabulary, pool) for pool in entry("pools", w.pool)["known"]],
+            ),
+        output:
+            artifact("pairs", "{vocabulary}", "{pool}"),
+        log:
+            log("list_pairs/{vocabulary}.{pool}"),
+        params:
+            **job("teach.list_pairs", lambda w: subset("pools", w.pool, "depth")),
+
+    SCORED["pairs"] = lambda w: manifest(
+        "pairs", entry("backbones", RANKERS.teacher(w.teacher)["backbone"])["vocabulary"], w.pool
+    )
+
+    use rule score_job as score_shard with:
+        input:
+            **reads(**SCORED),
+        output:
+            artifact("shards", "scores", "{teacher}", "{pool}", "{shard}"),
+        log:
+            log("score_shard/{teacher}.{pool}.{shard}"),
+        params:
+            **job("teach.score_shard", lambda w: dict(shard=w.shard, **NUMBERS)),
+
+    use rule mine_job as merge_pool with:
+        input:
+            **reads(
+                **SCORED,
+                shards=lambda w: [manifest("shards", "scores", w.teacher, w.pool, shard) for shard in SHARDS],
+            ),
+        output:
+            artifact("scores", "{teacher}", "{pool}"),
+        log:
+            log("merge_pool/{teacher}.{pool}"),
+        params:
+            **job(
+                "teach.merge_pool",
+                lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
+            ),
 
 
 use rule analyse_job as calibrate_teacher with:

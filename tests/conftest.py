@@ -13,7 +13,7 @@ from project import Project
 
 # One thread a process: tests share few cores with Snakemake's jobs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# As experiment/archives.py has it, whichever test imports ir_datasets first.
+# As experiment.archives.ir_datasets has it, whichever test imports the library first.
 os.environ.setdefault("IR_DATASETS_SMALL_FILE_SIZE", "0")
 
 

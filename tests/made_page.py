@@ -102,6 +102,7 @@ class MadePage:
             "confidence": 0.95,
             "experiment": "made",
             "documents": 1000,
+            "of_rankers": [],
             "rebuild": "make made",
             "rankers": [list(keys) for keys in self.rankers],
             "collections": self.collections,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILES = ("Snakefile", "environment.yml", "pyproject.toml")
-PARTS = (*FILES, "rules", "workflow_scripts", "config", "profiles", "tests/config")
+CODE = ("rules", "workflow_scripts", "snakemake_logger_plugin_distillery")
+PARTS = (*FILES, *CODE, "config", "profiles", "tests/config")
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Project:
         return {rule: int(count) for rule, count in rows if rule not in ("all", "total")}
 
     def outcome(self, *targets: str, experiment: str = "tiny") -> tuple[Counter, Counter]:
-        """Build; jobs that were made and that were kept, by rule, as their logs tell."""
+        """Build; jobs that were made, and that were kept or reused, by rule, as their logs tell."""
         logs = self.folder / "results" / experiment / "logs"
         before = {path: path.stat().st_mtime_ns for path in logs.rglob("*.log")}
         self.build(*targets)
@@ -77,7 +78,7 @@ class Project:
         for path in logs.rglob("*.log"):
             if before.get(path) != path.stat().st_mtime_ns:
                 rule = path.relative_to(logs).parts[0].removesuffix(".log")
-                (kept if path.read_text().startswith("kept: ") else made)[rule] += 1
+                (kept if path.read_text().startswith(("kept: ", "reused: ")) else made)[rule] += 1
         return made, kept
 
     def refused(self, *arguments: str, config: str = "tests/config/tiny.yaml") -> str:

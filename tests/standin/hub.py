@@ -23,8 +23,8 @@ NOT_WANTED = ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack")
 """Weights that must not be fetched: pickles, and those of other libraries."""
 
 
-def write_models(folder: Path, texts: Iterable[str], electra_revision: str) -> None:
-    """Write ``folder/{repository}/{revision}``: BERT's main, ELECTRA's main and its revision with safetensors."""
+def write_models(folder: Path, texts: Iterable[str], electra_revision: str, bert_revision: str = "main") -> None:
+    """Write ``folder/{repository}/{revision}``: BERT's, ELECTRA's main and its revision with safetensors."""
     import torch
     from safetensors.torch import save_file
     from tokenizers import BertWordPieceTokenizer
@@ -42,7 +42,7 @@ def write_models(folder: Path, texts: Iterable[str], electra_revision: str) -> N
     }
     weights = {names[name]: each.clone() for name, each in bert.state_dict().items() if "decoder" not in name}
     for repository, revision, model, state in (
-        (BERT, "main", bert, weights),
+        (BERT, bert_revision, bert, weights),
         (ELECTRA, "main", electra, None),
         (ELECTRA, electra_revision, electra, {name: each.clone() for name, each in electra.state_dict().items()}),
     ):

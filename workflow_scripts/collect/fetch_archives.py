@@ -15,7 +15,7 @@ from pathlib import Path
 
 from workflow_scripts.collect.ir_datasets_source import reading
 from workflow_scripts.collect.transfer import addresses_of, checksum, fetch
-from workflow_scripts.experiment.archives import Archive, archives_of, load, unpacked_of
+from workflow_scripts.experiment.archives import Archive, archives_of, ir_datasets, load, unpacked_of
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -32,10 +32,8 @@ def fetch_archives(spec: Mapping, output: Path) -> None:
     path of each. An archive that is there already is checked and kept; one that broke off goes on. Raises
     :class:`InputError` for an archive that cannot be fetched or is not the published one.
     """
-    import ir_datasets
-
     datasets, mirrors = spec["datasets"], spec.get("mirrors", {})
-    home = ir_datasets.util.home_path()
+    home = ir_datasets().util.home_path()
     archives: dict[Path, Archive] = {}
     # Two experiments may share the folder: one of them fetches.
     with _locked(home / "locks" / Path(output).parent.name) as folder:

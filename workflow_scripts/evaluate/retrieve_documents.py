@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings, listed
+from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings
+from workflow_scripts.models.found import listed
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import read_settings, run

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from workflow_scripts.storage.errors import InputError
 
-# Read by ir_datasets when it is imported: small archives are then looked for where large ones are.
-os.environ.setdefault("IR_DATASETS_SMALL_FILE_SIZE", "0")
 BENCHMARKS = ("beir",)
 """Names of ir_datasets below which every collection has an archive of its own."""
 
@@ -55,12 +54,18 @@ def _parts(config: Mapping) -> Iterator[tuple[str, str]]:
             yield collection["id"], "docpairs" if collection.get("pairs") == "docpairs" else "qrels"
 
 
+def ir_datasets() -> ModuleType:
+    """The library, imported so that it looks for small archives where it looks for large ones."""
+    os.environ.setdefault("IR_DATASETS_SMALL_FILE_SIZE", "0")  # read when it is imported
+    import ir_datasets as library
+
+    return library
+
+
 def load(name: str, part: str) -> Any:
     """The collection ``name`` of ir_datasets; :class:`InputError` where there is none, or none with this part."""
-    import ir_datasets
-
     try:
-        dataset = ir_datasets.load(name)
+        dataset = ir_datasets().load(name)
     except KeyError:
         raise InputError(f"ir_datasets has no collection {name!r}: see https://ir-datasets.com for its ids") from None
     if not getattr(dataset, f"has_{part}")():
@@ -74,10 +79,9 @@ def archives_of(name: str, part: str) -> list[Archive]:
     ir_datasets does not list them: they are found among what its readers hold. What it can fetch by itself alone (a
     password is asked for, a page must be visited) is not among them.
     """
-    from ir_datasets.util import Download
-
+    download = ir_datasets().util.Download
     held = _held(name, part, below=lambda each: not any(path.exists() for path in _unpacked(each)))
-    return [archive for each in held if isinstance(each, Download) for archive in _archive(each)]
+    return [archive for each in held if isinstance(each, download) for archive in _archive(each)]
 
 
 def unpacked_of(name: str, part: str) -> list[Path]:

@@ -50,3 +50,5 @@ def control_problems(config: Mapping) -> Iterator[str]:
     for seed in control_seeds(config):
         if seed == name or {seed} == set(parts.values()):
             yield f"controls.seeds: {seed} is the experiment's own seed, the same model twice; name another"
+    if config["pipelines"] and not control_seeds(config):
+        yield "pipelines: what training again changes is known from controls: give one seed, and no controls: null"

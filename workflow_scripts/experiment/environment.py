@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+
+from workflow_scripts.storage.results import TREES, results_folder
 
 CLOCK_TOLERANCE_S = 1
 
@@ -28,6 +32,11 @@ def prepare_environment(root: Path) -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     # Jobs fill the cores; the tokenizers' own threads would fight them, where a script does not ask for its share.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def let_jobs_reuse(results: Iterable[str]) -> None:
+    """Let jobs take artifacts over from the results of other experiments, given by name or path."""
+    os.environ[TREES] = json.dumps([str(results_folder(each)) for each in results])
 
 
 def take_over_locks(folder: Path = Path(".snakemake")) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+from typing import NoReturn
 
-from workflow_scripts.experiment.experiment import Drawn, Experiment
+from workflow_scripts.experiment.experiment import Drawn, Experiment, unique
+from workflow_scripts.storage.errors import InputError
 
 
 class Places:
@@ -41,6 +43,10 @@ class Places:
         """Layout of a table: those of one kind, such as ``per_collection.be`` and ``.ce``, share theirs."""
         return table.split(".")[0]
 
+    def rests_on_rankers(self, table: str) -> bool:
+        """Whether all rankers have to be measured for a table: then its caption says what of them was made unalike."""
+        return self.layout(table) not in ("configuration", "contamination", "contamination_pairs", "locality", "bound")
+
     def numbers(self, name: str) -> str:
         """The numbers of a table, in full precision."""
         return f"{self.results}/analysis/{name}.parquet"
@@ -48,6 +54,13 @@ class Places:
     def figure(self, name: str) -> dict[str, str]:
         """The two files of a figure, by their ending."""
         return {ending: f"{self.results}/figures/{name}.{ending}" for ending in ("png", "pdf")}
+
+    def refuse(self, result: str, paths: Iterable[str]) -> NoReturn:
+        """Raise :class:`InputError` for a table or a figure (``tables/NAME``) that is none of ``paths``."""
+        kind, _, name = result.partition("/")
+        files = [PurePosixPath(path) for path in paths]
+        valid = ", ".join(unique(file.name.removesuffix(file.suffix) for file in files if file.parent.name == kind))
+        raise InputError(f"no {name!r} among the {kind} of {self.experiment.name}: it has {valid}")
 
     def cells(self, cell: str, domains: Iterable[str]) -> list[str]:
         """A cell's files, one a domain."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workflow_scripts.experiment.backbone_source import local_files, local_folder
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.results import results_folder
 
 
 def collections_of(members: list) -> list[str]:
@@ -20,6 +22,7 @@ def reference_problems(config: Mapping) -> Iterator[str]:
     """Names of nothing and paths to nothing, as lines that name the key and the fix."""
     yield from _dangling(config)
     yield from _missing_files(config)
+    yield from _reused(config)
 
 
 def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
@@ -76,10 +79,25 @@ def _missing_files(config: Mapping) -> Iterator[str]:
     for name, backbone in config["backbones"].items():
         try:
             named += [(f"backbones.{name}.source", path) for path in local_files(backbone["source"])]
-            if local_folder(backbone["source"]) and "revision" in backbone:
-                yield f"backbones.{name}.revision: {backbone['source']} is a folder; leave the revision out"
+            revision, source = backbone.get("revision") or "", backbone["source"]
+            if local_folder(source) and revision:
+                yield f"backbones.{name}.revision: {source} is a folder; leave the revision out, or null"
+            if not local_folder(source) and source != "scratch" and not re.fullmatch("[0-9a-f]{40}", revision):
+                yield (
+                    f"backbones.{name}.revision: the source {source} is of the model hub; pin the commit that is "
+                    "loaded, 40 digits in the history of its files: a branch or tag may move"
+                )
         except InputError as error:
             yield f"backbones.{name}.source: {error}"
     for where, path in named:
         if isinstance(path, str) and {"{", "}"} & set(path):
             yield f"{where}: Snakemake would read the braces of {path!r} as a wildcard; rename the file or its folder"
+
+
+def _reused(config: Mapping) -> Iterator[str]:
+    for given in config["reuse"]:
+        try:
+            if results_folder(given).resolve() == Path("results", config["experiment"]).resolve():
+                yield f"reuse: {given} is where this experiment's own results lie; leave it out"
+        except InputError as error:
+            yield f"reuse: {error}"

@@ -15,12 +15,14 @@ import torch
 from workflow_scripts.models import scoring
 from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.embedding import embed_texts
+from workflow_scripts.models.found import Found, merge, order_ties
 from workflow_scripts.models.sentence_transformers import other_embedding
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.processor import is_portable
 from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.seeds import derive_seed
+from workflow_scripts.storage.shards import units_of
 
 if TYPE_CHECKING:
     from workflow_scripts.models.token_store import TokenStore
@@ -31,8 +33,6 @@ QUERY_BLOCK = 2048  # queries searched at once; on a GPU a chunk's scores for th
 SLACK = 16  # fetched beyond the depth, so that ties at the cut seldom need a second search
 TRAINING_SAMPLE = 2**18
 
-Found = tuple[np.ndarray, np.ndarray]
-"""Scores float32 and places int64 in the documents, both (queries, found), best first; place -1 where there is none."""
 Search = Callable[[np.ndarray, int], Found]
 """Queries (queries, dims) and how many to find: a chunk's best documents, equal scores in any order."""
 
@@ -84,8 +84,10 @@ class DenseRetriever:
         """Vectors float32 (queries, dims) of a store's queries, in the order of ``ids``."""
         return embed_texts(self.encoder, store, store.rows(ids), max_tokens=self.settings.tokens("query"))
 
-    def search(self, vectors: np.ndarray, documents: TokenStore, *, more: int = 0) -> Found:
+    def search(self, vectors: np.ndarray, documents: TokenStore, *, more: int = 0, shard: str | None = None) -> Found:
         """The best ``depth + more`` documents of each query; places are rows of ``documents``.
+
+        ``shard`` ("2-of-3"): of its stretch of the chunks alone, of which merging finds the same as one search does.
 
         "Flat": exact up to float32 rounding. The corpus is embedded and searched chunk by chunk, so memory holds a
         chunk (256 MB of vectors) and queries x depth results, whatever the corpus. Bound by the encoder on most
@@ -98,16 +100,19 @@ class DenseRetriever:
             return self._search_index(vectors, documents, depth)
         by_torch = self.encoder.device.type == "cuda" or is_portable()
         open_chunk = functools.partial(search_on_device, device=self.encoder.device) if by_torch else search_by_faiss
-        return nearest(vectors, self._chunks(documents, vectors.shape[1]), depth, open_chunk)
+        chunks = _cut(len(documents), vectors.shape[1])
+        if shard:
+            chunks = [chunks[place] for place in units_of(shard, len(chunks))]
+        first = chunks[0].start if chunks else 0
+        return nearest(vectors, self._vectors(documents, chunks), depth, open_chunk, first=first)
 
-    def _chunks(self, documents: TokenStore, dims: int) -> Iterator[np.ndarray]:
-        """All documents' vectors, in the order of their rows."""
-        size = min(CHUNK_DOCUMENTS, max(1, CHUNK_BYTES // (4 * dims)))
-        progress = Progress(len(documents), "documents searched")
-        print(f"{len(documents):,} documents to embed and search on {self.device}", file=sys.stderr, flush=True)
-        for first in range(0, len(documents), size):
-            rows = np.arange(first, min(first + size, len(documents)))
-            yield self._embed(documents, rows)
+    def _vectors(self, documents: TokenStore, chunks: list[range]) -> Iterator[np.ndarray]:
+        """The vectors of each chunk of documents, in the order of their rows."""
+        number = sum(map(len, chunks))
+        progress = Progress(number, "documents searched")
+        print(f"{number:,} documents to embed and search on {self.device}", file=sys.stderr, flush=True)
+        for rows in chunks:
+            yield self._embed(documents, np.arange(rows.start, rows.stop))
             progress.add(len(rows))
 
     def _embed(self, documents: TokenStore, rows: np.ndarray) -> np.ndarray:
@@ -122,7 +127,7 @@ class DenseRetriever:
                 generator = np.random.default_rng(derive_seed(0, "index", factory))
                 size = min(len(documents), TRAINING_SAMPLE)
                 index.train(self._embed(documents, np.sort(generator.choice(len(documents), size, replace=False))))
-            for chunk in self._chunks(documents, dims):
+            for chunk in self._vectors(documents, _cut(len(documents), dims)):
                 index.add(chunk)
             if self.settings.index_parameters:
                 faiss.ParameterSpace().set_index_parameters(index, self.settings.index_parameters)
@@ -135,29 +140,36 @@ class DenseRetriever:
         return order_ties(*found)
 
 
+def _cut(documents: int, dims: int) -> list[range]:
+    """The rows of each chunk, which is embedded and searched at a time."""
+    size = min(CHUNK_DOCUMENTS, max(1, CHUNK_BYTES // (4 * dims)))
+    return [range(first, min(first + size, documents)) for first in range(0, documents, size)]
+
+
 def nearest(
-    queries: np.ndarray, chunks: Iterable[np.ndarray], depth: int, open_chunk: Callable[[np.ndarray], Search]
+    queries: np.ndarray,
+    chunks: Iterable[np.ndarray],
+    depth: int,
+    open_chunk: Callable[[np.ndarray], Search],
+    *,
+    first: int = 0,
 ) -> Found:
     """The ``depth`` largest inner products of each query over all chunks, equal scores by place, ascending.
 
-    ``queries``  # (queries, dims); ``chunks``: documents in order, each # (documents, dims); ``open_chunk`` gives the
-    search of one. Found is (queries, min(depth, documents)). Exact as that search is, ties at the cut and across chunks
-    included. Bound by the products; a merge sorts two sorted runs of ``depth`` a query and chunk.
+    ``queries``  # (queries, dims); ``chunks``: documents in order, the first at place ``first``, each
+    # (documents, dims); ``open_chunk`` gives the search of one. Found is (queries, min(depth, documents)). Exact as
+    that search is, ties at the cut and across chunks included. Bound by the products; a merge sorts two sorted runs of
+    ``depth`` a query and chunk.
     """
     best = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-    first = 0
     for chunk in chunks:
         width, search = min(depth, best[0].shape[1] + len(chunk)), open_chunk(chunk)
         merged = np.empty((len(queries), width), np.float32), np.empty((len(queries), width), np.int64)
         for start in range(0, len(queries), QUERY_BLOCK):
             block = slice(start, start + QUERY_BLOCK)
             scores, places = best_of_chunk(search, queries[block], len(chunk), depth, depth + SLACK)
-            scores = np.concatenate([best[0][block], scores], axis=1)
-            places = np.concatenate([best[1][block], places + first], axis=1)
-            # Stable: what an earlier chunk holds has lower places and stays before its equals.
-            order = np.argsort(-scores, axis=1, kind="stable")[:, :width]
-            merged[0][block] = np.take_along_axis(scores, order, axis=1)
-            merged[1][block] = np.take_along_axis(places, order, axis=1)
+            found = merge([(best[0][block], best[1][block]), (scores, places + first)], width)
+            merged[0][block], merged[1][block] = found
         best = merged
         first += len(chunk)
     return best
@@ -180,14 +192,6 @@ def best_of_chunk(search: Search, queries: np.ndarray, documents: int, depth: in
     return best
 
 
-def order_ties(scores: np.ndarray, places: np.ndarray) -> Found:
-    """Put equal neighbours in rows of falling ``scores`` in the order of their places; only rows that have some."""
-    tied = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
-    order = np.lexsort((places[tied], -scores[tied]), axis=1)
-    places[tied] = np.take_along_axis(places[tied], order, axis=1)
-    return scores, places
-
-
 def search_by_faiss(documents: np.ndarray) -> Search:
     """The exact search of ``documents``  # (documents, dims) on the CPU."""
     faiss = _faiss()
@@ -203,19 +207,6 @@ def search_on_device(documents: np.ndarray, *, device: torch.device) -> Search:
         return scores.cpu().numpy(), places.cpu().numpy()
 
     return search
-
-
-def listed(
-    found: Found, query_ids: list[str], documents: TokenStore, depth: int, *, remove_query: bool = False
-) -> Iterator[tuple[str, list[str], np.ndarray]]:
-    """Each query's id, document ids and scores float64, at most ``depth``; ``remove_query`` drops its own id's."""
-    for query_id, scores, places in zip(query_ids, *found, strict=True):
-        doc_ids = [doc_id.decode() for doc_id in documents.ids[places].tolist()]
-        kept = places >= 0
-        if remove_query:
-            kept &= np.array([doc_id != query_id for doc_id in doc_ids], dtype=bool)
-        chosen = np.flatnonzero(kept)[:depth]
-        yield query_id, [doc_ids[place] for place in chosen], scores[chosen].astype(np.float64)
 
 
 def _faiss():

@@ -1,4 +1,4 @@
-"""What Snakemake would run, from its own dry run: every job by its rule and wildcards."""
+"""What Snakemake would run, from its own dry run: every job, and the jobs that it waits for."""
 
 from __future__ import annotations
 
@@ -6,82 +6,91 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
 RULE = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):")
-WILDCARDS = re.compile(r" +wildcards: (.+)")
+FIELD = re.compile(r" {4}(\w+): (.+)")
 MEASURING = re.compile(r"measure_students_(\w+)")
 """The rule that measures students on a set: it is named, with underscores, for the set."""
 COUNT = re.compile(r"(\w+) +(\d+)")
+CORES = 1024
+"""More than any job asks for, so that threads are those of the config."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One job: its rule and the values of the rule's wildcards."""
+class Job(NamedTuple):
+    """One job: its rule, the values of the rule's wildcards, its threads, and the places of the jobs it waits for."""
 
     rule: str
-    wildcards: tuple[tuple[str, str], ...] = ()
+    wildcards: Mapping[str, str] = {}
+    threads: int = 1
+    needs: tuple[int, ...] = ()
 
-    def __getitem__(self, wildcard: str) -> str:
-        return dict(self.wildcards)[wildcard]
+    def __getitem__(self, wildcard) -> str:
+        return self.wildcards[wildcard]
+
+    def __str__(self) -> str:
+        return " ".join([self.rule, *self.wildcards.values()])
 
 
-def plan_jobs(configs: Sequence[str | Path], experiment: str) -> tuple[list[Job], Counter]:
-    """Jobs still to do of an experiment's config files, and how many a rule has in all, done or not.
+def plan_jobs(configs: Sequence[str | Path]) -> list[Job]:
+    """Jobs still to do of an experiment's config files; runs nothing.
 
-    Runs nothing. Raises :class:`InputError` with Snakemake's own line where it refuses the config.
+    Raises :class:`InputError` with Snakemake's own line where it refuses the config.
     """
-    # Where nothing was made yet, all is still to do.
-    whole = _start(configs, "--forceall") if Path("results", experiment).is_dir() else None
-    jobs = read_jobs(_finish(_start(configs)))
-    return jobs, Counter(job.rule for job in (jobs if whole is None else read_jobs(_finish(whole))))
+    return read_jobs(dry_run(configs))
+
+
+def dry_run(configs: Sequence[str | Path], targets: Sequence[str] = (), quiet: Sequence[str] = ("host", "reason")) -> str:
+    """What Snakemake prints of the jobs that targets (without any, the experiment) still need, less what is ``quiet``.
+
+    Raises :class:`InputError` with Snakemake's own line where it refuses the config or a target.
+    """
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    # The profile's rule of what counts as changed is the one that a run goes by.
+    command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
+    command += ["--dry-run", "--cores", str(CORES), "--quiet", *quiet, "--", *targets]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if done.returncode:
+        raise InputError(refusal(f"{done.stderr}\n{done.stdout}".splitlines()))
+    return done.stdout
 
 
 def read_jobs(text: str) -> list[Job]:
     """Jobs in what a dry run prints; :class:`InputError` where they are not as many as its own table counts."""
-    jobs: list[Job] = []
-    table: dict[str, int] = {}
+    found: list[dict[str, str]] = []
+    table: Counter = Counter()
     for line in text.splitlines():
         if named := RULE.fullmatch(line):
-            jobs.append(Job(named[1]))
-        elif jobs and (found := WILDCARDS.fullmatch(line)):
-            pairs = tuple(tuple(part.split("=", 1)) for part in found[1].split(", "))
-            jobs[-1] = Job(jobs[-1].rule, pairs)
+            found.append({"rule": named[1]})
+        elif found and (field := FIELD.fullmatch(line)):
+            found[-1][field[1]] = field[2]
         elif counted := COUNT.fullmatch(line):
             table[counted[1]] = int(counted[2])
-    table.pop("total", None)
-    if dict(Counter(job.rule for job in jobs)) != table:
-        raise InputError(f"Snakemake's dry run lists {len(jobs)} jobs and counts {sum(table.values())}: report this")
-    return list(map(_as_measured, jobs))
+    del table["total"]
+    if Counter(each["rule"] for each in found) != table:
+        raise InputError(f"Snakemake's dry run lists {len(found)} jobs and counts {table.total()}: report this")
+    made = {path: place for place, each in enumerate(found) for path in _paths(each.get("output"))}
+    return [_job(each, made) for each in found]
 
 
-def _as_measured(job: Job) -> Job:
-    """A job that measures a student as one that measures any ranker on a set."""
-    if not (named := MEASURING.fullmatch(job.rule)):
-        return job
-    ranker = f"{job['student']}/{job['point']}/seed{job['seed']}"
-    return Job("measure_runs", (("ranker", ranker), ("set", named[1].replace("_", "-"))))
+def _job(fields: Mapping[str, str], made: Mapping[str, int]) -> Job:
+    """A job whose fields the dry run printed; one that measures a student as one that measures any ranker on a set."""
+    wildcards = dict(part.split("=", 1) for part in fields["wildcards"].split(", ")) if "wildcards" in fields else {}
+    needs = {made[path] for path in _paths(fields.get("input")) if path in made}
+    rule, threads = fields["rule"], int(fields.get("threads", 1))
+    if named := MEASURING.fullmatch(rule):
+        ranker = "{student}/{point}/seed{seed}".format(**wildcards)
+        rule, wildcards = "measure_runs", {"ranker": ranker, "set": named[1].replace("_", "-")}
+    return Job(rule, wildcards, threads, tuple(sorted(needs)))
 
 
-def _start(configs: Sequence[str | Path], *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    # The profile's rule of what counts as changed is the one that a run goes by.
-    command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
-    command += ["--dry-run", "--quiet", "reason", "host", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
-
-
-def _finish(process: subprocess.Popen) -> str:
-    """What a dry run printed; its refusal as one line."""
-    output, errors = process.communicate()
-    if process.returncode:
-        raise InputError(refusal(f"{errors}\n{output}".splitlines()))
-    return output
+def _paths(listed: str | None) -> list[str]:
+    return [path.removesuffix(" (update)") for path in listed.split(", ")] if listed else []
 
 
 def refusal(lines: Sequence[str]) -> str:

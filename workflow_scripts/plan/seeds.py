@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.seeds import seeding
 from workflow_scripts.plan.dry_run import Job
-from workflow_scripts.plan.sizes import Sizes, UnknownSize
-from workflow_scripts.plan.throughput import Throughput
-from workflow_scripts.plan.workload import Workload
+from workflow_scripts.plan.sizes import UnknownSize
+from workflow_scripts.plan.throughput import Speed
+from workflow_scripts.plan.work import Work
 
 SEVERAL = (3, 5)
 
 
-@dataclass(frozen=True)
-class Design:
-    """A main grid's seeds: ``trainings`` of students and ``hours`` of a GPU for all that a seed repeats.
-
-    ``seeds``: 0 for one without controls, which decides nothing.
-    """
+class Design(NamedTuple):
+    """A main grid's seeds (0: one, without controls), trainings of students, GPU-hours of all that a seed repeats."""
 
     name: str
     seeds: int
@@ -31,17 +27,20 @@ class Design:
     hours: float
 
 
-def designs(config: Mapping, throughput: Throughput, figures: Mapping) -> Iterator[Design]:
+def designs(config: Mapping, speed: Mapping[str, Speed], figures: Mapping) -> Iterator[Design]:
     """The designs of a configuration as it was read, as if nothing were built; jobs of unknown size are left out."""
     first = config["seeds"][0]
     free = max([seeding(first)[0], *seeding(first)[1].values()]) + 1
-    changes: list[tuple[str, int, dict[str, Any]]] = [("1 seed", 0, {"controls": None}), ("1 seed, controls", 1, {})]
+    changes: list[tuple[str, int, dict]] = [("1 seed", 0, {"controls": None}), ("1 seed, controls", 1, {})]
     for number in SEVERAL:
         changes.append((f"{number} seeds", number, {"seeds": [first, *range(free, free + number - 1)]}))
     for name, seeds, change in changes:
         experiment = Experiment({**config, "seeds": [first], "studies": {}, **change})
-        workload = Workload(experiment, Sizes(experiment, figures), figures)
-        hours = sum(_hours(job, workload, throughput) for job in _jobs(experiment))
+        work, hours = Work(experiment, figures), 0.0
+        for job in _jobs(experiment):
+            with contextlib.suppress(UnknownSize):
+                load = work.load(job)
+                hours += load.flops / speed[load.kind].flops / 3600
         yield Design(name, seeds, len(experiment.rankers), hours)
 
 
@@ -62,22 +61,16 @@ def reach(power: Path) -> dict[int, tuple[float, float]]:
 
 def _jobs(experiment: Experiment) -> Iterator[Job]:
     """GPU jobs that every seed repeats."""
-    yield from (Job("train_student", (("ranker", path),)) for path in experiment.rankers)
-    for name in experiment.evaluation_sets:
-        yield from (Job("rerank_candidates", (("ranker", path), ("set", name))) for path in experiment.rankers)
-        yield from (Job("retrieve_documents", (("ranker", path), ("set", name))) for path in experiment.retrievers)
-        others = experiment.dense_rerankers
-        yield from (Job("rerank_dense_candidates", (("ranker", path), ("set", name))) for path in others)
+    evaluated = (
+        ("rerank_candidates", "bm25", experiment.rankers),
+        ("retrieve_documents", "retrieved/", experiment.retrievers),
+        ("rerank_dense_candidates", "retrieved/", experiment.dense_rerankers),
+    )
+    yield from (Job("train_student", {"ranker": path}) for path in experiment.rankers)
+    for rule, candidates, rankers in evaluated:
+        for name in experiment.sets_of(candidates):
+            yield from (Job(rule, {"ranker": path, "set": name}) for path in rankers)
     labels = Rankers(experiment).labels
     for folder in unique(folder for path in experiment.rankers for folder in labels(path)):
         teacher, groups_id, seed = folder.split("/")[1:]
-        labelled = (("teacher", teacher), ("groups_id", groups_id), ("seed", seed.removeprefix("seed")))
-        yield Job("label_groups", labelled)
-
-
-def _hours(job: Job, workload: Workload, throughput: Throughput) -> float:
-    try:
-        load = workload.load(job)
-    except UnknownSize:
-        return 0.0
-    return load.flops / throughput.speed(load.kind).flops / 3600
+        yield Job("label_groups", {"teacher": teacher, "groups_id": groups_id, "seed": seed.removeprefix("seed")})

@@ -1,28 +1,24 @@
 """Arithmetic of an encoder and what a device makes of it: from a bench's measurement, else from shipped figures.
 
 Arithmetic of one sequence of n tokens, forward: ``layers (2 n (4 h^2 + 2 h f) + 4 h n^2)`` with h hidden and f
-feed-forward size; training is three times that (a backward pass is two forward passes). Embedding look-ups, norms and
-heads are left out, and the whole last layer is counted though the project computes it for [CLS] alone: shares of the
-peak are of this arithmetic. Sequences of unequal lengths cost a little more than as many of their mean length.
+feed-forward size; training is three times that. Embedding look-ups, norms and heads are left out, and the whole last
+layer is counted though the project computes it for [CLS] alone: shares of the peak are of this arithmetic. Sequences of
+unequal lengths cost a little more than as many of their mean length.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.storage.errors import InputError
 
-TRAINING_PASSES = 3
-PAIR_SPECIALS, TEXT_SPECIALS = 3, 2  # [CLS] query [SEP] document [SEP]; [CLS] text [SEP]
 SHAPE_KEYS = ("layers", "hidden", "feed_forward", "vocabulary", "positions")
 LIBRARY_KEYS = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size", "max_position_embeddings")
 # Kind of work to the start of a bench's row: of CE training there are several, by groups a step and dropout.
@@ -37,8 +33,7 @@ INSTEAD = {"encoding": "scoring", "BE training": "CE training"}
 PEERS = ("padded", "predict")
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """Sizes of an encoder; ``positions``: its longest sequence in tokens."""
 
     layers: int
@@ -60,6 +55,13 @@ class Shape:
         hidden = self.hidden
         linear = 2 * tokens * (4 * hidden**2 + 2 * hidden * self.feed_forward)
         return self.layers * (linear + 4 * hidden * tokens**2)
+
+
+class Speed(NamedTuple):
+    """Arithmetic a second that a kind of work reaches, and in words where the figure is from."""
+
+    flops: float
+    basis: str
 
 
 def read_figures(path: str | Path) -> dict:
@@ -87,115 +89,55 @@ def backbone_shape(name: str, backbone: Mapping, figures: Mapping) -> Shape:
             sizes = dict(zip(SHAPE_KEYS, (config[key] for key in LIBRARY_KEYS), strict=True))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"backbones.{name}: {source}/config.json does not say its sizes ({error})") from None
-    else:
-        sizes = figures["models"].get(source)
-    if sizes is None:
+    elif not (sizes := figures["models"].get(source)):
         wanted = ", ".join(SHAPE_KEYS)
         raise InputError(f"backbones.{name}: unknown size of {source}: give {wanted} under models in --figures FILE")
     return Shape(**{key: sizes[key] for key in SHAPE_KEYS})
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Arithmetic a second that a kind of work reaches, and where the figure is from."""
+def speeds(figures: Mapping, bench: str | Path | None = None, *, batch_groups: int = 8) -> tuple[str, dict[str, Speed]]:
+    """A device and its speed at each kind of :data:`BENCH_ROWS`.
 
-    flops: float
-    measured: bool
-    basis: str
-
-
-class Throughput:
-    """Speed of each kind of :data:`BENCH_ROWS` on one device.
-
-    ``bench``: the CSV of a bench on that device, or None for the shipped ``shares`` ("aims": those
-    aimed at) of the shipped peak. What the bench did not measure is as fast as the kind that stands for it, see
-    :data:`INSTEAD`. Raises :class:`InputError` for a CSV with no row to use.
+    ``bench``: ``gpu.csv`` of ``make gpu-check`` on that device, or None for the shipped shares of the shipped peak.
+    Kinds that it did not measure are as fast as those of :data:`INSTEAD`, or else as assumed. Raises
+    :class:`InputError` for a file with no row to use.
     """
-
-    def __init__(
-        self, figures: Mapping, bench: str | Path | None = None, *, batch_groups: int = 8, shares: str = "shares"
-    ) -> None:
-        self.device = figures["device"]["name"]
-        peak = figures["device"]["tflops"] * 1e12
-        self._speeds = {}
-        for kind in BENCH_ROWS:
-            share = figures["device"][shares]["training" if "training" in kind else "scoring"]
-            basis = f"{share:.0%} of {peak / 1e12:.0f} TFLOP/s, the share assumed until measured"
-            self._speeds[kind] = Speed(peak * share, False, basis)
-        if bench is not None:
-            rows = _bench_rows(bench)
-            self.device = rows[0].get("device") or f"the device of {Path(bench).name}"
-            measured = _measured(rows, Path(bench), figures["bench"], batch_groups)
-            for kind in BENCH_ROWS:
-                stand_in = INSTEAD.get(kind, kind)
-                if kind in measured or stand_in in measured:
-                    self._speeds[kind] = measured.get(kind) or measured[stand_in]
-
-    def speed(self, kind: str) -> Speed:
-        """Speed of one kind of work."""
-        return self._speeds[kind]
+    device, peak = figures["device"], figures["device"]["tflops"] * 1e12
+    shares = {kind: device["shares"]["training" if "training" in kind else "scoring"] for kind in BENCH_ROWS}
+    found = {
+        kind: Speed(peak * share, f"{share:.0%} of {peak / 1e12:.0f} TFLOP/s, the share assumed until measured")
+        for kind, share in shares.items()
+    }
+    if bench is None:
+        return device["name"], found
+    rows = _bench_rows(Path(bench))
+    measured: dict[str, Speed] = {}
+    usual = f" {batch_groups} groups ", "dropout 0.1"
+    for kind, start in BENCH_ROWS.items():
+        if own := [row for row in rows if row["name"].startswith(start)]:
+            row = max(own, key=lambda row: (_layers(row), *(part in row["name"] for part in usual)))
+            where = f"{row['name']} ({row['shape']}, {row['device']}), {Path(bench).name}"
+            measured[kind] = Speed(
+                float(row["tflops"]) * 1e12, f"{float(row['tflops']):.3g} TFLOP/s, measured: {where}"
+            )
+    for kind in found:
+        found[kind] = measured.get(kind) or measured.get(INSTEAD.get(kind, kind)) or found[kind]
+    return rows[0]["device"], found
 
 
-def _bench_rows(path: str | Path) -> list[dict]:
-    """A bench's rows but for the peers' own. Columns: name; tflops, or shape and ours (items a second); device."""
+def _bench_rows(path: Path) -> list[dict[str, str]]:
+    """A bench's rows of :data:`BENCH_ROWS` but for the peers' own."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if not any(word in row["name"] for word in PEERS)]
+            rows = [row for row in csv.DictReader(file) if row["name"].startswith(tuple(BENCH_ROWS.values()))]
+            rows = [row for row in rows if row["tflops"] and not any(word in row["name"] for word in PEERS)]
     except (OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read as a bench's CSV ({error}): run the bench again") from None
+        raise InputError(f"{path} cannot be read as gpu.csv of make gpu-check ({error}): run it again") from None
     if not rows:
-        raise InputError(f"{path} has no rows: run the bench again")
+        raise InputError(f"{path} has no row of {', '.join(BENCH_ROWS.values())}: run make gpu-check again")
     return rows
 
 
-def _measured(rows: list[dict], path: Path, texts: Mapping, batch_groups: int) -> dict[str, Speed]:
-    """Speeds by kind, of the deepest model."""
-    found: dict[str, tuple[tuple, Speed]] = {}
-    for row in rows:
-        kind = next((kind for kind, start in BENCH_ROWS.items() if row["name"].startswith(start)), None)
-        flops = _row_flops(row, kind, texts) if kind else None
-        if flops is None:
-            continue
-        rank = (_bench_shape(row).layers, -_distance(row["name"], batch_groups), flops)
-        if kind not in found or rank > found[kind][0]:
-            where = ", ".join(row[key] for key in ("shape", "device") if row.get(key))
-            basis = f"{flops / 1e12:,.3g} TFLOP/s, measured: {row['name']}{f' ({where})' if where else ''}, {path.name}"
-            found[kind] = rank, Speed(flops, True, basis)
-    if not found:
-        raise InputError(f"{path} has no row of {', '.join(BENCH_ROWS.values())}: run the bench again")
-    return {kind: speed for kind, (_, speed) in found.items()}
-
-
-def _row_flops(row: Mapping, kind: str, texts: Mapping) -> float | None:
-    """Arithmetic a second of a row; None of one that tells neither its own nor its shape and items a second."""
-    try:
-        if row.get("tflops"):
-            return float(row["tflops"]) * 1e12
-        items, shape = float(row["ours"]), _bench_shape(row)
-    except (KeyError, ValueError):
-        return None
-    query, document, group = texts["query"], texts["document"], texts["group"]
-    pair, text = shape.forward(query + document + PAIR_SPECIALS), shape.forward(document + TEXT_SPECIALS)
-    item = {
-        "scoring": pair,
-        "encoding": text,
-        "CE training": TRAINING_PASSES * group * pair,
-        "BE training": TRAINING_PASSES * (group * text + shape.forward(query + TEXT_SPECIALS)),
-    }
-    return items * item[kind] if items > 0 else None
-
-
-def _bench_shape(row: Mapping) -> Shape:
-    """Shape of a row, "12x768" or "12 layers/768, bf16"; feed-forward is four times hidden. BERT-base's left out."""
-    named = re.match(r"(\d+)\s*(?:x|layers/)\s*(\d+)", row.get("shape") or "12x768")
-    if named is None:
-        raise ValueError(row["shape"])
-    layers, hidden = map(int, named.groups())
-    return Shape(layers, hidden, 4 * hidden, 0, 0)
-
-
-def _distance(name: str, batch_groups: int) -> float:
-    """How far a training row's groups a step are from the experiment's, in doublings; the usual dropout goes first."""
-    groups = re.search(r"(\d+) groups", name)
-    dropout = 0.5 if "dropout 0" in name and "dropout 0.1" not in name else 0.0
-    return (abs(math.log2(int(groups[1]) / batch_groups)) if groups else 0.0) + dropout
+def _layers(row: Mapping[str, str]) -> int:
+    """Layers of the model that a row measured: of "12 layers/768"."""
+    return int(row["shape"].split()[0])

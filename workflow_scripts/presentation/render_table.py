@@ -10,6 +10,7 @@ from pathlib import Path
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import latex_table, markdown_table
 from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.circumstances import UNALIKE
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers
@@ -18,17 +19,29 @@ FINDS = {"layout": "presentation.layouts"}
 _SENTENCE = re.compile(r"^:([^:\n]+): ((?:.|\n(?!\n|:))*)", re.MULTILINE)
 
 
-def render_table(*, spec: Mapping, numbers: Path, captions: Sequence[Path], csv: Path, md: Path, tex: Path) -> None:
+def render_table(
+    *,
+    spec: Mapping,
+    numbers: Path,
+    captions: Sequence[Path],
+    configuration: Path | None = None,
+    csv: Path,
+    md: Path,
+    tex: Path,
+) -> None:
     """Write the three files of a table from its ``numbers`` (Parquet with the spec that they were made by).
 
     ``spec``: ``layout``, the name of a file of ``presentation/layouts`` that holds ``layout(numbers, spec) -> Layout``.
-    ``captions``: the text files of the sentences above and below the table. Nothing is computed here that a reader
+    ``captions``: the text files of the sentences above and below the table. ``configuration``: numbers of that table,
+    which say what was made unalike: the caption's last sentence. Nothing is computed here that a reader
     might want as a number, so a change of wording computes nothing again.
     """
     frame, made_by = read_numbers(numbers)
     name = spec["layout"]
     layout: Layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
     caption = read_caption(captions, layout.sentences, layout.values)
+    if configuration:
+        caption = " ".join(filter(None, [caption, unalike(configuration, captions)]))
     notes = read_caption(captions, layout.notes, layout.values)
     with atomic_path(csv) as path:
         layout.csv.to_csv(path, index=False, float_format=layout.float_format, lineterminator="\n")
@@ -46,6 +59,20 @@ def render_table(*, spec: Mapping, numbers: Path, captions: Sequence[Path], csv:
         parts = [f"% {heading}\n{latex_table(text)}" if heading else latex_table(text) for heading, text in first]
         below = [f"% {notes}\n"] if notes else []
         path.write_text(comment + "\n".join([*parts, *below]), encoding="utf-8")
+
+
+def unalike(configuration: Path, captions: Sequence[Path]) -> str:
+    """The sentence that says what was made unalike; empty where nothing was."""
+    rows, _ = read_numbers(configuration)
+    rows = rows[rows["part"] == UNALIKE]
+    if rows.empty:
+        return ""
+    what, kinds = (_listed(list(dict.fromkeys(rows[name]))) for name in ("setting", "of"))
+    return read_caption(captions, ["unalike"], {"what": what, "kinds": kinds})
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def anchor(name: str) -> str:

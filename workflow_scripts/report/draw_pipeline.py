@@ -31,14 +31,20 @@ class Box:
     colour: str = GREY
 
 
+SCORING = ("list_pairs", "score_pool", "score_shard", "merge_pool", "calibrate_teacher")
 BOXES = {
     "data": Box("Collections", ("fetch_archives", "prepare_corpus", "prepare_collection"), (0, 1.6)),
     "first": Box(
-        "First stage", ("build_index", "search_index", "search_dense", "download_file", "import_rankings"), (1.2, 1.6)
+        "First stage",
+        (
+            *("build_index", "search_index", "search_dense", "search_shard", "merge_search"),
+            *("download_file", "import_rankings"),
+        ),
+        (1.2, 1.6),
     ),
     "plain": Box("Samplers", ("mine_negatives",), (2.4, 1.6), BLUE),
     "teacher": Box("Teacher", ("train_teacher",), (2.4, 0), ORANGE),
-    "scores": Box("Teacher scores", ("score_pool", "calibrate_teacher"), (3.6, 0), ORANGE),
+    "scores": Box("Teacher scores", SCORING, (3.6, 0), ORANGE),
     "informed": Box("Samplers", ("mine_negatives",), (4.8, 0), BLUE),
     "labels": Box("Labels", ("look_up_labels", "label_groups"), (4.8, 1.6), ORANGE),
     "students": Box("Students", ("train_student",), (6.0, 1.6)),

@@ -14,6 +14,7 @@ import pandas as pd
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.report.lineage import Lineage, stages
 from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.circumstances import CODE, UNALIKE, UNRECORDED, circumstances, unlike
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
@@ -36,8 +37,9 @@ def make_configuration_table(*, metrics: Sequence[Path], output: Path) -> None:
 
     ``metrics``: manifests of every ranker's metrics. Their lineage is walked through the manifests' recorded inputs and
     so holds exactly what the results were made from. Settings are the manifests' specs; counts are theirs too
-    (``counts.``). An artifact is called by its folder below its stage's. The part ``software`` has versions, devices
-    and commits of all jobs, and lists every one where they differ.
+    (``counts.``). An artifact is called by its folder below its stage's. The part ``software`` has versions, devices,
+    processors, arithmetic and commits of all jobs, and lists every one where they differ. The part ``made unalike``
+    has a row for whatever makes bytes and differs within one kind of artifacts, with how many were made by each.
     """
     lineage = Lineage()
     # By path: the order in which manifests list their inputs is that of the config on the day they were made.
@@ -50,7 +52,9 @@ def make_configuration_table(*, metrics: Sequence[Path], output: Path) -> None:
         else:
             items = [({"artifact": _name(artifact, root)}, _settings(artifact)) for artifact in members]
         rows += [(part, *setting) for setting in shared_settings(items)]
-    rows += [("software", *setting) for setting in _software(everything.values())]
+    made = [artifact.manifest for artifact in everything.values()]
+    rows += [("software", *setting) for setting in _software(made)]
+    rows += [(UNALIKE, name, kind, _counted(values)) for (kind, name), values in unlike(made).items()]
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), {})
 
 
@@ -148,20 +152,29 @@ def _name(artifact: Artifact, root: str) -> str:
     return "/".join(parts[1:] or parts)
 
 
-def _software(artifacts: Iterable[Artifact]) -> list[Setting]:
-    """Versions, devices and commits: "all jobs", or how many jobs of how many where they differ."""
+def _counted(values: Counter) -> str:
+    """Values with their numbers; of a checksum its beginning."""
+    return ", ".join(f"{value[:10] if len(value) == 64 else value}: {count}" for value, count in _ordered(values))
+
+
+def _ordered(values: Counter) -> list[tuple[str, int]]:
+    return sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _software(manifests: Sequence[Mapping]) -> list[Setting]:
+    """Versions, hardware and commits: "all jobs", or how many jobs of how many where they differ."""
     found: dict[str, Counter] = {}
-    total = 0
-    for artifact in artifacts:
-        manifest = artifact.manifest
-        total += 1
-        named = {**manifest["versions"], "device": manifest["device"], "commit": manifest["commit"] or "no checkout"}
+    total = len(manifests)
+    for manifest in manifests:
+        made_by = {name: value for name, value in circumstances(manifest).items() if name != CODE}
+        named = {"distillery": manifest["versions"].get("distillery", UNRECORDED), **made_by}
+        named |= {"processor": manifest.get("processor") or UNRECORDED, "commit": manifest["commit"] or "no checkout"}
         for name, value in named.items():
             found.setdefault(name, Counter())[value] += 1
     return [
         (name, "all jobs" if count == total else f"{count} of {total} jobs", value)
         for name, values in found.items()
-        for value, count in sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
+        for value, count in _ordered(values)
     ]
 
 

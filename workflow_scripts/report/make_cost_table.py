@@ -18,7 +18,7 @@ from workflow_scripts.storage.tables import write_numbers
 
 JOULES_PER_WH = 3600
 CONTRASTIVE, DISTILLED = "groups", "groups and labels"
-POOLS, LOOKED_UP = "teacher scores", "looked-up labels"
+POOLS, SHARDS, LOOKED_UP = "teacher scores", "scored shards", "looked-up labels"
 Teacher = tuple[str, ...]
 """Manifests of the models that label for a teacher: one, or one a fold."""
 
@@ -54,7 +54,7 @@ def make_cost_table(*, spec: Mapping, metrics: Sequence[Path], also: Sequence[Pa
     """
     lineage = Lineage()
     everything = stages(lineage.behind([*metrics, *also]))
-    pairs = pair_energies(everything.get(POOLS, []), spec)
+    pairs = pair_energies(everything.get(SHARDS, []) + everything.get(POOLS, []), spec)
     rows = [{"scope": "stage", "stage": name, **total_cost(each, spec)} for name, each in everything.items()]
     detailed = pd.DataFrame(_student_rows(lineage, metrics, spec, pairs), columns=["seed", *COLUMNS])
     if detailed.empty:
@@ -96,12 +96,12 @@ def _job_cost(artifact: Artifact, power: Mapping) -> dict[str, float]:
 
 
 def pair_energies(pools: Iterable[Artifact], power: Mapping) -> dict[Teacher, float]:
-    """Watt-hours of one pair by teacher: its pools' energy over the pairs they scored."""
+    """Watt-hours of one pair by teacher: its pools' energy, their shards' with it, over the pairs in the pools."""
     by_teacher: dict[Teacher, list[Artifact]] = {}
     for pool in pools:
         by_teacher.setdefault(_teacher(pool), []).append(pool)
     return {
-        teacher: total_cost(own, power)["energy_wh"] / max(sum(pool.counts["pairs"] for pool in own), 1)
+        teacher: total_cost(own, power)["energy_wh"] / max(sum(pool.counts.get("pairs", 0) for pool in own), 1)
         for teacher, own in by_teacher.items()
     }
 
@@ -111,7 +111,7 @@ def energy_alone(lineage: Lineage, paths: Sequence[str], power: Mapping, pairs: 
     behind = lineage.behind(paths)
     needed = list(_pairs_needed(lineage, behind))
     shared = lineage.behind([pool for _, _, pools in needed for pool in pools])
-    shared = {path for path, artifact in shared.items() if artifact.kind == POOLS}
+    shared = {path for path, artifact in shared.items() if artifact.kind in (POOLS, SHARDS)}
     others = (artifact for path, artifact in behind.items() if path not in shared)
     return total_cost(others, power)["energy_wh"] + sum(number * pairs[teacher] for teacher, number, _ in needed)
 

@@ -45,13 +45,14 @@ def make_report(
     are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
     ``spec["collections"]``, in their order; without the latter two the page shows no text of a query or document.
     ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's budget), ``rebuild`` (the command that
-    makes all), ``layouts`` (of the tables), ``domains``, the axes of the grid.
+    makes all), ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the axes
+    of the grid.
     """
     found = {path.stem: path for path in numbers}
     read = {name: read_numbers(found[name]) for name in ("main", "variance", "locality", "cost")}
     frames = {name: frame for name, (frame, _) in read.items()}
     measure, experiment = spec["measure"], spec["experiment"]
-    tables = page_tables(numbers, captions, experiment)
+    tables = page_tables(numbers, captions, experiment, spec["of_rankers"])
     by_name = {table.name: table for table in tables}
     confidence = read["main"][1]["bootstrap"]["confidence"]
     texts = {

@@ -180,32 +180,43 @@ class ArtifactWriter:
             self._lock.__exit__(None, None, None)
 
     def _finish(self) -> None:
-        self.manifest_path.unlink(missing_ok=True)
-        files = {
-            str(path.relative_to(self.partial)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
-            for path in sorted(self.partial.rglob("*"))
-            if path.is_file()
-        }
-        for path in sorted(self.partial.iterdir()):
-            target = self.folder / path.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(path, target)
-        self.partial.rmdir()
-        note_written(self.folder, files)
+        files = files_in(self.partial)
         manifest = {
             "kind": self.kind,
             "place": place(self.manifest_path),
             "spec": self.spec,
             "seed": self.seed,
-            "files": files,
             "counts": self.counts,
             "inputs": describe_inputs(self.inputs),
             "job": describe_job(self.inputs),
             **describe_run(self.device, self.cost_before_resume),
         }
-        with atomic_path(self.manifest_path) as path:
-            path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        publish(self.partial, self.manifest_path, files, manifest)
+
+
+def files_in(folder: Path) -> dict[str, dict]:
+    """Size and SHA-256 of every file below a folder, by its path there."""
+    return {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def publish(partial: Path, manifest_path: Path, files: Mapping[str, Mapping], manifest: Mapping) -> None:
+    """Move the ``files`` of a folder ``partial`` to where their manifest lies, and write that last."""
+    folder = manifest_path.parent
+    manifest_path.unlink(missing_ok=True)
+    for path in sorted(partial.iterdir()):
+        target = folder / path.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(path, target)
+    partial.rmdir()
+    note_written(folder, files)
+    with atomic_path(manifest_path) as path:
+        text = json.dumps({**manifest, "files": dict(files)}, indent=2, sort_keys=True)
+        path.write_text(f"{text}\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

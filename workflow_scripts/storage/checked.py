@@ -75,6 +75,12 @@ def output_fault(path: Path, trust_memory: bool = True) -> str | None:
     return file_fault(path.parent, path.name, {"bytes": size, "sha256": checksum}, trust_memory)
 
 
+def noted_checksum(path: Path) -> str | None:
+    """The SHA-256 that :func:`note_output` has last noted of a file."""
+    noted = [line[1] for line in _lines(path.with_name(WRITTEN), 7) if line[0] == path.name]
+    return noted[-1] if noted else None
+
+
 def outputs_noted(results: Path) -> dict[Path, list[Path]]:
     """Files below ``results`` that :func:`note_output` has noted to what each was last made from."""
     noted = [(memory, line) for memory in results.rglob(WRITTEN) for line in _lines(memory, 7)]

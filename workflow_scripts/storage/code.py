@@ -28,13 +28,15 @@ NOT_IN_DIGEST = frozenset(
         "storage.locks",
         "storage.logs",
         "storage.provenance",
+        "storage.results",
+        "storage.reuse",
         "storage.energy",
         "storage.gpus",
         "storage.progress",
         "train.model_card",
     )
 )
-"""Modules that write manifests, logs, cards and locks, and nothing else: an edit of theirs changes no result."""
+"""Modules that write manifests, logs, cards and locks, or link what the same code made: they change no result."""
 FINDS = "FINDS"
 """A script's literal ``{"key of the spec": "stage.folder"}``: the functions that it finds by their name in the spec."""
 _unsaved: list[str] = []
@@ -46,15 +48,21 @@ def job_digest(module: str, spec: Mapping) -> str:
 
     A key of :data:`FINDS` holds a function's name, a list of names, or an object with the name under ``function``.
     """
+    return digest([module, *chosen_functions(module, spec)])
+
+
+def chosen_functions(module: str, spec: Mapping) -> list[str]:
+    """Dotted names of the modules that a script finds by their names in a spec; none for a script that is gone."""
+    path = _find(module)
     chosen: list[str] = []
-    for key, folder in _syntax(_file(module))[2].items():
+    for key, folder in _syntax(path)[2].items() if path else ():
         value = spec.get(key)
         name = value.get("function") if isinstance(value, Mapping) else value
         names = name if isinstance(name, list) else [name]
         # A name without a file is the script's to refuse.
         found = [f"{PACKAGE}.{folder}.{name}" for name in names if name is not None]
         chosen += filter(_find, found)
-    return digest([module, *chosen])
+    return chosen
 
 
 def digest(modules: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ from workflow_scripts.storage.checked import note_output, output_fault, signatur
 from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
 from workflow_scripts.storage.logs import end_log, log_to
+from workflow_scripts.storage.reuse import reuse
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
 """What a job may use, by argument, and what a run by hand has."""
@@ -108,6 +109,10 @@ def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.J
     reason = provenance.difference(output, job, cells)
     if reason is None:
         print(f"kept: {output} is what this job would make", file=sys.stderr, flush=True)
+        started.unlink(missing_ok=True)
+        return
+    if source := reuse(output, job, cells):
+        print(f"reused: from {source}", file=sys.stderr, flush=True)
         started.unlink(missing_ok=True)
         return
     if output.exists():

@@ -72,6 +72,11 @@ def vendor() -> str:
     return next(iter(_cpuinfo("vendor_id")), "")
 
 
+def model() -> str:
+    """The processor's model as it names itself, e.g. ``AMD EPYC 7B13``; else the kind of the machine."""
+    return " ".join(_cpuinfo("model name")) or platform.machine()
+
+
 def has(flag: str) -> bool:
     """Whether the processor has a set of instructions, by Linux' name of it; no where the system does not say."""
     return flag in _cpuinfo("flags")

@@ -25,7 +25,7 @@ from workflow_scripts.storage.checked import file_fault, output_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
 from workflow_scripts.storage.code import ROOT, forget, job_digest
 from workflow_scripts.storage.energy import start_meter
-from workflow_scripts.storage.processor import description
+from workflow_scripts.storage.processor import description, model
 
 MANIFEST = "manifest.json"
 CARD = "README.md"
@@ -130,13 +130,8 @@ def difference(manifest: Path, job: Job, beside: Sequence[Path] = ()) -> str | N
     """
     try:
         made = json.loads(manifest.read_text(encoding="utf-8"))
-        job_then = made["job"]
-        if made["spec"] != job.spec:
-            return "the spec has changed"
-        if job_then["code"] != job.code:
-            return "the code has changed"
-        if job_then["values"] != _plain(job.values) or job_then["arguments"] != _shape(job.paths):
-            return "the arguments have changed"
+        if fault := work_fault(made, job):
+            return fault
         if fault := place_fault(manifest, made):
             return f"it {fault}"
         for name, listed in made["files"].items():
@@ -145,10 +140,21 @@ def difference(manifest: Path, job: Job, beside: Sequence[Path] = ()) -> str | N
         for path in beside:
             if fault := output_fault(path) if path.is_file() else "is missing":
                 return f"{path} {fault}"
-        return stale_input(made, job.paths)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its manifest cannot be compared ({type(error).__name__})"
     return None
+
+
+def work_fault(made: Mapping, job: Job) -> str | None:
+    """What ``job`` would do otherwise than the one that wrote the manifest ``made``, in words; None where nothing."""
+    job_then = made["job"]
+    if made["spec"] != job.spec:
+        return "the spec has changed"
+    if job_then["code"] != job.code:
+        return "the code has changed"
+    if job_then["values"] != _plain(job.values) or job_then["arguments"] != _shape(job.paths):
+        return "the arguments have changed"
+    return stale_input(made, job.paths)
 
 
 def stale_input(made: Mapping, paths: Mapping[str, Path | Sequence[Path]]) -> str | None:
@@ -243,10 +249,11 @@ def _as_list(given) -> list[Path]:
 
 
 def describe_run(device: str, cost_before_resume: Mapping[str, float]) -> dict:
-    """Versions, device, arithmetic, commit, time, cost: what changes from run to run and makes no artifact another."""
+    """Versions, hardware, arithmetic, commit, time, cost: what may change from run to run, of the same artifact."""
     return {
         "versions": _versions(),
         "device": device,
+        "processor": model(),
         "arithmetic": description(device),
         "commit": git_commit(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -20,8 +20,11 @@ from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.rankings import RANKING_FILE
 
 SCORES_FILE, LOOKED_UP_FILE = "scores.parquet", "scores.npy"
+PAIRS_FILE, SHARD_FILE = "pairs.npy", "scores.npy"
 SCORES_SCHEMA = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("score", pa.float32())])
 ROW_GROUP = 2**20
+PART = 2**20
+"""Pairs scored and kept at a time: under a minute of a current GPU. A score's last bits may hang on its whole part."""
 
 
 class PairCodes:
@@ -52,6 +55,16 @@ class PairCodes:
         """Codes of the rows of a table with columns query_id and doc_id, in the table's order."""
         parts = [self.encode(batch["query_id"], batch["doc_id"]) for batch in _batches(path, ["query_id", "doc_id"])]
         return np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def pool_pairs(
+    codes: PairCodes, rankings: Sequence[str | Path], depth: int, collection: Path | None
+) -> np.ndarray:  # (pairs,) sorted, distinct
+    """Codes of all pairs of a pool: the first ``depth`` of the rankings, and the positives of ``collection``."""
+    parts = [np.empty(0, np.int64), *(codes.of_ranking(ranking, depth) for ranking in rankings)]
+    if collection is not None:
+        parts.append(codes.of_table(Artifact(collection).file("positives.parquet")))
+    return distinct(np.concatenate(parts))
 
 
 def distinct(codes: np.ndarray) -> np.ndarray:
@@ -111,6 +124,13 @@ def check_teacher(models: Sequence[Path], pools: Sequence[Path]) -> None:
         if [model["identity"] for model in Artifact(pool).manifest["inputs"].get("models", [])] != identities:
             named = ", ".join(map(str, models))
             raise InputError(f"{pool} was scored by another model than {named}: score the pool again")
+
+
+def labelling_inputs(
+    groups: Path, models: Sequence[Path], queries: Path, documents: Path, known: Sequence[Path]
+) -> dict[str, Path | Sequence[Path]]:
+    """What the two jobs that label groups are made from, as their manifests have it."""
+    return {"groups": groups, "models": models, "queries": queries, "documents": documents, "known": known}
 
 
 class PoolWriter:

@@ -1,4 +1,4 @@
-"""The finished parts of a long scoring job, so that a killed one goes on where it was."""
+"""Scoring pairs part by part, and the finished parts of a long job, so that a killed one goes on where it was."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import io
 import json
 import shutil
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.storage.artifacts import CHECKPOINT, atomic_path
-from workflow_scripts.storage.provenance import cost_so_far
+from workflow_scripts.storage.artifacts import CHECKPOINT, ArtifactWriter, atomic_path
+from workflow_scripts.storage.provenance import cost_so_far, fingerprint
+from workflow_scripts.teach.fold_teachers import FoldTeachers
+from workflow_scripts.teach.pools import PART, PairCodes
 
 DIGEST = hashlib.sha256().digest_size
 """Bytes of the SHA-256 that ends a part's file."""
@@ -66,3 +69,40 @@ class ScoredParts:
 
     def _path(self, number: int) -> Path:
         return self.parts / f"{number:06d}.npy"
+
+
+def score_in_parts(
+    writer: ArtifactWriter,
+    spec: Mapping,
+    models: Sequence[Path],
+    stores: Mapping[str, Path],
+    codes: PairCodes,
+    pairs: np.ndarray,
+) -> tuple[ScoredParts, Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """The files of finished parts, to be removed when the artifact is final, and each part's codes and scores float32.
+
+    ``pairs``: sorted codes. Of several ``models`` each scores the queries of its fold. ``spec``: ``precision``;
+    ``stores``: manifests of ``queries`` and ``documents``. A part that an earlier process finished is not scored again.
+    """
+    teachers = FoldTeachers(models, codes, spec["precision"])
+    ranker = teachers.rankers[0]
+    # The pairs stand for what they were taken from.
+    named = {"precision": str(next(ranker.parameters()).dtype), "pairs": hashlib.sha256(pairs).hexdigest()}
+    read = {**stores, **{f"model {fold}": model for fold, model in enumerate(models)}}
+    parts = ScoredParts(writer.folder, fingerprint({**spec, **named}, read, ranker.device.type))
+    writer.cost_before_resume = parts.cost_before_resume
+    return parts, _scored(teachers, pairs, parts)
+
+
+def _scored(teachers: FoldTeachers, pairs: np.ndarray, parts: ScoredParts) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    cut = [pairs[first : first + PART] for first in range(0, len(pairs), PART)]
+    progress = None
+    for number, part in enumerate(cut):
+        scores = parts.load(number, len(part))
+        if scores is None:
+            # Finished parts come first, so what is left to score is certain here.
+            progress = progress or teachers.progress(pairs[number * PART :], "score_pool")
+            scores = teachers.score(part, progress)
+            if number + 1 < len(cut):
+                parts.save(number, scores)
+        yield part, scores

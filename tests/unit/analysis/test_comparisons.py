@@ -1,4 +1,4 @@
-"""The equivalence table against the inference in plain loops, its families and words; letters by hand."""
+"""The equivalence table against the inference written a second time, its families and words; letters by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from rendered import render
 from statsmodels.stats.multitest import multipletests
 
-from audit.inference_by_loops import by_members, ends, p_values, rows_of
+from audit.inference import by_members, ends, p_values, rows_of
 from workflow_scripts.analysis import equivalence, measures
 from workflow_scripts.analysis.letters import compact_letters
 from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
@@ -91,7 +91,7 @@ def make(tmp_path: Path, path: Path, spec: dict) -> tuple[pd.DataFrame, str]:
     return render("equivalence", output)
 
 
-def test_the_table_is_the_inference_in_loops(tmp_path: Path) -> None:
+def test_the_table_is_the_inference_written_twice(tmp_path: Path) -> None:
     path = metrics(tmp_path, samplers(x=0.0, y=0.002, z=0.1), range(3))
     table, markdown = make(tmp_path, path, SPEC)
     assert list(table.columns) == list(equivalence.COLUMNS) and len(table) == 6

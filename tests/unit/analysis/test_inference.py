@@ -1,4 +1,4 @@
-"""The inference against a second implementation in plain loops, on random designs and in every edge case."""
+"""The inference against a second implementation, on random designs and in every edge case."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from audit.inference_by_loops import by_members, control_rows, ends, p_values, rows_of, seed_rows
+from audit.inference import by_members, control_rows, ends, p_values, rows_of, seed_rows
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.inference import Estimates, infer, infer_new_collections, infer_runs, member_means
 from workflow_scripts.analysis.training_noise import training_noise
@@ -77,7 +77,7 @@ def assert_equal(found: Estimates, place: int, estimate: float, rows: list, marg
 
 
 @pytest.mark.parametrize(("seeds", "sizes"), [(2, {"a": 7}), (3, {"a": 5, "b": 9, "c": 2}), (6, {"a": 11, "b": 4})])
-def test_several_seeds_against_loops(seeds: int, sizes: dict[str, int]) -> None:
+def test_several_seeds_against_the_formulas(seeds: int, sizes: dict[str, int]) -> None:
     y = values(seeds, sizes, random=seeds)
     w = dict(zip(sizes, (0.5, 0.2, 0.3), strict=False))
     for weights in (w, w | {"a": -w["a"]}):  # the second compares domains
@@ -88,7 +88,7 @@ def test_several_seeds_against_loops(seeds: int, sizes: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("further", [1, 2])
-def test_one_seed_with_controls_against_loops(further: int) -> None:
+def test_one_seed_with_controls_against_the_formulas(further: int) -> None:
     y, w = values(1, {"a": 6, "b": 8}, random=9), {"a": 0.7, "b": 0.3}
     students = controls(w, y, random=5, further=further)
     noise = [training_noise(places, cells, w) for places, cells in students]
@@ -100,7 +100,7 @@ def test_one_seed_with_controls_against_loops(further: int) -> None:
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_new_collections_against_loops(seeds: int) -> None:
+def test_new_collections_against_the_formulas(seeds: int) -> None:
     y = values(seeds, {"a": 6, "b": 8, "c": 3, "e": 5}, random=2)
     members = [{"a": 1.0}, {"b": 0.5, "c": 0.5}, {"e": 1.0}]
     students = controls(DOMAIN.weights, y, random=5) if seeds == 1 else []
@@ -150,7 +150,7 @@ def edge_cases() -> dict[str, np.ndarray]:
     return {"a": y}
 
 
-def test_edge_cases_against_loops() -> None:
+def test_edge_cases_against_the_formulas() -> None:
     y, w = edge_cases(), {"a": 1.0}
     pairs = [(0, 1), (3, 2), (4, 5), (7, 6), (8, 6)]
     a = np.zeros((len(pairs), CELLS))
@@ -240,8 +240,8 @@ def assert_rows(found: Estimates, place: int, estimate: float, *rows: tuple[floa
             assert found.degrees[row, place] == pytest.approx(df, rel=1e-6)
 
 
-def test_controls_by_loops_are_those_of_the_module() -> None:
-    """The loops' V_b, which no row shows by itself."""
+def test_controls_written_twice_are_those_of_the_module() -> None:
+    """The second V_b, which no row shows by itself."""
     y, w = values(1, {"a": 6, "b": 8}, random=9), {"a": 0.7, "b": 0.3}
     students = controls(w, y, random=5)
     noise = [training_noise(places, cells, w) for places, cells in students]

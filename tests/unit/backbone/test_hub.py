@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -35,6 +36,8 @@ def test_files_of_the_hub_are_held_to_their_checksums(tmp_path: Path, monkeypatc
         assert done.returncode == 0, done.stderr
         made = Artifact(tmp_path / "electra/manifest.json")
         assert made.counts["revision"] == REVISION and "model.safetensors" in made
+        weights = (tmp_path / "hub" / hub.ELECTRA / REVISION / "model.safetensors").read_bytes()
+        assert made.counts["checksums"]["model.safetensors"] == hashlib.sha256(weights).hexdigest()
         assert {name.rpartition("/")[2] for name in fetched}.isdisjoint(hub.NOT_WANTED)
         assert "has no safetensors: set the revision" in fetch("main", hub.ELECTRA, address).stderr
         listed = hub._listed

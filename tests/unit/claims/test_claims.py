@@ -12,7 +12,7 @@ import pytest
 import yaml
 from project import ROOT
 from rendered import render
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.inference import infer
@@ -195,6 +195,16 @@ def test_entropies_that_differ_twofold_contradict_that_mining_leaves_them(tmp_pa
     experiment = Experiment(tmp_path, {})
     experiment.quantities({"random": 2.0})
     assert experiment.verdicts({"c4": SHIPPED["c4"]}) == {("c4", ""): CONTRADICTED}
+
+
+def test_groups_are_compared_by_a_t_test_over_queries(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {})
+    rows = read_numbers(tmp_path / "quantities.parquet")[0].pivot_table("value", "query_id", ["quantity", "sampler"])
+    contrast = rows["entropy", "bm25"] - 0.8 * rows["entropy", "random"]
+    found = experiment.judge({"c4": SHIPPED["c4"]})
+    (row,) = found[found["part"].str.startswith("entropy: bm25 minus 0.8")].itertuples()
+    tested = {side: ttest_1samp(contrast, 0, alternative=side).pvalue for side in ("greater", "less")}
+    assert (row.p, row.p_opposite) == pytest.approx((tested["greater"], tested["less"]), rel=1e-9)
 
 
 def test_the_samplers_are_the_sample_of_a_correlation() -> None:

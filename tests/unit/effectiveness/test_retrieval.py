@@ -20,7 +20,9 @@ from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.effectiveness.make_retrieval_table import make_retrieval_table
 from workflow_scripts.evaluate.retrieve_documents import retrieve_documents
+from workflow_scripts.index.merge_search import merge_search
 from workflow_scripts.index.search_dense import search_dense
+from workflow_scripts.index.search_shard import search_shard
 from workflow_scripts.models import dense_retrieval
 from workflow_scripts.models.dense_retrieval import nearest, search_by_faiss, search_on_device
 from workflow_scripts.models.faiss_indexes import is_supported
@@ -32,6 +34,7 @@ from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.shards import shard_names
 from workflow_scripts.storage.tables import write_table
 
 SEARCHES = {"faiss": search_by_faiss, "torch": partial(search_on_device, device=torch.device("cpu"))}
@@ -117,6 +120,23 @@ def test_search_dense_ranks_as_brute_force(world, tmp_path, monkeypatch, remove_
     assert set(frame["system"]) == {"dense"} and frame["rank"].tolist() == [*range(1, 13)] * 5
     counts = Artifact(tmp_path / "flat/manifest.json").counts
     assert counts == {"queries": 5, "hits": 60, "queries_without_results": 0}
+
+
+@pytest.mark.parametrize(("count", "remove_query"), [(2, False), (3, True), (5, True)])
+def test_shards_make_up_the_ranking_byte_for_byte(world, tmp_path, monkeypatch, count, remove_query):
+    monkeypatch.setattr(dense_retrieval, "CHUNK_BYTES", 4 * 16 * 25)  # 60 documents: chunks of 25, 25 and 10
+    spec = {"system": "dense", "depth": 12, "index": "Flat", "remove_query": remove_query}
+    whole, merged = (tmp_path / name / "manifest.json" for name in ("whole", "merged"))
+    search(world, whole, **spec)
+    given = [f"--model={world}/model/manifest.json"]
+    given += [f"--{part}={world}/one/{part}/manifest.json" for part in ("collection", "queries", "documents")]
+    shards = [tmp_path / shard / "manifest.json" for shard in shard_names(count)]
+    for manifest in shards:
+        shard = json.dumps({**spec, "shard": manifest.parent.name})
+        call(search_shard, ["--spec", shard, *given, f"--output={manifest}"])
+    call(merge_search, ["--spec", json.dumps(spec), *given, f"--output={merged}", "--shards", *map(str, shards)])
+    assert Artifact(merged).identity == Artifact(whole).identity
+    assert merged.with_name("ranking.parquet").read_bytes() == whole.with_name("ranking.parquet").read_bytes()
 
 
 def test_search_dense_by_an_index_and_what_it_refuses(world, tmp_path):

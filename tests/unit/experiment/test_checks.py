@@ -162,7 +162,7 @@ def test_what_is_not_read_is_not_refused() -> None:
     # One set in two domains, and documents that only bi-encoders read.
     config = demo({"domains.more": [{"name": "x", "collections": ["demo"]}]})
     config["domains"]["most"] = [{"name": "x", "collections": ["demo"]}, "demo-mild"]
-    config["backbones"]["other"] = config["backbones"]["mini"] | {"source": "google/large"}
+    config["backbones"]["other"] = config["backbones"]["mini"] | {"source": "google/large", "revision": "0" * 40}
     for entry in (config["students"]["ce"], *config["teachers"].values()):
         entry["backbone"] = "other"
     config["lengths"]["document"] = 46

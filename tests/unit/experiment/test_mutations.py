@@ -128,7 +128,8 @@ ACCEPTED = {
     ("vocabulary", "nothing"): "a new name",
     # Only the other side knows its names.
     **{(key, "nothing"): "of ir_datasets" for key in ("id", "text_fields", "title_field")},
-    **{(key, "nothing"): "of the hub" for key in ("source", "revision")},
+    ("source", "nothing"): "of the hub",
+    ("revision", "null"): "of a folder",
     ("systems", "nothing"): "of a published file",
 }
 """(key, mutation) that experiments may have, and what it means."""

@@ -24,6 +24,8 @@ SHIPPED = {
     "small-scratch": ["small", "small-scratch"],
     "rivals": ["demo", "rivals"],
     "budgets": ["demo", "budgets"],
+    "pipeline": ["demo", "pipeline"],
+    "pipelines": ["demo", "pipelines"],
 }
 """Experiment to its files, in the order in which --configfile names them."""
 
@@ -38,7 +40,7 @@ def test_every_shipped_experiment_is_valid() -> None:
         experiment = shipped(name)
         # Students x losses, and samplers.
         pairs, samplers = {"small": (8, 4), "rivals": (2, 8), "budgets": (2, 5)}.get(name, (8, 5))
-        assert experiment.name == name
+        assert experiment.name == {"pipelines": "demo"}.get(name, name)
         assert len(experiment.grid_rankers) == len(experiment.config["seeds"]) * pairs * samplers
         teacher = next(iter(experiment.config["teachers"]))
         assert experiment.ranker(f"be.kl.random.{teacher}.seed0") in experiment.rankers.values()
@@ -79,6 +81,11 @@ FAULTS = [
     ("domains.in-domain", "demo", r"domains.in-domain: must be a list \(is 'demo'\)"),
     ("domains.in-domain", ["demo", "demo"], "domains.in-domain: has 'demo' twice; name it once"),
     ("losses.kl.function", "../kl", r"losses.kl.function: must be the name of a file there, lower"),
+    (
+        "backbones.mini.source",
+        "google/large",
+        "backbones.mini.revision: the source google/large is of the model hub",
+    ),
     ("backbones.mini.revision", 622038, "backbones.mini.revision: must be text, in quotes where YAML"),
     # Numbers
     ("training.documents", "[", r"training.documents: must be a whole number \(is '\['\)"),

@@ -27,8 +27,10 @@ from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.runs import read_run
+from workflow_scripts.storage.shards import shard_names
 from workflow_scripts.storage.tables import read_table, write_table
-from workflow_scripts.teach import label_groups, score_pool
+from workflow_scripts.teach import label_groups, merge_pool, score_pool, score_shard, scored_parts
+from workflow_scripts.teach.list_pairs import list_pairs
 from workflow_scripts.teach.look_up_labels import look_up_labels
 from workflow_scripts.teach.scored_parts import DIGEST
 
@@ -195,7 +197,7 @@ def _known(first, second, number):
 def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, capsys):
     manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
     inputs = [manifest["cross-encoder"]], manifest["queries"], manifest["documents"], [manifest["ranking"]]
-    monkeypatch.setattr(score_pool, "PART", 3)
+    monkeypatch.setattr(scored_parts, "PART", 3)
     whole, killed = world / "whole/manifest.json", world / "killed/manifest.json"
     score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, whole)
     pairs = Artifact(whole).counts["pairs"]
@@ -223,7 +225,7 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
     assert sum(calls[before:]) == pairs - 3 and "part 1 is scored again" in capsys.readouterr().err
     assert (killed.parent / "scores.parquet").read_bytes() == (whole.parent / "scores.parquet").read_bytes()
     assert not (killed.parent / ".checkpoint").exists()
-    monkeypatch.setattr(score_pool, "PART", 4)
+    monkeypatch.setattr(scored_parts, "PART", 4)
     calls.clear()
     with pytest.raises(KeyboardInterrupt):
         score_pool.score_pool({"depth": 3, "precision": "auto"}, *inputs, killed)
@@ -231,6 +233,51 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
     before = len(calls)
     score_pool.score_pool({"depth": 3, "precision": "bf16"}, *inputs, killed)  # another spec: nothing is taken over
     assert sum(calls[before:]) == pairs
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_shards_make_up_the_pool_byte_for_byte(world, tmp_path, monkeypatch, count):
+    for module in (scored_parts, score_shard, merge_pool):
+        monkeypatch.setattr(module, "PART", 2)
+    made = {name: tmp_path / name / "manifest.json" for name in ("shallow", "listed", "whole", "pairs", "merged")}
+    model, queries, documents, ranking, train = (
+        world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking", "train")
+    )
+    listing = [f"--queries={queries}", f"--documents={documents}"]
+    scoring_them = [*listing, f"--models={model}"]
+    shallow, deep = (json.dumps({"depth": depth, "precision": "auto"}) for depth in (1, 4))
+    ranked, positives = f"--rankings={ranking}", f"--collection={train}"
+
+    def make(script, name, spec, *arguments):
+        call(script, ["--spec", spec, f"--output={made[name]}", *arguments])
+        return made[name]
+
+    # The pool that the deep one knows, scored and, where nothing waits for its scores, listed.
+    known = make(score_pool.score_pool, "shallow", shallow, *scoring_them, ranked, positives)
+    whole = make(score_pool.score_pool, "whole", deep, *scoring_them, ranked, f"--known={known}")
+    listed = make(list_pairs, "listed", '{"depth": 1}', *listing, ranked, positives)
+    pairs = make(list_pairs, "pairs", '{"depth": 4}', *listing, ranked, f"--known={listed}")
+    made |= {shard: tmp_path / shard / "manifest.json" for shard in shard_names(count)}
+    shards = [
+        make(
+            score_shard.score_shard,
+            shard,
+            json.dumps({"shard": shard, "precision": "auto"}),
+            *scoring_them,
+            f"--pairs={pairs}",
+        )
+        for shard in shard_names(count)
+    ]
+    merging = [*scoring_them, f"--pairs={pairs}", "--shards"]
+    merged = Artifact(make(merge_pool.merge_pool, "merged", deep, *merging, *map(str, shards)))
+    assert merged.identity == Artifact(whole).identity
+    assert merged.file("scores.parquet").read_bytes() == whole.with_name("scores.parquet").read_bytes()
+    assert merged.counts == {"pairs": 7, "known": 5}
+    scored = [Artifact(shard).counts["scored"] for shard in shards]
+    assert sum(scored) == merged.counts["pairs"] and (count > 4 or min(scored) > 1)
+    if count == 2:
+        with pytest.raises(InputError, match=r"the shards hold \d+ scores of .*'s \d+ pairs"):
+            make(merge_pool.merge_pool, "merged", deep, *merging, str(shards[0]))
 
 
 def test_pool_of_another_teacher_is_refused(world):

@@ -1,31 +1,33 @@
-"""The bill of an experiment: arithmetic, counts of each rule, speeds, Snakemake's dry run."""
+"""The bill of an experiment: arithmetic, counts of each rule, speeds, schedules, Snakemake's dry run."""
 
 from __future__ import annotations
 
 import copy
+import itertools
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
-from workflow_scripts.plan.bill import FIGURES, _tell_downloads, main
+from workflow_scripts.plan.bill import FIGURES, Bill, _downloads, main, make_bill
 from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
-from workflow_scripts.plan.estimate import Bill, make_bill
+from workflow_scripts.plan.schedule import Timed, critical_path, makespan
 from workflow_scripts.plan.seeds import designs, reach
 from workflow_scripts.plan.sizes import Sizes
-from workflow_scripts.plan.throughput import Shape, Throughput, backbone_shape, read_figures
-from workflow_scripts.plan.workload import Workload
+from workflow_scripts.plan.throughput import Shape, backbone_shape, read_figures, speeds
+from workflow_scripts.plan.work import Work
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
 
 BERT = Shape(12, 768, 3072, 30522, 512)
 FIGURES_READ = read_figures(FIGURES)
+SPEEDS = speeds(FIGURES_READ)[1]
 
 
 def experiment(*names: str) -> Experiment:
@@ -33,11 +35,11 @@ def experiment(*names: str) -> Experiment:
 
 
 def job(rule: str, **wildcards: str) -> Job:
-    return Job(rule, tuple(wildcards.items()))
+    return Job(rule, wildcards)
 
 
 def bill_of(of: Experiment, *jobs: Job, figures: dict = FIGURES_READ) -> Bill:
-    return make_bill(of, list(jobs), Counter(each.rule for each in jobs), Throughput(figures), figures)
+    return make_bill(of, jobs, SPEEDS, figures)
 
 
 def test_arithmetic_of_bert_base() -> None:
@@ -100,6 +102,8 @@ COUNTS = [
     (job("rerank_candidates", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 4000 + 1500 + 1500),
     (job("retrieve_documents", ranker="be/kl.bm25.base/seed0", set="all"), 550 + 7000),
     (job("search_dense", system="dense", collection="demo-train"), 3200 + 4000),
+    (job("score_shard", teacher="base", pool="bm25", shard="2-of-4"), 3200 * 100 / 4),
+    (job("search_shard", system="dense", collection="demo-train", shard="1-of-4"), 3200 + 4000 / 4),
     (job("embed_groups"), 4000),
 ]
 
@@ -107,15 +111,15 @@ COUNTS = [
 @pytest.mark.parametrize(("asked", "texts"), COUNTS, ids=lambda value: str(value)[:60])
 def test_counts_follow_the_rules(asked: Job, texts: int) -> None:
     demo = experiment()
-    load = Workload(demo, Sizes(demo, FIGURES_READ), FIGURES_READ).load(asked)
+    load = Work(demo, FIGURES_READ).load(asked)
     assert load.texts == texts and (load.flops > 0) == (texts > 0)
 
 
 def test_a_bi_encoder_reads_each_text_by_itself() -> None:
     demo = experiment()
-    workload, mini = Workload(demo, Sizes(demo, FIGURES_READ), FIGURES_READ), Shape(2, 64, 128, 4000, 48)
+    work, mini = Work(demo, FIGURES_READ), Shape(2, 64, 128, 4000, 48)
     # Documents of 27 tokens and queries of 2.5, two special ones a text, three a pair; forward and backward.
-    cross, single = (workload.load(job("train_student", ranker=f"{name}/kl.bm25.base/seed0")) for name in ("ce", "be"))
+    cross, single = (work.load(job("train_student", ranker=f"{name}/kl.bm25.base/seed0")) for name in ("ce", "be"))
     assert cross.flops == pytest.approx(3 * 25_600 * mini.forward(32.5))
     assert single.flops == pytest.approx(3 * (25_600 * mini.forward(29) + 3200 * mini.forward(4.5)))
 
@@ -123,28 +127,31 @@ def test_a_bi_encoder_reads_each_text_by_itself() -> None:
 def test_downloads_are_billed_with_the_folders_that_hold_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IR_DATASETS_TMP", "/scratch")
     monkeypatch.setattr(Path, "exists", lambda self: False)
-    (line,) = _tell_downloads(experiment("paper"))
+    (line,) = _downloads(experiment("paper"))
     # By ir_datasets' own figures; MS MARCO's small triples, 7.9 GB, are the archive that is copied to be read.
     assert line.startswith("downloads: archives of 26.1 GB, 26.1 of them still to come, below IR_DATASETS_HOME (")
     assert line.endswith("copies of 7.93 GB in IR_DATASETS_TMP (/scratch)")
-    assert not list(_tell_downloads(experiment("demo")))
+    assert not list(_downloads(experiment("demo")))
 
 
-def test_the_main_grid_is_billed_apart_from_studies() -> None:
+def test_the_papers_hours_are_those_of_a_second_implementation() -> None:
     paper = experiment("paper")
-    jobs = [job("train_student", ranker=ranker) for ranker in paper.rankers]
+    jobs = [job("train_student", ranker=ranker) for ranker in paper.grid_rankers]
     jobs += [job("train_teacher", teacher="electra"), job("score_pool", teacher="electra", pool="nq-bm25")]
     bill = bill_of(paper, *jobs)
-    assert bill.students == (40, 42) and not bill.unknown
-    # A second implementation of the grid's training: half of it pairs of 82.3 tokens, half texts apart, at a quarter.
+    # Half of the grid's training is pairs of 82.3 tokens, half texts apart, at a quarter of the peak.
     query, document = 5.96 * 1.28, 55.98 * 1.28
     group = 16 * BERT.forward(document + 2) + BERT.forward(query + 2)
     flops = 3 * 20 * (12e6 * BERT.forward(query + document + 3) + 750e3 * group)
-    assert bill.gpu["student training"].grid_hours == pytest.approx(flops / (790e12 * 0.25) / 3600)
-    pairs = 58_880 * 200 / 3600 * BERT.forward(9.16 * 1.28 + 128 + 3) / (790e12 * 0.3)
-    assert bill.gpu["scoring pools"].study_hours == pytest.approx(pairs) and not bill.gpu["scoring pools"].grid_hours
-    # 82 students (16 controls and 26 of studies) and a teacher of 109,483,009 float32 parameters.
-    assert bill.disk["models"] == 83 * 4 * 109_483_009
+    assert bill.gpu["student training"].hours == pytest.approx(flops / (790e12 * 0.25) / 3600)
+    pairs = 58_880 * 200
+    hours = pairs * BERT.forward(9.16 * 1.28 + 128 + 3) / (790e12 * 0.3) / 3600
+    assert bill.gpu["scoring pools"].hours == bill.gpu["scoring pools"].longest == pytest.approx(hours)
+    # A pool is listed by the GPU's job; a job holds its GPU from its start to its end.
+    assert bill.gpu["idle: look-ups on one core"].hours == pytest.approx(pairs / 1.05e6 / 3600)
+    assert bill.timed[-1].hours == pytest.approx(hours + pairs / 1.05e6 / 3600 + 10 / 3600)
+    # 40 students and a teacher of 109,483,009 float32 parameters.
+    assert bill.disk["models"] == 41 * 4 * 109_483_009
 
 
 def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
@@ -163,72 +170,104 @@ def test_every_shipped_experiment_has_known_sizes() -> None:
         assert all(sizes.queries(one) and sizes.query_tokens(one) for one in sizes.config["collections"])
 
 
-GPU_BENCH = """name,device,shape,items_a_second,tflops
+BENCH = """name,device,shape,items_a_second,tflops
+"scoring pairs/s",X1,6 layers/384,90000,400
 scoring pairs/s,X1,12 layers/768,20000,300
 "scoring pairs/s, transformers padded, tokenised in the loop, batch 64",X1,12 layers/768,9000,140
 "CE training groups/s, 4 groups x 16, dropout 0.1",X1,12 layers/768,300,210
 "CE training groups/s, 8 groups x 16, dropout 0",X1,12 layers/768,300,260
 "CE training groups/s, 8 groups x 16, dropout 0.1",X1,12 layers/768,300,250
 """
-BENCH = """name,shape,ours,peer,ratio
-"scoring pairs/s, rankers 0.0.6's loop, batch 64","4 layers/256, bf16",900,300,3
-"scoring pairs/s, rankers 0.0.6's loop, batch 64",12x768,100,40,2.5
-BE training groups/s,12x768,2,1,2
-"""
 
 
 def test_speeds_are_measured_where_a_bench_has_them(tmp_path: Path) -> None:
-    for name, text in (("gpu.csv", GPU_BENCH), ("bench.csv", BENCH), ("none.csv", "name,ours\npadding,1\n")):
+    for name, text in (("gpu.csv", BENCH), ("none.csv", "name,tflops\npadding,1\n")):
         (tmp_path / name).write_text(text)
-    measured = Throughput(FIGURES_READ, tmp_path / "gpu.csv", batch_groups=8)
-    assert [measured.speed(kind).flops / 1e12 for kind in ("scoring", "encoding", "CE training", "BE training")] == [
-        pytest.approx(value) for value in (300, 300, 250, 250)
-    ]
-    assert measured.device == "X1" and measured.speed("scoring").measured
-    assert measured.speed("scoring").basis.endswith("measured: scoring pairs/s (12 layers/768, X1), gpu.csv")
-    compared = Throughput(FIGURES_READ, tmp_path / "bench.csv")
-    assert compared.speed("scoring").flops == pytest.approx(100 * BERT.forward(82))
-    assert compared.speed("BE training").flops == pytest.approx(2 * 3 * (16 * BERT.forward(73) + BERT.forward(10)))
-    assert not compared.speed("CE training").measured and "assumed" in compared.speed("CE training").basis
+    device, found = speeds(FIGURES_READ, tmp_path / "gpu.csv", batch_groups=8)
+    assert device == "X1" and {kind: each.flops / 1e12 for kind, each in found.items()} == {
+        **{"scoring": 300, "encoding": 300, "CE training": 250, "BE training": 250}
+    }
+    assert found["scoring"].basis == "300 TFLOP/s, measured: scoring pairs/s (12 layers/768, X1), gpu.csv"
+    assert "assumed" in SPEEDS["CE training"].basis
     with pytest.raises(InputError, match=r"none.csv has no row of scoring pairs/s"):
-        Throughput(FIGURES_READ, tmp_path / "none.csv")
+        speeds(FIGURES_READ, tmp_path / "none.csv")
+
+
+def test_a_schedule_keeps_to_its_machines_and_its_chain() -> None:
+    draw = np.random.default_rng(0)
+    jobs = [
+        Timed(float(draw.integers(1, 9)), bool(place % 2), int(draw.integers(1, 5)), needs)
+        for place in range(60)
+        for needs in [sorted({int(one) for one in draw.integers(0, place, 2)} if place else [])]
+    ]
+
+    # Second implementation: the longest chain by trying what each job waits for.
+    def chain(place: int) -> float:
+        return jobs[place].hours + max(map(chain, jobs[place].needs), default=0.0)
+
+    path = critical_path(jobs)
+    longest = sum(jobs[place].hours for place in path)
+    assert longest == max(map(chain, range(60)))
+    assert all(before in jobs[after].needs for before, after in itertools.pairwise(path))
+    assert makespan(jobs, 60, 600) == longest
+    for gpus, cores in ((1, 4), (2, 4), (1, 8)):
+        on_gpu = sum(each.hours for each in jobs if each.on_gpu) / gpus
+        on_cpu = sum(each.hours * each.cores for each in jobs if not each.on_gpu) / cores
+        assert max(longest, on_gpu, on_cpu) <= makespan(jobs, gpus, cores) <= longest + on_gpu + 4 * on_cpu
+    # By hand: one after the other on one GPU; a job of four cores takes twice as long on two.
+    two = [Timed(3, True, 1, []), Timed(2, True, 1, []), Timed(1, False, 4, [1])]
+    assert [makespan(two, 1, 4), makespan(two, 2, 4), makespan(two, 2, 2)] == [6, 3, 4]
+    assert makespan([], 1, 1) == 0
 
 
 DRY_RUN = """Building DAG of jobs...
 Job stats:
-job              count
--------------  -------
-all                  1
-train_student        1
-total                2
+job                     count
+--------------------  -------
+all                         1
+measure_students_a_b        1
+train_student               1
+total                       3
 
 [Sat Nov 21 01:07:33 2026]
 rule train_student:
     input: a, b
+    output: c/manifest.json (update)
     wildcards: ranker=ce/kl.bm25.base/seed0
+    threads: 4
+rule measure_students_a_b:
+    input: b, c/manifest.json
+    output: m, n
+    wildcards: student=ce, point=kl.bm25.base, seed=0
 localrule all:
-    input: a
+    input: n, c/manifest.json
 """
 
 
 def test_jobs_are_read_from_the_dry_run_and_checked_by_its_table() -> None:
-    assert read_jobs(DRY_RUN) == [job("train_student", ranker="ce/kl.bm25.base/seed0"), job("all")]
+    assert read_jobs(DRY_RUN) == [
+        Job("train_student", {"ranker": "ce/kl.bm25.base/seed0"}, 4),
+        Job("measure_runs", {"ranker": "ce/kl.bm25.base/seed0", "set": "a-b"}, 1, (0,)),
+        Job("all", {}, 1, (0, 1)),
+    ]
     assert read_jobs("Nothing to be done.\n") == []
-    with pytest.raises(InputError, match="lists 2 jobs and counts 3"):
-        read_jobs(DRY_RUN.replace("train_student        1", "train_student        2"))
+    with pytest.raises(InputError, match="lists 3 jobs and counts 4"):
+        read_jobs(DRY_RUN.replace("train_student               1", "train_student               2"))
     told = ["Building", 'WorkflowError in file "rules/common.smk", line 28:', "config: seeds: no", "  File x"]
     assert refusal(told) == "config: seeds: no"
 
 
 def test_seeds_have_a_price_before_anything_runs() -> None:
     demo = read_config(ROOT / "config" / "demo.yaml")
-    found = {each.name: each for each in designs(demo, Throughput(FIGURES_READ), FIGURES_READ)}
+    found = {each.name: each for each in designs(demo, SPEEDS, FIGURES_READ)}
     assert {name: each.trainings for name, each in found.items()} == {
         **{"1 seed": 40, "1 seed, controls": 56, "3 seeds": 120, "5 seeds": 200}
     }
     assert [each.seeds for each in found.values()] == [0, 1, 3, 5]
     one, controls, three, five = (each.hours for each in found.values())
     assert (three, five) == (pytest.approx(3 * one), pytest.approx(5 * one)) and one < controls < 1.5 * one
+    # The paper retrieves from some of its sets alone.
+    assert all(each.hours for each in designs(read_config(ROOT / "config" / "paper.yaml"), SPEEDS, FIGURES_READ))
 
 
 def test_what_seeds_decide_is_read_from_a_pilot(tmp_path: Path) -> None:
@@ -242,13 +281,13 @@ def test_what_seeds_decide_is_read_from_a_pilot(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    main(["--configfile", str(ROOT / "config" / "demo.yaml"), "--csv", "bill.csv", "--price", "2"])
-    told = capsys.readouterr().out
-    assert "planned from a pilot's table power" in told
-    assert ["train_student", "71", "71"] in [line.split() for line in told.splitlines()]
-    assert "assumed until measured" in told
-    assert "fits one day of one GPU" in told and "price:" in told
-    assert "gpu,student training,texts,1817600" in (tmp_path / "bill.csv").read_text()
+    main(["--configfile", str(ROOT / "config" / "demo.yaml"), "--price", "2"])
+    printed = capsys.readouterr().out
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["student", "training", "71", "1,817,600"] in [line[:4] for line in lines]
+    for part in ("assumed until measured", "price:", "GPU, ", "longest chain", "planned from a pilot's table power"):
+        assert part in printed
+    assert any(line[1:] == ["train_teacher", "base"] for line in lines)
     assert not (tmp_path / "results").exists()
     with pytest.raises(InputError, match=r"no.yaml cannot be read"):
         main(["--configfile", "no.yaml"])

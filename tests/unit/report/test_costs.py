@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from rendered import render
+from rendered import CAPTIONS, captions, render
 
+from workflow_scripts.presentation.render_table import render_table, unalike
 from workflow_scripts.report.draw_cost import pareto_front
 from workflow_scripts.report.lineage import STAGES, Lineage
 from workflow_scripts.report.make_configuration_table import make_configuration_table, shared_settings
@@ -18,6 +19,7 @@ from workflow_scripts.report.make_cost_table import make_cost_table, total_cost
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import PACKAGE, ROOT
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import read_numbers
 
 POWER = {"watts_per_core": 36.0, "watts_per_gpu": 360.0}  # 0.01 Wh a core-second, 0.1 a GPU second
 
@@ -231,6 +233,44 @@ def test_configuration_table_reads_the_manifests(results: Results) -> None:
     assert ("software", "device", "1 of 14 jobs", "gpu") in rows
     assert not any(setting in ("name", "tag", "keys") for _, setting, _, _ in rows)
     assert markdown.count("| students ") == 1 and markdown.count("| learning\\_rate ") == 1
+
+
+def test_what_was_made_unalike_is_listed_and_said_in_captions(results: Results) -> None:
+    metrics = results.experiment()
+    numbers = results.folder / "configuration.parquet"
+
+    def unlike() -> set[tuple[str, ...]]:
+        make_configuration_table(metrics=metrics, output=numbers)
+        rows = read_numbers(numbers)[0]
+        return {tuple(row) for part, *row in rows.itertuples(index=False) if part == "made unalike"}
+
+    def change(name: str, **entries: object) -> None:
+        manifest = results.folder / name / "manifest.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | entries))
+
+    # A teacher on a GPU and students on a CPU are of two kinds.
+    assert unlike() == set() and unalike(numbers, [CAPTIONS / "verdicts.rst"]) == ""
+    made_by = json.loads((results.folder / "students/bm25/manifest.json").read_text())
+    job = {"module": "workflow_scripts.train.train_ranker", "code": "c" * 64, "values": {}, "opened": {}}
+    versions = {**made_by["versions"], "distillery": "9"}
+    for student, loss in (("bm25", "kl"), ("random", "lce")):
+        about = {"spec": {**made_by["spec"], "loss": {"function": loss}}, "job": job, "commit": student}
+        change(f"students/{student}", **about, versions=versions)
+        job, versions = job | {"code": "d" * 64}, versions | {"torch": "0.1"}
+    change("runs/bm25", processor=None, arithmetic={"setting": "portable", "products": "OpenBLAS"})
+    # Two losses have two codes, a version of the project is none, and what was not recorded is no difference.
+    here = made_by["versions"]["torch"]
+    mixed = {("arithmetic", "runs", "fast: 2, OpenBLAS, portable: 1"), ("torch", "students", f"0.1: 1, {here}: 1")}
+    assert unlike() == mixed
+    change("students/random", spec={**made_by["spec"], "loss": {"function": "kl"}, "name": "be/random"})
+    assert unlike() == mixed | {("code", "students", "cccccccccc: 1, dddddddddd: 1")}
+    said = "Not all that this rests on was made alike: among its runs and students differ arithmetic, torch and code; "
+    assert unalike(numbers, [CAPTIONS / "verdicts.rst"]) == f"{said}the configuration table says which."
+    files = {ending: results.folder / f"cost.{ending}" for ending in ("csv", "md", "tex")}
+    cost_table(results, metrics)
+    given = {"numbers": results.folder / "cost.parquet", "captions": captions("cost"), "configuration": numbers}
+    render_table(spec={"layout": "cost"}, **given, **files)
+    assert said in files["md"].read_text() and said in files["tex"].read_text()
 
 
 def test_the_configuration_is_the_same_bytes_in_whatever_order_inputs_were_recorded(results: Results) -> None:

@@ -27,10 +27,10 @@ MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
 CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
 OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
-    *("report.check_expected", "storage.verify"),
+    *("report.check_expected", "report.compare_results", "storage.verify"),
     *("archive.check", "archive.pack", "archive.restore"),
 )
-SHARED = {"models", "analysis", "presentation", "experiment", "plan", "archive"}
+SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily", "archive"}
 
 
 def names(*modules: str) -> set[str]:
@@ -150,9 +150,12 @@ def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> N
         "storage.locks": {"note_started", "_locked", "_lock_file", "_create", "_take_over", "_is_gone"},
         "storage.logs": {"log_to"},
         "storage.gpus": {"take_gpu"},
+        "storage.reuse": {"_take_over", "_link", "_copy_output"},
         "train.model_card": {"write_model_card"},
     }
-    writing = re.compile(r"write_text|write_bytes|\bsave\w*\(|os\.replace|rename\(|unlink\(|rmtree|mkdir\(|touch\(")
+    writing = re.compile(
+        r"write_text|write_bytes|os\.link|copyfile|\bsave\w*\(|os\.replace|rename\(|unlink\(|rmtree|mkdir\(|touch\("
+    )
     for name in NOT_IN_DIGEST:
         path = ROOT / PACKAGE / f"{name.removeprefix(f'{PACKAGE}.').replace('.', '/')}.py"
         if not path.exists():
@@ -219,7 +222,7 @@ def test_every_rule_has_a_script_and_every_script_a_rule() -> None:
 
 def test_gpu_stages_import_no_java_and_tables_no_torch() -> None:
     on_gpu = {script for stage, script in rules().values() if stage in ("score", "train", "rerank")}
-    assert len(on_gpu) == 7
+    assert len(on_gpu) == 9
     for script in on_gpu:
         assert not any("java" in path or "lucene" in path for path in names(f"{PACKAGE}.{script}"))
     others = sorted(

@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from workflow_scripts.experiment.config import data, grid, reporting
 from workflow_scripts.experiment.config.claims import Claim
 from workflow_scripts.experiment.config.messages import first_line
-from workflow_scripts.experiment.config.settings import Axis, Maybe, Part, Slug, Some, Text, setting, without_nulls
+from workflow_scripts.experiment.config.settings import (
+    Axis,
+    Count,
+    Distinct,
+    Maybe,
+    Part,
+    Slug,
+    Some,
+    Text,
+    setting,
+    without_nulls,
+)
 from workflow_scripts.storage.errors import InputError
 
 
@@ -28,6 +39,11 @@ class Config(Part):
         "how a CPU computes: fast, by the best library and instructions at hand, or portable, one thread whose results "
         "are the same bytes on every x86-64 processor with AVX2",
         "fast",
+    )
+    reuse: Distinct[Text] = setting(
+        "other experiments whose artifacts are linked where a job would make the same: their names, or paths (with a "
+        "slash) to their results",
+        [],
     )
     corpora: Axis[data.Corpus] = setting("documents; collections may share a corpus, which is then indexed once")
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
@@ -52,7 +68,18 @@ class Config(Part):
     studies: Annotated[grid.Studies, BeforeValidator(without_nulls)] = setting(
         "cells beside the main grid", grid.Studies
     )
+    pipelines: list[Slug] = setting(
+        "experiments that differ from this one by the seeds of backbone, teacher and students alone, for the table of "
+        "that name; this one then has one seed and controls",
+        [],
+    )
     evaluation: reporting.Evaluation = setting("what is measured")
+    shards: Annotated[Count, Field(le=1000)] = setting(
+        "jobs that the scoring of a teacher's pool, and the exact search of a corpus by a dense system, are scattered "
+        "over; their results are the same bytes whatever the number",
+        1,
+        unit="jobs",
+    )
     device: Literal["auto", "cuda", "cpu"] = setting(
         "what models run on; auto: a GPU where one is seen, else the CPU; cuda: a GPU or nothing", "auto"
     )

@@ -86,7 +86,7 @@ class Backbone(Part):
     """A pretrained encoder: from the hub, from a local folder or (source scratch) made here."""
 
     source: Text = setting("a hub id, a local folder (starts with ., / or ~), or scratch")
-    revision: Name = setting("a hub revision; left out, the newest", left_out)
+    revision: Maybe[Name] = setting("hub id: the commit that is loaded, 40 digits; null for a folder", left_out)
     vocabulary: Slug = setting("backbones with one vocabulary share their token stores")
     corpora: Annotated[list[Slug], Field(min_length=1)] = setting("scratch: whose text it learns", left_out)
     tokenizer: Tokenizer = setting("scratch: its vocabulary", left_out)

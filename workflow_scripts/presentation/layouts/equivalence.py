@@ -36,10 +36,10 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values |= {"median": rows["smallest_margin"].median(), "within": _blocks_within(rows, rule["alpha"])}
     notes, more = verdict_notes(rows, BLOCK, rule["difference_alpha"])
     grid = Grid.of(spec)
-    texts = {"": _text_table(rows, grid, _fixed)}
+    texts = {"": pairs_table(rows, grid)}
     sampled = rows[rows["new_ci_low"].notna()]
     if len(sampled):
-        texts[NEW] = _text_table(sampled, grid, _sampled)
+        texts[NEW] = pairs_table(sampled, grid, _sampled)
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
     return Layout(texts, sentences, numbers, values | more, "%.6g", notes=[] if rows.empty else notes)
 
@@ -59,7 +59,8 @@ def _sampled(row: tuple) -> str:
     return f"{row.new_ci_low:+.3f} to {row.new_ci_high:+.3f}{verdict}"
 
 
-def _text_table(rows: pd.DataFrame, grid: Grid, text: Callable[[tuple], str]) -> TextTable:
+def pairs_table(rows: pd.DataFrame, grid: Grid, text: Callable[[tuple], str] = _fixed) -> TextTable:
+    """Domain, student and loss down, every two samplers across; ``text`` writes a comparison."""
     keys = ["student", "loss", "teacher"] if len(grid.teachers) > 1 else ["student", "loss"]
     pairs = list(combinations(grid.samplers, 2))
     sections = []

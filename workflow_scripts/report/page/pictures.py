@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,13 +30,11 @@ def locality_map(locality: pd.DataFrame, samplers: Sequence[str]) -> Chart:
     labels = ("essential diameter of a group", "teacher entropy of a group, bits")
     x, y = _box(rows["diameter"], rows["entropy"], labels, (False, False))
     marks = [
-        Mark(
-            x.at(row.diameter),
-            y.at(row.entropy),
-            samplers.index(row.sampler),
+        _mark(
+            (samplers, row.sampler),
+            (x.at(row.diameter), y.at(row.entropy)),
             f"{row.sampler}, teacher {row.teacher}",
             [f"diameter {row.diameter:.4f}", f"entropy {row.entropy:.4f} bits"],
-            marker=_marker(samplers, row.sampler),
             label=f"{row.sampler} ({row.teacher})",
         )
         for row in rows.itertuples()
@@ -53,18 +52,16 @@ def cost_map(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping, domain: str,
     x, y = _box(rows["alone_wh"], [*rows["ci_low"], *rows["ci_high"]], labels, (True, False))
     samplers = spec["samplers"]
     marks = [
-        Mark(
-            x.at(row.alone_wh),
-            y.at(row.mean),
-            samplers.index(row.sampler),
+        _mark(
+            (samplers, row.sampler),
+            (x.at(row.alone_wh), y.at(row.mean)),
             f"{row.student} · {row.loss} · {row.sampler}",
             [
                 f"{measure} {row.mean:.4f} ({row.ci_low:.4f} to {row.ci_high:.4f})",
                 f"{row.alone_wh:.3g} Wh alone, {row.energy_wh:.3g} Wh with the pools made for all samplers",
             ],
-            y.at(row.ci_low),
-            y.at(row.ci_high),
-            _marker(samplers, row.sampler),
+            low=y.at(row.ci_low),
+            high=y.at(row.ci_high),
         )
         for row in rows.itertuples()
     ]
@@ -103,5 +100,9 @@ def training_lines(curves: pd.DataFrame, samplers: Sequence[str]) -> list[Chart]
     return charts
 
 
-def _marker(samplers: Sequence[str], name: str) -> str:
-    return MARKERS[samplers.index(name) % len(MARKERS)]
+def _mark(
+    sampler: tuple[Sequence[str], str], at: tuple[float, float], title: str, details: Sequence[str], **more: Any
+) -> Mark:
+    """A dot in the colour and the shape of a sampler, given as all samplers and its name."""
+    place = sampler[0].index(sampler[1])
+    return Mark(*at, place, title, details, marker=MARKERS[place % len(MARKERS)], **more)

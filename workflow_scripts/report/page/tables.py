@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.presentation.render_table import anchor, read_caption
+from workflow_scripts.presentation.render_table import anchor, read_caption, unalike
 from workflow_scripts.presentation.table_formats import TextTable
 from workflow_scripts.storage.tables import read_numbers
 
@@ -30,9 +30,15 @@ class PageTable:
         return text[0].upper() + text[1:]
 
 
-def page_tables(numbers: Sequence[Path], captions: Sequence[Path], experiment: str) -> list[PageTable]:
-    """The tables whose numbers are given, by their layouts; ``captions`` are the files of their sentences."""
+def page_tables(
+    numbers: Sequence[Path], captions: Sequence[Path], experiment: str, of_rankers: Sequence[str]
+) -> list[PageTable]:
+    """The tables whose numbers are given, by their layouts; ``captions`` are the files of their sentences.
+
+    ``of_rankers``: those whose captions say what was made unalike.
+    """
     sentences = {path.stem: path for path in captions}
+    mixed = " ".join(unalike(path, [sentences["verdicts"]]) for path in numbers if path.stem == "configuration")
     found = []
     for path in numbers:
         name = path.stem.split(".")[0]
@@ -40,6 +46,7 @@ def page_tables(numbers: Sequence[Path], captions: Sequence[Path], experiment: s
         layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
         files = [sentences[name], sentences["verdicts"]]
         caption, notes = (read_caption(files, names, layout.values) for names in (layout.sentences, layout.notes))
+        caption = f"{caption} {mixed}" if mixed and path.stem in of_rankers else caption
         command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
         definition = f"docs/tables.md#{anchor(name)}"
         found.append(PageTable(path.stem, caption, notes, list(layout.texts.items()), definition, command))

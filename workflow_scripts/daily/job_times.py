@@ -1,0 +1,70 @@
+"""How long jobs take: measured in this run, else read from the logs of earlier ones."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from workflow_scripts.storage.logs import DONE
+
+KEPT = b"kept: "
+"""How the log of a job begins that found what it would make."""
+
+
+class JobTimes:
+    """Mean seconds of a rule's jobs."""
+
+    def __init__(self) -> None:
+        self._now: dict[str, list[float]] = defaultdict(list)
+        self._before: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, rule: str, seconds: float) -> None:
+        """Note a job that has ended in this run."""
+        self._now[rule].append(seconds)
+
+    def read_logs(self, folder: Path) -> None:
+        """Read what earlier jobs took from the last lines of their logs, ``folder/RULE.log`` or below ``folder/RULE``.
+
+        Jobs that kept what was there are left out.
+        """
+        for path in folder.rglob("*.log"):
+            with contextlib.suppress(OSError):
+                content = path.read_bytes()
+                ended = re.search(rf"^{DONE}([\d.]+) s$".encode(), content[-40:], re.MULTILINE)
+                if ended and not content.startswith(KEPT):
+                    self._before[path.relative_to(folder).parts[0].removesuffix(".log")].append(float(ended[1]))
+
+    def mean(self, rule: str) -> float | None:
+        """Seconds of a job of the rule; None where none was ever timed."""
+        # The rules that measure students, one for each evaluation set, share the folder of measure_runs.
+        earlier = re.sub(r"^measure_students_\w+", "measure_runs", rule)
+        seconds = self._now.get(rule) or self._before.get(earlier)
+        return sum(seconds) / len(seconds) if seconds else None
+
+    def work(self, jobs: Mapping[str, int]) -> float | None:
+        """Seconds that so many jobs of each rule take one after another; None where nothing was ever timed.
+
+        A rule that was never timed counts as the mean of all.
+        """
+        means = {rule: self.mean(rule) for rule in {*jobs, *self._now, *self._before}}
+        timed = [mean for mean in means.values() if mean is not None]
+        if not timed:
+            return None
+        average = sum(timed) / len(timed)
+        return sum(count * (average if means[rule] is None else means[rule] or 0.0) for rule, count in jobs.items())
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h 20 min``, ``2 d 5 h``."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(minutes / 60)
+    return f"{hours // 24} d {hours % 24} h"

@@ -1,0 +1,50 @@
+"""Layout of the pipelines table: what another backbone and teacher change, then verdicts over pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from workflow_scripts.analysis.equivalence import BLOCK
+from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.layouts.equivalence import pairs_table
+from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.verdict_notes import verdict_notes
+
+HEADERS = ("sd", "of training again", "added", "of a pair")
+PAIRS = "Samplers compared over pipelines"
+
+
+def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
+    """The Markdown and the LaTeX hold the first measure."""
+    measure = spec["measures"][0]
+    rows = numbers[numbers["measure"] == measure]
+    found, pairs = (rows[rows["scope"] == scope] for scope in ("spread", "comparison"))
+    texts = {"": _spread(found), PAIRS: pairs_table(pairs, Grid.of(spec))}
+    values = {"measure": measure, "pipelines": found["n_seeds"].iloc[0], "confidence": f"{100 * spec['confidence']:g}%"}
+    values |= {"added": found["added"].median(), "training": found["training_sd"].median()}
+    notes, more = verdict_notes(pairs, BLOCK, spec["rule"]["difference_alpha"])
+    notes = ["given collection" if note == "given" else note for note in notes]
+    return Layout(texts, ["shown", "median"], numbers, values | more, "%.6g", notes=notes)
+
+
+def _spread(rows: pd.DataFrame) -> TextTable:
+    keys = ["student", "loss", "teacher"] if rows["teacher"].nunique() > 1 else ["student", "loss"]
+    sections = []
+    for _, of_student in rows.groupby("student", sort=False):
+        section = []
+        for labels, row in of_student.groupby(keys, sort=False):
+            section.append((labels, [Cell(text) for each in row.itertuples() for text in _texts(each)]))
+        sections.append(section)
+    return TextTable(keys, [(name, HEADERS) for name in rows["domain"].unique()], sections)
+
+
+def _texts(row: tuple) -> tuple[str, ...]:
+    return (
+        f"{row.sd:.4f} ({row.sd_low:.4f} to {row.sd_high:.4f})",
+        f"{row.training_sd:.4f}",
+        f"{row.added:.4f} ({row.added_low:.4f} to {row.added_high:.4f})",
+        "" if pd.isna(row.sd_pair) else f"{row.sd_pair:.4f}",
+    )
