@@ -11,6 +11,8 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
   --only-binary :all: --no-binary connection-pool,pyserini $(PIP_OPTIONS)
 SNAKEMAKE = $(BIN)/python -m snakemake --logger distillery --profile config/profiles/$(PROFILE) $(addprefix --cores ,$(CORES))
+# Whoever only checks an archive needs less.
+ANALYSIS = $(if $(wildcard $(BIN)/snakemake),$(BIN),.analysis-venv/bin)
 # Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
 # Files of an experiment: an overlay comes after the experiment that it changes.
@@ -95,6 +97,25 @@ verify: venv  ## read every byte: what is missing, damaged or stale, and the com
 
 compare-results: venv  ## two results, by stage and cell: make compare-results A=demo B=../other/results/demo [EXACT=1]
 	$(BIN)/python -m workflow_scripts.report.compare_results $(A) $(B) $(if $(EXACT),--exact)
+archive: venv  ## an experiment in one file, for others to check: EXPERIMENT=demo [MODELS=1] [TEXTS=1] [WITHOUT=runs/be]
+	$(BIN)/python -m workflow_scripts.archive.pack $(call configs,$(EXPERIMENT)) \
+	  --output $(or $(ARCHIVE),results/$(EXPERIMENT).tar) $(if $(MODELS),--models) $(if $(TEXTS),--texts) \
+	  $(if $(WITHOUT),--without $(WITHOUT))
+
+restore: analysis-venv  ## unpack an archive and rebuild its numbers, without torch, Java, a network: ARCHIVE=demo.tar
+	$(ANALYSIS)/python -m workflow_scripts.archive.restore $(ARCHIVE) --cores $(CORES)
+
+check-archive: analysis-venv  ## is every byte of an archive as it was packed? ARCHIVE=demo.tar
+	$(ANALYSIS)/python -m workflow_scripts.archive.check $(ARCHIVE)
+
+analysis-venv:  ## .analysis-venv, a quarter the size of .venv, for those who only check; where .venv is there, nothing
+	@test -x $(BIN)/snakemake || cmp -s environment/analysis.txt .analysis-venv/analysis.txt || { \
+	  rm -rf .analysis-venv && $(PYTHON) -m venv .analysis-venv && \
+	  sed -n '/^setuptools==/,/# via/p' environment/analysis.txt > .analysis-venv/build.txt && \
+	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r .analysis-venv/build.txt && \
+	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r environment/analysis.txt && \
+	  cp environment/analysis.txt .analysis-venv; }
+
 
 audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
 	$(BIN)/python -m audit results/$(EXPERIMENT)

@@ -265,6 +265,11 @@ def page_rankers():
     return references + [each for each in RANKERS.grid_students if each[0][4] == GRID["seeds"][0]]
 
 
+def shown_on_page():
+    """Test collections whose texts the page shows: all, or none."""
+    return [*itertools.chain(*EXPERIMENT.evaluation_sets.values())] if CONFIG["analysis"]["texts"] else []
+
+
 def page_tables():
     """Names of the tables that have numbers and a layout, in the order of TABLES."""
     names = unique(Path(path).stem for path in TABLES if path.endswith(".md"))

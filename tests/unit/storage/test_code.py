@@ -29,8 +29,9 @@ OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
     *("report.check_expected", "report.compare_results", "storage.verify"),
     *("daily.list_cells", "daily.compare", "daily.clean_cell"),
+    *("archive.check", "archive.pack", "archive.restore"),
 )
-SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily"}
+SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily", "archive"}
 
 
 def names(*modules: str) -> set[str]:
