@@ -235,9 +235,9 @@ def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.Monk
     inner.mkdir()
     commit(tmp_path)
     monkeypatch.setattr(provenance, "ROOT", inner)
-    assert provenance._commit() is None
+    assert provenance.git_commit() is None
     monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
-    assert provenance._commit() is None
+    assert provenance.git_commit() is None
     monkeypatch.delenv("GIT_DIR")
     own = commit(inner)
-    assert provenance._commit() == own
+    assert provenance.git_commit() == own
