@@ -26,6 +26,7 @@ PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
 LOCAL = {
     "audit",
     "bench",
+    "distillery",
     "environment",
     "snakemake_logger_plugin_distillery",
     "tests",
@@ -58,6 +59,13 @@ def test_links_of_readme_and_docs_lead_somewhere() -> None:
             if not (page.parent / link).exists():
                 broken.append(f"{page.name}: {link}")
     assert broken == []
+
+
+def test_tests_that_docs_name_are_there() -> None:
+    text = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)
+    missing = [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
+    assert len(named) > 10 and missing == []
 
 
 def test_readmes_numbers_are_those_that_ship() -> None:

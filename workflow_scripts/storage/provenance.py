@@ -267,7 +267,7 @@ def describe_run(device: str, cost_before_resume: Mapping[str, float]) -> dict:
         "device": device,
         "processor": model(),
         "arithmetic": description(device),
-        "commit": _commit(),
+        "commit": git_commit(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cost": cost_so_far(cost_before_resume),
     }
@@ -285,7 +285,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _commit() -> str | None:
+def git_commit() -> str | None:
     """The code's git commit, with ``-dirty`` where the working tree differs; None where the project is no checkout."""
     # Git would take a repository that the project only lies in.
     place = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT)]
