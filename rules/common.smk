@@ -244,6 +244,28 @@ def axes(*names):
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
+def pool_tokens(wildcards):
+    """Token stores of a pool's queries and documents, in a vocabulary."""
+    collection = EXPERIMENT.pool_collection(wildcards.pool)
+    corpus = entry("collections", collection)["corpus"]
+    return [
+        manifest("tokens", wildcards.vocabulary, f"{collection}.queries"),
+        manifest("tokens", wildcards.vocabulary, f"{corpus}.{TRAINING['view']}"),
+    ]
+
+
+def dense_search(wildcards):
+    """Spec of a dense system's search."""
+    return dict(
+        system=wildcards.system,
+        index=entry("systems", wildcards.system).get("index", "Flat"),
+        remove_query=entry("collections", wildcards.collection).get("remove_query", False),
+        **NUMBERS,
+        max_tokens=CONFIG["lengths"],
+        **subset("systems", wildcards.system, "depth", "index_parameters", "pooling", "similarity"),
+    )
+
+
 def archives_of(axis, name):
     """Manifest of the archives that an entry of ir_datasets is read from, if it is one.
 
