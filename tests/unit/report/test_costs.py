@@ -126,9 +126,14 @@ def test_cost_table_by_hand(results: Results) -> None:
 def test_bought_alone_a_student_pays_for_its_own_pairs(results: Results) -> None:
     """The teacher scored 300 pairs for all samplers, 0.01 Wh each: bm25's groups and labels need 80 of them."""
     teacher = results.make("teachers/t", "x", None, {"name": "teacher/t"}, cpu_s=10)
+    # The one by two shards and their merging, the other by one job.
+    shards = [
+        results.make(f"scored shards/{cpu}", "x", {"models": [teacher]}, cpu_s=cpu, counts={"scored": 100})
+        for cpu in (90, 108)
+    ]
     pools = [
-        results.make(f"teacher scores/{name}", "x", {"models": [teacher]}, cpu_s=cpu, counts={"pairs": pairs})
-        for name, cpu, pairs in (("near", 200, 200), ("far", 100, 100))
+        results.make(f"teacher scores/{name}", "x", {"models": [teacher], **of}, cpu_s=cpu, counts={"pairs": pairs})
+        for name, cpu, pairs, of in (("near", 2, 200, {"shards": shards}), ("far", 100, 100, {}))
     ]
     counts = {"pairs_to_draw": 0, "pairs_to_label": 90}
     plain = results.make("groups/bm25", "x", cpu_s=1, counts=counts)
