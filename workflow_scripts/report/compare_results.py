@@ -10,10 +10,12 @@ checksums ``make verify`` holds the files to. Exit status 1 where a cell of A is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import re
 import sys
+import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.bands import retraining_band_of_table
+from workflow_scripts.archive.container import unpack
 from workflow_scripts.report.lineage import STAGES
 from workflow_scripts.storage.circumstances import circumstances
 from workflow_scripts.storage.command import end_in_one_line
@@ -245,15 +248,27 @@ def is_reproduced(found: Comparison, cells: Sequence[Cell], exact: bool) -> bool
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("a", help="results: an experiment's name, or a path with a slash")
+    parser.add_argument("a", help="results: an experiment's name, a path with a slash, or an archive")
     parser.add_argument("b", help="results that someone else made of the same experiment")
     parser.add_argument("--exact", action="store_true", help="ask for the same bytes")
     options = parser.parse_args()
-    found = Comparison(results_folder(options.a), results_folder(options.b))
-    cells = list(found.cells())
-    print("\n".join(lines(found, cells)))
-    if not is_reproduced(found, cells, options.exact):
-        sys.exit(1)
+    with _results(options.a) as a, _results(options.b) as b:
+        found = Comparison(a, b)
+        cells = list(found.cells())
+        print("\n".join(lines(found, cells)))
+        if not is_reproduced(found, cells, options.exact):
+            sys.exit(1)
+
+
+@contextlib.contextmanager
+def _results(given: str) -> Iterator[Path]:
+    """A results folder by name or path; an archive's, unpacked for as long as the context lasts."""
+    if not Path(given).is_file():
+        yield results_folder(given)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        unpack(Path(given), Path(scratch, "unpacked"))
+        yield results_folder(f"{scratch}/unpacked")
 
 
 if __name__ == "__main__":
