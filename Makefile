@@ -1,25 +1,30 @@
 # Thin: each line is something a person could type.
 PYTHON ?= python3
-CORES ?= 2
 EXPERIMENT ?= demo
+# Where jobs run: a folder of config/profiles. A cluster's profile says how many jobs, no cores.
+PROFILE ?= $(if $(filter paper,$(MAKECMDGOALS)),gpu,local)
+CORES ?= $(if $(filter local,$(PROFILE)),2,$(if $(filter gpu,$(PROFILE)),all))
 DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 # The locks name all that is needed, with hashes. What has no wheel is built by the lock's own setuptools.
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
   --only-binary :all: --no-binary connection-pool,pyserini $(PIP_OPTIONS)
-SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
+SNAKEMAKE = $(BIN)/python -m snakemake --logger distillery --profile config/profiles/$(PROFILE) $(addprefix --cores ,$(CORES))
+# Whoever only checks an archive needs less.
+ANALYSIS = $(if $(wildcard $(BIN)/snakemake),$(BIN),.analysis-venv/bin)
 # Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
-  $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
+  $(if $(filter small-scratch,$(1)),small.yaml) $(if $(filter large,$(1)),paper.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
 .PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  with any: EXPERIMENT=demo (config/demo.yaml), PROFILE=local, gpu, slurm (config/profiles), CORES=2"
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -49,11 +54,20 @@ small: venv  ## real text, students from a pretrained MiniLM
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
 
-paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
-	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
+paper: venv  ## the study as published, on this machine's GPUs, or a cluster with PROFILE=slurm; make plan EXPERIMENT=paper first
+	$(SNAKEMAKE) --configfile config/paper.yaml
 
 standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
 	$(BIN)/python -m tests.standin
+
+all: venv  ## a whole experiment, yours too: make all EXPERIMENT=mine [PROFILE=slurm]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT))
+
+downloads: venv  ## what an experiment needs from a network, nothing else: EXPERIMENT=paper
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- downloads
+
+list: venv  ## the cells and their state (done, stale and why, missing): make list [FILTER="stale be"]
+	@$(BIN)/python -m workflow_scripts.daily.list_cells --configfile $(call configs,$(EXPERIMENT)) --filter '$(FILTER)'
 
 cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
@@ -61,8 +75,18 @@ cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-
 table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
 
+export: venv  ## one cell for other tools: make export CELL=... FORMAT=model (trec, datasets, sentence-transformers, tevatron, onnx)
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/exports/$(CELL)/$(FORMAT)/manifest.json
+
 report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
+
+compare: venv  ## two cells, or two experiments, judged: make compare A=ce.kl.bm25.base B=ce.kl.random.base [MEASURE=AP]
+	@$(BIN)/python -m workflow_scripts.daily.compare '$(A)' '$(B)' $(if $(MEASURE),--measure '$(MEASURE)') --configfile \
+	  $(if $(findstring .,$(A)),$(call configs,$(EXPERIMENT)),$(call configs,$(A)) --against $(call configs,$(B)))
+
+clean: venv  ## remove a cell, so that the next build makes it again: make clean CELL=ce.kl.bm25.base.seed0
+	@$(BIN)/python -m workflow_scripts.daily.clean_cell '$(CELL)' --configfile $(call configs,$(EXPERIMENT))
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) \
@@ -73,6 +97,25 @@ verify: venv  ## read every byte: what is missing, damaged or stale, and the com
 
 compare-results: venv  ## two results, by stage and cell: make compare-results A=demo B=../other/results/demo [EXACT=1]
 	$(BIN)/python -m workflow_scripts.report.compare_results $(A) $(B) $(if $(EXACT),--exact)
+archive: venv  ## an experiment in one file, for others to check: EXPERIMENT=demo [MODELS=1] [TEXTS=1] [WITHOUT=runs/be]
+	$(BIN)/python -m workflow_scripts.archive.pack $(call configs,$(EXPERIMENT)) \
+	  --output $(or $(ARCHIVE),results/$(EXPERIMENT).tar) $(if $(MODELS),--models) $(if $(TEXTS),--texts) \
+	  $(if $(WITHOUT),--without $(WITHOUT))
+
+restore: analysis-venv  ## unpack an archive and rebuild its numbers, without torch, Java, a network: ARCHIVE=demo.tar
+	$(ANALYSIS)/python -m workflow_scripts.archive.restore $(ARCHIVE) --cores $(CORES)
+
+check-archive: analysis-venv  ## is every byte of an archive as it was packed? ARCHIVE=demo.tar
+	$(ANALYSIS)/python -m workflow_scripts.archive.check $(ARCHIVE)
+
+analysis-venv:  ## .analysis-venv, a quarter the size of .venv, for those who only check; where .venv is there, nothing
+	@test -x $(BIN)/snakemake || cmp -s environment/analysis.txt .analysis-venv/analysis.txt || { \
+	  rm -rf .analysis-venv && $(PYTHON) -m venv .analysis-venv && \
+	  sed -n '/^setuptools==/,/# via/p' environment/analysis.txt > .analysis-venv/build.txt && \
+	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r .analysis-venv/build.txt && \
+	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r environment/analysis.txt && \
+	  cp environment/analysis.txt .analysis-venv; }
+
 
 audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
 	$(BIN)/python -m audit results/$(EXPERIMENT)
@@ -92,6 +135,9 @@ test-unit test-workflow: test-%: venv
 test-all: test  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
 	$(BIN)/python -m pytest -m "$(SPECIAL)"
+
+chaos: venv  ## half an hour of kills, damage and want, each mended and compared; appends to docs/chaos.md: SEED=1
+	$(BIN)/python -m tests.chaos results/chaos --seed $(or $(SEED),1)
 
 test-slurm: venv slurm  ## an experiment on a Slurm cluster of three nodes, started on this machine as root
 	$(BIN)/python -m pytest -m slurm tests/slurm
@@ -122,7 +168,7 @@ venv:  ## .venv from the locks, every file held to its hash; made again when one
 	  rm -rf .venv && $(PYTHON) -m venv .venv && \
 	  sed -n '/^setuptools==/,/# via/p' requirements.txt > .venv/build.txt && \
 	  $(INSTALL) -r .venv/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
-  $(INSTALL) -r requirements-dev.txt && \
+	  $(INSTALL) -r requirements-dev.txt && \
 	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
 	  cat requirements*.txt > .venv/locks.txt; }
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.storage.command import end_in_one_line
@@ -18,6 +19,7 @@ from workflow_scripts.storage.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 CPU_BUILDS = ROOT / "environment/torch-cpu.txt"
+ANALYSIS = "environment/analysis.txt"
 CUDA = re.compile(r"(cuda|nvidia|triton)(?!-ml-py)(-[\w-]+)?")
 """Packages that torch needs on a GPU alone. A build of torch for CPUs does without these gigabytes."""
 LOCKS = {
@@ -25,6 +27,7 @@ LOCKS = {
     "requirements-cuda.txt": "Beside requirements.txt where torch is a CUDA build, as PyPI's is on Linux.",
     "requirements-dev.txt": "The lock of development: beside the runtime's, what lint, types, tests and locks need.",
 }
+ABOUT_ANALYSIS = "Of requirements.txt, what rebuilding an archive's numbers needs: no torch, no Java."
 Entries = dict[str, str]
 """Package to its lines of a lock: name, version, platforms; hashes; what requires it."""
 
@@ -40,7 +43,10 @@ def renew(upgrade: list[str], *, root: Path = ROOT) -> None:
         _compile(root, all_of_it, "--group", "dev", *options)
         shutil.copyfile(all_of_it, runtime)
         _compile(root, runtime)
-        everything, needed = (entries(path.read_text(encoding="utf-8")) for path in (all_of_it, runtime))
+        analysis = Path(shutil.copyfile(all_of_it, Path(folder, "analysis.txt")))
+        _compile(root, analysis, "--group", "analysis", sources=())
+        paths = (all_of_it, runtime, analysis)
+        everything, needed, small = (entries(path.read_text(encoding="utf-8")) for path in paths)
     needed["torch"] = with_hashes(needed["torch"], CPU_BUILDS.read_text(encoding="utf-8"))
     cuda = {name for name in needed if CUDA.fullmatch(name)}
     parts = (
@@ -48,17 +54,18 @@ def renew(upgrade: list[str], *, root: Path = ROOT) -> None:
         [needed[name] for name in sorted(cuda)],
         ["-r requirements.txt\n", *(entry for name, entry in everything.items() if name not in needed)],
     )
-    for (name, about), lines in zip(LOCKS.items(), parts, strict=True):
+    written = [*zip(LOCKS.items(), parts, strict=True), ((ANALYSIS, ABOUT_ANALYSIS), [needed[name] for name in small])]
+    for (name, about), lines in written:
         head = f"# {about}\n# Written by make lock from pyproject.toml; not edited by hand.\n"
         (root / name).write_text(head + "".join(lines), encoding="utf-8")
 
 
-def _compile(root: Path, output: Path, *options: str) -> None:
+def _compile(root: Path, output: Path, *options: str, sources: Sequence[str] = ("pyproject.toml",)) -> None:
     python = next(line for line in (root / "environment.yml").read_text().splitlines() if "python=" in line)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--no-header"),
-            *("--universal", "--generate-hashes", "--annotation-style", "line"),
+            *(sys.executable, "-m", "uv", "pip", "compile", *sources, "--quiet", "--no-header"),
+            *("--universal", "--fork-strategy", "fewest", "--generate-hashes", "--annotation-style", "line"),
             *("--python-version", python.partition("=")[2], "--output-file", str(output), *options),
         ],
         cwd=root,

@@ -28,6 +28,7 @@ from workflow_scripts.experiment.environment import (
     take_over_locks,
 )
 from workflow_scripts.experiment.experiment import Experiment, unique
+from workflow_scripts.experiment.exports import Exports
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.rule_parameters import (
@@ -262,6 +263,11 @@ def page_rankers():
     """What the page's query explorer compares: BM25, the grid's teachers, and its students of the first seed."""
     references = [each for each in RANKERS.standing_references if each[0][3] in ("", *GRID["teachers"])]
     return references + [each for each in RANKERS.grid_students if each[0][4] == GRID["seeds"][0]]
+
+
+def shown_on_page():
+    """Test collections whose texts the page shows: all, or none."""
+    return [*itertools.chain(*EXPERIMENT.evaluation_sets.values())] if CONFIG["analysis"]["texts"] else []
 
 
 def page_tables():

@@ -3,7 +3,9 @@
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
-TABLES += PLACES.tables("configuration", "cost", "contamination", "contamination_pairs", "advice", "score_by_rank")
+SHOWS_TEXTS = CONFIG["analysis"]["texts"]
+TABLES += PLACES.tables("configuration", "cost", "contamination", *["contamination_pairs"] * SHOWS_TEXTS)
+TABLES += PLACES.tables("advice", "score_by_rank")
 DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
 FIGURES += [path for name in DRAWN for path in figure(name).values()]
 
@@ -231,11 +233,9 @@ use rule analyse_job as make_report with:
             evaluation=lambda w: [
                 EVALUATION.format(set=name) for name, members in EXPERIMENT.evaluation_sets.items() for _ in members
             ],
-            collections=lambda w: manifests("collections", itertools.chain(*EXPERIMENT.evaluation_sets.values())),
-            corpora=lambda w: [
-                manifest("corpora", entry("collections", name)["corpus"])
-                for name in itertools.chain(*EXPERIMENT.evaluation_sets.values())
-            ],
+            # Their texts; without these the page names queries and documents by their ids.
+            collections=lambda w: manifests("collections", shown_on_page()),
+            corpora=lambda w: [manifest("corpora", entry("collections", name)["corpus"]) for name in shown_on_page()],
         ),
     output:
         f"{RESULTS}/report.html",

@@ -43,9 +43,10 @@ def make_report(
     sentences; ``page``: template, style and script; ``profiles`` and ``curves``: scores by rank and training losses.
     ``runs``: of ``spec["rankers"]`` ([student, loss, sampler, teacher, seed], in their order), of each as many as there
     are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
-    ``spec["collections"]``, in their order. ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's
-    budget), ``rebuild`` (the command that makes all), ``layouts`` (of the tables), ``of_rankers``
-    (the tables that rest on all rankers), ``domains``, the axes of the grid.
+    ``spec["collections"]``, in their order; without the latter two the page shows no text of a query or document.
+    ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's budget), ``rebuild`` (the command that
+    makes all), ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the axes
+    of the grid.
     """
     found = {path.stem: path for path in numbers}
     read = {name: read_numbers(found[name]) for name in ("main", "variance", "locality", "cost")}
@@ -173,7 +174,7 @@ def _explorer(
     ]
     found = queries.explorer(
         systems,
-        dict(zip(names, zip(collections, corpora, strict=True), strict=True)),
+        dict(zip(names, zip(collections, corpora, strict=True), strict=True)) if collections else dict.fromkeys(names),
         dict(zip(names, evaluation, strict=True)),
         QueryValues(metrics, [spec["measure"]]),
         spec["measure"],

@@ -115,6 +115,27 @@ def test_scores_do_not_depend_on_the_batch(world, architecture, monkeypatch, cap
     np.testing.assert_allclose(scoring.score_pairs(low, queries, documents, *pairs), expected, rtol=0.1, atol=0.2)
 
 
+@pytest.mark.slow
+def test_sentence_transformers_gives_the_same_scores(world):
+    """Of a cross-encoder, to every pair whose texts are not cut."""
+    from sentence_transformers import CrossEncoder
+
+    documents, queries = (texts_by_id(world, *names) for names in (("corpus", "documents"), ("collection", "queries")))
+    pairs = [(q, d) for q in queries for d in documents if len(queries[q].split()) <= 3 >= len(documents[d].split())]
+    theirs = CrossEncoder(str(world / "cross-encoder"), device="cpu").predict(
+        [(queries[query], documents[document]) for query, document in pairs]
+    )
+    ours = one_by_one(world, "cross-encoder", pairs)
+    assert len(pairs) == 9 and ours.std() > 0.1
+    assert theirs == pytest.approx(ours, abs=1e-5)
+
+
+def texts_by_id(world, folder, name):
+    """Texts by id of a corpus or a collection."""
+    frame = read_table(world / folder / f"{name}.parquet")
+    return dict(zip(frame.iloc[:, 0], frame["text"], strict=True))
+
+
 def test_a_cpu_s_batches_are_as_large_as_its_cache_has_room_for():
     def budget(device, widest):
         return scoring.default_budget(SimpleNamespace(device=torch.device(device), widest=widest))
@@ -276,8 +297,12 @@ def test_shards_make_up_the_pool_byte_for_byte(world, tmp_path, monkeypatch, cou
     scored = [Artifact(shard).counts["scored"] for shard in shards]
     assert sum(scored) == merged.counts["pairs"] and (count > 4 or min(scored) > 1)
     if count == 2:
+        with pytest.raises(InputError, match=r"shards 2-of-2, 1-of-2 are not all of some work, in order"):
+            make(merge_pool.merge_pool, "merged", deep, *merging, *map(str, reversed(shards)))
         with pytest.raises(InputError, match=r"the shards hold \d+ scores of .*'s \d+ pairs"):
-            make(merge_pool.merge_pool, "merged", deep, *merging, str(shards[0]))
+            make(
+                merge_pool.merge_pool, "merged", deep, *scoring_them, f"--pairs={listed}", "--shards", *map(str, shards)
+            )
 
 
 def test_pool_of_another_teacher_is_refused(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.plan import bill
 from workflow_scripts.plan.bill import FIGURES, Bill, _downloads, main, make_bill
-from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
+from workflow_scripts.plan.dry_run import Job, plan_jobs, read_jobs, refusal
 from workflow_scripts.plan.schedule import Timed, critical_path, makespan
 from workflow_scripts.plan.seeds import designs, reach
 from workflow_scripts.plan.sizes import Sizes
@@ -154,6 +156,16 @@ def test_the_papers_hours_are_those_of_a_second_implementation() -> None:
     assert bill.disk["models"] == 41 * 4 * 109_483_009
 
 
+def test_memory_is_of_the_corpus_and_of_the_pairs() -> None:
+    work = Work(experiment("paper"), FIGURES_READ)
+    passages, start = 8_841_823, 450e6
+    assert work.memory_bytes(job("build_index", corpus="msmarco")) == start + 300 * passages
+    assert work.memory_bytes(job("train_student", ranker="ce/kl.bm25.electra/seed0")) == start + 100 * passages
+    pairs = 400_282 * 200
+    assert work.memory_bytes(job("score_pool", teacher="electra", pool="bm25")) == start + 100 * passages + 30 * pairs
+    assert work.memory_bytes(job("make_main_table")) == 0
+
+
 def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
     figures = copy.deepcopy(FIGURES_READ)
     del figures["corpora"]["dpr-w100"]
@@ -164,7 +176,7 @@ def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
 
 
 def test_every_shipped_experiment_has_known_sizes() -> None:
-    for names in (["demo"], ["demo", "study"], ["small"], ["small", "small-scratch"], ["paper"]):
+    for names in (["demo"], ["demo", "study"], ["small"], ["small", "small-scratch"], ["paper", "large"]):
         sizes = Sizes(experiment(*names), FIGURES_READ)
         assert all(sizes.documents(corpus) and sizes.document_tokens(corpus) for corpus in sizes.config["corpora"])
         assert all(sizes.queries(one) and sizes.query_tokens(one) for one in sizes.config["collections"])
@@ -235,6 +247,7 @@ rule train_student:
     output: c/manifest.json (update)
     wildcards: ranker=ce/kl.bm25.base/seed0
     threads: 4
+    resources: tmpdir=/tmp, runtime=60, mem_mb=2000, mem=2 GB
 rule measure_students_a_b:
     input: b, c/manifest.json
     output: m, n
@@ -246,9 +259,9 @@ localrule all:
 
 def test_jobs_are_read_from_the_dry_run_and_checked_by_its_table() -> None:
     assert read_jobs(DRY_RUN) == [
-        Job("train_student", {"ranker": "ce/kl.bm25.base/seed0"}, 4),
-        Job("measure_runs", {"ranker": "ce/kl.bm25.base/seed0", "set": "a-b"}, 1, (0,)),
-        Job("all", {}, 1, (0, 1)),
+        Job("all", {}, 1, (1, 2)),
+        Job("measure_runs", {"ranker": "ce/kl.bm25.base/seed0", "set": "a-b"}, 1, (2,)),
+        Job("train_student", {"ranker": "ce/kl.bm25.base/seed0"}, 4, (), 60, 2000),
     ]
     assert read_jobs("Nothing to be done.\n") == []
     with pytest.raises(InputError, match="lists 3 jobs and counts 4"):
@@ -285,12 +298,34 @@ def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, ca
     printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines()]
     assert ["student", "training", "71", "1,817,600"] in [line[:4] for line in lines]
-    for part in ("assumed until measured", "price:", "GPU, ", "longest chain", "planned from a pilot's table power"):
+    for part in ("assumed until measured", "price:", "GPUs, ", "longest chain", "planned from a pilot's table power"):
         assert part in printed
     assert any(line[1:] == ["train_teacher", "base"] for line in lines)
     assert not (tmp_path / "results").exists()
     with pytest.raises(InputError, match=r"no.yaml cannot be read"):
         main(["--configfile", "no.yaml"])
+
+
+@pytest.mark.slow
+def test_the_large_study_in_the_docs_is_what_the_command_prints(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = [str(ROOT / "config" / f"{name}.yaml") for name in ("paper", "large")]
+    jobs = plan_jobs(files)
+    monkeypatch.setattr(bill, "plan_jobs", lambda configs: jobs)
+    main(["--configfile", *files])
+    section = (ROOT / "docs" / "cluster.md").read_text().partition("make plan EXPERIMENT=large")[2]
+    shown = [line for line in section.split("```")[1].splitlines() if line]
+    printed = iter(capsys.readouterr().out.splitlines())
+    assert len(shown) > 30 and [line for line in shown if line not in printed] == []
+
+    # No shard waits for the scores of any pool.
+    @functools.cache
+    def behind(place: int) -> frozenset[str]:
+        needs = jobs[place].needs
+        return frozenset(jobs[need].rule for need in needs).union(*map(behind, needs))
+
+    shards = [place for place, each in enumerate(jobs) if each.rule == "score_shard"]
+    assert len(shards) == 3 * 16 and all("merge_pool" not in behind(place) for place in shards)
 
 
 def test_the_bill_loads_nothing_heavy() -> None:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from workflow_scripts.experiment.config.settings import (
     Count,
+    Flag,
     Maybe,
     Natural,
     Number,
@@ -149,6 +150,11 @@ class Analysis(Part):
     advice: Advice = setting("advice", Advice)
     contamination: Contamination = setting("overlap of queries", Contamination)
     figures: Figures = setting("figures", Figures)
+    texts: Flag = setting(
+        "show texts of queries and documents, in report.html and the table contamination_pairs; false where their "
+        "licence forbids it",
+        True,
+    )
 
 
 class Needs(Part):

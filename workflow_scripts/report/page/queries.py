@@ -42,24 +42,24 @@ class System:
 
 def explorer(
     systems: Sequence[System],
-    collections: Mapping[str, tuple[Path, Path]],
+    collections: Mapping[str, tuple[Path, Path] | None],
     evaluation: Mapping[str, Path],
     values: QueryValues,
     measure: str,
 ) -> dict[str, str]:
     """``about`` (JSON text: systems, collections, queries, texts) and ``columns`` (base64 of gzipped arrays).
 
-    ``collections``: name to the manifests of a collection and its corpus; ``evaluation``: name to the manifest with its
-    judgements; ``values``: ``measure`` of all systems. Queries are spread evenly over their order where not
-    all fit (:data:`MOST_ENTRIES`). The arrays of a collection, one after another and little-endian: for each system
-    documents (int32, queries x :data:`SHOWN`, -1 for none), scores (float32, the same), judgements (int32, the same,
-    :data:`NOT_JUDGED` for none) and values of the measure (float32, queries).
+    ``collections``: name to the manifests of a collection and its corpus, None where no text is shown;
+    ``evaluation``: name to the manifest with its judgements; ``values``: ``measure`` of all systems. Queries are spread
+    evenly over their order where not all fit (:data:`MOST_ENTRIES`). The arrays of a collection, one after another and
+    little-endian: for each system documents (int32, queries x :data:`SHOWN`, -1 for none), scores (float32, the same),
+    judgements (int32, the same, :data:`NOT_JUDGED` for none) and values of the measure (float32, queries).
     """
     most = max(20, MOST_ENTRIES // (SHOWN * max(1, len(systems)) * max(1, len(collections))))
     about: dict = {"systems": [system.label for system in systems], "measure": measure, "shown": SHOWN}
     about["collections"], arrays = [], []
-    for name, (collection, corpus) in collections.items():
-        queries = dict(read_queries(collection))
+    for name, shown in collections.items():
+        queries = dict(read_queries(shown[0])) if shown else {}
         judged = read_evaluation(evaluation[name], name, "queries")["query_id"].tolist()
         chosen = [
             judged[place] for place in np.unique(np.linspace(0, len(judged) - 1, min(most, len(judged))).astype(int))
@@ -72,12 +72,13 @@ def explorer(
         for system, rows in zip(systems, found, strict=True):
             arrays += _columns(rows, place, index, relevance)
             arrays.append(_values(values, system.keys, name, measure, chosen))
+        texts = _texts(shown[1], documents) if shown else [("", False)] * len(documents)
         about["collections"].append(
             {
                 "name": name,
                 "all": len(judged),
-                "queries": [[query, queries[query]] for query in chosen],
-                "documents": [[doc_id, *cut] for doc_id, cut in zip(documents, _texts(corpus, documents), strict=True)],
+                "queries": [[query, queries[query] if shown else ""] for query in chosen],
+                "documents": [[doc_id, *cut] for doc_id, cut in zip(documents, texts, strict=True)],
             }
         )
     packed = gzip.compress(

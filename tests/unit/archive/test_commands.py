@@ -1,0 +1,95 @@
+"""The commands that docs/archives.md shows, and the settings that an archive goes by."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.archive.contents import ASKED, MODELS, REMADE, SOURCES, TEXTS, entries, not_rebuilt, path_of
+from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.code import ROOT
+
+
+def made(results: Path) -> Path:
+    """Artifacts of some kinds and a few products, as their jobs would leave them."""
+    artifacts = {
+        "students/a": ("students", ["model.safetensors", "history.parquet", "README.md"]),
+        "corpora/c": ("corpora", ["documents.parquet", "truth.parquet"]),
+        "collections/c": ("collections", ["queries.parquet", "qrels.parquet"]),
+        "index/c": ("indexes", ["segments"]),
+        "runs/a/all": ("runs", ["c.run.gz"]),
+    }
+    for place, (kind, names) in artifacts.items():
+        with ArtifactWriter(results / place / "manifest.json", kind=kind, spec={}) as writer:
+            for name in names:
+                writer.path(name).write_text(name)
+    for name in ("analysis/contamination_pairs.parquet", "tables/main.csv", "report.html", "notes.txt"):
+        (results / name).parent.mkdir(exist_ok=True)
+        (results / name).touch()
+    return results
+
+
+@pytest.mark.parametrize("options", [frozenset(), frozenset({MODELS}), frozenset({TEXTS}), frozenset({MODELS, TEXTS})])
+def test_models_and_texts_leave_unless_they_are_asked_for(tmp_path: Path, options: frozenset[str]) -> None:
+    found = {entry.name: entry.left_out for entry in entries(made(tmp_path / "results" / "x"), options, ("runs/a/",))}
+    models, texts = (None if option in options else option for option in (MODELS, TEXTS))
+    assert found == {
+        **{f"{place}/manifest.json": None for place in ("students/a", "corpora/c", "collections/c", "index/c")},
+        "students/a/model.safetensors": models,
+        **dict.fromkeys(("students/a/history.parquet", "students/a/README.md"), None),
+        "corpora/c/documents.parquet": texts,
+        "corpora/c/truth.parquet": None,
+        "collections/c/queries.parquet": texts,
+        "collections/c/qrels.parquet": None,
+        "index/c/segments": REMADE,
+        **dict.fromkeys(("runs/a/all/manifest.json",), None),
+        "runs/a/all/c.run.gz": ASKED,
+        "analysis/contamination_pairs.parquet": texts,
+        "tables/main.csv": None,
+        "report.html": texts,
+    }
+
+
+def test_what_is_not_packed_says_what_is_not_rebuilt() -> None:
+    assert not_rebuilt({"index/c/segments": 0}, texts=False) == {}
+    left_out = ["students/be/kl/seed0/model.safetensors", "corpora/c/documents.parquet"]
+    lacking = not_rebuilt(dict.fromkeys(left_out), texts=True)
+    assert lacking == {
+        "make_bound_table": left_out[:1],
+        "make_locality_table": left_out[1:],
+        "make_report": left_out[1:],
+    }
+    assert "make_report" not in not_rebuilt(dict.fromkeys(left_out), texts=False)
+
+
+def test_sources_name_rules_and_products_that_are_there() -> None:
+    rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    bodies = dict(re.findall(r"^use rule \w+ as (\w+) with:(.*?)(?=^use rule |\Z)", rules, re.DOTALL | re.MULTILINE))
+    for rule, source in SOURCES.items():
+        output = bodies[rule].partition("output:")[2].partition("log:")[0]
+        for product in source.products:
+            assert f'"{product}"' in output or f"/{path_of(product)}" in output, (rule, product)
+        folders = {pattern.partition("/")[0] for pattern in source.opens}
+        assert all(re.search(rf"\b{folder}\b|{folder}=", rules) for folder in folders)
+        assert not any(fnmatch("metrics.parquet", pattern) for pattern in source.opens)
+
+
+def test_the_commands_of_the_page_are_make_targets() -> None:
+    page = (ROOT / "docs/archives.md").read_text()
+    lines = [line.partition("  #")[0].strip() for line in page.split("```bash\n")[1].split("```")[0].splitlines()]
+    given = {"make archive EXPERIMENT=demo": "pack", "make check-archive": "check", "make restore": "restore"}
+    for line, (start, module) in zip(lines, given.items(), strict=True):
+        done = subprocess.run([*line.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert line.startswith(start) and f"python -m workflow_scripts.archive.{module} " in done.stdout
+    options = ("MODELS=1", "TEXTS=1", "WITHOUT=runs/be rankings")
+    done = subprocess.run(
+        ["make", "-n", "archive", "EXPERIMENT=study", *options], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert " ".join(done.stdout.split("-m workflow_scripts")[1].replace("\\\n", " ").split()) == (
+        ".archive.pack config/demo.yaml config/study.yaml --output results/study.tar --models --texts "
+        "--without runs/be rankings"
+    )

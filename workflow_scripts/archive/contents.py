@@ -1,0 +1,141 @@
+"""What an archive holds of an experiment, what it leaves out and why, and what each product is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.locks import STARTED
+from workflow_scripts.storage.provenance import CARD, MANIFEST, place_fault
+
+MODELS, TEXTS = "models", "texts"
+REMADE = "an index: made again from the texts"
+FETCHED = "fetched again from its source"
+ASKED = "left out on request"
+OF_KIND = {
+    **dict.fromkeys(("backbones", "teachers", "students", "embeddings", "teacher scores", "looked-up labels"), MODELS),
+    "tokens": TEXTS,
+    "indexes": REMADE,
+    "archives": FETCHED,
+    "downloads": FETCHED,
+}
+"""Kind of artifact to the option that packs its files, or why they are never packed; other kinds always are."""
+TEXT_FILES = {"corpora": "documents.parquet", "collections": "queries.parquet"}
+ALWAYS = ("history.parquet", CARD)
+"""Of a model: how its training went, and its card."""
+PRODUCTS = ("analysis", "cells", "figures", "tables")
+REPORT = "report.html"
+TABLES = ("metrics.parquet", "retrieval.parquet", REPORT)
+SHOWING_TEXTS = (REPORT, "analysis/contamination_pairs.parquet", "tables/contamination_pairs.*")
+
+
+class Source(NamedTuple):
+    """What a rule's products are made from beside metrics and other tables, as patterns of paths below the results."""
+
+    products: tuple[str, ...]
+    opens: tuple[str, ...]
+
+
+GROUPS, EMBEDDINGS, RUNS, HISTORIES = ("groups/*", "labels/*"), "embeddings/*", "runs/*", "students/*/history.parquet"
+QUERIES, DOCUMENTS = "collections/*/queries.parquet", "corpora/*/documents.parquet"
+SOURCES = {
+    "make_claims_table": Source(("claims",), (HISTORIES,)),
+    "make_correlation_table": Source(("correlation",), (RUNS,)),
+    "make_locality_table": Source(
+        ("locality", "locality_queries"), (*GROUPS, EMBEDDINGS, DOCUMENTS, "collections/*", "rankings/*")
+    ),
+    "make_bound_table": Source(("bound",), (*GROUPS, EMBEDDINGS, "students/*/model.safetensors")),
+    "make_cuts_table": Source(("cuts",), ("labels/*",)),
+    "make_factorial_table": Source(("factorial", "factorial_cells"), GROUPS),
+    "make_contamination_table": Source(("contamination", "contamination_pairs"), (QUERIES,)),
+    "make_training_collections_table": Source(("training_collections",), ("collections/*",)),
+    "profile_scores": Source(("profiles", "query_profiles"), (RUNS,)),
+    "smooth_curves": Source(("curves",), (HISTORIES,)),
+    "check_first_stage": Source(("tables/first_stage.csv",), ("rankings/*", "collections/*/qrels.parquet")),
+    "make_report": Source((REPORT,), (RUNS, QUERIES, DOCUMENTS)),
+}
+"""Rules that read more than metrics and other tables. A product without a folder is a table's numbers."""
+
+
+class Entry(NamedTuple):
+    """A file of the results: its path below them, why it is not packed (None: it is), and what its manifest lists."""
+
+    name: str
+    left_out: str | None
+    listed: Mapping | None = None
+
+
+def entries(results: Path, options: frozenset[str], without: tuple[str, ...] = ()) -> Iterator[Entry]:
+    """Every file that artifacts and products of an experiment consist of.
+
+    ``options``: of :data:`MODELS` and :data:`TEXTS`, what is packed too; ``without``: patterns of paths below the
+    results that are not. Raises :class:`InputError` for an artifact whose job has not ended.
+    """
+    for path in sorted(results.rglob(MANIFEST)):
+        if path.with_name(STARTED).exists():
+            raise InputError(f"{path} is being made, or its job ended badly: finish the experiment first")
+        made = read_manifest(path.read_bytes(), str(path))
+        if fault := place_fault(path, made):
+            raise InputError(f"{path} {fault}: make verify names the command that makes it again")
+        folder = path.parent.relative_to(results)
+        yield Entry(str(folder / MANIFEST), None)
+        for name in sorted(made["files"]):
+            entry = _entry(str(folder / name), _why_not(made["kind"], name, options), without)
+            yield entry._replace(listed=made["files"][name])
+    products = [path for folder in PRODUCTS for path in sorted((results / folder).glob("[!.]*"))]
+    for path in [*products, *(results / name for name in TABLES)]:
+        if path.is_file():
+            name = str(path.relative_to(results))
+            shows = any(fnmatch(name, pattern) for pattern in SHOWING_TEXTS)
+            yield _entry(name, TEXTS if shows and TEXTS not in options else None, without)
+
+
+def _entry(name: str, why: str | None, without: tuple[str, ...]) -> Entry:
+    asked = any(fnmatch(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/") for pattern in without)
+    return Entry(name, ASKED if asked else why)
+
+
+def _why_not(kind: str, name: str, options: frozenset[str]) -> str | None:
+    why = TEXTS if name == TEXT_FILES.get(kind) else OF_KIND.get(kind)
+    return None if why in options or (why == MODELS and name in ALWAYS) else why
+
+
+def read_manifest(content: bytes, path: str) -> dict:
+    """A manifest; :class:`InputError` where it is none, or names a file outside its folder."""
+    try:
+        made = json.loads(content)
+        files, further = made["files"], (made["spec"], made["counts"], made["job"]["opened"], made["inputs"])
+        sound = all(isinstance(each, dict) for each in further) and isinstance(made["kind"], str)
+        sound = sound and isinstance(made["finished"], str)
+        sound = sound and all(type(each["bytes"]) is int and type(each["sha256"]) is str for each in files.values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        sound, files = False, {}
+    if not sound:
+        raise InputError(f"{path} is not an artifact's manifest")
+    for name in files:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise InputError(f"{path} names {name!r}, a path outside its folder")
+    return made
+
+
+def path_of(product: str) -> str:
+    """Path below the results of a product as :data:`SOURCES` names it."""
+    return product if "." in product else f"analysis/{product}.parquet"
+
+
+def not_rebuilt(left_out: Mapping[str, object], texts: bool) -> dict[str, list[str]]:
+    """Rule to the files that it reads and that are ``left_out`` (paths below the results), of rules that lack any.
+
+    ``texts``: whether the page shows texts; else it needs none.
+    """
+    lacking = {
+        rule: [name for name in left_out if any(fnmatch(name, pattern) for pattern in source.opens)]
+        for rule, source in SOURCES.items()
+    }
+    if not texts:
+        lacking["make_report"] = [name for name in lacking["make_report"] if fnmatch(name, RUNS)]
+    return {rule: names for rule, names in lacking.items() if names}

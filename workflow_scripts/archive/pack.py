@@ -1,0 +1,140 @@
+"""Pack an experiment for others: ``make archive EXPERIMENT=demo [MODELS=1] [TEXTS=1] [WITHOUT=runs/be]``.
+
+``python -m workflow_scripts.archive.pack config/demo.yaml --output results/demo.tar`` first says how large the archive
+becomes and what it leaves out, then writes it and reads it back. Packing twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import platform
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from workflow_scripts.archive.container import FORMAT, read_archive, write_archive
+from workflow_scripts.archive.contents import MODELS, REPORT, TEXTS, entries, not_rebuilt, read_manifest
+from workflow_scripts.archive.crate import METADATA, check_library, describe_crate
+from workflow_scripts.archive.rebuild import page_without_texts
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.storage.checksums import sha256
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.command import end_in_one_line
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.provenance import MANIFEST, git_commit
+
+CODE = ("Snakefile", "*.yml", "*.txt", "*.toml", "*.md", "LICENSE", "CITATION.cff")
+CODE_FOLDERS = ("rules", "workflow_scripts", "config", "profiles", "docs")
+MEGABYTE = 10**6
+
+
+def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without: tuple[str, ...] = ()) -> dict:
+    """Write the archive of an experiment whose results lie in ``results/`` here; its list.
+
+    ``configs``: the experiment's files; ``options`` and ``without`` as :func:`.contents.entries` has them. Raises
+    :class:`InputError` for an experiment that is not finished or is damaged.
+    """
+    check_library()
+    experiment = Experiment(read_config(*configs)).name
+    results = Path("results", experiment)
+    if not (results / REPORT).is_file():
+        raise InputError(f"there is no {results / REPORT}: finish the experiment first")
+    found = {entry.name: entry for entry in entries(results, options, without)}
+    packed = {name: results / name for name, entry in found.items() if entry.left_out is None}
+    listed = {name: entry.listed or _listed(results / name) for name, entry in found.items()}
+    left_out = {name: {**listed[name], "why": entry.left_out} for name, entry in found.items() if entry.left_out}
+    for line in sizes(packed, listed, left_out):
+        print(line, flush=True)
+    named = {_place_of(config): Path(config) for config in configs}
+    about: dict = {
+        "format": FORMAT,
+        "experiment": experiment,
+        "configs": list(named),
+        "commit": git_commit(),
+        "packed_on": {"system": platform.platform(), "processor": _processor()},
+        **{option: option in options for option in (MODELS, TEXTS)},
+        "left_out": left_out,
+    }
+    files: dict[str, Path | bytes] = {**_code(), **named}
+    files |= {str(results / name): path for name, path in packed.items()}
+    checksums = {str(results / name): each for name, each in listed.items()}
+    if TEXTS not in options and "make_report" not in not_rebuilt(left_out, texts=False):
+        page = files[str(results / REPORT)] = page_without_texts(about, files)
+        checksums[str(results / REPORT)] = _listed(page)
+    about["files"] = {name: checksums.get(name) or _listed(files[name]) for name in sorted(files)}
+    runs = [read_manifest(path.read_bytes(), str(path)) for path in packed.values() if path.name == MANIFEST]
+    crate = files[METADATA] = describe_crate(experiment, list(named), about["files"], runs, ROOT / "CITATION.cff")
+    about["files"][METADATA] = _listed(crate)
+    write_archive(archive, about, files)
+    try:
+        return read_archive(archive)
+    except InputError as error:
+        archive.unlink()
+        raise InputError(f"{error}; make verify EXPERIMENT={experiment} names what makes it again") from None
+
+
+def sizes(packed: Mapping[str, Path], listed: Mapping[str, Mapping], left_out: Mapping[str, Mapping]) -> Iterator[str]:
+    """Lines that say how many files and bytes of each kind are packed, and what is left out, and why."""
+    parts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for name in packed:
+        parts["packed", name.partition("/")[0]].append(listed[name]["bytes"])
+    for name, about in left_out.items():
+        parts[f"left out ({about['why']})", name.partition("/")[0]].append(about["bytes"])
+    for (what, part), own in sorted(parts.items(), key=lambda each: (each[0][0] != "packed", each[0])):
+        yield f"{what}: {part}, {len(own):,} file{'s' * (len(own) > 1)}, {sum(own) / MEGABYTE:,.1f} MB"
+    yield f"in all: {sum(listed[name]['bytes'] for name in packed) / MEGABYTE:,.1f} MB, and the code"
+
+
+def _code() -> dict[str, Path]:
+    """The project's files as they are now, by their path in it: what made the results, if it is at their commit."""
+    found = [path for pattern in CODE for path in ROOT.glob(pattern)]
+    found += [path for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*")]
+    names = {path.relative_to(ROOT): path for path in found if path.is_file()}
+    return {
+        str(name): path
+        for name, path in names.items()
+        if not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
+    }
+
+
+def _processor() -> str:
+    """The processor as it names itself; what Python knows of it where the system does not say."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        return next((line.partition(": ")[2].strip() for line in file if line.startswith("model name")), "")
+    return platform.processor()
+
+
+def _place_of(config: str) -> str:
+    """Where a file of the experiment lies in the archive: where it lies here, or in config/."""
+    path = Path(os.path.relpath(config))
+    return str(Path("config", path.name) if path.parts[0] == ".." else path)
+
+
+def _listed(source: Path | bytes) -> dict[str, int | str]:
+    """Bytes and SHA-256 of a file or of what it will hold."""
+    if isinstance(source, bytes):
+        return {"bytes": len(source), "sha256": hashlib.sha256(source).hexdigest()}
+    return {"bytes": source.stat().st_size, "sha256": sha256(source)}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("configfiles", nargs="+", help="files of the experiment")
+    parser.add_argument("--output", type=Path, required=True, help="the archive, a .tar")
+    parser.add_argument("--models", action="store_true", help="weights, embeddings and teachers' scores too")
+    parser.add_argument("--texts", action="store_true", help="texts of documents and queries too")
+    parser.add_argument("--without", nargs="*", default=[], help="folders or patterns of files below the results")
+    given = parser.parse_args()
+    options = frozenset(option for option in (MODELS, TEXTS) if getattr(given, option))
+    about = pack(given.configfiles, given.output, options, tuple(given.without))
+    size = given.output.stat().st_size / MEGABYTE
+    print(f"{given.output}: {len(about['files']):,} files, {size:,.1f} MB, read back and as listed")
+
+
+if __name__ == "__main__":
+    end_in_one_line(main)

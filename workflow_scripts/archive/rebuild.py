@@ -1,0 +1,212 @@
+"""Rebuild an experiment's numbers from its archive by the pipeline's own rules, and compare them byte for byte.
+
+Snakemake makes the default target in a folder where everything that is packed lies, less what is to be rebuilt. Only
+rules that conclude are allowed (``--allowed-rules``): what they do not make is a given, so no training is ever asked
+for. A table that reads a file which is not packed (:data:`~.contents.SOURCES`) is rendered from its own numbers.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from workflow_scripts.archive.contents import (
+    PRODUCTS,
+    REPORT,
+    SOURCES,
+    TABLES,
+    not_rebuilt,
+    path_of,
+    read_manifest,
+)
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.provenance import MANIFEST, part_checksum
+
+MEASURING = "measure_"
+CONCLUDING = (
+    MEASURING,
+    "collect_metrics",
+    "write_",
+    "check_",
+    "make_",
+    "draw_",
+    "render_",
+    "profile_",
+    "fit_",
+    "smooth_",
+)
+"""How the rules begin that work without models, texts and a network."""
+WITHOUT_TEXTS = ("--config", "analysis={texts: false}")
+
+
+def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> bytes:
+    """The report of an experiment that is being packed, with ids in the place of texts. ``files``: name to source."""
+    page = f"results/{about['experiment']}/{REPORT}"
+    with scratch_folder() as folder:
+        _lay_out(folder, {name: path for name, path in files.items() if name != page and isinstance(path, Path)})
+        _run_snakemake(folder, about, "report", ["make_report"], cores=1)
+        return (folder / page).read_bytes()
+
+
+class Product(NamedTuple):
+    """What was rebuilt: its name, its files below the results, those with other bytes, and what there is to say."""
+
+    name: str
+    files: list[str]
+    other: list[str]
+    remark: str
+
+
+def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int) -> Iterator[Product]:
+    """Rebuild in ``folder`` what is packed and was made from what is packed, and compare it with ``files``.
+
+    ``about``: an archive's list; ``files``: name to where it was unpacked. Metrics are measured first; where they are
+    the same, the archive's manifest takes the place of the new one, since it says how they were first made.
+    """
+    results = Path("results", about["experiment"])
+    packed = {
+        str(Path(name).relative_to(results)): path for name, path in files.items() if name.startswith(f"{results}/")
+    }
+    lacking = not_rebuilt(about["left_out"], about["texts"])
+    given = {path_of(product): names for rule, names in lacking.items() for product in SOURCES[rule].products}
+    measured, others = _metrics(packed, about["left_out"])
+    made = {name for name in packed if _is_made(name, measured, others) and name not in given}
+    _lay_out(folder, {name: path for name, path in files.items() if _below(name, results) not in made})
+    if REPORT in given and not (folder / results / REPORT).exists():
+        (folder / results / REPORT).touch()  # it cannot be made, and nothing is to ask for it
+    allowed = [rule for rule in _concluding_rules(folder, about) if rule not in lacking]
+    if measured:
+        measuring = [rule for rule in allowed if rule.startswith(MEASURING)]
+        _run_snakemake(folder, about, "all", allowed, "--until", *measuring, cores=cores)
+    for metrics in measured:
+        manifest = folder / results / metrics / MANIFEST
+        own, new = (read_manifest(path.read_bytes(), str(path)) for path in (packed[f"{metrics}/{MANIFEST}"], manifest))
+        if part_checksum(own, "identity") == part_checksum(new, "identity"):
+            manifest.unlink()
+            _link(packed[f"{metrics}/{MANIFEST}"], manifest)
+    _run_snakemake(folder, about, "all", allowed, cores=cores)
+    for name, members in _by_product(packed).items():
+        remade = [each for each in members if each in made]
+        other = [each for each in remade if not filecmp.cmp(packed[each], folder / results / each, shallow=False)]
+        yield Product(name, remade, other, _remark(members, other, given, packed, folder / results))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder beside the results, so that files can be linked into it; removed at the end."""
+    Path("results").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".archive-", dir="results") as folder:
+        yield Path(folder)
+
+
+def _below(name: str, results: Path) -> str:
+    return name.removeprefix(f"{results}/")
+
+
+def _lay_out(folder: Path, files: Mapping[str, Path]) -> None:
+    """Link ``files`` below a folder by their names."""
+    for name, path in files.items():
+        _link(path, folder / name)
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copy2(source, target)
+
+
+def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[str], *options: str, cores: int) -> None:
+    """Make a target in a folder by these rules alone; :class:`InputError` where it fails, its lines above."""
+    command = [*_snakemake(about), "--profile", str(ROOT / "config/profiles/local"), "--cores", str(cores)]
+    command += ["--quiet", "rules", "host", "reason", *options, "--allowed-rules", target, *rules]
+    # What is said of the products has stdout for itself.
+    done = subprocess.run([*command, "--", target], cwd=folder, stdout=sys.stderr)
+    if done.returncode:
+        raise InputError("the numbers could not be rebuilt: Snakemake's lines above say why")
+
+
+def _concluding_rules(folder: Path, about: Mapping) -> list[str]:
+    listed = subprocess.run([*_snakemake(about), "--list-rules"], cwd=folder, capture_output=True, encoding="utf-8")
+    if listed.returncode:
+        raise InputError(
+            f"the experiment cannot be planned: {(listed.stdout + listed.stderr).strip().splitlines()[-1]}"
+        )
+    return [line.split()[0] for line in listed.stdout.splitlines() if line.startswith(CONCLUDING)]
+
+
+def _snakemake(about: Mapping) -> list[str]:
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--configfile", *about["configs"]]
+    return command if about["texts"] else [*command, *WITHOUT_TEXTS]
+
+
+def _metrics(packed: Mapping[str, Path], left_out: Collection[str]) -> tuple[list[str], list[str]]:
+    """Folders of the metrics whose runs and judgements are packed, and of the others."""
+    folders: tuple[list[str], list[str]] = ([], [])
+    for name, path in packed.items():
+        if name.startswith("metrics/") and name.endswith(f"/{MANIFEST}"):
+            made = read_manifest(path.read_bytes(), name)
+            runs = ["/".join(Path(made["inputs"][key]["path"]).parts[2:-1]) for key in ("runs", "evaluation")]
+            lacks = any(file.startswith(f"{folder}/") for folder in runs for file in left_out)
+            folders[lacks].append(name.removesuffix(f"/{MANIFEST}"))
+    return folders
+
+
+def _is_made(name: str, measured: Collection[str], others: Iterable[str]) -> bool:
+    """Is a file of the results a product, or of metrics that are measured again?"""
+    folder, _, file = name.rpartition("/")
+    if folder == "cells":
+        return not any(file.startswith(".".join(Path(other).parts[1:4]) + ".") for other in others)
+    return folder in measured or folder in PRODUCTS or name in TABLES
+
+
+def _by_product(packed: Iterable[str]) -> dict[str, list[str]]:
+    """Files by what a reader calls them: a table with its numbers, a figure, all metrics, all cells."""
+    products: dict[str, list[str]] = {}
+    names = {Path(name).stem for name in packed if name.startswith("tables/")}
+    for name in packed:
+        folder, stem = name.partition("/")[0], Path(name).stem
+        if folder in ("metrics", "cells"):
+            products.setdefault(folder, []).append(name)
+        elif folder in PRODUCTS:
+            kind = "figure" if folder == "figures" else "table" if stem in names else "numbers"
+            products.setdefault(f"{kind} {stem}", []).append(name)
+        elif name in TABLES:
+            products.setdefault(name, []).append(name)
+    return products
+
+
+def _remark(
+    members: Sequence[str], other: Sequence[str], given: Mapping, packed: Mapping[str, Path], rebuilt: Path
+) -> str:
+    remarks = []
+    for name in members:
+        if lacking := given.get(name):
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            remarks.append(f"numbers as packed, since {lacking[0]}{more} are not")
+    remarks += [_difference(packed[name], rebuilt / name) for name in other if name.endswith(".parquet")]
+    return "; ".join(dict.fromkeys(remarks))
+
+
+def _difference(one: Path, other: Path) -> str:
+    """How two tables of numbers differ, in words."""
+    ours, theirs = pd.read_parquet(one), pd.read_parquet(other)
+    if list(ours.columns) != list(theirs.columns) or len(ours) != len(theirs):
+        return "other rows or columns"
+    differs = (ours != theirs) & ~(ours.isna() & theirs.isna())
+    numbers = ours.select_dtypes("number").columns
+    largest = (ours[numbers] - theirs[numbers]).abs().max().max() if len(numbers) else 0
+    return f"{int(differs.to_numpy().sum())} of {ours.size} values differ, numbers by up to {largest:.3g}"
