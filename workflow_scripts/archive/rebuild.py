@@ -47,7 +47,7 @@ CONCLUDING = (
     "smooth_",
 )
 """How the rules begin that work without models, texts and a network."""
-WITHOUT_TEXTS = ("--config", "analysis={texts: false}")
+FROM_HERE_ALONE, WITHOUT_TEXTS = "reuse=[]", "analysis={texts: false}"
 
 
 def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> bytes:
@@ -149,8 +149,8 @@ def _concluding_rules(folder: Path, about: Mapping) -> list[str]:
 
 def _snakemake(about: Mapping) -> list[str]:
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--configfile", *about["configs"]]
-    return command if about["texts"] else [*command, *WITHOUT_TEXTS]
+    changes = [FROM_HERE_ALONE, *[WITHOUT_TEXTS] * (not about["texts"])]
+    return [*command, "--configfile", *about["configs"], "--config", *changes]
 
 
 def _metrics(packed: Mapping[str, Path], left_out: Collection[str]) -> tuple[list[str], list[str]]:

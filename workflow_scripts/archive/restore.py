@@ -35,8 +35,8 @@ def restore(archive: Path, cores: int) -> Iterator[str]:
         os.replace(unpacked / LIST, unpacked / results / LIST)
         os.replace(unpacked / results, results)
         yield f"{results}: {len(about['files']):,} files are as they were packed"
-        files = {name: unpacked / name for name in about["configs"]}
-        files |= {name: Path(name) for name in about["files"] if name.startswith(f"{results}/")}
+        others = [*about["configs"], *(name for name in about["files"] if name.startswith("results/"))]
+        files = {name: Path(name) if name.startswith(f"{results}/") else unpacked / name for name in others}
         rebuilt = scratch / "rebuilt"
         different = []
         for product in rebuild(about, files, rebuilt, cores):

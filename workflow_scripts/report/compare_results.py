@@ -245,6 +245,17 @@ def is_reproduced(found: Comparison, cells: Sequence[Cell], exact: bool) -> bool
     return all(cell.verdict in (SAME, WITHIN, ONLY_B) for cell in cells)
 
 
+@contextlib.contextmanager
+def results_of(given: str) -> Iterator[Path]:
+    """:func:`~workflow_scripts.storage.results.results_folder`, or an archive's results while they are read."""
+    if not Path(given).is_file():
+        yield results_folder(given)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        about = unpack(Path(given), Path(folder, "unpacked"))
+        yield Path(folder, "unpacked", "results", about["experiment"])
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -252,23 +263,12 @@ def main() -> None:
     parser.add_argument("b", help="results that someone else made of the same experiment")
     parser.add_argument("--exact", action="store_true", help="ask for the same bytes")
     options = parser.parse_args()
-    with _results(options.a) as a, _results(options.b) as b:
+    with results_of(options.a) as a, results_of(options.b) as b:
         found = Comparison(a, b)
         cells = list(found.cells())
         print("\n".join(lines(found, cells)))
         if not is_reproduced(found, cells, options.exact):
             sys.exit(1)
-
-
-@contextlib.contextmanager
-def _results(given: str) -> Iterator[Path]:
-    """A results folder by name or path; an archive's, unpacked for as long as the context lasts."""
-    if not Path(given).is_file():
-        yield results_folder(given)
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        unpack(Path(given), Path(scratch, "unpacked"))
-        yield results_folder(f"{scratch}/unpacked")
 
 
 if __name__ == "__main__":
