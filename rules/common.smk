@@ -281,6 +281,15 @@ def pools_of(groups_id, teacher):
     return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"]]
 
 
+def metrics_of_pipelines():
+    """Metrics of this experiment, then of those that it lists as other pipelines."""
+    others = [f"results/{name}/metrics.parquet" for name in CONFIG["pipelines"]]
+    for path in others:
+        if not os.path.exists(path):
+            raise WorkflowError(f"pipelines: {path} is not there; make that experiment first, as make pipelines does")
+    return [METRICS, *others]
+
+
 def page_rankers():
     """What the page's query explorer compares: BM25, the grid's teachers, and its students of the first seed."""
     references = [each for each in RANKERS.standing_references if each[0][3] in ("", *GRID["teachers"])]
