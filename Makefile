@@ -1,27 +1,30 @@
 # Thin: each line is something a person could type.
 PYTHON ?= python3
-CORES ?= 2
 EXPERIMENT ?= demo
+# Where jobs run: a folder of config/profiles. A cluster's profile says how many jobs, no cores.
+PROFILE ?= $(if $(filter paper,$(MAKECMDGOALS)),gpu,local)
+CORES ?= $(if $(filter local,$(PROFILE)),2,$(if $(filter gpu,$(PROFILE)),all))
 DOMAIN ?= in-domain
 PIP_OPTIONS ?=
 BIN := .venv/bin
 # The locks name all that is needed, with hashes. What has no wheel is built by the lock's own setuptools.
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
   --only-binary :all: --no-binary connection-pool,pyserini $(PIP_OPTIONS)
+SNAKEMAKE = $(BIN)/python -m snakemake --logger distillery --profile config/profiles/$(PROFILE) $(addprefix --cores ,$(CORES))
 # Whoever only checks an archive needs less.
 ANALYSIS = $(if $(wildcard $(BIN)/snakemake),$(BIN),.analysis-venv/bin)
-SNAKEMAKE = $(BIN)/snakemake --profile config/profiles/local --cores $(CORES)
 # Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
-  $(if $(filter small-scratch,$(1)),small.yaml) $(1).yaml)
+  $(if $(filter small-scratch,$(1)),small.yaml) $(if $(filter large,$(1)),paper.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
 .PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  with any: EXPERIMENT=demo (config/demo.yaml), PROFILE=local, gpu, slurm (config/profiles), CORES=2"
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -51,11 +54,20 @@ small: venv  ## real text, students from a pretrained MiniLM
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
 
-paper: venv  ## the study as published, on this machine's GPUs; make plan EXPERIMENT=paper first; a cluster: docs/cluster.md
-	$(BIN)/snakemake --configfile config/paper.yaml --profile config/profiles/gpu --cores all
+paper: venv  ## the study as published, on this machine's GPUs, or a cluster with PROFILE=slurm; make plan EXPERIMENT=paper first
+	$(SNAKEMAKE) --configfile config/paper.yaml
 
 standin: venv  ## the whole of config/paper.yaml on tiny stand-ins for its downloads
 	$(BIN)/python -m tests.standin
+
+all: venv  ## a whole experiment, yours too: make all EXPERIMENT=mine [PROFILE=slurm]
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT))
+
+downloads: venv  ## what an experiment needs from a network, nothing else: EXPERIMENT=paper
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- downloads
+
+list: venv  ## the cells and their state (done, stale and why, missing): make list [FILTER="stale be"]
+	@$(BIN)/python -m workflow_scripts.daily.list_cells --configfile $(call configs,$(EXPERIMENT)) --filter '$(FILTER)'
 
 cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-domain] [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
@@ -63,8 +75,18 @@ cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-
 table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
 
+export: venv  ## one cell for other tools: make export CELL=... FORMAT=model (trec, datasets, sentence-transformers, tevatron, onnx)
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/exports/$(CELL)/$(FORMAT)/manifest.json
+
 report: venv  ## the page that shows an experiment: results/demo/report.html
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/report.html
+
+compare: venv  ## two cells, or two experiments, judged: make compare A=ce.kl.bm25.base B=ce.kl.random.base [MEASURE=AP]
+	@$(BIN)/python -m workflow_scripts.daily.compare '$(A)' '$(B)' $(if $(MEASURE),--measure '$(MEASURE)') --configfile \
+	  $(if $(findstring .,$(A)),$(call configs,$(EXPERIMENT)),$(call configs,$(A)) --against $(call configs,$(B)))
+
+clean: venv  ## remove a cell, so that the next build makes it again: make clean CELL=ce.kl.bm25.base.seed0
+	@$(BIN)/python -m workflow_scripts.daily.clean_cell '$(CELL)' --configfile $(call configs,$(EXPERIMENT))
 
 plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=results/bench/gpu.csv] [PILOT=results/demo]
 	$(BIN)/python -m workflow_scripts.plan.bill --configfile $(call configs,$(EXPERIMENT)) \
@@ -114,6 +136,9 @@ test-all: test  ## every test: also the demo end to end, and what needs emulated
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
 	$(BIN)/python -m pytest -m "$(SPECIAL)"
 
+chaos: venv  ## half an hour of kills, damage and want, each mended and compared; appends to docs/chaos.md: SEED=1
+	$(BIN)/python -m tests.chaos results/chaos --seed $(or $(SEED),1)
+
 test-slurm: venv slurm  ## an experiment on a Slurm cluster of three nodes, started on this machine as root
 	$(BIN)/python -m pytest -m slurm tests/slurm
 
@@ -143,13 +168,13 @@ venv:  ## .venv from the locks, every file held to its hash; made again when one
 	  rm -rf .venv && $(PYTHON) -m venv .venv && \
 	  sed -n '/^setuptools==/,/# via/p' requirements.txt > .venv/build.txt && \
 	  $(INSTALL) -r .venv/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
-  $(INSTALL) -r requirements-dev.txt && \
+	  $(INSTALL) -r requirements-dev.txt && \
 	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
 	  cat requirements*.txt > .venv/locks.txt; }
 
-lock: venv  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+lock:  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
+	@test -x $(BIN)/uv || $(MAKE) venv
 	$(BIN)/python -m environment.lock --upgrade $(UPGRADE)
-	@$(MAKE) venv
 
 audit: venv  ## known vulnerabilities of what is locked, as PyPI lists them
 	$(BIN)/pip-audit --disable-pip --require-hashes $(foreach lock,$(wildcard requirements-*.txt),-r $(lock))
@@ -171,6 +196,9 @@ bench-search: venv  ## batch search by threads
 
 bench-dag: venv  ## dry runs of the paper with five seeds, the start of a cell's jobs
 	$(BIN)/python -m bench.dag
+
+bench-growth: venv  ## planning, check and tables of the paper with 1, 5 and 20 seeds, over made-up metrics; an hour
+	$(BIN)/python -m bench.growth
 
 bench-look-ups: venv  ## look-ups among millions of ids and pairs
 	$(BIN)/python -m bench.look_ups

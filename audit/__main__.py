@@ -14,10 +14,14 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from audit import studies, tables
+from audit.advice import advice
+from audit.bound import bound
 from audit.claims import claims
+from audit.configuration import configuration
 from audit.contamination import contamination, contamination_pairs
 from audit.correlation import correlation
 from audit.cost import cost
+from audit.curves import score_by_rank
 from audit.factorial import factorial, factorial_cells
 from audit.locality import locality
 from audit.power import power
@@ -40,7 +44,11 @@ TABLES: dict[str, Recompute] = {
     "factorial": factorial,
     "factorial_cells": factorial_cells,
     "correlation": correlation,
+    "score_by_rank": score_by_rank,
     "locality": locality,
+    "bound": bound,
+    "advice": advice,
+    "configuration": configuration,
     "cost": cost,
     "contamination": contamination,
     "contamination_pairs": contamination_pairs,
@@ -49,7 +57,7 @@ RELATIVE, ABSOLUTE = 1e-7, 1e-9
 """How far two ways of computing one number may lie apart: the order of sums, and roots of what is nearly 0."""
 LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut", "claim"}
 LABELS |= {"training", "training_b", "function", "teacher_b", "quantity", "seeds", "stage", "sentence", "part", "form"}
-LABELS |= {"ranker", "question", "budget", "setting", "of", "unit"}
+LABELS |= {"ranker", "question", "budget", "setting", "of", "unit", "beside_basis"}
 """Columns that say what a row is."""
 SHOWN = 3
 

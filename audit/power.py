@@ -14,7 +14,7 @@ from audit.contrasts import Block, Domain
 from audit.inference import control_rows, pooled_rows, residual_sum, rows_of
 from audit.rows import Rows
 from audit.sources import Sources
-from audit.tables import BLOCK, block_of, pairs_of
+from audit.tables import BLOCK, block_of, margin_of, pairs_of
 
 Parts = tuple[float, float, float, float, float]
 """A, B and T of a pair, degrees of freedom of V_q and of V_s (docs/inference.md)."""
@@ -36,10 +36,10 @@ def power(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
             yield row.Index, {**reached, "n_pairs": len(kept), "is_own": int(row.seeds) == len(block.seeds)}
         for row in rows[rows["scope"] == "pair"].itertuples():
             a = [(sampler == row.sampler_a) - (sampler == row.sampler_b) for sampler in spec["samplers"]]
-            yield (
-                row.Index,
-                {"seeds_needed": _needed(parts[tuple(a)], cells, abs(row.mean_difference), row.margin, spec["rule"])},
-            )
+            mean = block.infer(weights, key[4], a).estimate
+            margin = margin_of(block.values, domains[key[3]], key[4], spec["rule"])
+            needed = _needed(parts[tuple(a)], cells, abs(mean), margin, spec["rule"])
+            yield row.Index, {"mean_difference": mean, "margin": margin, "seeds_needed": needed}
 
 
 def parts_of(block: Block, weights: Mapping, measure: str, a: Sequence[float]) -> Parts:

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Mapping
 from functools import cache, cached_property, lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from statistics import fmean
 
@@ -75,9 +76,10 @@ class Values:
 @lru_cache(maxsize=8)
 def read_run(path: Path) -> pd.DataFrame:
     """A TREC run: query, document, rank, score."""
-    types = {"query": object, "Q0": object, "document": object, "rank": int, "score": float, "tag": object}
-    options = {"keep_default_na": False, "quoting": csv.QUOTE_NONE, "float_precision": "round_trip"}
-    return pd.read_csv(path, sep=" ", names=list(types), dtype=types, **options)
+    types = {"query": object, "Q0": object, "document": object, "rank": int, "score": object, "tag": object}
+    options = {"keep_default_na": False, "quoting": csv.QUOTE_NONE}
+    frame = pd.read_csv(path, sep=" ", names=list(types), dtype=types, **options)
+    return frame.assign(score=frame["score"].map(float))  # every digit, which pandas' own reader does not promise
 
 
 @cache
@@ -117,6 +119,12 @@ def _risk(rows: Mapping[str, tuple[int, float]], judged: Mapping[str, int]) -> f
     better = grades[:, None] > grades
     wrong = (better & (scores[:, None] < scores)).sum() + (better & (scores[:, None] == scores)).sum() / 2
     return float(wrong / better.sum()) if better.any() else None
+
+
+def derived(seed: int, *parts: str) -> int:
+    """The seed of a draw that is repeated as it was made: BLAKE2b over what it is for."""
+    text = "\0".join([str(seed), *parts])
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 class Sources:

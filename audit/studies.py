@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 from math import nan
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from scipy import stats
 
 from audit.contrasts import Block, Domain, Found, holm
 from audit.inference import ends, p_values
+from audit.locality import entropies, read_groups
 from audit.rows import Rows
-from audit.sources import Cell, Sources, Values
+from audit.sources import Cell, Sources, Values, derived
 from audit.tables import block_of, family_rows, interval, margin_of, pairs_of, summary
 
 UNCUT = "all queries"
@@ -45,7 +47,33 @@ def cuts(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
                 own = trained[trained["cut"].isin(pairs)]
                 for index, columns in _judged(own, block, contrasts, domain, measure, spec):
                     found[index] |= {_renamed(prefix, column): value for column, value in columns.items()}
+        kept = _kept(sources, sampler, teacher, spec)
+        for index, cut in rows["cut"].items():
+            found[index] = found.get(index, {}) | dict(zip(("groups", "share", "entropy"), kept[cut], strict=True))
         yield from found.items()
+
+
+def _kept(sources: Sources, sampler: str, teacher: str, spec: Mapping) -> dict[str, np.ndarray]:
+    """Queries of each cut, their share, their mean H: means over seeds."""
+    found: dict[str, list[tuple[int, float, float]]] = {}
+    for seed, draw in zip(spec["seeds"], spec["sampling"], strict=True):
+        groups = read_groups(sources.folder, sampler, teacher, seed)
+        h = entropies(groups.scores)
+        first, third_octile, middle, fifth_octile, third = np.quantile(h, [0.25, 0.375, 0.5, 0.625, 0.75])
+        low, high = first - spec["fence"] * (third - first), third + spec["fence"] * (third - first)
+        order = np.argsort([derived(draw, "cut", query) for query in groups.queries])
+        parts = {
+            UNCUT: np.arange(len(h)),
+            **{"lower-quartile": h <= first, "upper-quartile": h > third},
+            **{"inner-quartiles": (h > first) & (h <= third), "outliers": (h < low) | (h > high)},
+            **{"middle-quarter": (h > third_octile) & (h <= fifth_octile)},
+            **{"below-median": h <= middle, "above-median": h > middle},
+            **{"random-quarter": order[: round(len(h) / 4)], "random-half": order[: round(len(h) / 2)]},
+        }
+        for cut, places in parts.items():
+            number = len(h[places])
+            found.setdefault(cut, []).append((number, number / len(h), h[places].mean() if number else nan))
+    return {cut: np.mean(each, axis=0) for cut, each in found.items()}
 
 
 def _renamed(prefix: str, column: str) -> str:
@@ -95,7 +123,10 @@ def _means(frame: pd.DataFrame, spec: dict, values: Values, domains: Mapping[str
 def teachers(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     """Comparisons of samplers under each teacher, their orders, and what becomes of each comparison."""
     values, domains = sources.values["metrics"], {each["name"]: Domain.of(each) for each in spec["domains"]}
-    yield from _means(frame, spec, values, domains)
+    places = frame[frame["scope"] == "student"].groupby(["student", "loss", "teacher", "domain", "measure"], sort=False)
+    ranks = places["value"].rank(ascending=False, method="min")
+    for index, columns in _means(frame, spec, values, domains):
+        yield index, columns | ({"place": ranks[index]} if index in ranks.index else {})
     keys = ["student", "loss", "domain", "measure"]
     for key, rows in frame[frame["scope"] == "comparison"].groupby([*keys, "teacher"], sort=False):
         block, pairs = block_of(values, spec, (key[0], key[1], key[4])), pairs_of(len(spec["samplers"]))

@@ -21,6 +21,8 @@ from audit.sources import RISK, Cell, Sources, Values
 
 CELL = ["student", "loss", "sampler", "teacher"]
 BLOCK = ["student", "loss", "teacher", "domain", "measure"]
+NOTHING = 1e-12
+"""Values that lie no further apart are the same."""
 SAMPLES = 4000
 """Bootstrap samples of the second path: its own draws, so ends agree within the error of both simulations."""
 
@@ -180,6 +182,10 @@ def variance(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
         weights = domains[domain].weights
         found = [(*cell, values.mean(cell, seed, weights, measure)) for cell in cells for seed in spec["seeds"]]
         if most < 1:  # nothing is left to test against
+            continue
+        if np.ptp([y for *_, y in found]) < NOTHING:
+            untested = dict.fromkeys(("f", "p", "eta_squared", "component_share"), nan)
+            yield from ((index, {"sum_squares": 0.0, "component": 0.0, **untested}) for index in rows.index)
             continue
         fit = smf.ols(f"y ~ ({' + '.join(varied)}) ** {most}", pd.DataFrame(found, columns=[*axes, "y"])).fit()
         table = anova_lm(fit, typ=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ def equality(folder: Path, device: torch.device) -> Iterator[Check]:
             losses = _losses(side, name, side.load(name, 0.0), 2, 1e-4)
             yield Check(f"losses of a {ARCHITECTURES[name]} in {precision}", _difference(losses, expected), limit)
     yield from attention(device)
+    yield from attention_dropout(device)
     yield search(device)
 
 
@@ -78,6 +80,44 @@ def attention(device: torch.device) -> Iterator[Check]:
             found = packed_encoder.attend(asking, k, v, batch, 0.0, first) if device.type == "cuda" else expected
             name = f"ragged attention, heads of {size}, {'first tokens' if first else 'all tokens'}"
             yield Check(name, _difference(found.float().cpu().numpy(), expected.float().cpu().numpy()), 1e-2)
+
+
+def attention_dropout(device: torch.device, p: float = 0.1) -> Iterator[Check]:
+    """Ragged attention under dropout beside its own mask, in half precision: what it gives, and its gradients.
+
+    Where all logits are equal and the values are the positions' unit vectors, the result is the dropped weights
+    themselves; the same seed gives the same mask for other values.
+    """
+    draw = np.random.default_rng(0)
+    size, heads = 64, 4
+    lengths = draw.integers(8, size, 200)
+    ids = np.zeros(lengths.sum(), np.int32)
+    batch = packed_encoder.pack(packed_encoder.Sequences(ids, ids, lengths), device)
+    shape = (len(ids), heads, size)
+    asking = torch.zeros(shape, dtype=torch.float16, device=device)
+    units = torch.eye(size, device=device)[batch.positions.long()].half().unsqueeze(1).expand(shape).contiguous()
+    value, upstream = torch.from_numpy(draw.standard_normal((2, *shape))).to(device).half().unbind()
+    value = value.clone().requires_grad_()
+
+    def attend(of: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(0)
+        return packed_encoder.attend(asking, asking, of, batch, p, False)
+
+    with torch.no_grad():
+        weights = attend(units).float()  # (tokens, heads, positions)
+    found = attend(value)
+    found.backward(upstream)
+    expected, gradient = torch.zeros_like(weights), torch.zeros_like(weights)
+    kept = number = 0
+    for first, last in pairwise(batch.offsets.tolist()):
+        own, rows = weights[first:last, :, : last - first], slice(first, last)
+        expected[rows] = torch.einsum("qhk,khd->qhd", own, value[rows].detach().float())
+        gradient[rows] = torch.einsum("qhk,qhd->khd", own, upstream[rows].float())
+        kept, number = kept + int((own > 0).sum()), number + own.numel()
+    yield Check("ragged attention under dropout: share of weights kept, from 0.9", abs(kept / number - 1 + p), 0.005)
+    for name, one, other in (("values", found.detach(), expected), ("gradients", value.grad, gradient)):
+        difference = _difference(one.float().cpu().numpy(), other.cpu().numpy())
+        yield Check(f"ragged attention under dropout, {name}", difference, 1e-2)
 
 
 def search(device: torch.device) -> Check:

@@ -65,7 +65,7 @@ def _compile(root: Path, output: Path, *options: str, sources: Sequence[str] = (
     done = subprocess.run(
         [
             *(sys.executable, "-m", "uv", "pip", "compile", *sources, "--quiet", "--no-header"),
-            *("--universal", "--generate-hashes", "--annotation-style", "line"),
+            *("--universal", "--fork-strategy", "fewest", "--generate-hashes", "--annotation-style", "line"),
             *("--python-version", python.partition("=")[2], "--output-file", str(output), *options),
         ],
         cwd=root,

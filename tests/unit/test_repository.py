@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -24,6 +26,7 @@ PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
 LOCAL = {
     "audit",
     "bench",
+    "distillery",
     "environment",
     "snakemake_logger_plugin_distillery",
     "tests",
@@ -58,6 +61,13 @@ def test_links_of_readme_and_docs_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_tests_that_docs_name_are_there() -> None:
+    text = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)
+    missing = [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
+    assert len(named) > 10 and missing == []
+
+
 def test_readmes_numbers_are_those_that_ship() -> None:
     shipped = yaml.safe_load((ROOT / "config/expected/demo.yaml").read_text())["cells"]
     table = (ROOT / "README.md").read_text().split("| loss | sampler |")[1]
@@ -79,6 +89,25 @@ def test_every_make_target_is_described() -> None:
     said = subprocess.run(["make", "-pn", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     phony = re.search(r"^\.PHONY: (.*)$", said, re.MULTILINE)[1].split()
     assert sorted(phony) == sorted(targets)
+
+
+def test_make_hands_on_what_is_typed() -> None:
+    build = "-m snakemake --logger distillery --profile config/profiles/"
+    daily = "-m workflow_scripts.daily."
+    commands = {
+        "cell CELL=a.b EXPERIMENT=study": f"{build}local --cores 2 --configfile config/demo.yaml config/study.yaml -- "
+        "results/study/cells/a.b.in-domain.csv",
+        "paper": f"{build}gpu --cores all --configfile config/paper.yaml",
+        "all EXPERIMENT=mine PROFILE=slurm": f"{build}slurm --configfile config/mine.yaml",
+        "list FILTER='a b'": f"{daily}list_cells --configfile config/demo.yaml --filter 'a b'",
+        "compare A=a.b B=c.d": f"{daily}compare 'a.b' 'c.d' --configfile config/demo.yaml",
+        "compare A=demo B=study": f"{daily}compare 'demo' 'study' --configfile config/demo.yaml "
+        "--against config/demo.yaml config/study.yaml",
+        "clean CELL=a.b EXPERIMENT=mine": f"{daily}clean_cell 'a.b' --configfile config/mine.yaml",
+    }
+    for typed, command in commands.items():
+        done = subprocess.run(["make", "-n", *shlex.split(typed)], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert " ".join(done.stdout.replace("\\\n", " ").split()).endswith(command), typed
 
 
 def test_the_citation_is_of_this_version_and_names_the_study() -> None:
@@ -240,3 +269,23 @@ def test_text_is_read_and_written_as_utf_8_whatever_the_locale() -> None:
             if name in ("read_text", "write_text") or asks_for_text or (name == "open" and not binary):
                 unsaid.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert unsaid == []
+
+
+def test_commands_of_the_docs_name_targets_that_exist_and_hide_none_behind_configfile() -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")]
+    wrong, commands = [], 0
+    for page in pages:
+        text = page.read_text().replace("\\\n", " ")
+        inline = re.findall(r"`([^`\n]+)`", text)
+        for line in [*inline, *(line for block in text.split("```")[1::2] for line in block.splitlines())]:
+            words = line.split("#")[0].split()
+            if words[:1] == ["make"]:
+                wrong += [f"{page.name}: {line}" for word in words[1:2] if word not in targets and word != "bench*"]
+                commands += 1
+            # Snakemake takes whatever follows --configfile for one more, up to the next option.
+            if "--configfile" in words:
+                after = itertools.takewhile(lambda word: word[0] != "-", words[words.index("--configfile") + 1 :])
+                wrong += [f"{page.name}: {line}" for word in after if not word.endswith(".yaml")]
+                commands += 1
+    assert wrong == [] and commands > 40

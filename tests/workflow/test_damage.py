@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from project import Project
 
+from tests.chaos import DAMAGE, Chaos, flip
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.provenance import CARD
 from workflow_scripts.storage.verify import faults
 
+DRAW = random.Random(0)
 STUDENT = "students/ce/marginmse.bm25.base/seed0"
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-DAMAGE: dict[str, Callable[[Path], object]] = {
-    "flipped": flip,
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    "deleted": Path.unlink,
-    "another file": lambda path: path.write_bytes(bytes(path.stat().st_size)),
-}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +46,7 @@ def test_verify_names_every_damage_of_every_kind(results: Path) -> None:
             path = manifest.parent / name
             whole = path.read_bytes()
             for damage, do in DAMAGE.items() if whole else ():
-                do(path)
+                do(path, DRAW)
                 if name == next(iter(Artifact(manifest).manifest["files"])):
                     assert [found for found, _ in faults(results)] == [manifest], (path, damage)
                 if name != CARD:
@@ -108,7 +97,7 @@ def test_no_job_uses_a_damaged_input_and_one_command_mends_it(tiny: Project, tmp
         "runs/ce/lce.bm25.none/seed0/all/demo.run.gz": "metrics/ce/lce.bm25.none/seed0/all",
     }
     for path, consumer in damaged.items():
-        flip(results / path)
+        flip(results / path, DRAW)
         (results / consumer / "manifest.json").unlink()
     output = project.refused(
         "--keep-going", *(f"results/tiny/{consumer}/manifest.json" for consumer in damaged.values())
@@ -131,3 +120,11 @@ def test_no_job_uses_a_damaged_input_and_one_command_mends_it(tiny: Project, tmp
     assert list(faults(results)) == [] and made == {
         line.split("/manifest.json")[0].removeprefix("results/tiny/") for line in named
     }
+
+
+def test_random_damage_is_mended_to_the_same_bytes(tiny: Project, tmp_path: Path) -> None:
+    """A handful of what ``python -m tests.chaos`` does for half an hour."""
+    chaos = Chaos(tmp_path, tiny)
+    project = chaos.copy("damaged")
+    outcomes = [chaos.damage(project, random.Random(f"test {number}")) for number in range(3)]
+    assert [str(outcome) for outcome in outcomes if outcome.differs] == []

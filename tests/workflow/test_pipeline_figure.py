@@ -21,7 +21,7 @@ REPORTING = ("claims", "effectiveness", "locality", "studies", "report")
 
 def rules_of(*stages: str) -> set[str]:
     text = "".join((ROOT / "rules" / f"{stage}.smk").read_text() for stage in stages)
-    return set(re.findall(r"^use rule \w+ as (\w+) with:", text, re.MULTILINE))
+    return set(re.findall(r"^ *use rule \w+ as (\w+) with:", text, re.MULTILINE))
 
 
 def boxes_of_rules() -> dict[str, set[str]]:

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
-from workflow_scripts.analysis.inference import CONTROLS, Estimates
+from workflow_scripts.analysis.inference import CONTROLS
 from workflow_scripts.analysis.training_noise import CAUTION, TrainingNoise
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def noise_band(pairs: Estimates, confidence: float = 0.95) -> float:
+def noise_band(half_widths: np.ndarray) -> float:
     """Half the width of the interval of a block's median pair; cells nearer than it are not told apart.
 
-    ``pairs``: all pairs of the block; each one's half width is the wider of its rows'. NaN where one's variance is not
-    known; pairs that are the same are left out.
+    ``half_widths``: of all pairs of the block but those that are the same; NaN where a variance is not known, and then
+    nothing is known of the block.
     """
-    widths = pairs.half_width(confidence)[~pairs.same]
-    return float(np.median(widths)) if len(widths) else np.nan
+    return float(np.median(half_widths)) if len(half_widths) else np.nan
 
 
 def retraining_bands(means: np.ndarray, cells: int = 1, confidence: float = 0.95) -> np.ndarray:

@@ -39,24 +39,40 @@ class QueryValues:
         self._queries: dict[tuple[str, str], dict[str, int]] = {}
         self._values: dict[tuple, np.ndarray] = {}
         self._totals: dict[tuple, float] = {}
+        self._listed: dict[tuple[str, str], tuple[pa.Array, np.ndarray]] = {}
         parts: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
         for rows in _row_groups(path):
             if measures is not None:
                 rows = rows[rows["measure"].isin(measures)]
+            if rows.empty:
+                continue
             names = [*KEYS, "collection", "measure"]
             groups = rows.groupby(names, observed=True, dropna=False)
-            totals = groups["value"].sum()
-            for ((*ranker, seed, collection, measure), group), total in zip(groups, totals, strict=True):
-                places = self._queries.setdefault((collection, measure), {})
-                index = np.array([places.setdefault(query, len(places)) for query in group["query_id"]], dtype=np.int64)
+            totals, numbers = groups["value"].sum(), groups.ngroup().to_numpy()
+            order, ends = np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))
+            queries, values = pa.array(rows["query_id"]), rows["value"].to_numpy(dtype=float)
+            for ((*ranker, seed, collection, measure), total), own in zip(
+                totals.items(), np.split(order, ends[:-1]), strict=True
+            ):
                 key = (*ranker, None if pd.isna(seed) else int(seed), collection, measure)
-                parts.setdefault(key, []).append((index, group["value"].to_numpy(dtype=float)))
+                index = self._places(collection, measure, queries.take(pa.array(own)))
+                parts.setdefault(key, []).append((index, values[own]))
                 self._totals[key] = self._totals.get(key, 0.0) + total
         for key in list(parts):
             self._values[key] = self._joined(key, parts.pop(key))
         self._rankers = {key[:4] for key in self._values}
         if not self._values:
             raise InputError(f"{path} holds none of {measures or 'any measure'}: measure some runs first")
+
+    def _places(self, collection: str, measure: str, queries: pa.Array) -> np.ndarray:
+        """Where queries stand in the arrays; looked up once for all rankers that list the same ones in one order."""
+        listed, index = self._listed.get((collection, measure), (None, None))
+        if index is None or not queries.equals(listed):
+            places = self._queries.setdefault((collection, measure), {})
+            ids = queries.to_pylist()
+            index = np.array([places.setdefault(query, len(places)) for query in ids], dtype=np.int64)
+            self._listed[collection, measure] = queries, index
+        return index
 
     def _joined(self, key: tuple, parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         places = self._queries[key[-2:]]

@@ -11,6 +11,8 @@ import pandas as pd
 from scipy.special import fdtrc
 
 SEED, RESIDUAL = "seed", "residual"
+_ROUNDING = 1e-24
+"""A mean square up to this is rounding: students have one value of a measure that re-ranking does not change."""
 COLUMNS = ("source", "df", "sum_squares", "eta_squared", "f", "p", "component", "component_share")
 
 
@@ -48,7 +50,7 @@ def decompose(values: np.ndarray, factors: Sequence[str]) -> pd.DataFrame:
         effects[subset] = mean - sum(effect for part, effect in effects.items() if set(part) < set(subset))
     squares = {subset: _sum_squares(effects[subset], values.size) for subset in subsets}
     freedom = {subset: prod(values.shape[axis] - 1 for axis in subset) for subset in subsets}
-    total = float(((values - values.mean()) ** 2).sum())
+    total = _sum_squares(values - values.mean(), values.size)
     rest_df = values.size - 1 - sum(freedom.values())
     # Sums of squares are not negative, but the last digits of a difference of them may be.
     rest = max(total - sum(squares.values()), 0.0) if rest_df else 0.0
@@ -62,7 +64,8 @@ def decompose(values: np.ndarray, factors: Sequence[str]) -> pd.DataFrame:
 
 def _sum_squares(effect: np.ndarray, size: int) -> float:
     """Sum over all ``size`` values of the square of an effect that is constant over the axes of length 1."""
-    return float((effect**2).sum() * (size / effect.size))
+    mean = float((effect**2).mean())
+    return mean * size if mean > _ROUNDING else 0.0
 
 
 def _components(

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 
 from workflow_scripts.storage.logs import DONE
 
@@ -37,24 +38,21 @@ class JobTimes:
                 if ended and not content.startswith(KEPT):
                     self._before[path.relative_to(folder).parts[0].removesuffix(".log")].append(float(ended[1]))
 
-    def mean(self, rule: str) -> float | None:
-        """Seconds of a job of the rule; None where none was ever timed."""
+    def expected(self, rule: str) -> float | None:
+        """Seconds of a job of the rule; of one that was never timed the mean of all rules, None where none was."""
         # The rules that measure students, one for each evaluation set, share the folder of measure_runs.
         earlier = re.sub(r"^measure_students_\w+", "measure_runs", rule)
-        seconds = self._now.get(rule) or self._before.get(earlier)
-        return sum(seconds) / len(seconds) if seconds else None
+        if seconds := self._now.get(rule) or self._before.get(earlier):
+            return fmean(seconds)
+        timed = [*map(fmean, {**self._before, **self._now}.values())]
+        return fmean(timed) if timed else None
 
     def work(self, jobs: Mapping[str, int]) -> float | None:
-        """Seconds that so many jobs of each rule take one after another; None where nothing was ever timed.
-
-        A rule that was never timed counts as the mean of all.
-        """
-        means = {rule: self.mean(rule) for rule in {*jobs, *self._now, *self._before}}
-        timed = [mean for mean in means.values() if mean is not None]
-        if not timed:
+        """Seconds that so many jobs of each rule take one after another; None where nothing was ever timed."""
+        expected = {rule: self.expected(rule) for rule in jobs}
+        if None in expected.values():
             return None
-        average = sum(timed) / len(timed)
-        return sum(count * (average if means[rule] is None else means[rule] or 0.0) for rule, count in jobs.items())
+        return sum(count * (expected[rule] or 0.0) for rule, count in jobs.items())
 
 
 def duration(seconds: float) -> str:

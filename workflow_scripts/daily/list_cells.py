@@ -1,8 +1,8 @@
 """The cells of an experiment and their state: ``make list EXPERIMENT=demo FILTER="be kl"``.
 
 ``python -m workflow_scripts.daily.list_cells --configfile config/demo.yaml [--filter WORDS]`` prints a line a cell:
-done, missing, or stale and why. What is stale Snakemake itself says, in a dry run of these cells; a job that then finds
-what it would make keeps it.
+done, missing, or stale and why; of a done cell too what made its student and not most others. What is stale Snakemake
+itself says, in a dry run of these cells; a job that then finds what it would make keeps it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.plan.dry_run import dry_run
+from workflow_scripts.storage.circumstances import odd_ones
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import MANIFEST
@@ -41,7 +42,11 @@ def states(configs: Sequence[str | Path], words: Sequence[str] = ()) -> Iterator
         needed = [places.manifest("students", ranker.path), *files[cell]]
         lacking[cell] = [path for path in needed if not os.path.exists(path)]
     made = [*itertools.chain(*(files[cell] for cell in files if not lacking[cell]))]
-    jobs = planned(dry_run(configs, made)) if made else {}
+    jobs = planned(dry_run(configs, made, quiet=("host",))) if made else {}
+    students = {
+        cell: Path(places.manifest("students", experiment.cells[cell].path)) for cell in files if not lacking[cell]
+    }
+    odd = odd_ones({cell: json.loads(path.read_text(encoding="utf-8")) for cell, path in students.items()})
     for cell, paths in files.items():
         state, why = DONE, ""
         if lacking[cell]:
@@ -49,6 +54,8 @@ def states(configs: Sequence[str | Path], words: Sequence[str] = ()) -> Iterator
             state, why = MISSING, "" if lacking[cell][0].endswith(MANIFEST) else lacking[cell][0]
         elif awaited := [path for path in paths if path in jobs]:
             state, why = STALE, cause(awaited[0], jobs)
+        elif cell in odd:
+            why = f"most others were not made by {', '.join(odd[cell])}"
         if all(word in f"{cell} {state}" for word in words):
             yield cell, state, why.replace(f"{places.results}/", "")
 

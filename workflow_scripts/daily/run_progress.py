@@ -8,6 +8,7 @@ rule, reason, the last lines of its log and the command that runs it again. Snak
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging import LogRecord
 from pathlib import Path
@@ -25,11 +26,13 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 from workflow_scripts.daily.job_times import JobTimes, duration
+from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.logs import DONE
 
 LINE_EVERY_S, QUIET_AFTER_S = 10, 300
 """Where there is no terminal: least seconds between two lines, and most while nothing ends."""
-SHOWN_JOBS, LOG_LINES = 3, 8
+SHOWN_JOBS, LOG_LINES, LOG_BYTES = 3, 8, 10_000
 NOISE = re.compile(
     "Building DAG|Using shell|Conda env|Singularity|Group jobs|Select jobs|Execute |Complete log|Elapsed time|"
     "Will exit after|Exiting because|Shutting down|Removing output|Cannot restore|Assuming unrestricted|host:|"
@@ -62,7 +65,7 @@ class LogHandler(LogHandlerBase):
         self.failed: dict[int, str] = {}
         self.done = self.total = 0
         self.configfiles: Sequence[Path] = ()
-        self.remote = self._read_logs = self._closed = False
+        self.remote = self.stopping = self._closed = False
         self._errors: list[str] = []
         self._worked = self._printed = 0.0
         self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -103,15 +106,14 @@ class LogHandler(LogHandlerBase):
     def _on_run_info(self, record: Any) -> None:
         self.left.update({rule: count for rule, count in record.stats.items() if rule != "total"})
         self.total = sum(self.left.values())
+        with contextlib.suppress(InputError, KeyError):
+            experiment = read_config(*self.configfiles)["experiment"]
+            self.times.read_logs(Path("results", experiment, "logs"))
         self.began = time.time()
         threading.Thread(target=self._tick, daemon=True).start()
 
     def _on_job_info(self, record: Any) -> None:
         log = Path(record.log[0]) if record.log else None
-        if log and not self._read_logs:
-            folder = next((folder for folder in log.parents if folder.name == "logs"), log.parent)
-            self.times.read_logs(folder)
-            self._read_logs = True
         name = " ".join([record.rule_name, *map(str, record.wildcards.values())])
         self.names[record.jobid] = name
         self.running[record.jobid] = Running(record.rule_name, name, log, time.time())
@@ -138,14 +140,20 @@ class LogHandler(LogHandlerBase):
         begun = [info for info in record.job_error_info if any(map(_ended_badly, info["log"]))]
         for info in begun or record.job_error_info[:1]:
             self._fail({**info, "log": [*info["log"], *record.aux_logs]})
+        for info in record.job_error_info:
+            self.running.pop(info["jobid"], None)
 
     def _fail(self, info: Mapping[str, Any]) -> None:
-        """Report a job that failed."""
+        """Report a job that failed, not one that ends because the user stops the run."""
+        if self.stopping:
+            return
         job = self.running.pop(info["jobid"], None)
         after = f", after {duration(time.time() - job.start)}" if job else ""
         how = next((error for error in self._errors if info["shellcmd"] and info["shellcmd"] in error), "")
         logs = [(path, lines) for path in info["log"] if (lines := _last_lines(path))]
-        reason = _reason(lines for _, lines in logs) or info["rule_msg"] or _ending(how)
+        # A cluster's own log matters where the script's does not say why it ended.
+        logs = [each for each in logs if _last_words(each[1])][:1] or logs
+        reason = (logs and _last_words(logs[0][1])) or info["rule_msg"] or _ending(how)
         report = [f"failed: {self.names.get(info['jobid'], info['rule_name'])}{after}", f"  reason: {reason}"]
         for path, lines in logs:
             report += [f"  {path} ends:", *(f"    {line}" for line in lines)]
@@ -163,6 +171,7 @@ class LogHandler(LogHandlerBase):
 
     def _on_message(self, record: LogRecord) -> None:
         text = record.getMessage()
+        self.stopping = self.stopping or "on user request" in text
         if again := re.fullmatch(r"Trying to restart job (\d+)\.", text):
             self._say(f"tried again: {self.names.get(int(again[1]), again[1])}")
         elif text not in ("", "None") and not NOISE.match(text):
@@ -205,14 +214,14 @@ class LogHandler(LogHandlerBase):
             return None
         spent = max(now - self.began, 1e-9)
         side_by_side = max((self._worked + sum(ages.values())) / spent, 1.0)
-        under_way = sum(min(age, self.times.mean(job.rule) or 0) for job, age in ages.items())
+        under_way = sum(min(age, self.times.expected(job.rule) or 0) for job, age in ages.items())
         return max(work - under_way, 0.0) / side_by_side
 
     def _jobs(self) -> str:
         """What runs, the longest first; on a cluster also how many jobs run and how many wait."""
         jobs = sorted(self.running.values(), key=lambda job: job.start)
         begun = [job for job in jobs if not self.remote or _is_younger(job.log, job.start)]
-        shown = [f"{job.name} ({duration(time.time() - job.start)})" for job in (begun or jobs)[:SHOWN_JOBS]]
+        shown = [f"{job.name} ({_so_far(job)})" for job in (begun or jobs)[:SHOWN_JOBS]]
         more = len(begun or jobs) - len(shown)
         state = f"{len(begun)} running, {len(jobs) - len(begun)} submitted: " if self.remote else ""
         return state + ", ".join(shown) + (f" and {more} more" if more else "")
@@ -252,9 +261,18 @@ def rerun_command(arguments: Sequence[str], configfiles: Sequence[Path], target:
     return shlex.join([python, "-m", "snakemake", "--configfile", *files, *kept, "--", target])
 
 
-def _last_lines(path: str) -> list[str]:
+def _so_far(job: Running) -> str:
+    """How long a job has run, and what it said last of how far it is."""
+    lines = _last_lines(job.log) if job.log and _is_younger(job.log, job.start) else []
+    # As storage.progress writes it.
+    return ": ".join([duration(time.time() - job.start), *(line for line in lines[-1:] if " a second" in line)])
+
+
+def _last_lines(path: str | Path) -> list[str]:
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return []
     return [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
@@ -265,12 +283,10 @@ def _ended_badly(log: str) -> bool:
     return bool(lines) and not lines[-1].startswith(DONE)
 
 
-def _reason(logs: Iterator[list[str]]) -> str | None:
-    """What a script said last, where it ended by itself."""
-    for lines in logs:
-        if found := re.fullmatch(r"(?:error: |(?=\w+(?:Error|Exception)\b))(.+)", lines[-1]):
-            return found[1]
-    return None
+def _last_words(log: list[str]) -> str | None:
+    """Why a script ended by itself, as the last line of its log says."""
+    found = re.fullmatch(r"(?:error: |(?=\w+(?:Error|Exception)\b))(.+)", log[-1])
+    return found and found[1]
 
 
 def _ending(error: str) -> str:

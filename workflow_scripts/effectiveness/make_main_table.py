@@ -12,7 +12,7 @@ import pandas as pd
 from workflow_scripts.analysis.bands import noise_band
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.equivalence import BLOCK, sampler_block, sampler_letters
-from workflow_scripts.analysis.families import DIFFERENT
+from workflow_scripts.analysis.families import DIFFERENT, SAME
 from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.measure_names import orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues
@@ -42,7 +42,7 @@ def make_main_table(*, spec: Mapping, metrics: Path, equivalence: Path, output: 
     comparisons, _ = read_numbers(equivalence)
     table["letters"] = _letters(table, comparisons)
     compared = [name for name in measures if orders_candidates(name, spec["depth"])] if len(grid.samplers) > 1 else []
-    bands = _noise_bands(values, grid, domains, compared, spec)
+    bands = _bands_of_domains(comparisons) | _bands_of_members(values, grid, domains, compared, spec)
     keys = table[["student", "loss", "teacher", "domain", "collection", "measure"]].itertuples(index=False, name=None)
     table["noise_band"] = [bands.get(key, np.nan) for key in keys]
     families = pd.DataFrame([_family(*each) for each in comparisons.groupby(list(BLOCK))], columns=[*BLOCK, *FAMILY])
@@ -63,19 +63,28 @@ def _letters(table: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     return [found.get(index, "") for index in table.index]
 
 
-def _noise_bands(
+def _bands_of_domains(comparisons: pd.DataFrame) -> dict[tuple, float]:
+    """Noise band of each student, loss, teacher, domain, ``all`` and measure, of the intervals that were compared."""
+    apart = comparisons[comparisons["outcome"] != SAME]
+    half_widths = (apart["ci_high"] - apart["ci_low"]) / 2
+    places = [apart[name] for name in BLOCK]
+    return {(*key[:4], ALL, key[4]): noise_band(own.to_numpy()) for key, own in half_widths.groupby(places)}
+
+
+def _bands_of_members(
     values: QueryValues, grid: Grid, domains: Sequence[Domain], measures: Sequence[str], spec: Mapping
 ) -> dict[tuple, float]:
-    """Of each student, loss, teacher, domain, collection and measure; without those that nothing is known of."""
+    """The same of each domain's collections and sets of collections."""
     found = {}
     for block in product(grid.students, grid.losses, grid.teachers):
         cells = sampler_block(values, grid, block, spec["controls"])
         pairs = cells.pairs()
         for domain in domains:
             for name, weights in entities(domain):
-                for measure in values.measures(list(weights), measures):
-                    estimates = cells.infer(weights, measure, pairs)
-                    found[*block, domain.name, name, measure] = noise_band(estimates, spec["bootstrap"]["confidence"])
+                for measure in values.measures(list(weights), measures) if name != ALL else ():
+                    apart = cells.infer(weights, measure, pairs)
+                    half_widths = apart.half_width(spec["bootstrap"]["confidence"])[~apart.same]
+                    found[*block, domain.name, name, measure] = noise_band(half_widths)
     return found
 
 

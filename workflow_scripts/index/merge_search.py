@@ -12,6 +12,7 @@ from workflow_scripts.models.found import PLACES_FILE, SCORES_FILE
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.shards import check_whole
 
 
 def merge_search(
@@ -26,8 +27,10 @@ def merge_search(
     """Rank the documents that the ``shards`` of a search found, in the shards' order, for each query of ``collection``.
 
     All arguments are manifest paths; ``spec`` and the counts are search_dense's, so that what reads the ranking finds
-    the same artifact. Memory: a row group's queries; bounded by reading the shards.
+    the same artifact. Raises :class:`InputError` where a shard is missing. Memory: a row group's queries; bounded by
+    reading the shards.
     """
+    check_whole([Artifact(shard).spec["shard"] for shard in shards])
     found = [
         (np.load(shard.file(SCORES_FILE), mmap_mode="r"), np.load(shard.file(PLACES_FILE), mmap_mode="r"))
         for shard in map(Artifact, shards)

@@ -37,28 +37,15 @@ SHOWN = 0.01  # of the longest chain: what takes less of it is not named
 
 
 @dataclass
-class Stage:
-    """What the GPU jobs of a stage come to, and the hours of the longest."""
-
-    jobs: int = 0
-    texts: float = 0
-    flops: float = 0
-    hours: float = 0
-    longest: float = 0
-
-    def add(self, hours: float, texts: float = 0, flops: float = 0) -> None:
-        """Count one job."""
-        self.jobs, self.texts, self.flops = self.jobs + 1, self.texts + texts, self.flops + flops
-        self.hours, self.longest = self.hours + hours, max(self.longest, hours)
-
-
-@dataclass
 class Bill:
     """Sums over the jobs still to do; ``unknown``: what could not be counted, so that the sums are lower bounds."""
 
     timed: list[Timed] = field(default_factory=list)
     """Each job's hours, in the jobs' order."""
-    gpu: dict[str, Stage] = field(default_factory=lambda: defaultdict(Stage))
+    memory: list[float] = field(default_factory=list)
+    """Each job's bytes, 0 where they do not grow with a corpus."""
+    gpu: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
+    """GPU stage to its jobs, texts, flops, hours, and the hours of the longest of them."""
     cpu_hours: Counter = field(default_factory=Counter)
     disk: Counter = field(default_factory=Counter)
     checkpoint: float = 0
@@ -67,14 +54,14 @@ class Bill:
 
     def total(self, what: str = "hours") -> float:
         """Sum over the GPU stages."""
-        return sum(getattr(stage, what) for stage in self.gpu.values())
+        return sum(stage[what] for stage in self.gpu.values())
 
 
 def make_bill(experiment: Experiment, jobs: Iterable[Job], speed: Mapping[str, Speed], figures: Mapping) -> Bill:
     """Add up ``jobs``, still to do, of an experiment; one of unknown size is left out and named in ``unknown``."""
     work, bill = Work(experiment, figures), Bill()
     for job in jobs:
-        hours = 0.0
+        hours = memory = 0.0
         try:
             if job.rule in GPU_STAGES:
                 hours = _add_gpu(bill, job, work, speed)
@@ -82,6 +69,7 @@ def make_bill(experiment: Experiment, jobs: Iterable[Job], speed: Mapping[str, S
                 stage, seconds = work.core_s(job)
                 bill.cpu_hours[stage] += seconds / HOUR
                 hours = seconds / HOUR / job.threads
+            memory = work.memory_bytes(job)
             kind, size = work.disk_bytes(job)
             bill.disk[kind] += size
             if job.rule in ("train_teacher", "train_student"):
@@ -89,6 +77,7 @@ def make_bill(experiment: Experiment, jobs: Iterable[Job], speed: Mapping[str, S
         except UnknownSize as error:
             bill.unknown.append(str(error))
         bill.timed.append(Timed(hours, job.rule in GPU_STAGES, job.threads, job.needs))
+        bill.memory.append(memory)
     bill.unknown = list(dict.fromkeys(bill.unknown))
     bill.disk.pop("", None)
     bill.cpu_hours[FEEDING] = bill.total() * figures["cpu"]["cores_a_gpu"]
@@ -100,10 +89,11 @@ def _add_gpu(bill: Bill, job: Job, work: Work, speed: Mapping[str, Speed]) -> fl
     load = work.load(job)
     hours = load.flops / speed[load.kind].flops / HOUR
     start, idle = work.figures["device"]["start_s"] / HOUR, work.idle_s(job) / HOUR
-    bill.gpu[GPU_STAGES[job.rule]].add(hours, load.texts, load.flops)
-    bill.gpu[STARTING].add(start)
-    if idle:
-        bill.gpu[IDLE].add(idle)
+    stages = ((GPU_STAGES[job.rule], hours, load.texts, load.flops), (STARTING, start, 0, 0), (IDLE, idle, 0, 0))
+    for name, taken, texts, flops in stages:
+        if taken or name != IDLE:
+            bill.gpu[name].update(jobs=1, texts=texts, flops=flops, hours=taken)
+            bill.gpu[name]["longest"] = max(bill.gpu[name]["longest"], taken)
     return hours + start + idle
 
 
@@ -118,7 +108,6 @@ def print_bill(
     yield from _table(("disk", "GB"), [(name, _amount(size / 1e9)) for name, size in _with_sum(bill.disk)])
     yield f"and {_amount(bill.checkpoint / 1e9)} GB for the checkpoint of each model in training"
     yield from _downloads(experiment)
-    yield ""
     yield from _times(bill, jobs, options.cores)
     yield ""
     watts = experiment.config["analysis"]["cost"]
@@ -136,10 +125,12 @@ def _gpu_table(bill: Bill) -> Iterator[str]:
     lines = []
     for name in dict.fromkeys([*GPU_STAGES.values(), STARTING, IDLE]):
         if stage := bill.gpu.get(name):
-            petaflop = stage.flops / 1e15
+            petaflop = stage["flops"] / 1e15
             computed = f"{petaflop:,.1f}" if petaflop >= 1 else f"{petaflop:.2g}" if petaflop else ""
-            texts = f"{stage.texts:,.0f}" if stage.texts else ""
-            lines.append((name, f"{stage.jobs:,}", texts, computed, _amount(stage.hours), _amount(stage.longest)))
+            texts = f"{stage['texts']:,.0f}" if stage["texts"] else ""
+            lines.append(
+                (name, f"{stage['jobs']:,}", texts, computed, *map(_amount, (stage["hours"], stage["longest"])))
+            )
     lines.append(("all", "", "", "", _amount(bill.total()), ""))
     yield from _table(("GPU", "jobs", "texts", "PFLOP", "hours", "longest"), lines)
 
@@ -150,8 +141,9 @@ def _times(bill: Bill, jobs: Sequence[Job], cores: int) -> Iterator[str]:
     chain = sum(bill.timed[place].hours for place in path)
     ends = {gpus: makespan(bill.timed, gpus, gpus * cores) for gpus in GPUS}
     worth = [gpus for gpus in GPUS if gpus == 1 or ends[gpus] < 0.99 * ends[gpus // 2]]
-    yield f"hours on the clock, {cores} cores beside each GPU: " + ", ".join(
-        f"{_amount(ends[gpus])} on {gpus} GPU{'s' * (gpus > 1)}" for gpus in worth
+    yield from _table(
+        (f"GPUs, {cores} cores beside each", *map(str, worth)),
+        [("hours on the clock", *(_amount(ends[gpus]) for gpus in worth))],
     )
     yield f"no GPUs end it before the longest chain of jobs, {_amount(chain)} hours:"
     named = [place for place in path if bill.timed[place].hours >= SHOWN * chain > 0]
@@ -159,6 +151,25 @@ def _times(bill: Bill, jobs: Sequence[Job], cores: int) -> Iterator[str]:
     if bill.timed:
         place = max(range(len(bill.timed)), key=lambda place: bill.timed[place].hours)
         yield f"the longest job: {_amount(bill.timed[place].hours)} hours, {jobs[place]}"
+        yield from _limits(bill, jobs)
+
+
+def _limits(bill: Bill, jobs: Sequence[Job]) -> Iterator[str]:
+    """What breaks first: of each rule the job that asks for the largest share of what the config gives it."""
+    worst: dict[tuple[str, str], tuple[float, str]] = {}
+    for job, timed, memory in zip(jobs, bill.timed, bill.memory, strict=True):
+        for unit, needed, given in (
+            ("hours", timed.hours, job.minutes / 60),
+            ("GB", memory / 1e9, job.megabytes / 1e3),
+        ):
+            line = f"{_amount(needed)} of {_amount(given)} {unit}, {job}"
+            worst[job.rule, unit] = max(worst.get((job.rule, unit), (0.0, "")), (needed / given, line))
+    ordered = sorted(worst.values(), reverse=True)
+    over = [line for share, line in ordered if share > 1]
+    if over or not ordered:
+        yield from ("more than resources give:" * bool(over), *(f"  {line}" for line in over))
+    else:
+        yield f"no job takes more than resources give it; the nearest: {ordered[0][1]}"
 
 
 def _downloads(experiment: Experiment) -> Iterator[str]:
@@ -205,8 +216,9 @@ def _seeds(designs: Iterable[Design], pilot: Path) -> Iterator[str]:
         yield f"what each could decide is planned from a pilot's table power, and {pilot} is not there (PILOT=)"
 
 
-def _with_sum(parts: Mapping[str, float]) -> Iterable[tuple[str, float]]:
-    return [*parts.items(), ("all", sum(parts.values()))]
+def _with_sum(parts: Counter) -> list[tuple[str, float]]:
+    """The largest first, and the sum."""
+    return [*parts.most_common(), ("all", parts.total())]
 
 
 def _amount(value: float) -> str:

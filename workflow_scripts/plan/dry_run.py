@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -23,12 +24,14 @@ CORES = 1024
 
 
 class Job(NamedTuple):
-    """One job: its rule, the values of the rule's wildcards, its threads, and the places of the jobs it waits for."""
+    """One job: its rule, its wildcards' values, its threads, the places of the jobs it waits for, what it asks for."""
 
     rule: str
     wildcards: Mapping[str, str] = {}
     threads: int = 1
     needs: tuple[int, ...] = ()
+    minutes: float = math.inf
+    megabytes: float = math.inf
 
     def __getitem__(self, wildcard) -> str:
         return self.wildcards[wildcard]
@@ -45,7 +48,9 @@ def plan_jobs(configs: Sequence[str | Path]) -> list[Job]:
     return read_jobs(dry_run(configs))
 
 
-def dry_run(configs: Sequence[str | Path], targets: Sequence[str] = (), quiet: Sequence[str] = ("host", "reason")) -> str:
+def dry_run(
+    configs: Sequence[str | Path], targets: Sequence[str] = (), quiet: Sequence[str] = ("host", "reason")
+) -> str:
     """What Snakemake prints of the jobs that targets (without any, the experiment) still need, less what is ``quiet``.
 
     Raises :class:`InputError` with Snakemake's own line where it refuses the config or a target.
@@ -74,6 +79,8 @@ def read_jobs(text: str) -> list[Job]:
     del table["total"]
     if Counter(each["rule"] for each in found) != table:
         raise InputError(f"Snakemake's dry run lists {len(found)} jobs and counts {table.total()}: report this")
+    # Snakemake's order changes from run to run.
+    found.sort(key=lambda each: (each["rule"], each.get("wildcards", "")))
     made = {path: place for place, each in enumerate(found) for path in _paths(each.get("output"))}
     return [_job(each, made) for each in found]
 
@@ -86,7 +93,9 @@ def _job(fields: Mapping[str, str], made: Mapping[str, int]) -> Job:
     if named := MEASURING.fullmatch(rule):
         ranker = "{student}/{point}/seed{seed}".format(**wildcards)
         rule, wildcards = "measure_runs", {"ranker": ranker, "set": named[1].replace("_", "-")}
-    return Job(rule, wildcards, threads, tuple(sorted(needs)))
+    asked = dict(part.split("=", 1) for part in fields["resources"].split(", ")) if "resources" in fields else {}
+    limits = (float(asked.get(name, math.inf)) for name in ("runtime", "mem_mb"))
+    return Job(rule, wildcards, threads, tuple(sorted(needs)), *limits)
 
 
 def _paths(listed: str | None) -> list[str]:

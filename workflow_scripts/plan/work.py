@@ -25,6 +25,7 @@ GPU_STAGES = {
     "embed_groups": "locality embedding",
 }
 """GPU rule to its stage."""
+PREPARING = ("prepare_corpus", "build_index")
 OTHER_JOBS = "tables and other jobs"
 
 
@@ -202,7 +203,7 @@ class Work:
             case "list_pairs" | "look_up_labels":
                 return "looking pairs up", self._looking_up(job)
             case "mine_negatives":
-                return "mining", self._training_queries(job) / cpu["mined_queries_s"]
+                return "mining", sizes.queries(self._training_collection(job)) / cpu["mined_queries_s"]
             case "measure_runs":
                 return "measuring", sum(map(sizes.queries, self._tested(job))) / cpu["measured_queries_s"]
             case "pretrain_backbone":  # in each step a batch of pairs of a few words and a text
@@ -213,15 +214,44 @@ class Work:
                 return "pretraining from scratch", flops / (cpu["gflops"] * 1e9)
         return OTHER_JOBS, cpu["other_job_s"]
 
-    def _training_queries(self, job: Job) -> int:
-        sampler = self.experiment.sampler_of(job["groups_id"])[0]
-        return self.sizes.queries(self.experiment.training_collection_of(sampler))
+    def _training_collection(self, job: Job) -> str:
+        return self.experiment.training_collection_of(self.experiment.sampler_of(job["groups_id"])[0])
 
     def _tested(self, job: Job) -> list[str]:
         """Collections of a job's evaluation set: all, or those with other candidates than BM25's."""
         others = job.rule == "retrieve_documents" or job.rule.endswith("_dense_candidates")
         ranker = job.wildcards.get("ranker", "bm25") if job.rule == "measure_runs" else "bm25"
         return self.experiment.collections_in("retrieved/" if others else ranker, job["set"])
+
+    # In memory
+
+    def memory_bytes(self, job: Job) -> float:
+        """Memory of a job that grows with a corpus or a pool; 0 for the others."""
+        memory, corpora = self.figures["memory"], self._corpora(job)
+        if not corpora:
+            return 0.0
+        each = memory["prepared_document" if job.rule in PREPARING else "document"]
+        pairs = self.sizes.pool_pairs(job["pool"]) if job.rule in ("score_pool", "list_pairs") else 0
+        return memory["start"] + max(map(self.sizes.documents, corpora)) * each + pairs * memory["listed_pair"]
+
+    def _corpora(self, job: Job) -> list[str]:
+        """Corpora of which a job keeps every document's id or place."""
+        match job.rule:
+            case "prepare_corpus" | "build_index" | "tokenise_corpus":
+                return [job["corpus"]]
+            case "score_pool" | "score_shard" | "list_pairs" | "merge_pool":
+                return [self.sizes.corpus(self.experiment.pool_collection(job["pool"]))]
+            case "mine_negatives" | "look_up_labels" | "label_groups":
+                return [self.sizes.corpus(self._training_collection(job))]
+            case "train_student":
+                return [self.sizes.corpus(self.rankers.collection(job["ranker"]))]
+            case "train_teacher" | "embed_groups":
+                return [self.sizes.corpus(self.training)]
+            case "search_dense" | "search_shard" | "merge_search":
+                return [self.sizes.corpus(job["collection"])]
+            case "retrieve_documents":
+                return list(map(self.sizes.corpus, self._tested(job)))
+        return []
 
     # On the disk
 
@@ -258,7 +288,7 @@ class Work:
             case "score_pool" | "merge_pool":
                 return "scores", sizes.pool_pairs(job["pool"]) * disk["pair"]
             case "mine_negatives" | "label_groups":
-                return "groups, labels", self._training_queries(job) * self.group * disk["pair"]
+                return "groups, labels", sizes.queries(self._training_collection(job)) * self.group * disk["pair"]
             case "fetch_backbone" | "pretrain_backbone" | "train_teacher" | "train_student":
                 return "models", self.parameters(job) * disk["parameter"]
             case "rerank_candidates" | "rerank_dense_candidates" | "retrieve_documents":

@@ -57,9 +57,9 @@ class Cell:
 
     @property
     def metrics(self) -> str:
-        """Beginning of the places of its metrics."""
+        """Folder of its metrics, below which each evaluation set has a place."""
         student, loss, sampler, teacher, seed, _ = self.name.split(".")
-        return f"metrics/{student}/{loss}.{sampler}.{teacher}/{seed}/"
+        return f"metrics/{student}/{loss}.{sampler}.{teacher}/{seed}"
 
 
 class Comparison:
@@ -71,6 +71,9 @@ class Comparison:
         self.artifacts = {at: self._compared(at) for at in sorted(self.a | self.b)}
         """Place to SAME, OTHER, ONLY_A or ONLY_B."""
         self._first: dict[str, frozenset[str]] = {}
+        self._measured: dict[str, list[str]] = {}
+        for at in self.artifacts:
+            self._measured.setdefault(at.rpartition("/")[0], []).append(at)
 
     def _compared(self, at: str) -> str:
         if at not in self.a or at not in self.b:
@@ -89,7 +92,7 @@ class Comparison:
 
     def behind(self, cell: Cell) -> frozenset[str]:
         """:meth:`first_differences` of a cell's metrics."""
-        return frozenset().union(*(self.first_differences(at) for at in self.artifacts if at.startswith(cell.metrics)))
+        return frozenset().union(*map(self.first_differences, self._measured.get(cell.metrics, ())))
 
     def why(self, at: str) -> str:
         """What was otherwise when a differing artifact was made from the same, as its manifests say."""

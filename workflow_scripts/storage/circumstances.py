@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from workflow_scripts.storage.code import chosen_functions
 from workflow_scripts.storage.processor import PORTABLE
 
+T = TypeVar("T")
 UNRECORDED = "not recorded"
 CODE = "code"
 UNALIKE = "made unalike"
@@ -32,18 +34,37 @@ def circumstances(manifest: Mapping) -> dict[str, str]:
 def unlike(manifests: Iterable[Mapping]) -> dict[tuple[str, str], Counter]:
     """Where artifacts of one kind were made unalike: (kind, circumstance) to its values, each with its artifacts.
 
-    Compared are artifacts that the same script made, codes only where it chose the same functions too: two losses are
-    not two codes. Where nothing differs, or only what was not recorded, there is no entry.
+    Where nothing differs, or only what was not recorded, there is no entry.
     """
-    groups: dict[tuple, Counter] = {}
-    for each in manifests:
+    found: dict[tuple[str, str], Counter] = {}
+    for (kind, name, *_), values in _groups(enumerate(manifests)):
+        number = Counter({value: len(members) for value, members in values.items()})
+        found.setdefault((kind, name), Counter()).update(number)
+    return found
+
+
+def odd_ones(made: Mapping[str, Mapping]) -> dict[str, list[str]]:
+    """By name of an artifact, what it was made by and most of its kind were not; ``made``: name to manifest."""
+    found: dict[str, list[str]] = {}
+    for (_, circumstance, *_), values in _groups(made.items()):
+        most = max(values, key=lambda value: len(values[value]))
+        for value, members in values.items():
+            for name in members if value not in (most, UNRECORDED) else ():
+                found.setdefault(name, []).append(f"{circumstance} {value[:10] if circumstance == CODE else value}")
+    return found
+
+
+def _groups(made: Iterable[tuple[T, Mapping]]) -> Iterator[tuple[tuple, dict[str, list[T]]]]:
+    """Artifacts that are compared, by kind, circumstance and more, where they differ in it: value to their names.
+
+    Compared are artifacts that the same script made, codes only where it chose the same functions too: two losses are
+    not two codes.
+    """
+    groups: dict[tuple, dict[str, list[T]]] = {}
+    for own, each in made:
         script = each["job"]["module"] or ""
         functions = chosen_functions(script, each["spec"])
         for name, value in circumstances(each).items():
             key = (each["kind"], name, script, *(functions if name == CODE else ()))
-            groups.setdefault(key, Counter())[value] += 1
-    found: dict[tuple[str, str], Counter] = {}
-    for (kind, name, *_), values in groups.items():
-        if len(values.keys() - {UNRECORDED}) > 1:
-            found.setdefault((kind, name), Counter()).update(values)
-    return found
+            groups.setdefault(key, {}).setdefault(value, []).append(own)
+    return ((key, values) for key, values in groups.items() if len(values.keys() - {UNRECORDED}) > 1)

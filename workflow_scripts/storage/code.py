@@ -33,6 +33,7 @@ NOT_IN_DIGEST = frozenset(
         "storage.energy",
         "storage.gpus",
         "storage.progress",
+        "storage.tracking",
         "train.model_card",
     )
 )

@@ -118,6 +118,8 @@ def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.J
     if output.exists():
         print(f"made again: {reason}", file=sys.stderr, flush=True)
     note_started(output.parent)
+    for path in cells:  # they are written last: where the job dies before, an old one must not pass for them
+        path.unlink(missing_ok=True)
     with provenance.doing(job):
         function(**work)
     for path in cells:

@@ -1,4 +1,4 @@
-"""The one exception for bad input, and what a machine can run out of."""
+"""The one exception for bad input, and what a machine can run out of or forbid."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ class InputError(Exception):
 
 
 def shortage_of(error: BaseException) -> str | None:
-    """What the machine has run out of, as a line with the fix; None for any other error."""
+    """What the machine has run out of or forbids, as a line with the fix; None for any other error."""
     text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     # Libraries raise their own errors with the system's words.
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text:
         return f"the disk is full: free some space and run again ({text})"
     if isinstance(error, MemoryError) or "OutOfMemoryError" in text or "can't allocate memory" in text:
         return f"memory is short: give the job more under resources in the config and run again ({text})"
+    if getattr(error, "errno", None) in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"this user may not write or read here: change the permissions and run again ({text})"
     return None
 
 

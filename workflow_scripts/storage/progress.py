@@ -1,10 +1,12 @@
-"""How far a long job is: a bar on a terminal, a line every ten seconds in a log."""
+"""How far a long job is: a bar on a terminal, a line every ten seconds in a log; its numbers go to a tracker too."""
 
 from __future__ import annotations
 
 import sys
 import time
 from typing import Any
+
+from workflow_scripts.storage.tracking import Tracker
 
 EVERY_S = 10
 
@@ -19,6 +21,7 @@ class Progress:
         self.total, self.unit, self.done = total, unit, 0.0
         self._began = self._said = time.monotonic()
         self._ended = False
+        self._tracker: Tracker | None = None
         self._bar = _bar(total, unit) if sys.stderr.isatty() else None
 
     @property
@@ -32,6 +35,11 @@ class Progress:
         # What is counted may exceed a total that was estimated.
         ends = self.total is not None and self.done >= self.total and not self._ended
         self._ended = self._ended or ends
+        if note:
+            self._tracker = self._tracker or Tracker()
+            self._tracker.log(note, self.done)
+        if ends and self._tracker:
+            self._tracker.close()
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(done)

@@ -61,6 +61,13 @@ class Job:
         paths = [path for given in self.paths.values() for path in _as_list(given)]
         self.sources = {path: signature(path) for path in paths if path.name != MANIFEST}
 
+    @property
+    def label(self) -> str:
+        """Experiment and name of what is made, ``demo/be/kl.bm25.base/seed0``, or the script where it has no name."""
+        parts = next((path.parts for paths in self.paths.values() for path in _as_list(paths)), ())
+        experiment = parts[parts.index("results") + 1] if "results" in parts[:-1] else ""
+        return f"{experiment}/{self.spec.get('name', self.module.rpartition('.')[2])}"
+
     def source_at_end(self, path: Path) -> str | None:
         """Checksum of a source file; None where it was written while the job ran: nobody can say what was read."""
         return sha256(path) if self.sources.get(path) == signature(path) else None
@@ -73,6 +80,11 @@ class Job:
 
 _current: list[Job] = []
 _opened: dict[Path, dict[str, str]] = {}
+
+
+def current_job() -> Job | None:
+    """The job that writes now; None outside of one."""
+    return _current[-1] if _current else None
 
 
 @contextlib.contextmanager

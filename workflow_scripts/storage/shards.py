@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from workflow_scripts.storage.errors import InputError
 
@@ -12,6 +13,12 @@ SHARD = r"\d+-of-\d+"
 def shard_names(count: int) -> list[str]:
     """Names of so many shards, in order."""
     return [f"{number}-of-{count}" for number in range(1, count + 1)]
+
+
+def check_whole(shards: Sequence[str]) -> None:
+    """Raise :class:`InputError` unless these are all shards of a job's work, in order."""
+    if list(shards) != shard_names(len(shards)):
+        raise InputError(f"shards {', '.join(shards)} are not all of some work, in order: give 1-of-3, 2-of-3, 3-of-3")
 
 
 def units_of(shard: str, units: int) -> range:

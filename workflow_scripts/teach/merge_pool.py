@@ -11,6 +11,7 @@ from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.shards import check_whole
 from workflow_scripts.teach.pools import PAIRS_FILE, PART, SCORES_FILE, SHARD_FILE, PairCodes, PoolWriter, check_teacher
 
 
@@ -30,6 +31,7 @@ def merge_pool(
     Memory: about 4 bytes a pair. Bounded by compressing the file.
     """
     check_teacher(models, shards)
+    check_whole([Artifact(shard).spec["shard"] for shard in shards])
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
     listed = np.load(Artifact(pairs).file(PAIRS_FILE), mmap_mode="r")
     scores = np.concatenate([np.load(Artifact(shard).file(SHARD_FILE)) for shard in shards])

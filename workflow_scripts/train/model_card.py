@@ -41,11 +41,7 @@ def write_model_card(
     embedding: Embedding,
 ) -> None:
     """Write README.md with the front matter that the Hugging Face hub reads."""
-    words = {"dot": "dot product", "cosine": "cosine", "cls": "[CLS]", "mean": "mean"}
-    pooling, similarity = words[embedding.pooling], words[embedding.similarity]
-    task, loader, use, what = (
-        text.replace("{similarity}", similarity).replace("{pooling}", pooling) for text in KINDS[settings.architecture]
-    )
+    task, loader, use, what = usage(settings.architecture, embedding)
     losses = np.array(history.columns["loss"])
     tenth = max(1, len(losses) // 10)
     lines = [
@@ -83,10 +79,21 @@ def write_model_card(
         "|---|---|---|",
         *(f"| {name} | `{source}` | `{sha256(Path(source))}` |" for name, source in inputs.items()),
         "",
-        "`manifest.json` beside this file has the library versions, the code's commit and the cost.",
+        "`manifest.json` beside this file has the library versions, the code's commit and the cost. How well it ranks, "
+        "and whose licences it rests on: `make export CELL=... FORMAT=model`.",
         "",
     ]
     Path(path).write_text("\n".join(lines), encoding="utf-8")
+
+
+def usage(architecture: str, embedding: Embedding) -> tuple[str, str, str, str]:
+    """Of a ranker: its task on the hub, sentence-transformers' class, the call that scores, and what it does."""
+    words = {"dot": "dot product", "cosine": "cosine", "cls": "[CLS]", "mean": "mean"}
+    pooling, similarity = words[embedding.pooling], words[embedding.similarity]
+    task, loader, use, what = (
+        text.replace("{similarity}", similarity).replace("{pooling}", pooling) for text in KINDS[architecture]
+    )
+    return task, loader, use, what
 
 
 def _plain(value: object) -> str:

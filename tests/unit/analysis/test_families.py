@@ -45,7 +45,7 @@ def test_noise_band_is_half_the_median_interval() -> None:
     pairs = np.array([[1.0, -1, 0], [1, 0, -1], [0, 1, -1]])
     found = infer({"a": y}, {"a": 1.0}, pairs, [[0, 1, 2]])
     low, high = found.interval(0.95)
-    assert noise_band(found) == pytest.approx(np.median((high - low) / 2))
+    assert noise_band(found.half_width(0.95)) == pytest.approx(np.median((high - low) / 2))
 
 
 def test_retraining_bands_by_hand_and_by_simulation() -> None:

@@ -39,8 +39,11 @@ class Run:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     now = [1_000_000.0]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("experiment: mine")
     monkeypatch.setattr(run_progress.time, "time", lambda: now[0])
-    run = Run(tmp_path, now)
+    run = Run(tmp_path / "results" / "mine", now)
+    run.event("workflow_started", configfiles=[tmp_path / "mine.yaml"])
     yield run
     run.handler.close()
 
@@ -62,7 +65,7 @@ def test_time_left_is_by_this_run_then_by_earlier_logs(run: Run) -> None:
     run.start(1, "mine_negatives", {"groups_id": "bm25"})
     run.start(2, "mine_negatives", {"groups_id": "random"})
     run.now[0] += 4
-    # 2 x 8 + 3 x 40 + one that was never timed, at the mean of 24, less 2 x 4 under way; two side by side.
+    # 2 x 8 + 3 x 40 + one that was never timed, at the rules' mean of 24, less 2 x 4 under way; two side by side.
     assert run.handler.seconds_left() == (16 + 120 + 24 - 8) / 2
     run.finish(1, 1, 6)
     run.now[0] += 4
@@ -91,12 +94,13 @@ def test_a_cluster_says_what_waits(run: Run) -> None:
     run.now[0] = 0.0
     for number, name in enumerate("ab"):
         run.start(number, "train_student", {"ranker": name})
-    log(run.folder, "train_student/b.log", "400 steps")
-    assert run.handler.line() == "0 of 2 jobs: 1 running, 1 submitted: train_student b (0 s)"
+    log(run.folder, "train_student/b.log", "400 steps", "800 of 6,400 documents, 80 a second, 70 s to go")
+    run.now[0] = 10.0
+    state = "1 running, 1 submitted: train_student b (10 s: 800 of 6,400 documents, 80 a second, 70 s to go)"
+    assert run.handler.line() == f"0 of 2 jobs: {state}"
 
 
 def test_a_group_that_fails_reports_the_jobs_that_failed(run: Run, capsys: pytest.CaptureFixture) -> None:
-    run.event("workflow_started", configfiles=[])
     run.event("run_info", stats={"train_student": 1, "rerank_candidates": 1, "total": 2})
     logs = [
         log(run.folder, "train_student/a.log", "done in 3.0 s"),
@@ -107,7 +111,9 @@ def test_a_group_that_fails_reports_the_jobs_that_failed(run: Run, capsys: pytes
         {"jobid": number, "rule_name": Path(path).parent.name, "log": [path], **common}
         for number, path in enumerate([*logs, str(run.folder / "never-began.log")])
     ]
-    run.event("group_error", job_error_info=infos, aux_logs=[])
+    run.start(2, "measure_runs", {"ranker": "never-began"})
+    capsys.readouterr()
+    run.event("group_error", job_error_info=infos, aux_logs=[log(run.folder, "slurm.log", "exit code 1")])
     for info in infos:
         run.event("job_error", **info, indent=True)
     said = capsys.readouterr().err
@@ -116,6 +122,7 @@ def test_a_group_that_fails_reports_the_jobs_that_failed(run: Run, capsys: pytes
         "  reason: no memory",
         f"  log: {logs[1]}",
     ]
+    assert run.handler.line() == "0 of 2 jobs"
     # Tried again, and well: nothing is reported at the end.
     run.finish(1, 2, 2)
     run.handler.close()

@@ -1,5 +1,7 @@
 """What only a GPU computes, as far as a machine without one can tell: shapes, types, gradients."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -22,16 +24,20 @@ def batch() -> PackedBatch:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
-    """Shapes of the queries that reach the kernel for ragged attention, on a card that has it."""
+    """Shapes of the queries and dropouts that reach the kernel for ragged attention, on a card that has it."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
-    kernel, shapes = packed_encoder._varlen_kernel.__wrapped__(torch.device("cuda")), []
+    monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda: True)
+    of, found = packed_encoder._varlen_kernel.__wrapped__, []
 
-    def count(query: torch.Tensor, *others: object) -> torch.Tensor:
-        shapes.append(tuple(query.shape))
-        return kernel(query, *others)
+    def counting(device: torch.device, p: float) -> Callable:
+        def count(query: torch.Tensor, *others: object) -> torch.Tensor:
+            found.append((tuple(query.shape), p))
+            return of(torch.device("cuda"), p)(query, *others)
 
-    monkeypatch.setattr(packed_encoder, "_varlen_kernel", lambda device: count)
-    return shapes
+        return count
+
+    monkeypatch.setattr(packed_encoder, "_varlen_kernel", counting)
+    return found
 
 
 def low(dtype: torch.dtype, shape: packed_encoder.EncoderShape) -> packed_encoder.PackedEncoder:
@@ -63,10 +69,38 @@ def test_forward_on_a_gpu_that_is_not_there(
             model.encoder = low(dtype, model.shape)
         model.train(training)
         output = model(PackedBatch(**there))
-    # Every token in the first layer, the first token of each sequence in the last; with dropout the kernel has no use.
-    assert calls == ([(18, 2, 32), (4, 2, 32)] if dtype != torch.float32 and not training else [])
+    # Every token in the first layer, the first token of each sequence in the last.
+    dropout = 0.1 if training else 0.0
+    assert calls == ([((18, 2, 32), dropout), ((4, 2, 32), dropout)] if dtype != torch.float32 else [])
     assert output.device.type == "cuda" and output.dtype == torch.float32
     assert output.shape == ((len(batch),) if architecture == "cross-encoder" else (len(batch), 64))
+
+
+def go_as_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a GPU's way on another device."""
+    monkeypatch.setattr(packed_encoder, "attend", packed_encoder._attend_varlen)
+    monkeypatch.setattr(
+        packed_encoder._Layer,
+        "_attend_unprojected",
+        lambda layer, first, hidden, batch: layer._attend(first, hidden, batch, first=True),
+    )
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_every_parameter_has_a_gradient_through_the_kernel(
+    calls: list[tuple], batch: PackedBatch, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_as_a_gpu(monkeypatch)
+    # Of a GPU that is not there torch keeps no gradients; tensors on "meta" have shapes and types, and compute nothing.
+    there = {
+        name: value.to("meta") if isinstance(value, torch.Tensor) else value for name, value in vars(batch).items()
+    }
+    with torch.device("meta"):
+        encoder = low(torch.bfloat16, rankers.KINDS["bi-encoder"](CONFIG).shape)
+    encoder.train(training)(PackedBatch(**there)).sum().backward()
+    assert len(calls) == 2 and {p for _, p in calls} == {0.1 if training else 0.0}
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None and parameter.grad.shape == parameter.shape, name
 
 
 @pytest.mark.parametrize("architecture", list(rankers.KINDS))
@@ -87,13 +121,8 @@ def test_the_way_a_gpu_goes_has_the_scores_and_gradients_of_the_cpus(
             parts.append(torch.einsum("hqk,khd->qhd", logits.softmax(-1), v[own]))
         return torch.cat(parts)
 
-    monkeypatch.setattr(packed_encoder, "_varlen_kernel", lambda device: kernel)
-    monkeypatch.setattr(packed_encoder, "attend", packed_encoder._attend_varlen)
-    monkeypatch.setattr(
-        packed_encoder._Layer,
-        "_attend_unprojected",
-        lambda layer, first, hidden, batch: layer._attend(first, hidden, batch, first=True),
-    )
+    monkeypatch.setattr(packed_encoder, "_varlen_kernel", lambda device, p: kernel)
+    go_as_a_gpu(monkeypatch)
     found, others = _run(model, batch)
     torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)
     assert set(others) == set(gradients)

@@ -106,10 +106,12 @@ def test_last_layer_without_keys_and_values_is_the_one_with_them(saved, ragged, 
 
 
 def test_the_variable_length_kernel_asks_for_a_gpu_that_has_it(monkeypatch):
-    for capability, there in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
+    for capability, built, there in (((7, 5), True, False), ((8, 0), True, True), ((9, 0), True, True)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, answer=capability: answer)
+        monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda answer=built: answer)
         packed_encoder._varlen_kernel.cache_clear()
-        assert (packed_encoder._varlen_kernel(torch.device("cuda")) is not None) == there
+        for p in (0.0, 0.1):
+            assert (packed_encoder._varlen_kernel(torch.device("cuda"), p) is not None) == there
     packed_encoder._varlen_kernel.cache_clear()
 
 

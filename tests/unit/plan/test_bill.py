@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import subprocess
 import sys
@@ -14,10 +15,11 @@ import pytest
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.plan import bill
 from workflow_scripts.plan.bill import FIGURES, Bill, _downloads, main, make_bill
-from workflow_scripts.plan.dry_run import Job, read_jobs, refusal
+from workflow_scripts.plan.dry_run import Job, plan_jobs, read_jobs, refusal
 from workflow_scripts.plan.schedule import Timed, critical_path, makespan
-from workflow_scripts.plan.seeds import designs, reach
+from workflow_scripts.plan.seeds import _jobs, designs, reach
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import Shape, backbone_shape, read_figures, speeds
 from workflow_scripts.plan.work import Work
@@ -143,15 +145,25 @@ def test_the_papers_hours_are_those_of_a_second_implementation() -> None:
     query, document = 5.96 * 1.28, 55.98 * 1.28
     group = 16 * BERT.forward(document + 2) + BERT.forward(query + 2)
     flops = 3 * 20 * (12e6 * BERT.forward(query + document + 3) + 750e3 * group)
-    assert bill.gpu["student training"].hours == pytest.approx(flops / (790e12 * 0.25) / 3600)
+    assert bill.gpu["student training"]["hours"] == pytest.approx(flops / (790e12 * 0.25) / 3600)
     pairs = 58_880 * 200
     hours = pairs * BERT.forward(9.16 * 1.28 + 128 + 3) / (790e12 * 0.3) / 3600
-    assert bill.gpu["scoring pools"].hours == bill.gpu["scoring pools"].longest == pytest.approx(hours)
+    assert bill.gpu["scoring pools"]["hours"] == bill.gpu["scoring pools"]["longest"] == pytest.approx(hours)
     # A pool is listed by the GPU's job; a job holds its GPU from its start to its end.
-    assert bill.gpu["idle: look-ups on one core"].hours == pytest.approx(pairs / 1.05e6 / 3600)
+    assert bill.gpu["idle: look-ups on one core"]["hours"] == pytest.approx(pairs / 1.05e6 / 3600)
     assert bill.timed[-1].hours == pytest.approx(hours + pairs / 1.05e6 / 3600 + 10 / 3600)
     # 40 students and a teacher of 109,483,009 float32 parameters.
     assert bill.disk["models"] == 41 * 4 * 109_483_009
+
+
+def test_memory_is_of_the_corpus_and_of_the_pairs() -> None:
+    work = Work(experiment("paper"), FIGURES_READ)
+    passages, start = 8_841_823, 450e6
+    assert work.memory_bytes(job("build_index", corpus="msmarco")) == start + 300 * passages
+    assert work.memory_bytes(job("train_student", ranker="ce/kl.bm25.electra/seed0")) == start + 100 * passages
+    pairs = 400_282 * 200
+    assert work.memory_bytes(job("score_pool", teacher="electra", pool="bm25")) == start + 100 * passages + 30 * pairs
+    assert work.memory_bytes(job("make_main_table")) == 0
 
 
 def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
@@ -164,7 +176,7 @@ def test_an_unknown_size_is_asked_for_and_the_rest_billed() -> None:
 
 
 def test_every_shipped_experiment_has_known_sizes() -> None:
-    for names in (["demo"], ["demo", "study"], ["small"], ["small", "small-scratch"], ["paper"]):
+    for names in (["demo"], ["demo", "study"], ["small"], ["small", "small-scratch"], ["paper", "large"]):
         sizes = Sizes(experiment(*names), FIGURES_READ)
         assert all(sizes.documents(corpus) and sizes.document_tokens(corpus) for corpus in sizes.config["corpora"])
         assert all(sizes.queries(one) and sizes.query_tokens(one) for one in sizes.config["collections"])
@@ -235,6 +247,7 @@ rule train_student:
     output: c/manifest.json (update)
     wildcards: ranker=ce/kl.bm25.base/seed0
     threads: 4
+    resources: tmpdir=/tmp, runtime=60, mem_mb=2000, mem=2 GB
 rule measure_students_a_b:
     input: b, c/manifest.json
     output: m, n
@@ -246,9 +259,9 @@ localrule all:
 
 def test_jobs_are_read_from_the_dry_run_and_checked_by_its_table() -> None:
     assert read_jobs(DRY_RUN) == [
-        Job("train_student", {"ranker": "ce/kl.bm25.base/seed0"}, 4),
-        Job("measure_runs", {"ranker": "ce/kl.bm25.base/seed0", "set": "a-b"}, 1, (0,)),
-        Job("all", {}, 1, (0, 1)),
+        Job("all", {}, 1, (1, 2)),
+        Job("measure_runs", {"ranker": "ce/kl.bm25.base/seed0", "set": "a-b"}, 1, (2,)),
+        Job("train_student", {"ranker": "ce/kl.bm25.base/seed0"}, 4, (), 60, 2000),
     ]
     assert read_jobs("Nothing to be done.\n") == []
     with pytest.raises(InputError, match="lists 3 jobs and counts 4"):
@@ -265,7 +278,12 @@ def test_seeds_have_a_price_before_anything_runs() -> None:
     }
     assert [each.seeds for each in found.values()] == [0, 1, 3, 5]
     one, controls, three, five = (each.hours for each in found.values())
-    assert (three, five) == (pytest.approx(3 * one), pytest.approx(5 * one)) and one < controls < 1.5 * one
+    # A second implementation of three seeds: a grid that has them.
+    grid = Experiment({**demo, "seeds": [0, 7, 8], "studies": {}})
+    work = Work(grid, FIGURES_READ)
+    loads = [work.load(each) for each in _jobs(grid)]
+    assert three == pytest.approx(sum(load.flops / SPEEDS[load.kind].flops / 3600 for load in loads))
+    assert five == pytest.approx(5 * one) and one < controls < 1.5 * one
     # The paper retrieves from some of its sets alone.
     assert all(each.hours for each in designs(read_config(ROOT / "config" / "paper.yaml"), SPEEDS, FIGURES_READ))
 
@@ -285,12 +303,34 @@ def test_the_demo_is_billed_before_anything_runs(tmp_path: Path, monkeypatch, ca
     printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines()]
     assert ["student", "training", "71", "1,817,600"] in [line[:4] for line in lines]
-    for part in ("assumed until measured", "price:", "GPU, ", "longest chain", "planned from a pilot's table power"):
+    for part in ("assumed until measured", "price:", "GPUs, ", "longest chain", "planned from a pilot's table power"):
         assert part in printed
     assert any(line[1:] == ["train_teacher", "base"] for line in lines)
     assert not (tmp_path / "results").exists()
     with pytest.raises(InputError, match=r"no.yaml cannot be read"):
         main(["--configfile", "no.yaml"])
+
+
+@pytest.mark.slow
+def test_the_large_study_in_the_docs_is_what_the_command_prints(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = [str(ROOT / "config" / f"{name}.yaml") for name in ("paper", "large")]
+    jobs = plan_jobs(files)
+    monkeypatch.setattr(bill, "plan_jobs", lambda configs: jobs)
+    main(["--configfile", *files])
+    section = (ROOT / "docs" / "cluster.md").read_text().partition("make plan EXPERIMENT=large")[2]
+    shown = [line for line in section.split("```")[1].splitlines() if line]
+    printed = iter(capsys.readouterr().out.splitlines())
+    assert len(shown) > 30 and [line for line in shown if line not in printed] == []
+
+    # No shard waits for the scores of any pool.
+    @functools.cache
+    def behind(place: int) -> frozenset[str]:
+        needs = jobs[place].needs
+        return frozenset(jobs[need].rule for need in needs).union(*map(behind, needs))
+
+    shards = [place for place, each in enumerate(jobs) if each.rule == "score_shard"]
+    assert len(shards) == 3 * 16 and all("merge_pool" not in behind(place) for place in shards)
 
 
 def test_the_bill_loads_nothing_heavy() -> None:

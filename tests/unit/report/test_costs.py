@@ -16,7 +16,8 @@ from workflow_scripts.report.draw_cost import pareto_front
 from workflow_scripts.report.lineage import STAGES, Lineage
 from workflow_scripts.report.make_configuration_table import make_configuration_table, shared_settings
 from workflow_scripts.report.make_cost_table import make_cost_table, total_cost
-from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.circumstances import odd_ones
 from workflow_scripts.storage.code import PACKAGE, ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers
@@ -125,9 +126,14 @@ def test_cost_table_by_hand(results: Results) -> None:
 def test_bought_alone_a_student_pays_for_its_own_pairs(results: Results) -> None:
     """The teacher scored 300 pairs for all samplers, 0.01 Wh each: bm25's groups and labels need 80 of them."""
     teacher = results.make("teachers/t", "x", None, {"name": "teacher/t"}, cpu_s=10)
+    # The one by two shards and their merging, the other by one job.
+    shards = [
+        results.make(f"scored shards/{cpu}", "x", {"models": [teacher]}, cpu_s=cpu, counts={"scored": 100})
+        for cpu in (90, 108)
+    ]
     pools = [
-        results.make(f"teacher scores/{name}", "x", {"models": [teacher]}, cpu_s=cpu, counts={"pairs": pairs})
-        for name, cpu, pairs in (("near", 200, 200), ("far", 100, 100))
+        results.make(f"teacher scores/{name}", "x", {"models": [teacher], **of}, cpu_s=cpu, counts={"pairs": pairs})
+        for name, cpu, pairs, of in (("near", 2, 200, {"shards": shards}), ("far", 100, 100, {}))
     ]
     counts = {"pairs_to_draw": 0, "pairs_to_label": 90}
     plain = results.make("groups/bm25", "x", cpu_s=1, counts=counts)
@@ -264,8 +270,12 @@ def test_what_was_made_unalike_is_listed_and_said_in_captions(results: Results) 
     assert unlike() == mixed
     change("students/random", spec={**made_by["spec"], "loss": {"function": "kl"}, "name": "be/random"})
     assert unlike() == mixed | {("code", "students", "cccccccccc: 1, dddddddddd: 1")}
-    said = "Not all that this rests on was made alike: among its runs and students differ arithmetic, torch and code; "
+    said = "Not all that this rests on was made alike: its runs and students differ in arithmetic, torch and code; "
     assert unalike(numbers, [CAPTIONS / "verdicts.rst"]) == f"{said}the configuration table says which."
+    made = {
+        name: Artifact(results.folder / f"runs/{name}/manifest.json").manifest for name in ("bm25", "random", "teacher")
+    }
+    assert odd_ones(made) == {"bm25": ["arithmetic OpenBLAS, portable"]}
     files = {ending: results.folder / f"cost.{ending}" for ending in ("csv", "md", "tex")}
     cost_table(results, metrics)
     given = {"numbers": results.folder / "cost.parquet", "captions": captions("cost"), "configuration": numbers}

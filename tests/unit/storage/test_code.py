@@ -24,10 +24,11 @@ from workflow_scripts.storage.code import (
 
 TRAIN = f"{PACKAGE}.train.train_ranker"
 MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
-CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims"}
+CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims", "export"}
 OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start"),
     *("report.check_expected", "report.compare_results", "storage.verify"),
+    *("daily.list_cells", "daily.compare", "daily.clean_cell"),
     *("archive.check", "archive.pack", "archive.restore"),
 )
 SHARED = {"models", "analysis", "presentation", "experiment", "plan", "daily", "archive"}

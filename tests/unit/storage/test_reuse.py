@@ -1,15 +1,18 @@
-"""What is taken over from another experiment's results, and what is left there."""
+"""What is taken over from another experiment's results, what is left there, and what is not taken for a job's own."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from workflow_scripts.storage import provenance
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.checked import note_output
+from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.provenance import CARD, Job, doing
@@ -96,3 +99,25 @@ def test_results_are_found_by_name_by_path_and_in_a_project(tmp_path: Path, monk
         results_folder("two/")
     with pytest.raises(InputError, match="no results in results/elsewhere"):
         results_folder("elsewhere")
+
+
+def test_a_job_that_died_before_its_cells_leaves_no_old_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "job_digest", lambda *_: "code")
+    dies = [False, True, False]
+
+    def job(*, spec: Mapping, output: Path, cells: Sequence[Path]) -> None:
+        with ArtifactWriter(output, kind="metrics", spec=spec) as writer:
+            writer.path("values").write_text(str(spec))
+        if dies.pop(0):
+            raise KeyboardInterrupt
+        cells[0].write_text(str(spec["value"]))
+
+    def run(value: int) -> None:
+        outputs = [f"--output={tmp_path / 'x/manifest.json'}", f"--cells={tmp_path / 'cell.csv'}"]
+        call(job, ["--spec", json.dumps({"value": value}), *outputs])
+
+    run(1)
+    with pytest.raises(KeyboardInterrupt):
+        run(2)
+    run(2)
+    assert (tmp_path / "cell.csv").read_text() == "2" and dies == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -207,12 +208,13 @@ def _fail(error: Exception) -> None:
             lambda: _fail(SafetensorError("IoError(Os { code: 28, message: No space left on device })")),
             "the disk is full",
         ),
+        (lambda: _fail(OSError(errno.EROFS, "Read-only file system", "a.csv")), "this user may not write or read"),
         (lambda: np.empty(2**60, np.int8), "memory is short"),
         (lambda: torch.empty(2**55), "memory is short"),
         (lambda: _fail(RuntimeError("a shape\nmismatch")), "RuntimeError: a shape"),
     ],
 )
-def test_a_full_disk_and_short_memory_are_said_as_that(work, message: str, capsys: pytest.CaptureFixture) -> None:
+def test_what_a_machine_lacks_or_forbids_is_said_as_that(work, message: str, capsys: pytest.CaptureFixture) -> None:
     if work is _write_to_a_full_disk and not stat.S_ISCHR(os.stat("/dev/full").st_mode):
         pytest.skip("no device /dev/full")
     with pytest.raises(SystemExit) as ended:

@@ -1,0 +1,175 @@
+"""How a study grows with its seeds: ``growth.csv`` and ``growth.md``. Planning, check and tables over made-up metrics.
+
+No job of the study runs: its artifacts are made up from a dry run's commands (:mod:`bench.made_study`), with metrics of
+as many queries as the collections have. Tables that read more than metrics, manifests and other tables' numbers (runs,
+groups, texts) are not among those timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from bench.dag import mark_as_made, runs_of
+from bench.machine import commit, processor, today
+from bench.made_study import Job, planned, write_study
+from bench.stages import ROOT
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.plan.bill import FIGURES
+from workflow_scripts.plan.sizes import Sizes
+from workflow_scripts.storage.artifacts import atomic_path
+from workflow_scripts.storage.command import end_in_one_line
+from workflow_scripts.storage.errors import InputError
+
+TIMED = (
+    *("collect_metrics", "make_equivalence_table", "make_main_table", "make_variance_table", "make_power_table"),
+    *("make_per_collection_table", "make_controls_table", "make_retrieval_table", "make_published_table"),
+    *("make_cost_table", "make_configuration_table", "make_advice_table"),
+)
+"""Scripts that read metrics, manifests and numbers alone, each after those that it reads."""
+CHILD = (
+    "import os, subprocess, sys, time; began = time.perf_counter(); done = subprocess.run(sys.argv[1:]); "
+    "seconds = time.perf_counter() - began; import resource; used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+    "print('\\n', seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024); sys.exit(done.returncode)"
+)
+"""Starts a command from a small process, whose own memory would else count as the command's, and prints its cost."""
+CAPTION = """# Growth
+
+`{config}` with {seeds} seeds, {collections} collections; {share}. Snakemake {snakemake}; {processor}; {date},
+commit {commit}. {beside}
+
+Seconds of processor time of the whole command (on the clock in brackets), and its peak memory in MB; one run each.
+*growth*: processor seconds times as many as with the seeds before, over rows times as many.
+
+"""
+
+
+def measure_growth(
+    *,
+    config: Path,
+    seeds: Sequence[int],
+    share: float,
+    output: str | Path,
+    scratch: str | Path | None = None,
+    beside: str = "",
+    say: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Time the steps at each number of ``seeds``, with a ``share`` of each collection's queries; write both files.
+
+    ``scratch``: where the study lies meanwhile, some 15 bytes a row of metrics; ``beside``: what else the machine did.
+    """
+    if not seeds or sorted(set(seeds)) != list(seeds) or seeds[0] < 1 or not 0 < share <= 1:
+        raise InputError("give numbers of seeds in ascending order, from 1 up, and a share of the queries up to 1")
+    config, rows = Path(config).resolve(), []
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    for number in seeds:
+        with tempfile.TemporaryDirectory(prefix="growth-", dir=scratch) as folder:
+            for row in _steps(Path(folder), config, number, share):
+                say("{what}, {seeds} seeds: {cpu_s:.1f} s, {peak_mb:,.0f} MB".format(**row))
+                rows.append(row)
+                table = _with_growth(pd.DataFrame(rows))
+                with atomic_path(output / "growth.csv") as path:
+                    table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+        collections = len(Experiment(read_config(config)).test_collections)
+        about = {"config": config.name, "seeds": ", ".join(map(str, seeds)), "collections": collections}
+        about |= {"share": f"{share:.0%} of their queries", "beside": beside, "date": today(), "commit": commit()}
+        with atomic_path(output / "growth.md") as path:
+            caption = CAPTION.format(**about, snakemake=metadata.version("snakemake"), processor=processor())
+            path.write_text(caption + _shown(table).to_markdown(index=False) + "\n", encoding="utf-8")
+    return table
+
+
+def _steps(folder: Path, config: Path, number: int, share: float) -> Iterator[dict]:
+    """A row for each step at one number of seeds."""
+    experiment = Experiment({**read_config(config), "seeds": list(range(number))})
+    sizes = Sizes(experiment, read_config(FIGURES))
+    queries = {name: max(int(sizes.queries(name) * share), 2) for name in experiment.test_collections}
+    snakemake = (
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)),
+        *("--profile", str(ROOT / "config/profiles/local"), "--config", f"seeds={list(range(number))}"),
+        *("--cores", "2", "--directory"),
+    )
+    touched, made = folder / "touched", folder / "made"
+    made.mkdir()
+    jobs, outputs = planned(_run([*snakemake, str(made), "-n", "-p", "--quiet", "progress"], made)[0])
+    rows = write_study(made, jobs, queries)
+    about = {"seeds": number, "rows": rows}
+
+    def timed(what: str, command: Sequence[str], prints: str = "") -> dict:
+        printed, (wall, cpu, peak) = _run(command, made)
+        if prints not in printed:
+            raise AssertionError(f"{what} does not say {prints!r}: {printed[-600:]}")
+        return {"what": what, **about, "wall_s": wall, "cpu_s": cpu, "peak_mb": peak}
+
+    yield timed("dry run, nothing made", [*snakemake, f"{folder}/new", "-n", "--quiet"])
+    mark_as_made([*snakemake, str(touched)], touched, [*outputs, *runs_of(experiment)])
+    yield timed("dry run, everything made", [*snakemake, str(touched), "-n"], prints="Nothing to be done")
+    yield timed("verify", [sys.executable, "-m", "workflow_scripts.storage.verify", f"results/{experiment.name}"])
+    for job in sorted((job for job in jobs if job.script in TIMED), key=lambda job: TIMED.index(job.script)):
+        yield timed(_name(job), [sys.executable, *job.command.split()[1:3], *_arguments(job)])
+
+
+def _name(job: Job) -> str:
+    name = Path(job.output).stem
+    return f"collect {name}" if job.script == "collect_metrics" else f"table {name}"
+
+
+def _arguments(job: Job) -> list[str]:
+    return [word for name, values in job.options.items() if name != "log" for word in (f"--{name}", *values)]
+
+
+def _run(command: Sequence[str], folder: Path) -> tuple[str, tuple[float, float, float]]:
+    """What a command prints, and its seconds on the clock and of the processor and its peak in MB."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *command], cwd=folder, capture_output=True, encoding="utf-8", env=environment
+    )
+    printed, _, cost = done.stdout.rstrip().rpartition("\n")
+    if done.returncode:
+        raise InputError(f"{' '.join(command[1:4])} ended with {done.returncode}: {(printed + done.stderr)[-600:]}")
+    return printed, tuple(map(float, cost.split()))  # type: ignore[return-value]
+
+
+def _with_growth(table: pd.DataFrame) -> pd.DataFrame:
+    """``growth``: the factor of processor seconds from the seeds before over the factor of rows; NaN for the first."""
+    factors = table.groupby("what", sort=False)[["cpu_s", "rows"]].transform(lambda column: column / column.shift())
+    return table.assign(growth=factors["cpu_s"] / factors["rows"])
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a step, columns by seeds."""
+    columns = {}
+    for number, part in table.groupby("seeds"):
+        part = part.set_index("what")
+        head = f"{number} seeds, {part['rows'].iloc[0] / 1e6:.1f} M rows"
+        columns[f"{head}: s"] = [f"{row.cpu_s:.1f} ({row.wall_s:.1f})" for row in part.itertuples()]
+        columns[f"MB, {number}"] = [f"{peak:,.0f}" for peak in part["peak_mb"]]
+        if part["growth"].notna().any():
+            columns[f"growth, {number}"] = [f"{growth:.2f}" for growth in part["growth"]]
+    return pd.DataFrame({"what": table["what"].unique(), **columns})
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of :func:`measure_growth`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--config", type=Path, default=ROOT / "config/paper.yaml")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--share", type=float, default=1.0, help="of each collection's queries")
+    parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")
+    parser.add_argument("--scratch", help="folder for the made-up study")
+    parser.add_argument("--beside", default="", help="a sentence on what else the machine did, for the table")
+    print(_shown(measure_growth(**vars(parser.parse_args(argv)))).to_string(index=False))
+
+
+if __name__ == "__main__":
+    end_in_one_line(main)

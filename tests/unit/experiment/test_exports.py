@@ -1,0 +1,57 @@
+"""What is exported, of the study as published: nothing here was generated."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from project import ROOT
+
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.exports import Exports
+from workflow_scripts.experiment.rankers import Rankers
+from workflow_scripts.export.cards import licence, licences
+from workflow_scripts.storage.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def exports() -> Exports:
+    config = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+    return Exports(Rankers(Experiment(config)), ["config/paper.yaml"])
+
+
+def test_every_card_of_the_paper_names_whose_texts_and_models_it_rests_on(exports: Exports) -> None:
+    sources = {}
+    for ranker in exports.experiment.rankers.values():
+        for spec in (exports.training_spec(ranker.cell, "datasets"), exports.model_spec(ranker.cell)):
+            made_from = spec["card"]["made_from"]
+            assert licence(made_from) == "other"
+            assert len({(what, name) for what, name, _ in made_from}) == len(made_from)
+            sources[ranker.cell, "systems" in spec] = "\n".join(licences(made_from))
+    trained_on = {text.splitlines()[0] for text in sources.values()}
+    assert any("msmarco-passage" in line for line in trained_on) and any("dpr-w100" in line for line in trained_on)
+    for (cell, model), lines in sources.items():
+        assert ("beir/scifact" in lines) == model, cell
+        assert not model or "huggingface.co/google" in lines, cell
+        assert ("msmarco-hard-negatives" in lines) == (".ensemble." in cell), cell
+
+
+def test_names_that_are_exported(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exports.ranker("bm25") == "bm25" and exports.ranker("teacher.electra") == "teacher/electra"
+    assert exports.model("teacher.electra") == "teachers/electra"
+    monkeypatch.setitem(exports.entry("teachers", "electra"), "trained", False)
+    for name in ("bm25", "teacher.electra"):
+        with pytest.raises(InputError, match="was not trained here"):
+            exports.model(name)
+    cell = next(iter(exports.experiment.rankers.values())).cell
+    assert exports.model(cell).startswith("students/")
+    assert list(exports.systems(cell))[:2] == ["this model", "BM25"]
+    assert exports.model_spec(cell)["card"]["rebuild"].endswith(
+        f"-- \\\n    results/paper/exports/{cell}/model/manifest.json"
+    )
+    for name, student in exports.experiment.cells.items():
+        path = f"retrieved/{student.path}"
+        if student.path in (*exports.experiment.retrievers, *exports.experiment.dense_rerankers):
+            assert exports.ranker(f"retrieved.{name}") == path
+        else:
+            with pytest.raises(InputError, match="evaluated on BM25's candidates alone"):
+                exports.ranker(f"retrieved.{name}")
