@@ -53,7 +53,7 @@ def _line(product: Product) -> str:
     verdict = f"other bytes in {', '.join(product.other)}" if product.other else "same bytes"
     parts = [verdict] if product.files else []
     count = f" ({len(product.files)} files)" if len(product.files) > 5 else ""
-    return f"{product.name}{count}: {'; '.join([*parts, product.remark] if product.remark else parts)}"
+    return f"{product.name}{count}: {'; '.join(dict.fromkeys([*parts, *product.remarks]))}"
 
 
 def _conclusion(about: Mapping, different: Sequence[str], configs: Sequence[str]) -> Iterator[str]:
