@@ -1,4 +1,4 @@
-"""The made-up study of ``make bench-growth``: what a dry run lists becomes artifacts that our own code reads."""
+"""The made-up study of ``make bench-growth``: a dry run's commands become artifacts that the project's code reads."""
 
 from __future__ import annotations
 
