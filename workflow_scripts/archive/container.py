@@ -41,6 +41,8 @@ KEYS = {
     "left_out": dict,
 }
 """Of the list; further keys are for people."""
+OTHER_PIPELINE = re.compile("results/[a-z0-9-]+/metrics.parquet")
+"""What the table of pipelines reads of other experiments."""
 PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 Take = Callable[[str, io.BufferedIOBase], None]
 
@@ -196,7 +198,8 @@ def _tree_fault(about: Mapping, manifests: Mapping[str, dict]) -> str | None:
         folder = inner.rpartition("/")[0]
         is_product = folder in PRODUCTS or inner in TABLES
         if name.startswith("results/") and not (
-            name.startswith(results) and (name in accounted or name in manifests or is_product)
+            (name.startswith(results) and (name in accounted or name in manifests or is_product))
+            or OTHER_PIPELINE.fullmatch(name)
         ):
             return f"{name} belongs to no artifact: refused"
     return None

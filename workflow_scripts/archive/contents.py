@@ -13,11 +13,14 @@ from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.provenance import CARD, MANIFEST, place_fault
 
 MODELS, TEXTS = "models", "texts"
+PARTS = "parts of rankings that are packed whole"
 REMADE = "an index: made again from the texts"
 FETCHED = "fetched again from its source"
 ASKED = "left out on request"
 OF_KIND = {
-    **dict.fromkeys(("backbones", "teachers", "students", "embeddings", "teacher scores", "looked-up labels"), MODELS),
+    **dict.fromkeys(("backbones", "teachers", "students", "embeddings"), MODELS),
+    **dict.fromkeys(("pairs", "scored shards", "teacher scores", "looked-up labels"), MODELS),
+    "searched shards": PARTS,
     "tokens": TEXTS,
     "indexes": REMADE,
     "archives": FETCHED,

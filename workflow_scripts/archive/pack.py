@@ -28,7 +28,7 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import MANIFEST, git_commit
 
 CODE = ("Snakefile", "*.yml", "*.txt", "*.toml", "*.md", "LICENSE", "CITATION.cff")
-CODE_FOLDERS = ("rules", "workflow_scripts", "config", "profiles", "docs")
+CODE_FOLDERS = ("rules", "workflow_scripts", "snakemake_logger_plugin_distillery", "config", "profiles", "docs")
 MEGABYTE = 10**6
 
 
@@ -39,7 +39,8 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
     :class:`InputError` for an experiment that is not finished or is damaged.
     """
     check_library()
-    experiment = Experiment(read_config(*configs)).name
+    planned = Experiment(read_config(*configs))
+    experiment = planned.name
     results = Path("results", experiment)
     if not (results / REPORT).is_file():
         raise InputError(f"there is no {results / REPORT}: finish the experiment first")
@@ -60,6 +61,7 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
         "left_out": left_out,
     }
     files: dict[str, Path | bytes] = {**_code(), **named}
+    files |= {name: Path(name) for name in map("results/{}/metrics.parquet".format, planned.config["pipelines"])}
     files |= {str(results / name): path for name, path in packed.items()}
     checksums = {str(results / name): each for name, each in listed.items()}
     if TEXTS not in options and "make_report" not in not_rebuilt(left_out, texts=False):

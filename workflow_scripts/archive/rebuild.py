@@ -47,7 +47,7 @@ CONCLUDING = (
     "smooth_",
 )
 """How the rules begin that work without models, texts and a network."""
-WITHOUT_TEXTS = ("--config", "analysis={texts: false}")
+FROM_HERE_ALONE, WITHOUT_TEXTS = "reuse=[]", "analysis={texts: false}"
 
 
 def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> bytes:
@@ -60,12 +60,12 @@ def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> byt
 
 
 class Product(NamedTuple):
-    """What was rebuilt: its name, its files below the results, those with other bytes, and what there is to say."""
+    """What was rebuilt: its name, its files below the results, those with other bytes, and remarks."""
 
     name: str
     files: list[str]
     other: list[str]
-    remark: str
+    remarks: list[str]
 
 
 def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int) -> Iterator[Product]:
@@ -89,17 +89,23 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
     if measured:
         measuring = [rule for rule in allowed if rule.startswith(MEASURING)]
         _run_snakemake(folder, about, "all", allowed, "--until", *measuring, cores=cores)
+    # A metrics folder or a table may be left of an earlier configuration: the experiment does not make it.
     for metrics in measured:
-        manifest = folder / results / metrics / MANIFEST
+        if not (manifest := folder / results / metrics / MANIFEST).exists():
+            continue
         own, new = (read_manifest(path.read_bytes(), str(path)) for path in (packed[f"{metrics}/{MANIFEST}"], manifest))
         if part_checksum(own, "identity") == part_checksum(new, "identity"):
             manifest.unlink()
             _link(packed[f"{metrics}/{MANIFEST}"], manifest)
     _run_snakemake(folder, about, "all", allowed, cores=cores)
     for name, members in _by_product(packed).items():
-        remade = [each for each in members if each in made]
+        remade = [each for each in members if each in made and (folder / results / each).exists()]
         other = [each for each in remade if not filecmp.cmp(packed[each], folder / results / each, shallow=False)]
-        yield Product(name, remade, other, _remark(members, other, given, packed, folder / results))
+        stray = [each for each in members if each in made and each not in remade]
+        remarks = [_as_packed(name, given[name]) for name in members if name in given]
+        remarks += [f"the experiment makes no {stray[0]}"] * bool(stray)
+        remarks += [_difference(packed[name], folder / results / name) for name in other if name.endswith(".parquet")]
+        yield Product(name, remade, other, remarks)
 
 
 @contextmanager
@@ -149,19 +155,19 @@ def _concluding_rules(folder: Path, about: Mapping) -> list[str]:
 
 def _snakemake(about: Mapping) -> list[str]:
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--configfile", *about["configs"]]
-    return command if about["texts"] else [*command, *WITHOUT_TEXTS]
+    changes = [FROM_HERE_ALONE, *[WITHOUT_TEXTS] * (not about["texts"])]
+    return [*command, "--configfile", *about["configs"], "--config", *changes]
 
 
 def _metrics(packed: Mapping[str, Path], left_out: Collection[str]) -> tuple[list[str], list[str]]:
     """Folders of the metrics whose runs and judgements are packed, and of the others."""
     folders: tuple[list[str], list[str]] = ([], [])
+    lacking = {str(Path(name).parent) for name in left_out}
     for name, path in packed.items():
         if name.startswith("metrics/") and name.endswith(f"/{MANIFEST}"):
             made = read_manifest(path.read_bytes(), name)
-            runs = ["/".join(Path(made["inputs"][key]["path"]).parts[2:-1]) for key in ("runs", "evaluation")]
-            lacks = any(file.startswith(f"{folder}/") for folder in runs for file in left_out)
-            folders[lacks].append(name.removesuffix(f"/{MANIFEST}"))
+            read = [Path(made["inputs"][key]["path"]).parent for key in ("runs", "evaluation")]
+            folders[any(str(Path(*each.parts[2:])) in lacking for each in read)].append(str(Path(name).parent))
     return folders
 
 
@@ -189,16 +195,10 @@ def _by_product(packed: Iterable[str]) -> dict[str, list[str]]:
     return products
 
 
-def _remark(
-    members: Sequence[str], other: Sequence[str], given: Mapping, packed: Mapping[str, Path], rebuilt: Path
-) -> str:
-    remarks = []
-    for name in members:
-        if lacking := given.get(name):
-            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            remarks.append(f"numbers as packed, since {lacking[0]}{more} are not")
-    remarks += [_difference(packed[name], rebuilt / name) for name in other if name.endswith(".parquet")]
-    return "; ".join(dict.fromkeys(remarks))
+def _as_packed(name: str, lacking: Sequence[str]) -> str:
+    """That a product is not made again, and for want of which files."""
+    more = f" and {len(lacking) - 1} more are" if len(lacking) > 1 else " is"
+    return f"{'numbers' if name.startswith('analysis/') else name} as packed, since {lacking[0]}{more} not"
 
 
 def _difference(one: Path, other: Path) -> str:

@@ -35,8 +35,8 @@ def restore(archive: Path, cores: int) -> Iterator[str]:
         os.replace(unpacked / LIST, unpacked / results / LIST)
         os.replace(unpacked / results, results)
         yield f"{results}: {len(about['files']):,} files are as they were packed"
-        files = {name: unpacked / name for name in about["configs"]}
-        files |= {name: Path(name) for name in about["files"] if name.startswith(f"{results}/")}
+        others = [*about["configs"], *(name for name in about["files"] if name.startswith("results/"))]
+        files = {name: Path(name) if name.startswith(f"{results}/") else unpacked / name for name in others}
         rebuilt = scratch / "rebuilt"
         different = []
         for product in rebuild(about, files, rebuilt, cores):
@@ -53,7 +53,7 @@ def _line(product: Product) -> str:
     verdict = f"other bytes in {', '.join(product.other)}" if product.other else "same bytes"
     parts = [verdict] if product.files else []
     count = f" ({len(product.files)} files)" if len(product.files) > 5 else ""
-    return f"{product.name}{count}: {'; '.join([*parts, product.remark] if product.remark else parts)}"
+    return f"{product.name}{count}: {'; '.join(dict.fromkeys([*parts, *product.remarks]))}"
 
 
 def _conclusion(about: Mapping, different: Sequence[str], configs: Sequence[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging import LogRecord
 from pathlib import Path
@@ -151,7 +151,9 @@ class LogHandler(LogHandlerBase):
         after = f", after {duration(time.time() - job.start)}" if job else ""
         how = next((error for error in self._errors if info["shellcmd"] and info["shellcmd"] in error), "")
         logs = [(path, lines) for path in info["log"] if (lines := _last_lines(path))]
-        reason = _reason(lines for _, lines in logs) or info["rule_msg"] or _ending(how)
+        # A cluster's own log matters where the script's does not say why it ended.
+        logs = [each for each in logs if _last_words(each[1])][:1] or logs
+        reason = (logs and _last_words(logs[0][1])) or info["rule_msg"] or _ending(how)
         report = [f"failed: {self.names.get(info['jobid'], info['rule_name'])}{after}", f"  reason: {reason}"]
         for path, lines in logs:
             report += [f"  {path} ends:", *(f"    {line}" for line in lines)]
@@ -281,12 +283,10 @@ def _ended_badly(log: str) -> bool:
     return bool(lines) and not lines[-1].startswith(DONE)
 
 
-def _reason(logs: Iterator[list[str]]) -> str | None:
-    """What a script said last, where it ended by itself."""
-    for lines in logs:
-        if found := re.fullmatch(r"(?:error: |(?=\w+(?:Error|Exception)\b))(.+)", lines[-1]):
-            return found[1]
-    return None
+def _last_words(log: list[str]) -> str | None:
+    """Why a script ended by itself, as the last line of its log says."""
+    found = re.fullmatch(r"(?:error: |(?=\w+(?:Error|Exception)\b))(.+)", log[-1])
+    return found and found[1]
 
 
 def _ending(error: str) -> str:

@@ -37,22 +37,6 @@ SHOWN = 0.01  # of the longest chain: what takes less of it is not named
 
 
 @dataclass
-class Stage:
-    """What the GPU jobs of a stage come to, and the hours of the longest."""
-
-    jobs: int = 0
-    texts: float = 0
-    flops: float = 0
-    hours: float = 0
-    longest: float = 0
-
-    def add(self, hours: float, texts: float = 0, flops: float = 0) -> None:
-        """Count one job."""
-        self.jobs, self.texts, self.flops = self.jobs + 1, self.texts + texts, self.flops + flops
-        self.hours, self.longest = self.hours + hours, max(self.longest, hours)
-
-
-@dataclass
 class Bill:
     """Sums over the jobs still to do; ``unknown``: what could not be counted, so that the sums are lower bounds."""
 
@@ -60,7 +44,8 @@ class Bill:
     """Each job's hours, in the jobs' order."""
     memory: list[float] = field(default_factory=list)
     """Each job's bytes, 0 where they do not grow with a corpus."""
-    gpu: dict[str, Stage] = field(default_factory=lambda: defaultdict(Stage))
+    gpu: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
+    """GPU stage to its jobs, texts, flops, hours, and the hours of the longest of them."""
     cpu_hours: Counter = field(default_factory=Counter)
     disk: Counter = field(default_factory=Counter)
     checkpoint: float = 0
@@ -69,7 +54,7 @@ class Bill:
 
     def total(self, what: str = "hours") -> float:
         """Sum over the GPU stages."""
-        return sum(getattr(stage, what) for stage in self.gpu.values())
+        return sum(stage[what] for stage in self.gpu.values())
 
 
 def make_bill(experiment: Experiment, jobs: Iterable[Job], speed: Mapping[str, Speed], figures: Mapping) -> Bill:
@@ -104,10 +89,11 @@ def _add_gpu(bill: Bill, job: Job, work: Work, speed: Mapping[str, Speed]) -> fl
     load = work.load(job)
     hours = load.flops / speed[load.kind].flops / HOUR
     start, idle = work.figures["device"]["start_s"] / HOUR, work.idle_s(job) / HOUR
-    bill.gpu[GPU_STAGES[job.rule]].add(hours, load.texts, load.flops)
-    bill.gpu[STARTING].add(start)
-    if idle:
-        bill.gpu[IDLE].add(idle)
+    stages = ((GPU_STAGES[job.rule], hours, load.texts, load.flops), (STARTING, start, 0, 0), (IDLE, idle, 0, 0))
+    for name, taken, texts, flops in stages:
+        if taken or name != IDLE:
+            bill.gpu[name].update(jobs=1, texts=texts, flops=flops, hours=taken)
+            bill.gpu[name]["longest"] = max(bill.gpu[name]["longest"], taken)
     return hours + start + idle
 
 
@@ -139,10 +125,12 @@ def _gpu_table(bill: Bill) -> Iterator[str]:
     lines = []
     for name in dict.fromkeys([*GPU_STAGES.values(), STARTING, IDLE]):
         if stage := bill.gpu.get(name):
-            petaflop = stage.flops / 1e15
+            petaflop = stage["flops"] / 1e15
             computed = f"{petaflop:,.1f}" if petaflop >= 1 else f"{petaflop:.2g}" if petaflop else ""
-            texts = f"{stage.texts:,.0f}" if stage.texts else ""
-            lines.append((name, f"{stage.jobs:,}", texts, computed, _amount(stage.hours), _amount(stage.longest)))
+            texts = f"{stage['texts']:,.0f}" if stage["texts"] else ""
+            lines.append(
+                (name, f"{stage['jobs']:,}", texts, computed, *map(_amount, (stage["hours"], stage["longest"])))
+            )
     lines.append(("all", "", "", "", _amount(bill.total()), ""))
     yield from _table(("GPU", "jobs", "texts", "PFLOP", "hours", "longest"), lines)
 

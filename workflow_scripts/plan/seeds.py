@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.rankers import Rankers
-from workflow_scripts.experiment.seeds import seeding
 from workflow_scripts.plan.dry_run import Job
 from workflow_scripts.plan.sizes import UnknownSize
 from workflow_scripts.plan.throughput import Speed
@@ -27,21 +26,19 @@ class Design(NamedTuple):
     hours: float
 
 
-def designs(config: Mapping, speed: Mapping[str, Speed], figures: Mapping) -> Iterator[Design]:
+def designs(config: Mapping, speed: Mapping[str, Speed], figures: Mapping) -> list[Design]:
     """The designs of a configuration as it was read, as if nothing were built; jobs of unknown size are left out."""
-    first = config["seeds"][0]
-    free = max([seeding(first)[0], *seeding(first)[1].values()]) + 1
-    changes: list[tuple[str, int, dict]] = [("1 seed", 0, {"controls": None}), ("1 seed, controls", 1, {})]
-    for number in SEVERAL:
-        changes.append((f"{number} seeds", number, {"seeds": [first, *range(free, free + number - 1)]}))
-    for name, seeds, change in changes:
-        experiment = Experiment({**config, "seeds": [first], "studies": {}, **change})
+    found = []
+    for name, seeds, change in (("1 seed", 0, {"controls": None}), ("1 seed, controls", 1, {})):
+        experiment = Experiment({**config, "seeds": config["seeds"][:1], "studies": {}, **change})
         work, hours = Work(experiment, figures), 0.0
         for job in _jobs(experiment):
             with contextlib.suppress(UnknownSize):
                 load = work.load(job)
                 hours += load.flops / speed[load.kind].flops / 3600
-        yield Design(name, seeds, len(experiment.rankers), hours)
+        found.append(Design(name, seeds, len(experiment.rankers), hours))
+    one = found[0]
+    return found + [Design(f"{seeds} seeds", seeds, seeds * one.trainings, seeds * one.hours) for seeds in SEVERAL]
 
 
 def reach(power: Path) -> dict[int, tuple[float, float]]:
@@ -61,13 +58,12 @@ def reach(power: Path) -> dict[int, tuple[float, float]]:
 
 def _jobs(experiment: Experiment) -> Iterator[Job]:
     """GPU jobs that every seed repeats."""
-    evaluated = (
+    yield from (Job("train_student", {"ranker": path}) for path in experiment.rankers)
+    for rule, candidates, rankers in (
         ("rerank_candidates", "bm25", experiment.rankers),
         ("retrieve_documents", "retrieved/", experiment.retrievers),
         ("rerank_dense_candidates", "retrieved/", experiment.dense_rerankers),
-    )
-    yield from (Job("train_student", {"ranker": path}) for path in experiment.rankers)
-    for rule, candidates, rankers in evaluated:
+    ):
         for name in experiment.sets_of(candidates):
             yield from (Job(rule, {"ranker": path, "set": name}) for path in rankers)
     labels = Rankers(experiment).labels

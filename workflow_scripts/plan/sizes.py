@@ -26,42 +26,24 @@ class Sizes:
 
     def documents(self, corpus: str) -> int:
         """Documents of a corpus."""
-        entry = self.experiment.entry("corpora", corpus)
-        return entry["documents"] if entry["source"] == "generated" else self._known("corpora", corpus)["documents"]
+        return self._texts("corpora", corpus)[0]
 
     def queries(self, collection: str) -> int:
         """Queries of a collection; those of a training collection may be a sample."""
-        entry = self.experiment.entry("collections", collection)
-        if entry["source"] == "generated":
-            return entry["queries"]
-        if entry.get("pairs") == "titles":
-            number = self.documents(entry["corpus"])
-        else:
-            number = self._known("collections", collection)["queries"]
-        return min(number, entry.get("max_queries") or number)
+        number = self._texts("collections", collection)[0]
+        return min(number, self.experiment.entry("collections", collection).get("max_queries") or number)
 
     def words(self, corpus: str) -> float:
         """Words of a document, uncut."""
-        if self.experiment.entry("corpora", corpus)["source"] == "generated":
-            return self.figures["generated"]["document_tokens"]
-        return self._known("corpora", corpus)["words"]
+        return self._texts("corpora", corpus)[1]
 
     def document_tokens(self, corpus: str) -> float:
         """Tokens of a document; at most, since the shorter ones of a corpus are not cut."""
-        generated = self.experiment.entry("corpora", corpus)["source"] == "generated"
-        tokens = self.words(corpus) * (1 if generated else self.figures["tokens_per_word"])
-        return min(tokens, self.config["lengths"]["document"])
+        return min(self._texts("corpora", corpus)[2], self.config["lengths"]["document"])
 
     def query_tokens(self, collection: str) -> float:
         """Tokens of a query, at most."""
-        entry = self.experiment.entry("collections", collection)
-        if entry["source"] == "generated":
-            tokens = self.figures["generated"]["query_tokens"]
-        elif entry.get("pairs") == "titles":
-            tokens = self.figures["titles"]["words"] * self.figures["tokens_per_word"]
-        else:
-            tokens = self._known("collections", collection)["words"] * self.figures["tokens_per_word"]
-        return min(tokens, self.config["lengths"]["query"])
+        return min(self._texts("collections", collection)[2], self.config["lengths"]["query"])
 
     def corpus(self, collection: str) -> str:
         """The corpus of a collection."""
@@ -106,12 +88,20 @@ class Sizes:
         share = entry["options"].get("share", 1.0)
         return 1 - share * len(scored & {*entry["systems"]}) / len(entry["systems"])
 
-    def _known(self, axis: str, name: str) -> dict:
-        entry = self.experiment.entry(axis, name)
-        key = entry.get("id") or entry.get(SIDES[axis])
-        if key not in self.figures[axis]:
-            raise UnknownSize(
-                f"unknown size of {axis}.{name}: give {SIDES[axis]} and words of {key} under {axis} in a copy of "
-                "config/expected/throughput.yaml, --figures FILE"
-            )
-        return self.figures[axis][key]
+    def _texts(self, axis: str, name: str) -> tuple[int, float, float]:
+        """Documents of a corpus or queries of a collection, and the words and tokens of one of them, uncut."""
+        entry, figures = self.experiment.entry(axis, name), self.figures
+        if entry["source"] == "generated":
+            words = figures["generated"]["document_tokens" if axis == "corpora" else "query_tokens"]
+            return entry[SIDES[axis]], words, words
+        if entry.get("pairs") == "titles":
+            number, words = self.documents(entry["corpus"]), figures["titles"]["words"]
+        else:
+            key = entry.get("id") or entry.get(SIDES[axis])
+            if key not in figures[axis]:
+                raise UnknownSize(
+                    f"unknown size of {axis}.{name}: give {SIDES[axis]} and words of {key} under {axis} in a copy of "
+                    "config/expected/throughput.yaml, --figures FILE"
+                )
+            number, words = (figures[axis][key][what] for what in (SIDES[axis], "words"))
+        return number, words, words * figures["tokens_per_word"]

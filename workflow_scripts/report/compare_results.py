@@ -10,10 +10,12 @@ checksums ``make verify`` holds the files to. Exit status 1 where a cell of A is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import re
 import sys
+import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.bands import retraining_band_of_table
+from workflow_scripts.archive.container import unpack
 from workflow_scripts.report.lineage import STAGES
 from workflow_scripts.storage.circumstances import circumstances
 from workflow_scripts.storage.command import end_in_one_line
@@ -242,18 +245,30 @@ def is_reproduced(found: Comparison, cells: Sequence[Cell], exact: bool) -> bool
     return all(cell.verdict in (SAME, WITHIN, ONLY_B) for cell in cells)
 
 
+@contextlib.contextmanager
+def results_of(given: str) -> Iterator[Path]:
+    """:func:`~workflow_scripts.storage.results.results_folder`, or an archive's results while they are read."""
+    if not Path(given).is_file():
+        yield results_folder(given)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        about = unpack(Path(given), Path(folder, "unpacked"))
+        yield Path(folder, "unpacked", "results", about["experiment"])
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("a", help="results: an experiment's name, or a path with a slash")
+    parser.add_argument("a", help="results: an experiment's name, a path with a slash, or an archive")
     parser.add_argument("b", help="results that someone else made of the same experiment")
     parser.add_argument("--exact", action="store_true", help="ask for the same bytes")
     options = parser.parse_args()
-    found = Comparison(results_folder(options.a), results_folder(options.b))
-    cells = list(found.cells())
-    print("\n".join(lines(found, cells)))
-    if not is_reproduced(found, cells, options.exact):
-        sys.exit(1)
+    with results_of(options.a) as a, results_of(options.b) as b:
+        found = Comparison(a, b)
+        cells = list(found.cells())
+        print("\n".join(lines(found, cells)))
+        if not is_reproduced(found, cells, options.exact):
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def results_folder(given: str | Path) -> Path:
     """The results of an experiment: ``NAME`` is results/NAME, anything with a slash (``../other/results/NAME``) a path.
 
     A folder with a project's ``results`` of one experiment stands for these. Raises :class:`InputError` where there are
-    no results. An archive has to be restored first: this is the place where one would become a folder.
+    no results.
     """
     path = Path(given)
     folder = Path("results", path) if "/" not in str(given) and path.name else path

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from factories import artifact
 
 from tests.unit.models.test_tokens import write_collection
 from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone, read_texts
@@ -11,9 +12,7 @@ from workflow_scripts.backbone.pretraining import CLS, MASK, SEP, PretrainingBat
 from workflow_scripts.backbone.vocabulary import SPECIAL, build_tokenizer, encode
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import Sequences
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import write_table
 
 SPEC = {
     "tokenizer": {"kind": "wordpiece", "size": 60},
@@ -28,12 +27,9 @@ def corpus(tmp_path_factory):
     generator = np.random.default_rng(0)
     words = ["running", "runner", "Lake", "lakes", "a", "the", "stone", "stones", "river"]
     texts = [" ".join(generator.choice(words, size=9)) for _ in range(12)]
-    manifest = tmp_path_factory.mktemp("corpus") / "manifest.json"
     columns = {"doc_id": [f"d{number:02}" for number in range(12)], "title": ["Café"] + [""] * 11, "text": texts}
-    with ArtifactWriter(manifest, kind="test", spec={}) as artifact:
-        schema = pa.schema([(name, pa.string()) for name in columns])
-        write_table(artifact.path("documents.parquet"), columns, schema)
-    return manifest
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    return artifact(tmp_path_factory.mktemp("corpus") / "manifest.json", {"documents.parquet": (columns, schema)})
 
 
 @pytest.mark.slow

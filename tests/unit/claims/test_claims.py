@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from factories import artifact
 from project import ROOT
 from rendered import render
 from scipy.stats import spearmanr, ttest_1samp
@@ -21,7 +22,6 @@ from workflow_scripts.claims.make_claims_table import make_claims_table
 from workflow_scripts.claims.measured_claims import mean_rank_correlation
 from workflow_scripts.claims.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, Row, judge_claim
 from workflow_scripts.experiment.config.claims import read_claims
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
 
 SHIPPED = read_claims(yaml.safe_load((ROOT / "config/claims.yaml").read_text()), "config/claims.yaml")
@@ -86,12 +86,10 @@ class Experiment:
         levels = {**dict(zip(SAMPLERS, variances, strict=True)), **dial}
         cells = list(product(LOSSES, SAMPLERS)) + list(product(("kl-1", "kl-4"), dial))
         for (loss, sampler), seed in product(cells, self.seeds):
-            path = self.folder / f"{loss}.{sampler}{seed}" / "manifest.json"
             norms = 1 + np.exp(levels[sampler] / 2 + 0.01 * seed) * np.tile([-1.0, 1.0], 20)
-            with ArtifactWriter(path, kind="test", spec={}) as writer:
-                frame = pd.DataFrame({"loss": np.full(40, 0.3 + 0.01 * levels[sampler]), "gradient_norm": norms})
-                frame.to_parquet(writer.path("history.parquet"))
-            self.students.append(path)
+            frame = pd.DataFrame({"loss": np.full(40, 0.3 + 0.01 * levels[sampler]), "gradient_norm": norms})
+            path = self.folder / f"{loss}.{sampler}{seed}" / "manifest.json"
+            self.students.append(artifact(path, {"history.parquet": frame}))
             self.keys.append(["be", loss, sampler, "t", seed])
 
     def judge(self, claims: Mapping, **changes: object) -> pd.DataFrame:

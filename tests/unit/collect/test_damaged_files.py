@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from factories import artifact
 
 from workflow_scripts.collect.download_file import download_file
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
 from workflow_scripts.index.import_rankings import import_rankings
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call, end_in_one_line
 from workflow_scripts.storage.locks import STARTED
-from workflow_scripts.storage.tables import write_table
 
 DEEP = "[" * 100_000 + "]" * 100_000
 GOOD = {"docs.tsv": "a\tone\nb\ttwo\n", "queries.tsv": "q1\tone\n", "qrels": "q1 0 a 1\n"}
@@ -158,10 +157,9 @@ def folder(tmp_path: Path) -> Path:
     for name, text in GOOD.items():
         (tmp_path / name).write_text(text)
     for name, columns in (("documents", ("doc_id", "title", "text")), ("queries", ("query_id", "text"))):
-        with ArtifactWriter(tmp_path / name / "manifest.json", kind="test", spec={}) as writer:
-            rows = {column: ["a", "b"] if column == "doc_id" else ["q1", "q2"] for column in columns}
-            schema = pa.schema([(column, pa.string()) for column in columns])
-            write_table(writer.path(f"{name}.parquet"), rows, schema)
+        rows = {column: ["a", "b"] if column == "doc_id" else ["q1", "q2"] for column in columns}
+        schema = pa.schema([(column, pa.string()) for column in columns])
+        artifact(tmp_path / name / "manifest.json", {f"{name}.parquet": (rows, schema)})
     return tmp_path
 
 
@@ -202,10 +200,9 @@ def test_damaged_queries_and_judgements(folder, refused, name, content, message,
 
 @pytest.mark.parametrize(("content", "message"), RANKINGS, ids=range(len(RANKINGS)))
 def test_damaged_rankings(folder, refused, content, message):
-    with ArtifactWriter(folder / "download" / "manifest.json", kind="downloads", spec={}) as writer:
-        packed = gzip.compress(content if isinstance(content, bytes) else content.encode())
-        writer.path("n.jsonl.gz").write_bytes(packed)
-    paths = {"file": folder / "download" / "manifest.json", "collection": folder / "queries" / "manifest.json"}
+    packed = gzip.compress(content if isinstance(content, bytes) else content.encode())
+    download = artifact(folder / "download" / "manifest.json", {"n.jsonl.gz": packed}, kind="downloads")
+    paths = {"file": download, "collection": folder / "queries" / "manifest.json"}
     refused(import_rankings, {"systems": ["bm25"], "depth": 5}, message, **paths)
 
 

@@ -113,7 +113,7 @@ def test_a_group_that_fails_reports_the_jobs_that_failed(run: Run, capsys: pytes
     ]
     run.start(2, "measure_runs", {"ranker": "never-began"})
     capsys.readouterr()
-    run.event("group_error", job_error_info=infos, aux_logs=[])
+    run.event("group_error", job_error_info=infos, aux_logs=[log(run.folder, "slurm.log", "exit code 1")])
     for info in infos:
         run.event("job_error", **info, indent=True)
     said = capsys.readouterr().err

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from factories import artifact
 from rendered import render
 
 from workflow_scripts.analysis import equivalence, measures, summaries
@@ -19,7 +20,6 @@ from workflow_scripts.effectiveness.make_per_collection_table import make_per_co
 from workflow_scripts.evaluate import collect_metrics
 from workflow_scripts.evaluate.write_cell import write_cell
 from workflow_scripts.presentation.table_formats import escape_latex
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, read_table, write_numbers, write_table
 
@@ -48,9 +48,7 @@ def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0, names: Sequence[str
     table = measures.metrics_table(named, frame)
     manifest = tmp_path / ".".join(map(str, (*keys, *names))) / "manifest.json"
     spec = {"keys": named, "measures": dict.fromkeys(names)}
-    with ArtifactWriter(manifest, kind="test", spec=spec) as writer:
-        write_table(writer.path("metrics.parquet"), table, measures.METRICS_SCHEMA)
-    return manifest
+    return artifact(manifest, {"metrics.parquet": (table, measures.METRICS_SCHEMA)}, spec=spec)
 
 
 def all_metrics(tmp_path: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import artifact
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.bootstrap import stratified_interval
@@ -16,11 +17,9 @@ from workflow_scripts.evaluate import check_first_stage
 from workflow_scripts.evaluate.gather_evaluation import gather_evaluation
 from workflow_scripts.evaluate.measure_runs import measure_runs
 from workflow_scripts.evaluate.write_cell import write_cell
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RANKING_SCHEMA
-from workflow_scripts.storage.runs import write_run
-from workflow_scripts.storage.tables import read_table, write_table
+from workflow_scripts.storage.tables import read_table
 
 QRELS = pd.DataFrame(
     [("q1", "a", 0), ("q1", "b", 2), ("q1", "c", 1), ("q1", "d", 1), ("q2", "a", 1), ("q3", "a", 0), ("q3", "b", -1)],
@@ -38,34 +37,23 @@ def ranked(run: pd.DataFrame) -> pd.DataFrame:
     return run.assign(rank=run.groupby("query_id").cumcount() + 1)
 
 
-def artifact(folder: Path, spec: dict | None = None, **tables: tuple) -> Path:
-    manifest = folder / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec=spec or {}) as writer:
-        for name, (frame, schema) in tables.items():
-            write_table(writer.path(f"{name}.parquet"), frame, schema)
-    return manifest
-
-
 def collection(
     folder: Path, qrels: pd.DataFrame = QRELS, spec: dict | None = None, queries: str = "q1 q2 q3 q4"
 ) -> Path:
     ids = queries.split()
     frame = pd.DataFrame({"query_id": ids, "text": ids})
     types = [("query_id", TEXT), ("doc_id", TEXT), ("relevance", pa.int32())]
-    return artifact(
-        folder, spec, queries=(frame, pa.schema([("query_id", TEXT), ("text", TEXT)])), qrels=(qrels, pa.schema(types))
-    )
+    files = {"queries.parquet": (frame, pa.schema([("query_id", TEXT), ("text", TEXT)]))}
+    return artifact(folder / "manifest.json", files | {"qrels.parquet": (qrels, pa.schema(types))}, spec=spec)
 
 
 def ranking(folder: Path, run: pd.DataFrame, spec: dict | None = None) -> Path:
-    return artifact(folder, spec, **{Path(RANKING_FILE).stem: (ranked(run).assign(system="bm25"), RANKING_SCHEMA)})
+    files = {RANKING_FILE: (ranked(run).assign(system="bm25"), RANKING_SCHEMA)}
+    return artifact(folder / "manifest.json", files, spec=spec)
 
 
 def runs(folder: Path, **frames: pd.DataFrame) -> Path:
-    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-        for name, frame in frames.items():
-            write_run(writer.path(f"{name}.run.gz"), frame, "test")
-    return folder / "manifest.json"
+    return artifact(folder / "manifest.json", {f"{name}.run.gz": frame for name, frame in frames.items()})
 
 
 def evaluation(folder: Path, test: Path, candidates: pd.DataFrame = RUN) -> Path:

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from scipy import stats
 
 from workflow_scripts.evaluate import excess_risk
 from workflow_scripts.evaluate.measure_runs import measure_runs
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import KINDS
-from workflow_scripts.storage.runs import write_run
-from workflow_scripts.storage.tables import read_table, write_table
+from workflow_scripts.storage.tables import read_table
 
 
 def test_risk_against_a_double_loop_and_somers_d() -> None:
@@ -49,17 +48,16 @@ def test_it_is_one_more_measure_of_those_that_rank_the_first_stages_candidates(t
     truth = pd.DataFrame([("q1", "y", 2), ("q1", "x", 1), ("q2", "w", 3)], columns=["query_id", "doc_id", "relevance"])
     first = [("q1", "x", 3.0), ("q1", "y", 2.0), ("q1", "z", 1.0), ("q2", "x", 2.0)]
 
-    def artifact(name: str, rows: list) -> Path:
-        with ArtifactWriter(tmp_path / name / "manifest.json", kind="test", spec={}) as writer:
-            write_run(writer.path("c.run.gz"), pd.DataFrame(rows, columns=["query_id", "doc_id", "score"]), "tag")
-            write_table(writer.path("c.qrels.parquet"), truth, KINDS["qrels"])
-            write_table(writer.path("c.queries.parquet"), truth[["query_id"]].drop_duplicates(), KINDS["queries"])
-        return writer.manifest_path
+    def ranked(name: str, rows: list) -> Path:
+        files = {"c.run.gz": pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])}
+        files |= {"c.qrels.parquet": (truth, KINDS["qrels"])}
+        files |= {"c.queries.parquet": (truth[["query_id"]].drop_duplicates(), KINDS["queries"])}
+        return artifact(tmp_path / name / "manifest.json", files)
 
     def measured(rows: list) -> list:
         spec = {"measures": {"c": ["RR", "excess risk", "AP"]}, "keys": {"student": "be"}}
         output = tmp_path / "metrics" / "manifest.json"
-        evaluation, runs = artifact("evaluation", first), artifact("runs", rows)
+        evaluation, runs = ranked("evaluation", first), ranked("runs", rows)
         measure_runs(spec=spec, runs=runs, collections=["c"], evaluation=evaluation, output=output)
         frame = read_table(output.parent / "metrics.parquet")
         return frame.loc[frame["measure"] != "AP", ["query_id", "measure", "value"]].to_numpy().tolist()

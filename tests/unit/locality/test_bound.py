@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from rendered import render
 from safetensors.numpy import save_file
 from scipy.optimize import brentq
@@ -20,7 +21,7 @@ from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
-from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers, write_numbers
 
 
 def test_lipschitz_ratios_against_a_loop_over_pairs() -> None:
@@ -134,13 +135,12 @@ def write_groups(folder: Path, name: str, documents: list[list[str]], scores: li
     }
     columns = {**keys, "source": ["positive", "x", "x"] * number, "rank": [None] * 3 * number}
     columns |= {"score": [None] * 3 * number, "probability": [None, 0.5, 0.5] * number}
-    manifests = [folder / kind / name / "manifest.json" for kind in ("groups", "labels")]
-    with ArtifactWriter(manifests[0], kind="test", spec={}) as writer:
-        write_table(writer.path("groups.parquet"), columns, GROUPS_SCHEMA)
     entropy = np.repeat(pairwise_entropy(np.reshape(scores, (-1, 3))), 3)
-    with ArtifactWriter(manifests[1], kind="test", spec={}) as writer:
-        write_table(writer.path("labels.parquet"), {**keys, "score": scores, "entropy": entropy}, LABELS_SCHEMA)
-    return manifests[0], manifests[1]
+    labels = {**keys, "score": scores, "entropy": entropy}
+    return (
+        artifact(folder / "groups" / name / "manifest.json", {"groups.parquet": (columns, GROUPS_SCHEMA)}),
+        artifact(folder / "labels" / name / "manifest.json", {"labels.parquet": (labels, LABELS_SCHEMA)}),
+    )
 
 
 def write_risks(path: Path, *rows: tuple) -> Path:

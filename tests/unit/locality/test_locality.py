@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import artifact
 from rendered import render
 from scipy.spatial.distance import pdist
 
@@ -18,7 +19,7 @@ from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import GROUPS_SCHEMA, KEYS, LABELS_SCHEMA
 from workflow_scripts.storage.rankings import RankingWriter
-from workflow_scripts.storage.tables import read_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers
 
 QUERIES = ["q1", "q2"]
 DOCUMENTS = [f"d{number}" for number in range(10)]
@@ -80,11 +81,9 @@ def test_outscoring_negatives_by_the_margin() -> None:
     assert outscoring_negatives(scores, 0.5).tolist() == [2, 1]  # the threshold itself is no false negative
 
 
-def artifact(folder: Path, name: str, schema, columns: dict, file: str) -> Path:
-    manifest = folder / name / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
-        write_table(writer.path(file), columns, schema)
-    return manifest
+def embedded(manifest: Path, documents: list[str], vectors: np.ndarray) -> Path:
+    ids = {"ids.npy": np.array(documents, dtype="S"), "queries.npy": np.array(QUERIES, dtype="S")}
+    return artifact(manifest, {"vectors.npy": vectors, **ids})
 
 
 @pytest.fixture
@@ -93,14 +92,12 @@ def experiment(tmp_path: Path) -> dict:
     import pyarrow as pa
 
     pairs = pa.schema([("query_id", pa.string()), ("doc_id", pa.string())])
-    corpus = artifact(
-        tmp_path, "corpus", pa.schema([("doc_id", pa.string())]), {"doc_id": DOCUMENTS}, "documents.parquet"
-    )
-    collection = tmp_path / "collection" / "manifest.json"
-    with ArtifactWriter(collection, kind="test", spec={}) as writer:
-        write_table(writer.path("positives.parquet"), {"query_id": QUERIES, "doc_id": ["d0", "d5"]}, pairs)
-        truth = {"query_id": ["q1", "q1", "q2"], "doc_id": ["d0", "d2", "d5"], "relevance": [3, 1, 3]}
-        write_table(writer.path("truth.parquet"), truth, pairs.append(pa.field("relevance", pa.int32())))
+    documents = {"doc_id": DOCUMENTS}, pa.schema([("doc_id", pa.string())])
+    corpus = artifact(tmp_path / "corpus/manifest.json", {"documents.parquet": documents})
+    truth = {"query_id": ["q1", "q1", "q2"], "doc_id": ["d0", "d2", "d5"], "relevance": [3, 1, 3]}
+    files = {"positives.parquet": ({"query_id": QUERIES, "doc_id": ["d0", "d5"]}, pairs)}
+    files |= {"truth.parquet": (truth, pairs.append(pa.field("relevance", pa.int32())))}
+    collection = artifact(tmp_path / "collection/manifest.json", files)
     drawn = {
         "random": ([["d0", "d1", "d9"], ["d5", "d0", "d1"]], [2 / 9, 2 / 9]),
         "pool": ([["d0", "d1", "d2"], ["d5", "d6", "d7"]], [2 / 3, 1.0]),
@@ -116,17 +113,16 @@ def experiment(tmp_path: Path) -> dict:
             "score": [None] * 6,
             "probability": [value for chance in chances for value in (None, chance, chance)],
         }
-        groups.append(artifact(tmp_path, f"groups-{name}", GROUPS_SCHEMA, columns, "groups.parquet"))
+        files = {"groups.parquet": (columns, GROUPS_SCHEMA)}
+        groups.append(artifact(tmp_path / f"groups-{name}/manifest.json", files))
         scores = np.array([2.0, 1.8, 0, 1, 0, 0], np.float32)
         entropy = np.repeat(pairwise_entropy(scores.reshape(2, 3)), 3)
         scored = {key: columns[key] for key in KEYS} | {"score": scores, "entropy": entropy}
-        labels.append(artifact(tmp_path, f"labels-{name}", LABELS_SCHEMA, scored, "labels.parquet"))
-    embeddings = tmp_path / "embeddings" / "manifest.json"
-    with ArtifactWriter(embeddings, kind="test", spec={}) as writer:
-        angles = np.arange(10) * np.pi / 10
-        np.save(writer.path("vectors.npy"), np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
-        np.save(writer.path("ids.npy"), np.array(DOCUMENTS, dtype="S"))
-        np.save(writer.path("queries.npy"), np.array(QUERIES, dtype="S"))
+        files = {"labels.parquet": (scored, LABELS_SCHEMA)}
+        labels.append(artifact(tmp_path / f"labels-{name}/manifest.json", files))
+    angles = np.arange(10) * np.pi / 10
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    embeddings = embedded(tmp_path / "embeddings/manifest.json", DOCUMENTS, vectors)
     ranking = tmp_path / "ranking" / "manifest.json"
     with ArtifactWriter(ranking, kind="test", spec={}) as writer, RankingWriter(writer.path("ranking.parquet")) as file:
         file.add("bm25", "t1", ["d1", "d2", "d8"], np.array([3.0, 2, 1]))
@@ -187,9 +183,6 @@ def test_table_by_hand(experiment: dict) -> None:
 def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(experiment: dict) -> None:
     with pytest.raises(InputError, match="labels other groups"):
         make_locality_table(**{**experiment, "labels": experiment["labels"][::-1]})
-    with ArtifactWriter(experiment["embeddings"], kind="test", spec={}) as writer:
-        np.save(writer.path("vectors.npy"), np.ones((9, 2), np.float32))
-        np.save(writer.path("ids.npy"), np.array(DOCUMENTS[1:], dtype="S"))
-        np.save(writer.path("queries.npy"), np.array(QUERIES, dtype="S"))
+    embedded(experiment["embeddings"], DOCUMENTS[1:], np.ones((9, 2), np.float32))
     with pytest.raises(InputError, match="document d0 is in a group but has no vector"):
         make_locality_table(**experiment)

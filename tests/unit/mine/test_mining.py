@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import artifact
 
 from workflow_scripts.collect.download_file import download_file
 from workflow_scripts.index.import_rankings import import_rankings
@@ -25,7 +26,7 @@ from workflow_scripts.mine.samplers import Sampler
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RankingWriter, read_ranking, systems
-from workflow_scripts.storage.tables import read_table, write_table
+from workflow_scripts.storage.tables import read_table
 
 SCORES = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("score", pa.float32())])
 OPTIONS = {
@@ -43,17 +44,16 @@ DOCUMENTS = [f"doc{number:02d}" for number in range(40)]
 QUERIES = [f"query{number:02d}" for number in range(30)]
 
 
-def strings(path: Path, **columns: list) -> None:
-    write_table(path, columns, pa.schema([(name, pa.string()) for name in columns]))
+def strings(**columns: list) -> tuple[dict, pa.Schema]:
+    return columns, pa.schema([(name, pa.string()) for name in columns])
 
 
 def write_collection(folder: Path, positives: dict[str, list[str]]) -> Path:
-    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-        pairs = [(query, doc) for query in sorted(positives) for doc in sorted(positives[query])]
-        strings(writer.path("queries.parquet"), query_id=sorted(positives), text=["text"] * len(positives))
-        query_ids, doc_ids = (list(column) for column in zip(*pairs, strict=True))
-        strings(writer.path("positives.parquet"), query_id=query_ids, doc_id=doc_ids)
-    return folder / "manifest.json"
+    pairs = [(query, doc) for query in sorted(positives) for doc in sorted(positives[query])]
+    query_ids, doc_ids = (list(column) for column in zip(*pairs, strict=True))
+    files = {"queries.parquet": strings(query_id=sorted(positives), text=["text"] * len(positives))}
+    files |= {"positives.parquet": strings(query_id=query_ids, doc_id=doc_ids)}
+    return artifact(folder / "manifest.json", files)
 
 
 def write_ranking(folder: Path, rankings: dict[str, dict[str, list[str]]], spec: dict, chunk: int = 7) -> Path:
@@ -74,9 +74,9 @@ def write_ranking(folder: Path, rankings: dict[str, dict[str, list[str]]], spec:
 def study(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """Paths of a corpus, a collection, three systems' rankings in two artifacts, and two pools of teacher scores."""
     folder, choose = tmp_path_factory.mktemp("mining"), random.Random(0)
-    with ArtifactWriter(folder / "corpus" / "manifest.json", kind="test", spec={}) as writer:
-        blank = [""] * len(DOCUMENTS)
-        strings(writer.path("documents.parquet"), doc_id=DOCUMENTS, title=blank, text=blank)
+    blank = [""] * len(DOCUMENTS)
+    documents = strings(doc_id=DOCUMENTS, title=blank, text=blank)
+    artifact(folder / "corpus" / "manifest.json", {"documents.parquet": documents})
     positives = {query: choose.sample(DOCUMENTS, choose.choice([1, 1, 3])) for query in QUERIES}
     listed = {
         system: {query: choose.sample(DOCUMENTS, 20) for query in QUERIES if query != "query07"}
@@ -88,9 +88,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict:
             pools[choose.random() < 0.5].append((query, document, choose.gauss(0, 3)))
     paths = []
     for name, pool in zip("ab", pools, strict=True):
-        with ArtifactWriter(folder / name / "manifest.json", kind="test", spec={}) as writer:
-            write_table(writer.path("scores.parquet"), pd.DataFrame(pool, columns=SCORES.names), SCORES)
-        paths.append(folder / name / "manifest.json")
+        files = {"scores.parquet": (pd.DataFrame(pool, columns=SCORES.names), SCORES)}
+        paths.append(artifact(folder / name / "manifest.json", files))
     return {
         "folder": folder,
         "positives": positives,
@@ -173,9 +172,9 @@ def test_mining_refuses_what_does_not_fit(study, tmp_path):
     output = tmp_path / "manifest.json"
     deep = {"options": {**OPTIONS["bm25"], "depth": 21}}
     wrong = write_collection(tmp_path / "wrong", {"query01": ["nowhere"]})
-    with ArtifactWriter(tmp_path / "none" / "manifest.json", kind="test", spec={}) as writer:
-        strings(writer.path("queries.parquet"), query_id=["query01", "query02"], text=["", ""])
-        strings(writer.path("positives.parquet"), query_id=["query01"], doc_id=["doc01"])
+    files = {"queries.parquet": strings(query_id=["query01", "query02"], text=["", ""])}
+    files |= {"positives.parquet": strings(query_id=["query01"], doc_id=["doc01"])}
+    artifact(tmp_path / "none" / "manifest.json", files)
     for sampler, changes, message in [
         ("random", {"rankings": study["rankings"]}, "random reads no rankings: leave out --rankings"),
         ("ensemble", {"scores": []}, "ensemble reads scores: give --scores"),

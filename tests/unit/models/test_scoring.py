@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from factories import artifact
 
 from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.analysis.entropy import pairwise_entropy
@@ -28,7 +28,7 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
 from workflow_scripts.storage.runs import read_run
 from workflow_scripts.storage.shards import shard_names
-from workflow_scripts.storage.tables import read_table, write_table
+from workflow_scripts.storage.tables import read_table
 from workflow_scripts.teach import label_groups, merge_pool, score_pool, score_shard, scored_parts
 from workflow_scripts.teach.list_pairs import list_pairs
 from workflow_scripts.teach.look_up_labels import look_up_labels
@@ -72,9 +72,8 @@ def world(tmp_path):
     ):
         for query in queries:
             ranking.add("bm25", query, list(generator.permutation(list(documents))[:6]), np.arange(6, 0, -1.0))
-    with ArtifactWriter(tmp_path / "train/manifest.json", kind="test", spec={}) as writer:
-        positives = {"query_id": list(queries), "doc_id": ["d00", "d05", "d11"]}
-        write_table(writer.path("positives.parquet"), positives, pa.schema(PAIRS))
+    positives = {"query_id": list(queries), "doc_id": ["d00", "d05", "d11"]}
+    artifact(tmp_path / "train/manifest.json", {"positives.parquet": (positives, pa.schema(PAIRS))})
     return tmp_path
 
 
@@ -178,9 +177,8 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
     groups = {"query_id": ["q0", "q0", "q1", "q1"], "position": [0, 1, 0, 1]}
     for name, documents in (("known", [*_known(first, second, 2)]), ("new", ["d00", "d09", "d05", "d10"])):
         folder = world / name
-        with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-            schema = pa.schema([PAIRS[0], ("position", pa.int16()), PAIRS[1]])
-            write_table(writer.path("groups.parquet"), groups | {"doc_id": documents}, schema)
+        schema = pa.schema([PAIRS[0], ("position", pa.int16()), PAIRS[1]])
+        artifact(folder / "manifest.json", {"groups.parquet": (groups | {"doc_id": documents}, schema)})
         known = ["--known", str(shallow), str(deep)]
         output = world / f"labels-{name}/manifest.json"
         command = [
@@ -357,10 +355,9 @@ def test_rerank_writes_a_run_for_each_collection(world, architecture):
 
 def add_qrels(world):
     """Make the world's collection one to evaluate on."""
-    with ArtifactWriter(world / "collection/manifest.json", kind="test", spec={}) as writer:
-        shutil.copy(world / "collection/queries.parquet", writer.path("queries.parquet"))
-        judged = {"query_id": ["q0"], "doc_id": ["d00"], "relevance": [1]}
-        write_table(writer.path("qrels.parquet"), judged, pa.schema([*PAIRS, ("relevance", pa.int32())]))
+    judged = {"query_id": ["q0"], "doc_id": ["d00"], "relevance": [1]}, pa.schema([*PAIRS, ("relevance", pa.int32())])
+    files = {"queries.parquet": (world / "collection/queries.parquet").read_bytes(), "qrels.parquet": judged}
+    artifact(world / "collection/manifest.json", files)
 
 
 def test_a_candidate_that_the_corpus_lacks_is_told(world):

@@ -5,15 +5,14 @@ import json
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from factories import artifact
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from workflow_scripts.backbone import write_tokens
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.token_store import TokenStore, pair_lengths, pair_sequences, single_sequences
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import closure
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
@@ -39,19 +38,16 @@ def write_backbone(folder, words=WORDS, double_separator=False):
         pair="[CLS] $A [SEP] [SEP] $B:1 [SEP]:1" if double_separator else "[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
-    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-        tokenizer.save(str(writer.path("tokenizer.json")))
+    artifact(folder / "manifest.json", {"tokenizer.json": tokenizer.to_str()})
     return tokenizer
 
 
 def write_collection(folder, documents=DOCUMENTS, queries=QUERIES):
     """A corpus and a collection artifact."""
-    with ArtifactWriter(folder / "corpus" / "manifest.json", kind="test", spec={}) as writer:
-        rows = [{"doc_id": name, "title": title or None, "text": text} for name, (title, text) in documents.items()]
-        pq.write_table(pa.Table.from_pylist(rows), writer.path("documents.parquet"))
-    with ArtifactWriter(folder / "collection" / "manifest.json", kind="test", spec={}) as writer:
-        rows = [{"query_id": name, "text": text} for name, text in queries.items()]
-        pq.write_table(pa.Table.from_pylist(rows), writer.path("queries.parquet"))
+    rows = [{"doc_id": name, "title": title or None, "text": text} for name, (title, text) in documents.items()]
+    artifact(folder / "corpus" / "manifest.json", {"documents.parquet": pa.Table.from_pylist(rows)})
+    rows = [{"query_id": name, "text": text} for name, text in queries.items()]
+    artifact(folder / "collection" / "manifest.json", {"queries.parquet": pa.Table.from_pylist(rows)})
 
 
 @pytest.fixture

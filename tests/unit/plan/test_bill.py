@@ -19,7 +19,7 @@ from workflow_scripts.plan import bill
 from workflow_scripts.plan.bill import FIGURES, Bill, _downloads, main, make_bill
 from workflow_scripts.plan.dry_run import Job, plan_jobs, read_jobs, refusal
 from workflow_scripts.plan.schedule import Timed, critical_path, makespan
-from workflow_scripts.plan.seeds import designs, reach
+from workflow_scripts.plan.seeds import _jobs, designs, reach
 from workflow_scripts.plan.sizes import Sizes
 from workflow_scripts.plan.throughput import Shape, backbone_shape, read_figures, speeds
 from workflow_scripts.plan.work import Work
@@ -145,12 +145,12 @@ def test_the_papers_hours_are_those_of_a_second_implementation() -> None:
     query, document = 5.96 * 1.28, 55.98 * 1.28
     group = 16 * BERT.forward(document + 2) + BERT.forward(query + 2)
     flops = 3 * 20 * (12e6 * BERT.forward(query + document + 3) + 750e3 * group)
-    assert bill.gpu["student training"].hours == pytest.approx(flops / (790e12 * 0.25) / 3600)
+    assert bill.gpu["student training"]["hours"] == pytest.approx(flops / (790e12 * 0.25) / 3600)
     pairs = 58_880 * 200
     hours = pairs * BERT.forward(9.16 * 1.28 + 128 + 3) / (790e12 * 0.3) / 3600
-    assert bill.gpu["scoring pools"].hours == bill.gpu["scoring pools"].longest == pytest.approx(hours)
+    assert bill.gpu["scoring pools"]["hours"] == bill.gpu["scoring pools"]["longest"] == pytest.approx(hours)
     # A pool is listed by the GPU's job; a job holds its GPU from its start to its end.
-    assert bill.gpu["idle: look-ups on one core"].hours == pytest.approx(pairs / 1.05e6 / 3600)
+    assert bill.gpu["idle: look-ups on one core"]["hours"] == pytest.approx(pairs / 1.05e6 / 3600)
     assert bill.timed[-1].hours == pytest.approx(hours + pairs / 1.05e6 / 3600 + 10 / 3600)
     # 40 students and a teacher of 109,483,009 float32 parameters.
     assert bill.disk["models"] == 41 * 4 * 109_483_009
@@ -278,7 +278,12 @@ def test_seeds_have_a_price_before_anything_runs() -> None:
     }
     assert [each.seeds for each in found.values()] == [0, 1, 3, 5]
     one, controls, three, five = (each.hours for each in found.values())
-    assert (three, five) == (pytest.approx(3 * one), pytest.approx(5 * one)) and one < controls < 1.5 * one
+    # A second implementation of three seeds: a grid that has them.
+    grid = Experiment({**demo, "seeds": [0, 7, 8], "studies": {}})
+    work = Work(grid, FIGURES_READ)
+    loads = [work.load(each) for each in _jobs(grid)]
+    assert three == pytest.approx(sum(load.flops / SPEEDS[load.kind].flops / 3600 for load in loads))
+    assert five == pytest.approx(5 * one) and one < controls < 1.5 * one
     # The paper retrieves from some of its sets alone.
     assert all(each.hours for each in designs(read_config(ROOT / "config" / "paper.yaml"), SPEEDS, FIGURES_READ))
 

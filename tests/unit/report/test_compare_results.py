@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from workflow_scripts.archive.container import FORMAT, write_archive
 from workflow_scripts.report.compare_results import Comparison, is_reproduced, lines
 from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.tables import write_numbers
 
@@ -29,7 +31,7 @@ BAND_OF_SEEDS = 0.03926
 def make(results: Path, at: str, kind: str, content: str = "x", spec: dict | None = None, **inputs: str) -> None:
     given = {name: results / path / "manifest.json" for name, path in inputs.items()}
     with ArtifactWriter(results / at / "manifest.json", kind=kind, spec=spec or {}, inputs=given) as writer:
-        writer.path("file").write_text(content)
+        writer.path("file.txt").write_text(content)
 
 
 def experiment(results: Path, noise: dict | None = None) -> Path:
@@ -71,7 +73,7 @@ def change(results: Path, *places: str, edit: Callable[[dict], object] | None = 
     """Let artifacts have other bytes, as their manifests say; ``edit`` changes the manifest of the first."""
     for number, at in enumerate(places):
         manifest = json.loads((results / at / "manifest.json").read_text())
-        manifest["files"]["file"]["sha256"] = "0" * 64
+        manifest["files"]["file.txt"]["sha256"] = "0" * 64
         if edit and not number:
             edit(manifest)
         (results / at / "manifest.json").write_text(json.dumps(manifest))
@@ -124,6 +126,17 @@ def test_the_band_of_several_seeds_pools_the_students_cells(tmp_path: Path) -> N
     for folder in (a, b):
         (folder / "analysis/variance.parquet").unlink()
     assert next(Comparison(a, b).cells()).verdict == "no band is known"
+
+
+def test_an_archive_stands_for_the_results_in_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    files = {f"results/demo/{path.relative_to(pair[0])}": path for path in pair[0].rglob("*") if path.is_file()}
+    files = {name: path for name, path in files.items() if not path.name.startswith(".")}
+    listed = {name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for name, path in files.items()}
+    about = {"format": FORMAT, "experiment": "demo", "configs": [], "models": True, "texts": True, "left_out": {}}
+    write_archive(tmp_path / "demo.tar", about | {"files": listed}, files)
+    command = [sys.executable, "-m", "workflow_scripts.report.compare_results", str(tmp_path / "demo.tar")]
+    done = subprocess.run([*command, str(pair[1]), "--exact"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "2 cells: 2 same bytes" in done.stdout, done
 
 
 def test_the_command_ends_by_what_it_found(pair: tuple[Path, Path]) -> None:

@@ -270,7 +270,7 @@ def test_what_was_made_unalike_is_listed_and_said_in_captions(results: Results) 
     assert unlike() == mixed
     change("students/random", spec={**made_by["spec"], "loss": {"function": "kl"}, "name": "be/random"})
     assert unlike() == mixed | {("code", "students", "cccccccccc: 1, dddddddddd: 1")}
-    said = "Not all that this rests on was made alike: among its runs and students differ arithmetic, torch and code; "
+    said = "Not all that this rests on was made alike: its runs and students differ in arithmetic, torch and code; "
     assert unalike(numbers, [CAPTIONS / "verdicts.rst"]) == f"{said}the configuration table says which."
     made = {
         name: Artifact(results.folder / f"runs/{name}/manifest.json").manifest for name in ("bm25", "random", "teacher")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from rendered import keep_figures
 
 from workflow_scripts.report import draw_cost, draw_learning_curves, smooth_curves
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_numbers
 
@@ -21,12 +21,9 @@ def images(folder: Path) -> dict[str, Path]:
 
 def test_learning_curves_show_every_cell_over_equal_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def student(name: str, steps: int, first: float = 1.0) -> Path:
-        manifest = tmp_path / name / "manifest.json"
         numbers = np.arange(1, steps + 1)
         columns = {"loss": first / numbers, "gradient_norm": numbers * first, "documents": numbers * 1000}
-        with ArtifactWriter(manifest, kind="test", spec={}) as writer:
-            pd.DataFrame(columns).to_parquet(writer.path("history.parquet"))
-        return manifest
+        return artifact(tmp_path / name / "manifest.json", {"history.parquet": pd.DataFrame(columns)})
 
     rankers = [["be", "kl", "random", "t", 0], ["be", "kl", "random", "t", 1], ["be", "kl", "bm25", "t", 0]]
     spec = {"students": ["be"], "losses": ["kl"], "samplers": ["random", "bm25"], "smoothing": 0, "rankers": rankers}

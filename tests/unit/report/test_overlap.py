@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import artifact
 from project import ROOT
 from rendered import render
 
 from workflow_scripts.report.make_contamination_table import make_contamination_table
 from workflow_scripts.report.overlap import closest, normalise
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import write_table
 
 QUERIES = pa.schema([("query_id", pa.string()), ("text", pa.string())])
 
@@ -67,10 +66,8 @@ def test_four_words_of_five_are_near_at_the_threshold() -> None:
 
 
 def collection(manifest: Path, texts: list[str]) -> Path:
-    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
-        ids = [f"{manifest.parent.name}{number}" for number in range(len(texts))]
-        write_table(writer.path("queries.parquet"), {"query_id": ids, "text": texts}, QUERIES)
-    return manifest
+    ids = [f"{manifest.parent.name}{number}" for number in range(len(texts))]
+    return artifact(manifest, {"queries.parquet": ({"query_id": ids, "text": texts}, QUERIES)})
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from rendered import keep_figures, render
 from scipy.optimize import curve_fit
 
@@ -17,9 +18,7 @@ from workflow_scripts.report.profile_scores import profile_scores, query_profile
 from workflow_scripts.report.profiles import domain_profiles
 from workflow_scripts.report.rank_curves import fit_curve
 from workflow_scripts.report.smooth_curves import mean_curves, smooth
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.storage.tables import read_numbers
 
@@ -98,10 +97,8 @@ def test_steps_that_overflowed_are_left_out_of_the_means(tmp_path: Path) -> None
     assert smooth(np.array([nan, 2.0, 3]), 1) == pytest.approx([nan, 2, 3], nan_ok=True)
     students = []
     for seed, norms in enumerate(([2.0, inf, inf], [4.0, 1, inf])):
-        students.append(tmp_path / str(seed) / "manifest.json")
-        with ArtifactWriter(students[-1], kind="test", spec={}) as writer:
-            columns = {"documents": [8, 16, 24], "loss": [1.0, 2.0, 3.0], "gradient_norm": norms}
-            pd.DataFrame(columns).to_parquet(writer.path("history.parquet"))
+        history = pd.DataFrame({"documents": [8, 16, 24], "loss": [1.0, 2.0, 3.0], "gradient_norm": norms})
+        students.append(artifact(tmp_path / str(seed) / "manifest.json", {"history.parquet": history}))
     curves = mean_curves(students, 0.0)
     assert curves["gradient_norm"] == pytest.approx([3, 1, nan], nan_ok=True)
     assert curves["training_loss"].tolist() == [1, 2, 3]
@@ -113,12 +110,11 @@ def test_figures_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     rankers = [["teacher", "", "", "base", None], ["be", "kl", "random", "base", 0], ["be", "kl", "random", "base", 1]]
     manifests = []
     for number, _ in enumerate(rankers):
-        manifests.append(tmp_path / f"run{number}" / "manifest.json")
-        with ArtifactWriter(manifests[-1], kind="test", spec={}) as writer:
-            for collection in ("one", "two"):
-                rows = [(f"q{query}", f"d{place}", rng.normal()) for query in range(4) for place in range(20)]
-                frame = pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])
-                write_run(writer.path(f"{collection}.run.gz"), frame, "x")
+        files = {}
+        for collection in ("one", "two"):
+            rows = [(f"q{query}", f"d{place}", rng.normal()) for query in range(4) for place in range(20)]
+            files[f"{collection}.run.gz"] = pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])
+        manifests.append(artifact(tmp_path / f"run{number}" / "manifest.json", files))
     profiles, queries = tmp_path / "profiles.parquet", tmp_path / "queries.parquet"
     spec = {"rankers": rankers, "collections": ["one", "two"], "points": 20}
     profile_scores(spec=spec, runs=manifests, output=profiles, queries=queries)

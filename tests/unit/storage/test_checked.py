@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from factories import artifact
 
 from workflow_scripts.storage import checked
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.verify import faults
 
@@ -24,10 +25,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def made(manifest: Path, content: bytes) -> Path:
-    with ArtifactWriter(manifest, kind="groups", spec={"of": str(content)}) as writer:
-        for name in NAMES:
-            writer.path(name).write_bytes(content)
-    return manifest
+    return artifact(manifest, dict.fromkeys(NAMES, content), kind="groups", spec={"of": str(content)})
 
 
 def flip(path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from rendered import render
 
 from workflow_scripts.analysis import measures
@@ -17,7 +18,6 @@ from workflow_scripts.analysis.families import ONE_SEED, UNDECIDED
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.tables import read_numbers, write_table
 from workflow_scripts.studies.conclusions import BETTER, CHANGES, HOLDS, SAME_STUDENTS, WORSE, conclude, order_agreement
@@ -177,10 +177,9 @@ def test_the_table_of_training_collections_finds_what_was_put_in(tmp_path: Path)
     path = write_metrics(tmp_path / "metrics.parquet", gains)
     manifests = []
     for name, positives in (("one", 3), ("two", 6)):
-        manifests.append(str(tmp_path / name / "manifest.json"))
-        with ArtifactWriter(manifests[-1], kind="test", spec={}) as writer:
-            pd.DataFrame({"query_id": list("abc")}).to_parquet(writer.path("queries.parquet"))
-            pd.DataFrame({"query_id": list("abcabc")[:positives]}).to_parquet(writer.path("positives.parquet"))
+        ids = {"queries": list("abc"), "positives": list("abcabc")[:positives]}
+        files = {f"{part}.parquet": pd.DataFrame({"query_id": own}) for part, own in ids.items()}
+        manifests.append(str(artifact(tmp_path / name / "manifest.json", files)))
 
     def make(spec: dict) -> tuple[pd.DataFrame, str]:
         given = ["--collections", *manifests]

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from factories import artifact
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -18,7 +19,6 @@ from workflow_scripts.analysis import cuts, measures
 from workflow_scripts.analysis.cut_names import CUTS, HALVES, QUARTERS, RANDOM
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.presentation.render_table import render_table
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
@@ -118,13 +118,11 @@ def sampled(folder: Path, scores: np.ndarray) -> tuple[Path, Path]:
             "probability": ([np.nan] + [0.5] * (size - 1)) * queries,
         }
     ).astype({"rank": "Int32"})
-    paths = folder / "groups/manifest.json", folder / "labels/manifest.json"
-    with ArtifactWriter(paths[0], kind="test", spec={}) as writer:
-        write_table(writer.path("groups.parquet"), frame, GROUPS_SCHEMA)
-    with ArtifactWriter(paths[1], kind="test", spec={}) as writer:
-        labels = frame.assign(score=scores.ravel(), entropy=np.repeat(entropies(scores), size))
-        write_table(writer.path("labels.parquet"), labels, LABELS_SCHEMA)
-    return paths
+    labels = frame.assign(score=scores.ravel(), entropy=np.repeat(entropies(scores), size))
+    return (
+        artifact(folder / "groups/manifest.json", {"groups.parquet": (frame, GROUPS_SCHEMA)}),
+        artifact(folder / "labels/manifest.json", {"labels.parquet": (labels, LABELS_SCHEMA)}),
+    )
 
 
 def entropies(scores: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from rendered import keep_figures, render
 from scipy import stats
 from statsmodels.stats.anova import AnovaRM
@@ -21,7 +22,6 @@ from workflow_scripts.analysis.families import holm
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.rectangles import rectangles
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
@@ -128,13 +128,6 @@ def test_what_the_rectangles_amount_to(p_difference: list, p_equivalence: list, 
 SAMPLERS, LOSSES, QUERIES = {"far": 0.0, "near": 1.0}, {"sharp": 0.25, "soft": 4.0}, [f"q{i:02}" for i in range(40)]
 
 
-def artifact(manifest: Path, tables: dict[str, pd.DataFrame]) -> str:
-    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
-        for name, frame in tables.items():
-            frame.to_parquet(writer.path(name))
-    return str(manifest)
-
-
 class Files:
     """A tiny study on disk: ``a`` has an excess risk, three queries apart, ``b`` has none."""
 
@@ -159,8 +152,8 @@ class Files:
             pairs = pairs.assign(doc_id=[f"d{place}" for place in pairs["position"]], probability=0.1)
             scores = pairs.assign(score=generator.normal(0, 3 - 2 * SAMPLERS[sampler], len(pairs)))
             place = folder / "groups" / f"{sampler}{seed}"
-            self.groups.append(artifact(place / "manifest.json", {"groups.parquet": pairs}))
-            self.labels.append(artifact(place / "labels" / "manifest.json", {"labels.parquet": scores}))
+            self.groups.append(str(artifact(place / "manifest.json", {"groups.parquet": pairs})))
+            self.labels.append(str(artifact(place / "labels/manifest.json", {"labels.parquet": scores})))
         self.locality = folder / "locality.parquet"
         lines = [(sampler, "t", "diameter", 0.9 - 0.3 * share) for sampler, share in SAMPLERS.items()]
         columns = ["sampler", "teacher", "quantity", "value"]

@@ -3,22 +3,19 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from factories import artifact
 
 from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import call
-from workflow_scripts.storage.tables import write_table
 
 TEXT, WHOLE, SMALL = pa.string(), pa.int16(), pa.float32()
 
 
 def write(folder, name, columns, kinds):
-    manifest = folder / name / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={}) as artifact:
-        write_table(artifact.path(f"{name}.parquet"), columns, pa.schema(list(zip(columns, kinds, strict=True))))
-    return manifest
+    schema = pa.schema(list(zip(columns, kinds, strict=True)))
+    return artifact(folder / name / "manifest.json", {f"{name}.parquet": (columns, schema)})
 
 
 @pytest.fixture(scope="module")

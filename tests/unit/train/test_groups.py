@@ -3,11 +3,10 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from factories import artifact
 
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import fold_of
-from workflow_scripts.storage.tables import write_table
 from workflow_scripts.train.groups import group_order, read_groups
 
 GROUPS = [("q1", 0, "d3"), ("q1", 1, "d1"), ("q2", 0, "d2"), ("q2", 1, "d3")]
@@ -33,10 +32,7 @@ def write(folder, name, rows, scores=None):
     if scores is not None:
         columns["score"] = scores
         schema = schema.append(pa.field("score", pa.float32()))
-    manifest = folder / name / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={}) as artifact:
-        write_table(artifact.path(f"{name}.parquet"), columns, schema)
-    return manifest
+    return artifact(folder / name / "manifest.json", {f"{name}.parquet": (columns, schema)})
 
 
 def test_rows_and_labels(tmp_path):

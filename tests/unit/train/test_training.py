@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from factories import artifact
 from safetensors import safe_open
 
 from workflow_scripts.models.optimiser import AdamW
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.sentence_transformers import Embedding, read_embedding
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
-from workflow_scripts.storage.artifacts import CHECKPOINT, ArtifactWriter
+from workflow_scripts.storage.artifacts import CHECKPOINT
 from workflow_scripts.storage.command import read_settings
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
-from workflow_scripts.storage.tables import write_table
 from workflow_scripts.train import training
 from workflow_scripts.train.checkpoints import FILE, Checkpoints
 from workflow_scripts.train.groups import group_order, read_groups
@@ -271,9 +271,7 @@ def test_a_loss_that_is_nan_for_some_scores_is_named_in_training(inputs, tmp_pat
     )
     load_loss("marginmse")
     labels = pq.read_table(inputs["labels"].with_name("labels.parquet"))
-    other = tmp_path / "labels" / "manifest.json"
-    with ArtifactWriter(other, kind="test", spec={}) as artifact:
-        sevens = labels.set_column(3, labels.schema.field("score"), pa.array([7.0] * 15, pa.float32()))
-        write_table(artifact.path("labels.parquet"), sevens, labels.schema)
+    sevens = labels.set_column(3, labels.schema.field("score"), pa.array([7.0] * 15, pa.float32()))
+    other = artifact(tmp_path / "labels" / "manifest.json", {"labels.parquet": (sevens, labels.schema)})
     with pytest.raises(InputError, match=r"loss marginmse .*losses/marginmse\.py.* returned nan at step 1, for scores"):
         train(**inputs | {"labels": other}, spec=SPEC, output=tmp_path / "model/manifest.json")
