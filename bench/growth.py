@@ -147,16 +147,17 @@ def _with_growth(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a step, columns by seeds."""
-    columns = {}
+    """A row a step, columns by seeds; empty for a step that there is not with so many seeds."""
+    columns = []
     for number, part in table.groupby("seeds"):
         part = part.set_index("what")
-        head = f"{number} seeds, {part['rows'].iloc[0] / 1e6:.1f} M rows"
-        columns[f"{head}: s"] = [f"{row.cpu_s:.1f} ({row.wall_s:.1f})" for row in part.itertuples()]
-        columns[f"MB, {number}"] = [f"{peak:,.0f}" for peak in part["peak_mb"]]
+        head = f"{number} seeds, {part['rows'].iloc[0] / 1e6:.1f} M rows: s"
+        texts = {head: [f"{row.cpu_s:.1f} ({row.wall_s:.1f})" for row in part.itertuples()]}
+        texts[f"{number} seeds: MB"] = [f"{peak:,.0f}" for peak in part["peak_mb"]]
         if part["growth"].notna().any():
-            columns[f"growth, {number}"] = [f"{growth:.2f}" for growth in part["growth"]]
-    return pd.DataFrame({"what": table["what"].unique(), **columns})
+            texts[f"{number} seeds: growth"] = [f"{growth:.2f}" for growth in part["growth"]]
+        columns.append(pd.DataFrame(texts, index=part.index))
+    return pd.concat(columns, axis=1).fillna("").rename_axis("what").reset_index()
 
 
 def main(argv: list[str] | None = None) -> None:

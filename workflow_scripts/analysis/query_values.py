@@ -60,7 +60,9 @@ class QueryValues:
                 self._totals[key] = self._totals.get(key, 0.0) + total
         for key in list(parts):
             self._values[key] = self._joined(key, parts.pop(key))
-        self._rankers = {key[:4] for key in self._values}
+        self._seeds: dict[RankerKey, set[int | None]] = {}
+        for student, loss, sampler, teacher, seed, *_ in self._values:
+            self._seeds.setdefault((student, loss, sampler, teacher), set()).add(seed)
         if not self._values:
             raise InputError(f"{path} holds none of {measures or 'any measure'}: measure some runs first")
 
@@ -99,16 +101,15 @@ class QueryValues:
 
     def measured(self, ranker: RankerKey) -> bool:
         """Whether anything was measured of it: nothing was of one that was not trained."""
-        return self.standing_at(ranker) in self._rankers
+        return self.standing_at(ranker) in self._seeds
 
     def standing_at(self, ranker: RankerKey) -> RankerKey:
         """The measured ranker that stands at a place of a table, see :func:`standing_at`."""
-        return standing_at(ranker, self._rankers)
+        return standing_at(ranker, self._seeds)
 
     def seeds(self, ranker: RankerKey) -> list[int | None]:
         """Seeds that a ranker was measured with; ``[None]`` for one without seeds."""
-        measured = self.standing_at(ranker)
-        seeds = {key[4] for key in self._values if key[:4] == measured}
+        seeds = self._seeds.get(self.standing_at(ranker))
         if not seeds:
             raise InputError(f"the metrics lack {_name(ranker)}: measure its run first")
         return sorted(seeds, key=lambda seed: -1 if seed is None else seed)
@@ -123,7 +124,7 @@ class QueryValues:
 
     def _key(self, ranker: RankerKey, seed: int | None, collection: str, measure: str) -> tuple:
         """Where the values of the ranker that stands here are; :class:`InputError` naming it where there are none."""
-        key = (*standing_at(ranker, self._rankers), seed, collection, measure)
+        key = (*standing_at(ranker, self._seeds), seed, collection, measure)
         if key not in self._values:
             raise InputError(f"the metrics lack {measure} of {_name(key[:5])} on {collection}: measure that run first")
         return key

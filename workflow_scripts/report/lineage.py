@@ -31,6 +31,7 @@ STAGES = (
     "evaluation",
     "runs",
     "metrics",
+    "export",
 )
 """Kinds of artifacts in the order in which they are made."""
 
