@@ -89,7 +89,6 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
     if measured:
         measuring = [rule for rule in allowed if rule.startswith(MEASURING)]
         _run_snakemake(folder, about, "all", allowed, "--until", *measuring, cores=cores)
-    # A metrics folder or a table may be left of an earlier configuration: the experiment does not make it.
     for metrics in measured:
         if not (manifest := folder / results / metrics / MANIFEST).exists():
             continue
@@ -99,13 +98,25 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
             _link(packed[f"{metrics}/{MANIFEST}"], manifest)
     _run_snakemake(folder, about, "all", allowed, cores=cores)
     for name, members in _by_product(packed).items():
-        remade = [each for each in members if each in made and (folder / results / each).exists()]
-        other = [each for each in remade if not filecmp.cmp(packed[each], folder / results / each, shallow=False)]
-        stray = [each for each in members if each in made and each not in remade]
-        remarks = [_as_packed(name, given[name]) for name in members if name in given]
-        remarks += [f"the experiment makes no {stray[0]}"] * bool(stray)
-        remarks += [_difference(packed[name], folder / results / name) for name in other if name.endswith(".parquet")]
-        yield Product(name, remade, other, remarks)
+        yield _compare(name, members, made, given, packed, folder / results)
+
+
+def _compare(
+    name: str,
+    members: Sequence[str],
+    made: Collection[str],
+    given: Mapping[str, Sequence[str]],
+    packed: Mapping[str, Path],
+    rebuilt: Path,
+) -> Product:
+    """What came out of a product's files: those ``made`` again are compared, of those ``given`` it is said why."""
+    remade = [each for each in members if each in made and (rebuilt / each).exists()]
+    other = [each for each in remade if not filecmp.cmp(packed[each], rebuilt / each, shallow=False)]
+    remarks = [_as_packed(each, given[each]) for each in members if each in given]
+    # A table or metrics may be left of an earlier configuration.
+    remarks += [f"the experiment makes no {each}" for each in members if each in made and each not in remade][:1]
+    remarks += [_difference(packed[each], rebuilt / each) for each in other if each.endswith(".parquet")]
+    return Product(name, remade, other, remarks)
 
 
 @contextmanager
