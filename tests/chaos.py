@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from bench.machine import commit, processor, today
@@ -121,7 +122,7 @@ class Chaos:
         differs = self.differs(project)
         for outcome in outcomes:
             outcome.differs = differs
-            yield outcome
+        yield from outcomes
 
     def damage(self, project: Project, draw: random.Random) -> Outcome:
         """Damage a file of some kind, run the command that ``make verify`` prints, and compare."""
@@ -272,7 +273,7 @@ def main() -> int:
     """Run a part; exit status 1 where something did not end with the same bytes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=30, help="no round starts later")
+    parser.add_argument("--minutes", type=float, default=30, help="nothing is tried later")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--round", type=int, help="this round alone")
     parser.add_argument("--append", type=Path, default=ROOT / "docs/chaos.md")
@@ -280,17 +281,17 @@ def main() -> int:
     alone = Project(options.folder.absolute() / f"alone-{commit()}")
     if not (alone.folder / "results/tiny/report.html").exists():
         Project.fresh(alone.folder).build()
-    chaos, outcomes, number = Chaos(alone.folder.parent, alone), [], options.round or 0
+    chaos, outcomes = Chaos(alone.folder.parent, alone), []
     end = time.monotonic() + 60 * options.minutes
-    while True:
-        for outcome in round_of(chaos, options.seed, number):
+    numbers = count() if options.round is None else [options.round]
+    with contextlib.suppress(KeyboardInterrupt):  # what was tried is told
+        for outcome in (each for number in numbers for each in round_of(chaos, options.seed, number)):
             print(outcome, flush=True)
             outcomes.append(outcome)
-        if options.round is not None or time.monotonic() > end:
-            break
-        number += 1
+            if time.monotonic() > end:
+                break
     with open(options.append, "a", encoding="utf-8") as file:
-        file.write(part(outcomes, f"{today()}, commit {commit()}, seed {options.seed}, up to round {number}"))
+        file.write(part(outcomes, f"{today()}, commit {commit()}, seed {options.seed}"))
     return int(any(each.differs for each in outcomes))
 
 

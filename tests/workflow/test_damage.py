@@ -59,6 +59,18 @@ def test_verify_names_every_damage_of_every_kind(results: Path) -> None:
     assert list(faults(results)) == []
 
 
+def test_verify_can_tell_of_any_damage_to_a_manifest(results: Path) -> None:
+    """A bit anywhere, or the end gone: the manifest is named, or the bit was in what nothing compares."""
+    for manifest in one_of_each_kind(results):
+        whole = manifest.read_bytes()
+        for damage in ("flipped", "flipped", "truncated"):
+            DAMAGE[damage](manifest, DRAW)
+            found = [path for path, _ in faults(results)]
+            assert manifest in found or damage == "flipped", manifest
+            manifest.write_bytes(whole)
+    assert list(faults(results)) == []
+
+
 def test_verify_names_swapped_artifacts_of_every_kind(results: Path) -> None:
     by_kind: dict[str, list[Path]] = {}
     for manifest in sorted(results.rglob("manifest.json")):

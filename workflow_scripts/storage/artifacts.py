@@ -53,9 +53,10 @@ class Artifact:
         try:
             self._manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
             self._files = self._manifest["files"]
+            part_checksum(self._manifest, "identity")  # it has all that an artifact must say of itself
         except FileNotFoundError:
             raise InputError(f"{manifest} is missing: build the artifact first") from None
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
                 f"{manifest} is not an artifact's manifest: delete it and build the artifact again"
             ) from None

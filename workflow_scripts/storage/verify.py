@@ -13,7 +13,7 @@ import itertools
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workflow_scripts.storage.checked import file_fault, output_fault, outputs_noted
@@ -23,45 +23,56 @@ from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum, place_fault, stale_input
 
 
+UNREADABLE, DAMAGED = "cannot be read as a manifest", (ValueError, KeyError, TypeError, AttributeError)
+"""Of a manifest that is no JSON any more, or lacks what it must have, and what reading it raises."""
+
+
 def faults(results: Path) -> Iterator[tuple[Path, str]]:
     """(manifest or file, what is wrong with it) of everything damaged below an experiment's results."""
     outputs = outputs_noted(results)
     named = [results.parents[1] / path for inputs in outputs.values() for path in inputs]
-    made = {manifest: _read(manifest) for manifest in results.rglob(MANIFEST)}
+    made = {manifest: _read(manifest, results) for manifest in results.rglob(MANIFEST)}
     for each in made.values():
         named += itertools.chain(*_inputs(each, results).values())
     manifests = {path for path in named if path.name == MANIFEST and path.is_relative_to(results)}
     for manifest in sorted(manifests | set(made)):
-        if fault := _artifact_fault(manifest, made.get(manifest), results) if manifest.exists() else "is missing":
+        if fault := _artifact_fault(manifest, made, results) if manifest.exists() else "is missing":
             yield manifest, fault
     for path in sorted(outputs):
         if fault := output_fault(path, trust_memory=False):
             yield path, fault
 
 
-def _artifact_fault(manifest: Path, made: dict | None, results: Path) -> str | None:
-    if made is None:
-        return "cannot be read as a manifest"
-    if fault := place_fault(manifest, made):
+def _artifact_fault(manifest: Path, made: Mapping[Path, dict | None], results: Path) -> str | None:
+    if (own := made.get(manifest)) is None:
+        return UNREADABLE
+    if fault := place_fault(manifest, own):
         return fault
-    for name, listed in made["files"].items():
-        if fault := file_fault(manifest.parent, name, listed, trust_memory=False):
-            return f"{name} {fault}"
-    if manifest.with_name(STARTED).exists():
-        return "was being made again when its job ended"
     try:
-        stale = stale_input(made, _inputs(made, results))
+        for name, listed in own["files"].items():
+            if fault := file_fault(manifest.parent, name, listed, trust_memory=False):
+                return f"{name} {fault}"
+        if manifest.with_name(STARTED).exists():
+            return "was being made again when its job ended"
+        inputs = _inputs(own, results)
+        # An input that cannot be read is named itself; whether what was made from it is stale shows when it is back.
+        if any(made.get(path, own) is None for path in itertools.chain(*inputs.values())):
+            return None
+        stale = stale_input(own, inputs)
     except OSError as error:
         return f"cannot be compared with what it was made from ({error.filename} is missing)"
+    except DAMAGED:
+        return UNREADABLE
     return f"is stale: {stale}" if stale else None
 
 
-def _read(manifest: Path) -> dict | None:
+def _read(manifest: Path, results: Path) -> dict | None:
     try:
         made = json.loads(manifest.read_text(encoding="utf-8"))
         part_checksum(made, "identity")
+        _inputs(made, results)
         return made if isinstance(made["job"]["opened"], dict) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *DAMAGED):
         return None
 
 
