@@ -31,6 +31,7 @@ from audit.sources import KEYS, Sources, Values
 TABLES: dict[str, Recompute] = {
     "main": tables.main,
     "per_collection": tables.per_collection,
+    "published": tables.published,
     "equivalence": tables.equivalence,
     "retrieval": tables.retrieval,
     "controls": tables.controls,
@@ -58,6 +59,7 @@ RELATIVE, ABSOLUTE = 1e-7, 1e-9
 LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut", "claim"}
 LABELS |= {"training", "training_b", "function", "teacher_b", "quantity", "seeds", "stage", "sentence", "part", "form"}
 LABELS |= {"ranker", "question", "budget", "setting", "of", "unit", "beside_basis"}
+LABELS |= {"published", "tolerance", "where", "differs"}
 """Columns that say what a row is."""
 SHOWN = 3
 

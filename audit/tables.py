@@ -91,6 +91,22 @@ def per_collection(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
         yield row.Index, {"mean": found["mean"], "std_seed": found["std_seed"], **band}
 
 
+def published(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
+    """The main table's values, which are found again by themselves, less published figures."""
+    table, _ = sources.numbers("main")
+    for row in frame.itertuples():
+        keys = {name: getattr(row, name) for name in (*CELL, "collection", "measure") if getattr(row, name)}
+        rows = table[(table[list(keys)] == list(keys.values())).all(axis=1)]
+        if rows.empty:
+            yield row.Index, {"verdict": "not measured"}
+            continue
+        ours = rows.iloc[0][["mean", "ci_low", "ci_high", "n_seeds", "n_queries"]].to_dict()
+        difference = ours["mean"] - row.published
+        beyond = "above" if difference > 0 else "below"
+        verdict = "within" if abs(difference) <= row.tolerance + 1e-9 else beyond
+        yield row.Index, {**ours, "difference": difference, "verdict": verdict}
+
+
 def equivalence(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     """Every two samplers of a block, a family."""
     values, domains = sources.values["metrics"], {each["name"]: Domain.of(each) for each in spec["domains"]}

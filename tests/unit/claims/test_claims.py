@@ -15,6 +15,9 @@ from project import ROOT
 from rendered import render
 from scipy.stats import spearmanr, ttest_1samp
 
+import audit.claims
+from audit.__main__ import Tally
+from audit.sources import KEYS, Sources, Values
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.analysis.query_values import QueryValues
@@ -193,6 +196,34 @@ def test_entropies_that_differ_twofold_contradict_that_mining_leaves_them(tmp_pa
     experiment = Experiment(tmp_path, {})
     experiment.quantities({"random": 2.0})
     assert experiment.verdicts({"c4": SHIPPED["c4"]}) == {("c4", ""): CONTRADICTED}
+
+
+class Recomputed(Values):
+    """The audit's values, of made metrics."""
+
+    def __init__(self, metrics: pd.DataFrame) -> None:
+        super().__init__(Path(), metrics, False)
+        for (*cell, seed, collection, measure), rows in metrics.groupby(KEYS, observed=True):
+            self._measured[tuple(cell), int(seed), collection, measure] = dict(
+                zip(rows["query_id"], rows["value"], strict=True)
+            )
+
+
+def test_the_audit_finds_what_was_judged_over_several_seeds(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {("kl", "bm25"): 0.02, ("lce", "ensemble"): 0.05, ("kl-4", "near-100"): 0.03})
+    claims = {name: claim for name, claim in SHIPPED.items() if claim["test"] in ("cells", "factorial")}
+    table = experiment.judge(claims)
+    spec = read_numbers(tmp_path / "claims.parquet")[1]
+    spec["domains"] = [{"name": name, "collections": members} for name, members in DOMAINS.items()]
+    sources = Sources(tmp_path)
+    sources.written = {"metrics": pd.read_parquet(tmp_path / "metrics.parquet")}
+    sources.values = {"metrics": Recomputed(sources.written["metrics"])}
+    sources.numbers = lambda name: read_numbers(tmp_path / f"{name}.parquet")
+    tally = Tally("claims", len(table))
+    for index, columns in audit.claims.claims(table, spec, sources):
+        for name, value in columns.items():
+            tally.add(f"{table.loc[index, 'part']}: {name}", table.loc[index, name], value)
+    assert tally.differ == [] and tally.number == len(table) * 11
 
 
 def test_groups_are_compared_by_a_t_test_over_queries(tmp_path: Path) -> None:

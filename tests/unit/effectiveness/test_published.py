@@ -11,6 +11,8 @@ import yaml
 from project import ROOT
 from rendered import render
 
+from audit.sources import Sources
+from audit.tables import published
 from workflow_scripts.effectiveness.make_published_table import make_published_table, read_published
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.storage.errors import InputError
@@ -58,6 +60,11 @@ def test_verdicts(tmp_path: Path) -> None:
     assert list(table["verdict"]) == ["within", "below", "above", "within", "not measured", "not measured"]
     np.testing.assert_allclose(table["difference"], [-0.03, -0.04, 0.01, 0.0, np.nan, np.nan], atol=1e-12)
     assert list(table["teacher"]) == ["", "", "", "strong", "", ""] and set(table["where"]) == {"a paper"}
+    sources = Sources(tmp_path)
+    sources.numbers = lambda name: read_numbers(tmp_path / f"{name}.parquet")
+    audited = [columns for _, columns in published(table, {}, sources)]
+    assert [columns["verdict"] for columns in audited] == list(table["verdict"])
+    assert [columns.get("difference", np.nan) for columns in audited] == pytest.approx(table["difference"], nan_ok=True)
     csv, markdown = render("published", tmp_path / "published.parquet")
     markdown = " ".join(markdown.split())
     assert len(csv) == 6 and "of 6 figures 2 are within their tolerance and 2 are not measured." in markdown
