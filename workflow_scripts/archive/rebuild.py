@@ -74,15 +74,13 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
     ``about``: an archive's list; ``files``: name to where it was unpacked. Metrics are measured first; where they are
     the same, the archive's manifest takes the place of the new one, since it says how they were first made.
     """
-    results = Path("results", about["experiment"])
-    packed = {
-        str(Path(name).relative_to(results)): path for name, path in files.items() if name.startswith(f"{results}/")
-    }
+    results = f"results/{about['experiment']}/"
+    packed = {name.removeprefix(results): path for name, path in files.items() if name.startswith(results)}
     lacking = not_rebuilt(about["left_out"], about["texts"])
     given = {path_of(product): names for rule, names in lacking.items() for product in SOURCES[rule].products}
     measured, others = _metrics(packed, about["left_out"])
     made = {name for name in packed if _is_made(name, measured, others) and name not in given}
-    _lay_out(folder, {name: path for name, path in files.items() if _below(name, results) not in made})
+    _lay_out(folder, {name: path for name, path in files.items() if name.removeprefix(results) not in made})
     if REPORT in given and not (folder / results / REPORT).exists():
         (folder / results / REPORT).touch()  # it cannot be made, and nothing is to ask for it
     allowed = [rule for rule in _concluding_rules(folder, about) if rule not in lacking]
@@ -125,10 +123,6 @@ def scratch_folder() -> Iterator[Path]:
     Path("results").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".archive-", dir="results") as folder:
         yield Path(folder)
-
-
-def _below(name: str, results: Path) -> str:
-    return name.removeprefix(f"{results}/")
 
 
 def _lay_out(folder: Path, files: Mapping[str, Path]) -> None:
