@@ -23,7 +23,7 @@ configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml
 .PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
 
 help:  ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s%s\n", $$1, $$2}' Makefile
 	@echo "  with any: EXPERIMENT=demo (config/demo.yaml), PROFILE=local, gpu, slurm (config/profiles), CORES=2"
 
 demo: venv  ## the whole study on a generated collection, on a laptop

@@ -85,7 +85,9 @@ def measure_growth(
         about |= {"share": f"{share:.0%} of their queries", "beside": beside, "date": today(), "commit": commit()}
         with atomic_path(output / "growth.md") as path:
             caption = CAPTION.format(**about, snakemake=metadata.version("snakemake"), processor=processor())
-            path.write_text(caption + _shown(table).to_markdown(index=False) + "\n", encoding="utf-8")
+            path.write_text(
+                caption + _shown(table).to_markdown(index=False, disable_numparse=True) + "\n", encoding="utf-8"
+            )
     return table
 
 
@@ -151,11 +153,11 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     columns = []
     for number, part in table.groupby("seeds"):
         part = part.set_index("what")
-        head = f"{number} seeds, {part['rows'].iloc[0] / 1e6:.1f} M rows: s"
+        head = f"seeds {number}, {part['rows'].iloc[0] / 1e6:.1f} M rows: s"
         texts = {head: [f"{row.cpu_s:.1f} ({row.wall_s:.1f})" for row in part.itertuples()]}
-        texts[f"{number} seeds: MB"] = [f"{peak:,.0f}" for peak in part["peak_mb"]]
+        texts[f"seeds {number}: MB"] = [f"{peak:,.0f}" for peak in part["peak_mb"]]
         if part["growth"].notna().any():
-            texts[f"{number} seeds: growth"] = [f"{growth:.2f}" for growth in part["growth"]]
+            texts[f"seeds {number}: growth"] = [f"{growth:.2f}" for growth in part["growth"]]
         columns.append(pd.DataFrame(texts, index=part.index))
     return pd.concat(columns, axis=1).fillna("").rename_axis("what").reset_index()
 

@@ -17,7 +17,10 @@ PARTS = "parts of rankings that are packed whole"
 REMADE = "an index: made again from the texts"
 FETCHED = "fetched again from its source"
 ASKED = "left out on request"
+UNNEEDED = "no number is made from it"
 OF_KIND = {
+    **dict.fromkeys(("corpora", "collections", "rankings", "calibrations", "groups", "labels"), None),
+    **dict.fromkeys(("evaluation", "runs", "metrics"), None),
     **dict.fromkeys(("backbones", "teachers", "students", "embeddings"), MODELS),
     **dict.fromkeys(("pairs", "scored shards", "teacher scores", "looked-up labels"), MODELS),
     "searched shards": PARTS,
@@ -26,7 +29,7 @@ OF_KIND = {
     "archives": FETCHED,
     "downloads": FETCHED,
 }
-"""Kind of artifact to the option that packs its files, or why they are never packed; other kinds always are."""
+"""Kind of artifact to the option that packs its files, or why they never are; None: always. Others are unneeded."""
 TEXT_FILES = {"corpora": "documents.parquet", "collections": "queries.parquet"}
 ALWAYS = ("history.parquet", CARD)
 """Of a model: how its training went, and its card."""
@@ -103,7 +106,7 @@ def _entry(name: str, why: str | None, without: tuple[str, ...]) -> Entry:
 
 
 def _why_not(kind: str, name: str, options: frozenset[str]) -> str | None:
-    why = TEXTS if name == TEXT_FILES.get(kind) else OF_KIND.get(kind)
+    why = TEXTS if name == TEXT_FILES.get(kind) else OF_KIND.get(kind, UNNEEDED)
     return None if why in options or (why == MODELS and name in ALWAYS) else why
 
 

@@ -74,22 +74,19 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
     ``about``: an archive's list; ``files``: name to where it was unpacked. Metrics are measured first; where they are
     the same, the archive's manifest takes the place of the new one, since it says how they were first made.
     """
-    results = Path("results", about["experiment"])
-    packed = {
-        str(Path(name).relative_to(results)): path for name, path in files.items() if name.startswith(f"{results}/")
-    }
+    results = f"results/{about['experiment']}/"
+    packed = {name.removeprefix(results): path for name, path in files.items() if name.startswith(results)}
     lacking = not_rebuilt(about["left_out"], about["texts"])
     given = {path_of(product): names for rule, names in lacking.items() for product in SOURCES[rule].products}
     measured, others = _metrics(packed, about["left_out"])
     made = {name for name in packed if _is_made(name, measured, others) and name not in given}
-    _lay_out(folder, {name: path for name, path in files.items() if _below(name, results) not in made})
+    _lay_out(folder, {name: path for name, path in files.items() if name.removeprefix(results) not in made})
     if REPORT in given and not (folder / results / REPORT).exists():
         (folder / results / REPORT).touch()  # it cannot be made, and nothing is to ask for it
     allowed = [rule for rule in _concluding_rules(folder, about) if rule not in lacking]
     if measured:
         measuring = [rule for rule in allowed if rule.startswith(MEASURING)]
         _run_snakemake(folder, about, "all", allowed, "--until", *measuring, cores=cores)
-    # A metrics folder or a table may be left of an earlier configuration: the experiment does not make it.
     for metrics in measured:
         if not (manifest := folder / results / metrics / MANIFEST).exists():
             continue
@@ -99,13 +96,25 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
             _link(packed[f"{metrics}/{MANIFEST}"], manifest)
     _run_snakemake(folder, about, "all", allowed, cores=cores)
     for name, members in _by_product(packed).items():
-        remade = [each for each in members if each in made and (folder / results / each).exists()]
-        other = [each for each in remade if not filecmp.cmp(packed[each], folder / results / each, shallow=False)]
-        stray = [each for each in members if each in made and each not in remade]
-        remarks = [_as_packed(name, given[name]) for name in members if name in given]
-        remarks += [f"the experiment makes no {stray[0]}"] * bool(stray)
-        remarks += [_difference(packed[name], folder / results / name) for name in other if name.endswith(".parquet")]
-        yield Product(name, remade, other, remarks)
+        yield _compare(name, members, made, given, packed, folder / results)
+
+
+def _compare(
+    name: str,
+    members: Sequence[str],
+    made: Collection[str],
+    given: Mapping[str, Sequence[str]],
+    packed: Mapping[str, Path],
+    rebuilt: Path,
+) -> Product:
+    """What came out of a product's files: those ``made`` again are compared, of those ``given`` it is said why."""
+    remade = [each for each in members if each in made and (rebuilt / each).exists()]
+    other = [each for each in remade if not filecmp.cmp(packed[each], rebuilt / each, shallow=False)]
+    remarks = [_as_packed(each, given[each]) for each in members if each in given]
+    # A table or metrics may be left of an earlier configuration.
+    remarks += [f"the experiment makes no {each}" for each in members if each in made and each not in remade][:1]
+    remarks += [_difference(packed[each], rebuilt / each) for each in other if each.endswith(".parquet")]
+    return Product(name, remade, other, remarks)
 
 
 @contextmanager
@@ -114,10 +123,6 @@ def scratch_folder() -> Iterator[Path]:
     Path("results").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".archive-", dir="results") as folder:
         yield Path(folder)
-
-
-def _below(name: str, results: Path) -> str:
-    return name.removeprefix(f"{results}/")
 
 
 def _lay_out(folder: Path, files: Mapping[str, Path]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 
 import numpy as np
+import pandas as pd
 
 from workflow_scripts.analysis.summaries import Grid, reference_label
 from workflow_scripts.presentation.table_formats import Cell, TextTable, best_per_column, format_value
@@ -66,3 +67,16 @@ def grid_table(
                 section.append(((loss, NOISE_BAND, teacher)[: len(labels)], cells))
     groups = [(group, [column.header for column in own]) for group, own in groupby(columns, lambda each: each.group)]
     return TextTable(labels, groups, [references, *sections])
+
+
+def table_by_student(
+    rows: pd.DataFrame, keys: Sequence[str], headers: Sequence[str], texts: Callable[[tuple], Sequence[str]]
+) -> TextTable:
+    """A section a student, a line for each of ``keys``, the student first; of every domain the ``texts`` of its row."""
+    sections = []
+    for _, of_student in rows.groupby("student", sort=False):
+        lines = of_student.groupby(list(keys), sort=False)
+        sections.append(
+            [(labels, [Cell(text) for row in own.itertuples() for text in texts(row)]) for labels, own in lines]
+        )
+    return TextTable(keys, [(name, headers) for name in rows["domain"].unique()], sections)

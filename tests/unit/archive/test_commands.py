@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.archive.contents import ASKED, MODELS, REMADE, SOURCES, TEXTS, entries, not_rebuilt, path_of
+from workflow_scripts.archive.contents import (
+    ASKED,
+    MODELS,
+    OF_KIND,
+    REMADE,
+    SOURCES,
+    TEXTS,
+    UNNEEDED,
+    entries,
+    not_rebuilt,
+    path_of,
+)
+from workflow_scripts.report.lineage import STAGES
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import ROOT
 
@@ -22,6 +34,7 @@ def made(results: Path) -> Path:
         "collections/c": ("collections", ["queries.parquet", "qrels.parquet"]),
         "index/c": ("indexes", ["segments"]),
         "runs/a/all": ("runs", ["c.run.gz"]),
+        "exports/a": ("export", ["texts.jsonl"]),
     }
     for place, (kind, names) in artifacts.items():
         with ArtifactWriter(results / place / "manifest.json", kind=kind, spec={}) as writer:
@@ -38,7 +51,10 @@ def test_models_and_texts_leave_unless_they_are_asked_for(tmp_path: Path, option
     found = {entry.name: entry.left_out for entry in entries(made(tmp_path / "results" / "x"), options, ("runs/a/",))}
     models, texts = (None if option in options else option for option in (MODELS, TEXTS))
     assert found == {
-        **{f"{place}/manifest.json": None for place in ("students/a", "corpora/c", "collections/c", "index/c")},
+        **{
+            f"{place}/manifest.json": None
+            for place in ("students/a", "corpora/c", "collections/c", "index/c", "exports/a")
+        },
         "students/a/model.safetensors": models,
         **dict.fromkeys(("students/a/history.parquet", "students/a/README.md"), None),
         "corpora/c/documents.parquet": texts,
@@ -46,12 +62,17 @@ def test_models_and_texts_leave_unless_they_are_asked_for(tmp_path: Path, option
         "collections/c/queries.parquet": texts,
         "collections/c/qrels.parquet": None,
         "index/c/segments": REMADE,
+        "exports/a/texts.jsonl": UNNEEDED,
         **dict.fromkeys(("runs/a/all/manifest.json",), None),
         "runs/a/all/c.run.gz": ASKED,
         "analysis/contamination_pairs.parquet": texts,
         "tables/main.csv": None,
         "report.html": texts,
     }
+
+
+def test_every_kind_behind_the_numbers_is_packed_or_not_on_purpose() -> None:
+    assert set(STAGES) == OF_KIND.keys()
 
 
 def test_what_is_not_packed_says_what_is_not_rebuilt() -> None:

@@ -53,4 +53,4 @@ def test_every_timed_step_runs(tmp_path: Path) -> None:
     table = growth.measure_growth(config=config, seeds=[1], share=1, output=tmp_path, say=lambda text: None)
     assert {"dry run, everything made", "verify", "collect metrics", "table main", "table cost"} <= set(table["what"])
     assert (table["cpu_s"] > 0).all() and (table["peak_mb"] > 10).all()
-    assert "1 seeds" in (tmp_path / "growth.md").read_text()
+    assert "seeds 1, " in (tmp_path / "growth.md").read_text()

@@ -43,7 +43,7 @@ TEXTS = {
     "300 letters": "a" * 300,
     "5000 letters": "a" * 5000,
     "accent": "démo",
-    "path": "../demo",
+    "path": "../no-such-folder",
     "dash": "-demo",
     "blank": "a b",
     "quote": "a'b",
@@ -129,7 +129,6 @@ ACCEPTED = {
     # Only the other side knows its names.
     **{(key, "nothing"): "of ir_datasets" for key in ("id", "text_fields", "title_field")},
     ("source", "nothing"): "of the hub",
-    ("revision", "null"): "of a folder",
     ("systems", "nothing"): "of a published file",
 }
 """(key, mutation) that experiments may have, and what it means."""

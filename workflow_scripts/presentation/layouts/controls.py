@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.presentation.grid_table import table_by_student
 from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
 
 HEADERS = ("sd", "interval", "noise", "called")
 
@@ -17,13 +17,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold the first measure."""
     measure = spec["measures"][0]
     rows = numbers[numbers["measure"] == measure]
-    sections = []
-    for _, of_student in rows.groupby("student", sort=False):
-        section = []
-        for labels, row in of_student.groupby(["student", "loss"], sort=False):
-            section.append((labels, [Cell(text) for each in row.itertuples() for text in _texts(each)]))
-        sections.append(section)
-    table = TextTable(("student", "loss"), [(name, HEADERS) for name in rows["domain"].unique()], sections)
+    table = table_by_student(rows, ["student", "loss"], HEADERS, _texts)
     called = rows.loc[rows["loss"] == ALL, "called"]
     values = {"measure": measure, "least": 100 * called.min(), "most": 100 * called.max()}
     return Layout({"": table}, ["shown", "called"], numbers, values, "%.6g")

@@ -8,9 +8,9 @@ import pandas as pd
 
 from workflow_scripts.analysis.equivalence import BLOCK
 from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.presentation.grid_table import table_by_student
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.layouts.equivalence import pairs_table
-from workflow_scripts.presentation.table_formats import Cell, TextTable
 from workflow_scripts.presentation.verdict_notes import verdict_notes
 
 HEADERS = ("sd", "of training again", "added", "of a pair")
@@ -22,23 +22,13 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     measure = spec["measures"][0]
     rows = numbers[numbers["measure"] == measure]
     found, pairs = (rows[rows["scope"] == scope] for scope in ("spread", "comparison"))
-    texts = {"": _spread(found), PAIRS: pairs_table(pairs, Grid.of(spec))}
+    keys = ["student", "loss", "teacher"] if found["teacher"].nunique() > 1 else ["student", "loss"]
+    texts = {"": table_by_student(found, keys, HEADERS, _texts), PAIRS: pairs_table(pairs, Grid.of(spec))}
     values = {"measure": measure, "pipelines": found["n_seeds"].iloc[0], "confidence": f"{100 * spec['confidence']:g}%"}
     values |= {"added": found["added"].median(), "training": found["training_sd"].median()}
     notes, more = verdict_notes(pairs, BLOCK, spec["rule"]["difference_alpha"])
     notes = ["given collection" if note == "given" else note for note in notes]
     return Layout(texts, ["shown", "median"], numbers, values | more, "%.6g", notes=notes)
-
-
-def _spread(rows: pd.DataFrame) -> TextTable:
-    keys = ["student", "loss", "teacher"] if rows["teacher"].nunique() > 1 else ["student", "loss"]
-    sections = []
-    for _, of_student in rows.groupby("student", sort=False):
-        section = []
-        for labels, row in of_student.groupby(keys, sort=False):
-            section.append((labels, [Cell(text) for each in row.itertuples() for text in _texts(each)]))
-        sections.append(section)
-    return TextTable(keys, [(name, HEADERS) for name in rows["domain"].unique()], sections)
 
 
 def _texts(row: tuple) -> tuple[str, ...]:
