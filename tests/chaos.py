@@ -278,6 +278,7 @@ def main() -> int:
     parser.add_argument("--round", type=int, help="this round alone")
     parser.add_argument("--append", type=Path, default=ROOT / "docs/chaos.md")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, ignores it
     alone = Project(options.folder.absolute() / f"alone-{commit()}")
     if not (alone.folder / "results/tiny/report.html").exists():
         Project.fresh(alone.folder).build()
