@@ -53,16 +53,19 @@ class Artifact:
         try:
             self._manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
             self._files = self._manifest["files"]
-            part_checksum(self._manifest, "identity")  # it has all that an artifact must say of itself
+            outside = [name for name in self._files if Path(name).is_absolute() or ".." in Path(name).parts]
+            if not outside:
+                part_checksum(self._manifest, "identity")  # it has all that an artifact must say of itself
         except FileNotFoundError:
             raise InputError(f"{manifest} is missing: build the artifact first") from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
                 f"{manifest} is not an artifact's manifest: delete it and build the artifact again"
             ) from None
-        for name in self._files:
-            if Path(name).is_absolute() or ".." in Path(name).parts:
-                raise InputError(f"{manifest} names {name!r}, a path outside its folder: delete it and build it again")
+        if outside:
+            raise InputError(
+                f"{manifest} names {outside[0]!r}, a path outside its folder: delete it and build it again"
+            )
         if fault := place_fault(self.manifest_path, self._manifest):
             raise InputError(f"{manifest} {fault}; {how_to_remake(self.manifest_path)}")
 

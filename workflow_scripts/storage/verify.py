@@ -22,7 +22,6 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum, place_fault, stale_input
 
-
 UNREADABLE, DAMAGED = "cannot be read as a manifest", (ValueError, KeyError, TypeError, AttributeError)
 """Of a manifest that is no JSON any more, or lacks what it must have, and what reading it raises."""
 
