@@ -28,6 +28,7 @@ OF_KIND = {
     "indexes": REMADE,
     "archives": FETCHED,
     "downloads": FETCHED,
+    "export": UNNEEDED,
 }
 """Kind of artifact to the option that packs its files, or why they never are; None: always. Others are unneeded."""
 TEXT_FILES = {"corpora": "documents.parquet", "collections": "queries.parquet"}
