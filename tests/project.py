@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,13 @@ ROOT = Path(__file__).parents[1]
 FILES = ("Snakefile", "environment.yml", "pyproject.toml")
 CODE = ("rules", "workflow_scripts", "snakemake_logger_plugin_distillery")
 PARTS = (*FILES, *CODE, "config", "profiles", "tests/config")
+
+
+def commands_of(*words: str) -> str:
+    """What ``make`` would run for these words, on one line, whatever make runs the tests."""
+    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    done = subprocess.run(["make", "-n", *words], cwd=ROOT, env=own, capture_output=True, text=True, check=True)
+    return " ".join(done.stdout.replace("\\\n", " ").split())
 
 
 @dataclass
