@@ -130,11 +130,11 @@ test: venv  ## unit and workflow tests, side by side
 	$(MAKE) --jobs 2 --output-sync=target test-unit test-workflow
 
 test-unit test-workflow: test-%: venv
-	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/$*
+	$(BIN)/python -m pytest -m "not ($(SPECIAL) or long)" tests/$*
 
-test-all: test  ## every test: also the demo end to end, and what needs emulated processors, a cluster, a browser
+test-all: test  ## every test: also long ones, the demo end to end, and what needs emulated processors, a cluster, a browser
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
-	$(BIN)/python -m pytest -m "$(SPECIAL)"
+	$(BIN)/python -m pytest -m "$(SPECIAL) or long"
 
 chaos: venv  ## half an hour of kills, damage and want, each mended and compared; appends to docs/chaos.md: SEED=1
 	$(BIN)/python -m tests.chaos results/chaos --seed $(or $(SEED),1)

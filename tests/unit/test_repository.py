@@ -82,6 +82,12 @@ def test_readmes_numbers_are_those_that_ship() -> None:
             assert f"{shipped[f'{cell} {domain}']:.3f}" == value, (cell, domain)
 
 
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    # pytest imports them by name; a run of one folder does not show that two are alike.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))
+
+
 def test_every_make_target_is_described() -> None:
     text = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^([a-z][\w-]*):(?!=)", text, re.MULTILINE)

@@ -10,6 +10,7 @@ from project import Project
 
 from workflow_scripts.report.compare_results import OTHER, SAME, Comparison
 
+pytestmark = pytest.mark.long
 CONFIG = "tests/config/tiny.yaml"
 CELLS = [
     f"results/tiny/cells/{cell}.{domain}.csv"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
+pytestmark = pytest.mark.long
 RESULTS = Path("results/tiny")
 MADE = ("scores/base/positives", "scores/base/bm25", "rankings/dense/demo-train")
 DENSE = "  dense: {model: dense, encoder: mini, depth: 40}\nfirst_stage:"

@@ -16,7 +16,7 @@ from project import ROOT, Project
 
 from environment.lock import entries
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 CRATE = Path(__file__).parents[1] / "crate"
 STUDENT = "results/tiny/students/ce/marginmse.bm25.base/seed0"
 DOCUMENTS = ("LICENSE", "CITATION.cff", "README.md", "requirements.txt", "docs")

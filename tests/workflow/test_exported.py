@@ -19,6 +19,7 @@ import distillery
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.train.losses import kl, marginmse
 
+pytestmark = pytest.mark.long
 STUDENTS = {"be": "be.marginmse.bm25.base.seed0", "ce": "ce.marginmse.crossencoder.base.seed0"}
 CONTRASTIVE = "ce.lce.bm25.none.seed0"
 RUNS = {"bm25": "bm25", STUDENTS["ce"]: "ce/marginmse.crossencoder.base/seed0"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from project import Project
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.verify import faults
 
+pytestmark = pytest.mark.long
 CONFIG = "tests/config/tiny.yaml"
 STUDENT = "students/ce/marginmse.bm25.base/seed0/model.safetensors"
 DAMAGED = "students/be/lce.bm25.none/seed0/model.safetensors"
