@@ -28,7 +28,8 @@ def configuration(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     for part, path in [*places, *(("runs", path) for path in runs), *(("students", path) for path in students)]:
         parts.setdefault(part, set()).update(_settings(graph.manifests[path], counted=part != "runs"))
     software = Counter(each for path in behind for each in _software(graph.manifests[path]))
-    for part, rows in frame.groupby("part", sort=False):
+    # What was made unalike repeats rows of software, kind by kind, and codes, which no reader of manifests can group.
+    for part, rows in frame[frame["part"] != "made unalike"].groupby("part", sort=False):
         found = software if part == "software" else parts[part]
         shown = set(zip(rows["setting"], rows["value"], strict=True))
         missing = iter(f"lacks {setting}: {value}" for setting, value in {*found} - shown)
@@ -60,4 +61,6 @@ def _leaves(name: str, value: object) -> Iterator[tuple[str, str]]:
 def _software(manifest: Mapping) -> Iterator[tuple[str, str]]:
     yield from manifest["versions"].items()
     yield "device", manifest["device"]
+    yield "processor", manifest["processor"] or "not recorded"
+    yield "arithmetic", ", ".join(str(value) for _, value in sorted(manifest["arithmetic"].items()))
     yield "commit", manifest["commit"] or "no checkout"
