@@ -41,7 +41,7 @@ budgets: venv  ## learning curves over the budget, by sampler, in the demo's wor
 	$(SNAKEMAKE) --configfile $(call configs,budgets)
 
 PIPELINES := pipeline-1 pipeline-2 pipeline-3 pipeline-4
-pipelines: demo $(PIPELINES)  ## the demo's grid from four more backbones and teachers: what a conclusion rests on; 40 minutes
+pipelines: demo $(PIPELINES)  ## the demo's grid from four more backbones and teachers: what a conclusion rests on
 	$(SNAKEMAKE) --configfile config/demo.yaml config/pipelines.yaml -- results/demo/tables/pipelines.md
 
 $(PIPELINES): pipeline-%: venv
