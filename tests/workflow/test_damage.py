@@ -134,6 +134,7 @@ def test_no_job_uses_a_damaged_input_and_one_command_mends_it(tiny: Project, tmp
     }
 
 
+@pytest.mark.long
 def test_random_damage_is_mended_to_the_same_bytes(tiny: Project, tmp_path: Path) -> None:
     """A handful of what ``python -m tests.chaos`` does for half an hour."""
     chaos = Chaos(tmp_path, tiny)
