@@ -62,5 +62,7 @@ def _software(manifest: Mapping) -> Iterator[tuple[str, str]]:
     yield from manifest["versions"].items()
     yield "device", manifest["device"]
     yield "processor", manifest["processor"] or "not recorded"
-    yield "arithmetic", ", ".join(str(value) for _, value in sorted(manifest["arithmetic"].items()))
+    arithmetic = dict(manifest["arithmetic"])
+    yield "products", arithmetic.pop("products", "not recorded")
+    yield "arithmetic", ", ".join(str(value) for _, value in sorted(arithmetic.items()))
     yield "commit", manifest["commit"] or "no checkout"

@@ -12,6 +12,7 @@ from workflow_scripts.storage.processor import PORTABLE
 T = TypeVar("T")
 UNRECORDED = "not recorded"
 CODE = "code"
+PRODUCTS = "products"
 UNALIKE = "made unalike"
 """Part of the configuration table that lists what :func:`unlike` finds."""
 
@@ -27,7 +28,9 @@ def circumstances(manifest: Mapping) -> dict[str, str]:
     found |= {"device": manifest["device"], "processor": manifest.get("processor") or UNRECORDED}
     if arithmetic.get("setting") == PORTABLE and "not_portable" not in arithmetic:
         del found["processor"]
-    found["arithmetic"] = ", ".join(str(value) for _, value in sorted(arithmetic.items())) or UNRECORDED
+    named = (str(value) for name, value in sorted(arithmetic.items()) if name != PRODUCTS)
+    # A job that found nothing to compute says of no products what multiplied them, and is no other arithmetic for that.
+    found |= {"arithmetic": ", ".join(named) or UNRECORDED, PRODUCTS: arithmetic.get(PRODUCTS, UNRECORDED)}
     return {**found, CODE: manifest["job"]["code"] or UNRECORDED}
 
 

@@ -264,12 +264,13 @@ def test_what_was_made_unalike_is_listed_and_said_in_captions(results: Results) 
         change(f"students/{student}", **about, versions=versions)
         job, versions = job | {"code": "d" * 64}, versions | {"torch": "0.1"}
     # What this process has multiplied by depends on the tests before.
-    for runs in results.folder.glob("runs/*"):
-        change(f"runs/{runs.name}", arithmetic={"setting": "fast"})
+    for place, runs in enumerate(sorted(results.folder.glob("runs/*"))):
+        # One found nothing to compute: that is no difference.
+        change(f"runs/{runs.name}", arithmetic={"setting": "fast"} | ({"products": "OpenBLAS"} if place else {}))
     change("runs/bm25", processor=None, arithmetic={"setting": "portable", "products": "OpenBLAS"})
     # Two losses have two codes, a version of the project is none, and what was not recorded is no difference.
     here = made_by["versions"]["torch"]
-    mixed = {("arithmetic", "runs", "fast: 2, OpenBLAS, portable: 1"), ("torch", "students", f"0.1: 1, {here}: 1")}
+    mixed = {("arithmetic", "runs", "fast: 2, portable: 1"), ("torch", "students", f"0.1: 1, {here}: 1")}
     assert unlike() == mixed
     change("students/random", spec={**made_by["spec"], "loss": {"function": "kl"}, "name": "be/random"})
     assert unlike() == mixed | {("code", "students", "cccccccccc: 1, dddddddddd: 1")}
@@ -278,7 +279,7 @@ def test_what_was_made_unalike_is_listed_and_said_in_captions(results: Results) 
     made = {
         name: Artifact(results.folder / f"runs/{name}/manifest.json").manifest for name in ("bm25", "random", "teacher")
     }
-    assert odd_ones(made) == {"bm25": ["arithmetic OpenBLAS, portable"]}
+    assert odd_ones(made) == {"bm25": ["arithmetic portable"]}
     files = {ending: results.folder / f"cost.{ending}" for ending in ("csv", "md", "tex")}
     cost_table(results, metrics)
     given = {"numbers": results.folder / "cost.parquet", "captions": captions("cost"), "configuration": numbers}
