@@ -7,7 +7,6 @@ becomes and what it leaves out, then writes it and reads it back. Packing twice 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
 import platform
@@ -25,6 +24,7 @@ from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.processor import model
 from workflow_scripts.storage.provenance import MANIFEST, git_commit
 
 CODE = ("Snakefile", "*.yml", "*.txt", "*.toml", "*.md", "LICENSE", "CITATION.cff")
@@ -56,7 +56,7 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
         "experiment": experiment,
         "configs": list(named),
         "commit": git_commit(),
-        "packed_on": {"system": platform.platform(), "processor": _processor()},
+        "packed_on": {"system": platform.platform(), "processor": model()},
         **{option: option in options for option in (MODELS, TEXTS)},
         "left_out": left_out,
     }
@@ -101,13 +101,6 @@ def _code() -> dict[str, Path]:
         for name, path in names.items()
         if not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
     }
-
-
-def _processor() -> str:
-    """The processor as it names itself; what Python knows of it where the system does not say."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        return next((line.partition(": ")[2].strip() for line in file if line.startswith("model name")), "")
-    return platform.processor()
 
 
 def _place_of(config: str) -> str:

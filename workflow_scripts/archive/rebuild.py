@@ -8,8 +8,6 @@ for. A table that reads a file which is not packed (:data:`~.contents.SOURCES`) 
 from __future__ import annotations
 
 import filecmp
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +30,7 @@ from workflow_scripts.archive.contents import (
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum
+from workflow_scripts.storage.reuse import link
 
 MEASURING = "measure_"
 CONCLUDING = (
@@ -93,7 +92,7 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
         own, new = (read_manifest(path.read_bytes(), str(path)) for path in (packed[f"{metrics}/{MANIFEST}"], manifest))
         if part_checksum(own, "identity") == part_checksum(new, "identity"):
             manifest.unlink()
-            _link(packed[f"{metrics}/{MANIFEST}"], manifest)
+            link(packed[f"{metrics}/{MANIFEST}"], manifest)
     _run_snakemake(folder, about, "all", allowed, cores=cores)
     for name, members in _by_product(packed).items():
         yield _compare(name, members, made, given, packed, folder / results)
@@ -128,15 +127,7 @@ def scratch_folder() -> Iterator[Path]:
 def _lay_out(folder: Path, files: Mapping[str, Path]) -> None:
     """Link ``files`` below a folder by their names."""
     for name, path in files.items():
-        _link(path, folder / name)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one without links
-        shutil.copy2(source, target)
+        link(path, folder / name)
 
 
 def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[str], *options: str, cores: int) -> None:

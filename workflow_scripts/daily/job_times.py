@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -33,9 +34,11 @@ class JobTimes:
         """
         for path in folder.rglob("*.log"):
             with contextlib.suppress(OSError):
-                content = path.read_bytes()
-                ended = re.search(rf"^{DONE}([\d.]+) s$".encode(), content[-40:], re.MULTILINE)
-                if ended and not content.startswith(KEPT):
+                with open(path, "rb") as file:
+                    kept = file.read(len(KEPT)) == KEPT
+                    file.seek(max(0, os.fstat(file.fileno()).st_size - 40))
+                    ended = re.search(rf"^{DONE}([\d.]+) s$".encode(), file.read(), re.MULTILINE)
+                if ended and not kept:
                     self._before[path.relative_to(folder).parts[0].removesuffix(".log")].append(float(ended[1]))
 
     def expected(self, rule: str) -> float | None:

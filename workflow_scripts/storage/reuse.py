@@ -9,7 +9,6 @@ and every byte is read and compared with the manifest. Nothing is written below 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -58,7 +57,10 @@ def _take_over(found: Path, manifest: Path, job: Job, copies: Mapping[Path, Path
     try:
         partial.mkdir()
         for name in made["files"]:
-            _link(found.parent / name, partial / name)
+            if name == CARD:  # readers edit it
+                shutil.copyfile(found.parent / name, partial / name)
+            else:
+                link(found.parent / name, partial / name)
         files = files_in(partial)
         for name, listed in made["files"].items():
             if files[name] != listed:
@@ -70,13 +72,13 @@ def _take_over(found: Path, manifest: Path, job: Job, copies: Mapping[Path, Path
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it with its times where that cannot be: another file system, or user."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.name != CARD:
-        with contextlib.suppress(OSError):  # another file system, or another user's file
-            os.link(source.resolve(), target)
-            return
-    shutil.copyfile(source, target)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _copy_output(source: Path, target: Path, made_from: Path) -> None:

@@ -151,11 +151,11 @@ def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> N
         "storage.locks": {"note_started", "_locked", "_lock_file", "_create", "_take_over", "_is_gone"},
         "storage.logs": {"log_to"},
         "storage.gpus": {"take_gpu"},
-        "storage.reuse": {"_take_over", "_link", "_copy_output"},
+        "storage.reuse": {"_take_over", "link", "_copy_output"},
         "train.model_card": {"write_model_card"},
     }
     writing = re.compile(
-        r"write_text|write_bytes|os\.link|copyfile|\bsave\w*\(|os\.replace|rename\(|unlink\(|rmtree|mkdir\(|touch\("
+        r"write_text|write_bytes|os\.link|copyfile|copy2|\bsave\w*\(|os\.replace|rename\(|unlink\(|rmtree|mkdir\(|touch\("
     )
     for name in NOT_IN_DIGEST:
         path = ROOT / PACKAGE / f"{name.removeprefix(f'{PACKAGE}.').replace('.', '/')}.py"
