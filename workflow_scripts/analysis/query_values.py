@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,17 +31,18 @@ def standing_at(key: RankerKey, measured: Collection[RankerKey]) -> RankerKey:
 class QueryValues:
     """The long table of metrics as arrays over queries: of a collection and measure, all rankers' in one order.
 
-    Reads one row group at a time and keeps eight bytes a value. ``measures`` leaves out all others. Raises
+    ``metrics``: a file, which is read one row group at a time, or parts of such a table in turn; eight bytes a value
+    are kept. ``measures`` leaves out all others. Raises
     :class:`InputError` for a query that one ranker was measured on and another not, and for a value given twice.
     """
 
-    def __init__(self, path: str | Path, measures: Sequence[str] | None = None) -> None:
+    def __init__(self, metrics: str | Path | Iterable[pd.DataFrame], measures: Sequence[str] | None = None) -> None:
         self._queries: dict[tuple[str, str], dict[str, int]] = {}
         self._values: dict[tuple, np.ndarray] = {}
         self._totals: dict[tuple, float] = {}
         self._listed: dict[tuple[str, str], tuple[pa.Array, np.ndarray]] = {}
         parts: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
-        for rows in _row_groups(path):
+        for rows in row_groups(metrics) if isinstance(metrics, str | Path) else metrics:
             if measures is not None:
                 rows = rows[rows["measure"].isin(measures)]
             if rows.empty:
@@ -64,7 +65,8 @@ class QueryValues:
         for student, loss, sampler, teacher, seed, *_ in self._values:
             self._seeds.setdefault((student, loss, sampler, teacher), set()).add(seed)
         if not self._values:
-            raise InputError(f"{path} holds none of {measures or 'any measure'}: measure some runs first")
+            named = metrics if isinstance(metrics, str | Path) else "what was measured"
+            raise InputError(f"{named} holds none of {measures or 'any measure'}: measure some runs first")
 
     def _places(self, collection: str, measure: str, queries: pa.Array) -> np.ndarray:
         """Where queries stand in the arrays; looked up once for all rankers that list the same ones in one order."""
@@ -130,7 +132,8 @@ class QueryValues:
         return key
 
 
-def _row_groups(path: str | Path):
+def row_groups(path: str | Path) -> Iterator[pd.DataFrame]:
+    """The parts of a table of metrics; :class:`InputError` for a file that is none."""
     columns = [*KEYS, "collection", "query_id", "measure", "value"]
     try:
         file = pq.ParquetFile(path)

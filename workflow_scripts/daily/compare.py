@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.equivalence import Rule, judge
 from workflow_scripts.analysis.inference import moments
-from workflow_scripts.analysis.measures import METRICS_FILE
+from workflow_scripts.analysis.measures import KEYS, METRICS_FILE
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.grid_point import GridPoint
@@ -48,18 +47,14 @@ class Measured:
         self.experiment, self.prefix = Experiment(read_config(*configs)), prefix
         self.places, self.config = Places(self.experiment), self.experiment.config
         keys = [(ranker, Rankers(self.experiment).keys(ranker)) for ranker in ["bm25", *self.experiment.rankers]]
-        self._rankers = {
-            (*itertools.islice(key.values(), 4), key["seed"]): ranker
-            for ranker, key in keys
-            if self._is_measured(ranker)
-        }
+        self._rankers = {(*_named(key), key["seed"]): ranker for ranker, key in keys if self._is_measured(ranker)}
 
     def _is_measured(self, ranker: str) -> bool:
         return all(Path(path).exists() for path in self.places.by_set("metrics", [ranker]))
 
     def seeds(self, cell: GridPoint) -> list[int]:
         """Seeds that a cell was measured with."""
-        return [seed for *key, seed in self._rankers if key == [*vars(cell).values()][:4]]
+        return [seed for *key, seed in self._rankers if tuple(key) == _named(vars(cell))]
 
     def block(self, cell: GridPoint, teacher: str, seeds: Sequence[int]) -> list[GridPoint]:
         """The cells that one is compared with, itself among them: the main grid's samplers that have these seeds."""
@@ -73,7 +68,7 @@ class Measured:
         """Control cells that were measured with all their seeds."""
         found = []
         for control in self.experiment.control_cells:
-            at = [(*itertools.islice(control.values(), 4), seed) for seed in control["seeds"]]
+            at = [(*_named(control), seed) for seed in control["seeds"]]
             if set(at) <= set(self._rankers):
                 found.append({**control, "student": self.prefix + control["student"]})
         return found
@@ -84,9 +79,7 @@ class Measured:
 
     def frame(self, cells: Sequence[GridPoint]) -> pd.DataFrame:
         """Metrics of the rankers behind some cells, of the controls and of BM25."""
-        wanted = {self.key(cell) for cell in cells} | {
-            tuple(itertools.islice(control.values(), 4)) for control in self.controls()
-        }
+        wanted = {*map(self.key, cells), *map(_named, self.controls())}
         rankers = [
             ranker
             for (student, *rest), ranker in self._rankers.items()
@@ -96,6 +89,11 @@ class Measured:
         frame = pd.concat([pd.read_parquet(Artifact(path).file(METRICS_FILE)) for path in manifests])
         students = frame["student"].astype(str)
         return frame.assign(student=students.where(students == "bm25", self.prefix + students))
+
+
+def _named(keys: Mapping) -> RankerKey:
+    student, loss, sampler, teacher = (keys[name] for name in KEYS[:4])
+    return student, loss, sampler, teacher
 
 
 @dataclass(frozen=True)
@@ -217,9 +215,7 @@ def _comparison(
     frames = [side.frame(each) for side, each in zip(sides, cells, strict=True)]
     frame = pd.concat([frames[0], *(each[each["student"] != "bm25"] for each in frames[1:])])
     measure = measure or config["evaluation"]["measures"][0]
-    with tempfile.TemporaryDirectory() as folder:
-        frame.astype({"collection": str, "measure": str}).to_parquet(Path(folder, METRICS_FILE))
-        values = QueryValues(Path(folder, METRICS_FILE), [measure])
+    values = QueryValues([frame.astype({"collection": str, "measure": str})], [measure])
     controls = [control for side in sides for control in side.controls()]
     rule = Rule(**config["analysis"]["equivalence"], confidence=config["evaluation"]["bootstrap"]["confidence"])
     domains = [domain for domain in parse_domains(config["domains"]) if values.measures(domain.collections, [measure])]

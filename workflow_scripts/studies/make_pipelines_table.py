@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.stats import chi2
 
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.equivalence import VERDICT, Rule, compare_samplers, sampler_block
 from workflow_scripts.analysis.measure_names import orders_candidates
-from workflow_scripts.analysis.measures import METRICS_SCHEMA
-from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.query_values import QueryValues, row_groups
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -44,8 +42,7 @@ def make_pipelines_table(*, spec: Mapping, metrics: Sequence[Path], controls: Pa
     """
     grid, domains = Grid.of(spec | {"seeds": list(range(len(metrics)))}), parse_domains(spec["domains"])
     measures = [measure for measure in spec["measures"] if orders_candidates(measure, spec["depth"])]
-    with tempfile.TemporaryDirectory() as folder:
-        values = QueryValues(join_pipelines(metrics, Path(folder) / "metrics.parquet"), measures)
+    values = QueryValues(joined(metrics), measures)
     compared = compare_samplers(values, grid, domains, measures, Rule(**spec["rule"]), (), spec["depth"])
     training = read_numbers(controls)[0].set_index(["student", "loss", "domain", "measure"])
     rows = []
@@ -62,26 +59,20 @@ def make_pipelines_table(*, spec: Mapping, metrics: Sequence[Path], controls: Pa
     write_numbers(output, stack_scopes(frames, COLUMNS, ["scope", *KEYS, *PAIR, "outcome", "basis"]), spec)
 
 
-def join_pipelines(metrics: Sequence[Path], joined: Path) -> Path:
-    """One table of all pipelines: each one's first seed under its place in the list, other rankers from the first.
+def joined(metrics: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    """The metrics of all pipelines: each one's first seed under its place in the list, other rankers from the first.
 
     The first experiment's further seeds are its controls, which trained a cell again under the same backbone and
     teacher. Raises :class:`InputError` for a table without students.
     """
-    with pq.ParquetWriter(joined, METRICS_SCHEMA, compression="zstd") as writer:
-        for place, path in enumerate(metrics):
-            table = pq.read_table(path)
-            seeds = table["seed"].to_pandas()
-            if seeds.isna().all():
-                raise InputError(f"{path} holds no students: make that experiment first")
-            kept = (seeds == seeds.min()) | (seeds.isna() if place == 0 else False)
-            seeds = seeds.where(seeds.isna(), place)[kept]
-            column = pa.array(seeds.astype("Int32"), METRICS_SCHEMA.field("seed").type)
-            table = table.filter(pa.array(kept))
-            writer.write_table(
-                table.set_column(table.schema.get_field_index("seed"), "seed", column).cast(METRICS_SCHEMA)
-            )
-    return joined
+    for place, path in enumerate(metrics):
+        first = pc.min(pq.read_table(path, columns=["seed"])["seed"]).as_py()
+        if first is None:
+            raise InputError(f"{path} holds no students: make that experiment first")
+        for rows in row_groups(path):
+            seeds = rows["seed"].astype("Int32")
+            kept = (seeds == first).fillna(place == 0)
+            yield rows.assign(seed=seeds.where(seeds.isna(), place))[kept.astype(bool)]
 
 
 def spread(means: np.ndarray, training_sd: float, degrees: float, confidence: float) -> dict[str, float]:
