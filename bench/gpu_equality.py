@@ -12,7 +12,7 @@ import torch
 
 from bench.inputs import GROUP
 from bench.ours import ARCHITECTURES, CPU, Ours
-from workflow_scripts.models import packed_encoder
+from workflow_scripts.models import packed_encoder, ragged_attention
 from workflow_scripts.models.dense_retrieval import search_on_device
 from workflow_scripts.models.rankers import RankerModel, new_ranker
 
@@ -76,8 +76,8 @@ def attention(device: torch.device) -> Iterator[Check]:
         q, k, v = torch.from_numpy(draw.standard_normal(shape).astype(np.float32)).to(device).half().unbind()
         for first in (False, True):
             asking = q[batch.starts.long()] if first else q
-            expected = packed_encoder._attend_padded(asking, k, v, batch, 0.0, first)
-            found = packed_encoder.attend(asking, k, v, batch, 0.0, first) if device.type == "cuda" else expected
+            expected = ragged_attention._attend_padded(asking, k, v, batch, 0.0, first)
+            found = ragged_attention.attend(asking, k, v, batch, 0.0, first) if device.type == "cuda" else expected
             name = f"ragged attention, heads of {size}, {'first tokens' if first else 'all tokens'}"
             yield Check(name, _difference(found.float().cpu().numpy(), expected.float().cpu().numpy()), 1e-2)
 
@@ -101,7 +101,7 @@ def attention_dropout(device: torch.device, p: float = 0.1) -> Iterator[Check]:
 
     def attend(of: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(0)
-        return packed_encoder.attend(asking, asking, of, batch, p, False)
+        return ragged_attention.attend(asking, asking, of, batch, p, False)
 
     with torch.no_grad():
         weights = attend(units).float()  # (tokens, heads, positions)

@@ -69,6 +69,26 @@ def test_tests_that_docs_name_are_there() -> None:
     assert len(named) > 10 and missing == []
 
 
+def test_what_is_said_of_pipelines_is_what_their_table_shows() -> None:
+    readme, text = ((ROOT / name).read_text() for name in ("README.md", "docs/results.md"))
+    section = text.split("## Other backbones and teachers\n")[1].split("\n## ")[0]
+    called = re.search(r"Called different: (\d+) of (\d+)", section)
+    assert f"call {called[1]} of\n{called[2]} different" in readme
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if "| in-domain  |" in line
+    ]
+    # The first four pairs are random beside each sampler of hard negatives, random minus the other.
+    beaten = {
+        (student, loss): sum(cell.startswith("-") and cell.endswith("≠") for cell in cells[:4])
+        for _, student, loss, *cells in rows
+    }
+    distilling = ("ranknet", "marginmse", "kl")
+    assert sum(beaten["ce", loss] for loss in distilling) == 12 and "(12 of 12 pairs)" in section
+    assert [beaten["be", loss] for loss in distilling] == [4, 0, 4] and "(8 of 12)" in section
+
+
 def test_readmes_numbers_are_those_that_ship() -> None:
     shipped = yaml.safe_load((ROOT / "config/expected/demo.yaml").read_text())["cells"]
     table = (ROOT / "README.md").read_text().split("| loss | sampler |")[1]

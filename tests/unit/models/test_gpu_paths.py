@@ -8,7 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from bench.inputs import Shape
-from workflow_scripts.models import packed_encoder, rankers
+from workflow_scripts.models import packed_encoder, ragged_attention, rankers
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.token_store import Sequences
 
@@ -27,7 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """Shapes of the queries and dropouts that reach the kernel for ragged attention, on a card that has it."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
     monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda: True)
-    of, found = packed_encoder._varlen_kernel.__wrapped__, []
+    of, found = ragged_attention._varlen_kernel.__wrapped__, []
 
     def counting(device: torch.device, p: float) -> Callable:
         def count(query: torch.Tensor, *others: object) -> torch.Tensor:
@@ -36,7 +36,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
 
         return count
 
-    monkeypatch.setattr(packed_encoder, "_varlen_kernel", counting)
+    monkeypatch.setattr(ragged_attention, "_varlen_kernel", counting)
     return found
 
 
@@ -78,7 +78,7 @@ def test_forward_on_a_gpu_that_is_not_there(
 
 def go_as_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take a GPU's way on another device."""
-    monkeypatch.setattr(packed_encoder, "attend", packed_encoder._attend_varlen)
+    monkeypatch.setattr(packed_encoder, "attend", ragged_attention._attend_varlen)
     monkeypatch.setattr(
         packed_encoder._Layer,
         "_attend_unprojected",
@@ -121,7 +121,7 @@ def test_the_way_a_gpu_goes_has_the_scores_and_gradients_of_the_cpus(
             parts.append(torch.einsum("hqk,khd->qhd", logits.softmax(-1), v[own]))
         return torch.cat(parts)
 
-    monkeypatch.setattr(packed_encoder, "_varlen_kernel", lambda device, p: kernel)
+    monkeypatch.setattr(ragged_attention, "_varlen_kernel", lambda device, p: kernel)
     go_as_a_gpu(monkeypatch)
     found, others = _run(model, batch)
     torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)

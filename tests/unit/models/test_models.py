@@ -11,7 +11,7 @@ import transformers
 from small_models import CONFIGS, SMALL, library_twin
 from torch.nn import functional
 
-from workflow_scripts.models import arithmetic, packed_encoder, rankers
+from workflow_scripts.models import arithmetic, packed_encoder, ragged_attention, rankers
 from workflow_scripts.models.scoring import for_inference
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError
@@ -76,11 +76,11 @@ def test_packed_equals_padded(family, architecture, saved, ragged):
 def test_attention_by_length_equals_padded_attention(ragged):
     batch = packed_encoder.pack(ragged)
     query, key, value = torch.randn(3, len(batch.input_ids), 4, 8, generator=torch.Generator().manual_seed(0))
-    found = packed_encoder.attend(query, key, value, batch, 0.0, False)
+    found = ragged_attention.attend(query, key, value, batch, 0.0, False)
     torch.testing.assert_close(
-        found, packed_encoder._attend_padded(query, key, value, batch, 0.0, False), atol=1e-6, rtol=0
+        found, ragged_attention._attend_padded(query, key, value, batch, 0.0, False), atol=1e-6, rtol=0
     )
-    first = packed_encoder._attend_padded(query[batch.starts], key, value, batch, 0.0, True)
+    first = ragged_attention._attend_padded(query[batch.starts], key, value, batch, 0.0, True)
     torch.testing.assert_close(first, found[batch.starts], atol=1e-6, rtol=0)
 
 
@@ -109,10 +109,10 @@ def test_the_variable_length_kernel_asks_for_a_gpu_that_has_it(monkeypatch):
     for capability, built, there in (((7, 5), True, False), ((8, 0), True, True), ((9, 0), True, True)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, answer=capability: answer)
         monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda answer=built: answer)
-        packed_encoder._varlen_kernel.cache_clear()
+        ragged_attention._varlen_kernel.cache_clear()
         for p in (0.0, 0.1):
-            assert (packed_encoder._varlen_kernel(torch.device("cuda"), p) is not None) == there
-    packed_encoder._varlen_kernel.cache_clear()
+            assert (ragged_attention._varlen_kernel(torch.device("cuda"), p) is not None) == there
+    ragged_attention._varlen_kernel.cache_clear()
 
 
 def test_every_token_in_input_order(saved, ragged):
