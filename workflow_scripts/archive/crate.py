@@ -63,20 +63,7 @@ def describe_crate(
     licence = thing(f"https://spdx.org/licenses/{cited['license']}", "CreativeWork", name=cited["license"])
     authors = [thing(_mark(each["name"]), "Organization", name=each["name"]) for each in cited["authors"]]
     works = [_cite(thing, work) for work in cited["references"]]
-    crate.add_workflow(
-        None,
-        SNAKEFILE,
-        main=True,
-        lang="snakemake",
-        lang_version=version("snakemake"),
-        properties={
-            "name": cited["title"],
-            "version": cited["version"],
-            "license": licence,
-            "encodingFormat": "text/x-python",
-            "conformsTo": thing(BIOSCHEMAS, "CreativeWork", name="Bioschemas ComputationalWorkflow"),
-        },
-    )
+    _add_workflow(crate, thing, cited, licence)
     root["conformsTo"] = profiles
     if README in files:
         crate.add_file(None, README, properties={**_about(README, files[README]), "about": root})
@@ -106,6 +93,24 @@ def describe_crate(
     root["datePublished"], root["license"] = finished[-1], licence
     root["author"], root["citation"], root["mentions"] = _one(authors), _one(works), run
     return json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, default=str).encode() + b"\n"
+
+
+def _add_workflow(crate: Any, thing: Callable, cited: Mapping, licence: Any) -> None:
+    """The Snakefile as the crate's main entity."""
+    crate.add_workflow(
+        None,
+        SNAKEFILE,
+        main=True,
+        lang="snakemake",
+        lang_version=version("snakemake"),
+        properties={
+            "name": cited["title"],
+            "version": cited["version"],
+            "license": licence,
+            "encodingFormat": "text/x-python",
+            "conformsTo": thing(BIOSCHEMAS, "CreativeWork", name="Bioschemas ComputationalWorkflow"),
+        },
+    )
 
 
 def _cite(thing: Callable, work: Mapping) -> Any:
