@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 import torch
 from rendered import render
+from scored_world import CONFIG
 
-from tests.unit.models.test_scoring import CONFIG
 from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
 from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA, metrics_table
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus

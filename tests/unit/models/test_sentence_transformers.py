@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from scored_world import CONFIG
 from small_models import CONFIGS, library_twin
 
-from tests.unit.models.test_scoring import CONFIG
 from tests.unit.models.test_tokens import write_backbone, write_collection
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
