@@ -48,6 +48,10 @@ $(PIPELINES): pipeline-%: venv
 	$(SNAKEMAKE) --configfile config/demo.yaml config/pipeline.yaml --config experiment=$@ 'seeds=[$*]' 'backbones={mini: {seed: $*}}' \
 	  'teachers={base: {seed: $*}}' 'systems={dense: {encoder: be/lce.bm25.none/seed$*}}' -- results/$@/metrics.parquet
 
+expected: pipelines  ## write what ships of the demo's main table, with the bands of other pipelines
+	$(BIN)/python -m workflow_scripts.report.check_expected results/demo config/expected/demo.yaml --write \
+	  --pipelines $(PIPELINES:%=results/%/metrics.parquet)
+
 small: venv  ## real text, students from a pretrained MiniLM
 	$(SNAKEMAKE) --configfile config/small.yaml
 

@@ -18,6 +18,7 @@ localrules:
 
 
 onstart:
+    start_jobs_as_they_come(workflow)
     try:
         check_jobs_are_seen(workflow)
     except InputError as error:

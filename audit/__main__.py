@@ -24,6 +24,7 @@ from audit.cost import cost
 from audit.curves import score_by_rank
 from audit.factorial import factorial, factorial_cells
 from audit.locality import locality
+from audit.pipelines import pipelines
 from audit.power import power
 from audit.rows import Near, Recompute
 from audit.sources import KEYS, Sources, Values
@@ -41,6 +42,7 @@ TABLES: dict[str, Recompute] = {
     "cuts": studies.cuts,
     "teachers": studies.teachers,
     "training_collections": studies.training_collections,
+    "pipelines": pipelines,
     "claims": claims,
     "factorial": factorial,
     "factorial_cells": factorial_cells,

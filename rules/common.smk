@@ -25,6 +25,7 @@ from workflow_scripts.experiment.environment import (
     bring_to_now,
     let_jobs_reuse,
     prepare_environment,
+    start_jobs_as_they_come,
     take_over_locks,
 )
 from workflow_scripts.experiment.experiment import Experiment, unique

@@ -126,7 +126,13 @@ use rule analyse_job as make_pipelines_table with:
     log:
         log("make_pipelines_table"),
     params:
-        **job("studies.make_pipelines_table", confidence=COMPARISON["confidence"], **COMPARED, **GRID),
+        **job(
+            "studies.make_pipelines_table",
+            experiments=[EXPERIMENT.name, *CONFIG["pipelines"]],
+            confidence=COMPARISON["confidence"],
+            **COMPARED,
+            **GRID,
+        ),
 
 
 use rule make_main_table as make_study_main_table with:

@@ -56,3 +56,15 @@ def test_only_a_file_from_the_future_gets_the_present_time(tmp_path: Path) -> No
 def test_braces_in_the_projects_path_are_refused_in_words(tmp_path: Path) -> None:
     output = Project.fresh(tmp_path / "a{b}").refused("--dry-run")
     assert "move the project to a path without braces" in output and "Traceback" not in output
+
+
+def test_snakemake_looks_for_ready_jobs_when_jobs_end_and_not_every_second(tmp_path: Path) -> None:
+    project = Project.fresh(tmp_path)
+    looked = {}
+    for limit, options in {"none": [], "one of the user's": ["--max-jobs-per-timespan", "99/1s"]}.items():
+        # Three jobs in a row, each longer than a second.
+        out = project.run("--verbose", *options, "--forceall", "results/tiny/rankings/bm25/demo/manifest.json")
+        assert out.returncode == 0
+        looked[limit] = (out.stdout + out.stderr).count("Ready jobs:")
+    jobs = 4  # corpus, collection, index, ranking
+    assert looked["none"] <= jobs + 1 < looked["one of the user's"]

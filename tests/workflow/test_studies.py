@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,9 @@ import pytest
 from project import Project
 
 from audit.__main__ import audit
+from workflow_scripts.analysis.measures import METRICS_SCHEMA
+from workflow_scripts.storage.tables import read_numbers, read_table, write_numbers, write_table
+from workflow_scripts.studies.make_pipelines_table import make_pipelines_table
 
 PARTS = {
     "collections:\n": """
@@ -121,6 +125,38 @@ def test_every_number_is_found_again_and_a_changed_one_is_named(studied: Project
     pq.write_table(table.set_column(table.column_names.index("mean"), "mean", [means]), path)
     (tally,) = [each for each in audit(folder) if each.table == "main"]
     assert tally.number - tally.agree == 1 and " mean: written " in tally.differ[0]
+
+
+def test_numbers_over_pipelines_are_found_again_in_the_runs_of_each(studied: Project, tmp_path: Path) -> None:
+    names, loss, swapped = ["tiny", "other"], "marginmse", ("bm25", "crossencoder")
+    for name in names:
+        shutil.copytree(studied.folder / "results/tiny", tmp_path / name)
+    # A second pipeline at no cost: two samplers' trainings under each other's name.
+    path = tmp_path / "other/metrics.parquet"
+    metrics = read_table(path)
+    places = metrics["loss"].eq(loss) & metrics["teacher"].eq("base") & metrics["sampler"].isin(swapped)
+    metrics.loc[places, "sampler"] = metrics.loc[places, "sampler"].map(dict(zip(swapped, swapped[::-1], strict=True)))
+    write_table(path, metrics, METRICS_SCHEMA)
+    for student in ("be", "ce"):
+        one, other = (tmp_path / f"other/runs/{student}/{loss}.{sampler}.base" for sampler in swapped)
+        one.rename(other.with_name("kept"))
+        other.rename(one)
+        other.with_name("kept").rename(other)
+    _, spec = read_numbers(tmp_path / "tiny/analysis/equivalence.parquet")
+    spec |= {"experiments": names, "confidence": 0.95}
+    blocks = product(spec["students"], spec["losses"], [each["name"] for each in spec["domains"]], spec["measures"])
+    keys = ["student", "loss", "domain", "measure"]
+    again = pd.DataFrame([(*block, 0.01, 8) for block in blocks], columns=[*keys, "sd", "df"])
+    controls, output = tmp_path / "tiny/analysis/controls.parquet", tmp_path / "tiny/analysis/pipelines.parquet"
+    write_numbers(controls, again, {})
+    paths = [tmp_path / name / "metrics.parquet" for name in names]
+    make_pipelines_table(spec=spec, metrics=paths, controls=controls, output=output)
+    for each in (tmp_path / "tiny/tables").glob("*.csv"):
+        each.unlink()
+    (tmp_path / "tiny/tables/pipelines.csv").touch()
+    *_, tally = audit(tmp_path / "tiny")
+    assert (tally.table, tally.differ, tally.left_out) == ("pipelines", [], set())
+    assert tally.number > 100 and read_numbers(output)[0]["sd"].max() > 0
 
 
 def test_another_fence_cuts_the_outliers_again_and_trains_nothing_else(studied: Project, tmp_path: Path) -> None:

@@ -10,10 +10,16 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workflow_scripts.storage.results import TREES, results_folder
 
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
 CLOCK_TOLERANCE_S = 1
+SNAKEMAKE_LIMIT = (100, 1)
+"""Jobs, and seconds."""
 
 
 def prepare_environment(root: Path) -> None:
@@ -37,6 +43,17 @@ def prepare_environment(root: Path) -> None:
 def let_jobs_reuse(results: Iterable[str]) -> None:
     """Let jobs take artifacts over from the results of other experiments, given by name or path."""
     os.environ[TREES] = json.dumps([str(results_folder(each)) for each in results])
+
+
+def start_jobs_as_they_come(workflow: Workflow) -> None:
+    """Take away Snakemake's own limit of 100 jobs started a second; one that a user asks for stays.
+
+    Under any limit its scheduler (9.27) has itself woken a second after each pass, and a job's end makes one pass more:
+    the passes a second grow with the jobs that have run, and after some hundreds of them fill a core.
+    """
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == SNAKEMAKE_LIMIT:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def take_over_locks(folder: Path = Path(".snakemake")) -> None:

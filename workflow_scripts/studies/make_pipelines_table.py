@@ -38,7 +38,7 @@ def make_pipelines_table(*, spec: Mapping, metrics: Sequence[Path], controls: Pa
     teacher and students alone; each is one seed of every cell. ``spread``: :data:`SPREAD`, see :func:`spread`.
     ``comparison``: :func:`~workflow_scripts.analysis.equivalence.compare_samplers`, over other pipelines and queries.
     ``controls``: numbers of the controls table. ``spec``: the lists of the grid, ``domains``, ``measures``, ``depth``
-    and ``rule`` as in the equivalence table, ``confidence`` of the intervals.
+    and ``rule`` as in the equivalence table, ``confidence`` of the intervals, ``experiments``: names, as ``metrics``.
     """
     grid, domains = Grid.of(spec | {"seeds": list(range(len(metrics)))}), parse_domains(spec["domains"])
     measures = [measure for measure in spec["measures"] if orders_candidates(measure, spec["depth"])]
