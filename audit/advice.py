@@ -129,7 +129,14 @@ def _advised(choices: Choices, budget: float) -> dict:
         row |= {"compared": choices.names[compared], "against": choices.names[0], "difference": found.estimate}
         row |= {"ci_low": low, "ci_high": high, "outcome": verdict["outcome"]}
         row |= {"p_difference": verdict["p_difference"], "p_holm": verdict["p_difference_holm"]}
-    return row | {"n_seeds": choices.of[0]["n_seeds"]}
+    return row | {"n_seeds": choices.of[0]["n_seeds"], **_counted(choices.verdicts)}
+
+
+def _counted(verdicts: Sequence[Mapping]) -> dict[str, float]:
+    """Comparisons of a family that have a p-value, and the calls among them."""
+    tested = [each for each in verdicts if each["p_difference"] == each["p_difference"]]
+    called = [each["p_difference"] for each in tested if each["outcome"] == "different"]
+    return {"tested": len(tested), "different": len(called), "largest_p": max(called, default=nan)}
 
 
 def _temperature(spec: Mapping, sources: Sources, student: str, teacher: str, domain: Domain) -> dict:
@@ -159,4 +166,4 @@ def _temperature(spec: Mapping, sources: Sources, student: str, teacher: str, do
     row |= {"against": names[second], "difference": own.estimate, "ci_low": low, "ci_high": high, "outcome": outcome}
     row |= {"recommended": names[best], "recommended_mean": means[best]} if kind == "use" else {}
     row["p_difference"] = own.columns(margin, spec["rule"])["p_difference"]
-    return row | {"n_candidates": number, "n_seeds": len(study["seeds"])}
+    return row | {"n_candidates": number, "n_seeds": len(study["seeds"]), **_counted(verdicts)}

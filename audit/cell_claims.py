@@ -94,8 +94,9 @@ class Cells:
         self, block: Block, weights: Mapping, a: Sequence[float], mean: float, shown: str, margin: float
     ) -> float:
         """Fewest seeds that would show the part in four of five, were the estimate the truth."""
-        parts = parts_of(block, weights, self.measure, a)
-        cells, alpha = max(sum(len(each) - 1 for each in block.blocks) + 1, 2), self.rule["difference_alpha"]
+        parts = parts_of(block, weights, self.measure, a, tested=True)
+        involved = [len(each) for each in block.blocks if any(a[place] for place in each)]
+        cells, alpha = max(sum(involved) - len(involved) + 1, 2), self.rule["difference_alpha"]
         tail, chance, distance = {
             "above 0": (alpha, 0.8, mean),
             "below 0": (alpha, 0.8, -mean),

@@ -60,7 +60,10 @@ def runs(claim: Mapping, spec: Mapping, sources: Sources) -> Iterator[list[Part]
             for sampler in spec["samplers"]:
                 seeds = [seed for name, other, seed in of_locality["rows"] if (name, other) == (sampler, teacher)]
                 if seeds:
-                    of = [quantities(sources, sampler, teacher, seed)[part["along"]] for seed in seeds]
+                    of_seeds = [quantities(sources, sampler, teacher, seed) for seed in seeds]
+                    if part["along"] == "kappa" and any(not each["bounded"].all() for each in of_seeds):
+                        continue  # infinite
+                    of = [each[part["along"]] for each in of_seeds]
                     along[sampler] = float(np.mean([each.mean() for each in of]))
             parts += [_association(part, spec, sources, along, teacher), *_dial(part, spec, sources)]
         yield parts
@@ -68,7 +71,8 @@ def runs(claim: Mapping, spec: Mapping, sources: Sources) -> Iterator[list[Part]
 
 def _association(part: Mapping, spec: Mapping, sources: Sources, along: Mapping[str, float], teacher: str) -> Part:
     if len(along) < 5:
-        return Part(why=f"{len(along)} samplers, 5 are needed")
+        of = " with a finite kappa" if part["along"] == "kappa" else ""
+        return Part(why=f"{len(along)} samplers{of}, 5 are needed")
     blocks = [
         [
             np.mean([_quantity(part, spec, sources, (student, loss, sampler, teacher), seed) for seed in spec["seeds"]])

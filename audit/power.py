@@ -42,12 +42,12 @@ def power(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
             yield row.Index, {"mean_difference": mean, "margin": margin, "seeds_needed": needed}
 
 
-def parts_of(block: Block, weights: Mapping, measure: str, a: Sequence[float]) -> Parts:
-    """What a design is planned from, of one contrast."""
+def parts_of(block: Block, weights: Mapping, measure: str, a: Sequence[float], *, tested: bool = False) -> Parts:
+    """What a design is planned from, of one contrast; ``tested``: by the variance over seeds that it is tested by."""
     y = block.values_of(weights, measure)
     seeds = len(block.seeds)
     controls = block.controlled(weights, measure)
-    *_, (of_queries, query_df) = rows_of(y, weights, a, block.blocks, controls)
+    _, _, (of_seeds, _), (of_queries, query_df) = rows_of(y, weights, a, block.blocks, controls)
     if seeds == 1:
         of_seeds, df, both = control_rows(a, weights, controls)
         return max(of_queries - both, 0), both, (of_seeds - both) / 2, query_df, df
@@ -55,8 +55,9 @@ def parts_of(block: Block, weights: Mapping, measure: str, a: Sequence[float]) -
     for c, weight in weights.items():
         number = len(y[c][0][0])
         both += weight**2 * residual_sum(np.tensordot(a, y[c], 1)) / ((seeds - 1) * (number - 1)) / (seeds * number)
-    pooled, *_ = pooled_rows(sum(weights[c] * np.mean(y[c], axis=2) for c in weights), a, block.blocks)
-    return max(of_queries - both, 0), seeds * both, seeds * max(pooled - both, 0), query_df, nan
+    if not tested:
+        of_seeds, *_ = pooled_rows(sum(weights[c] * np.mean(y[c], axis=2) for c in weights), a, block.blocks)
+    return max(of_queries - both, 0), seeds * both, seeds * max(of_seeds - both, 0), query_df, nan
 
 
 def _reaches(parts: Parts, cells: int, seeds: int, rule: Mapping) -> dict[str, float]:

@@ -166,16 +166,24 @@ def _conclusions(rows: pd.DataFrame, key: tuple, spec: dict, values: Values, dom
     beyond, within = _holm_of(changes, margin)
     for row in rows.itertuples():
         own = [place for place, (pair, *_) in enumerate(changes) if pair == (row.sampler, row.sampler_b)]
-        largest = max(own, key=lambda place: abs(changes[place][2].estimate))
-        found = changes[largest][2]
+        verdict = _concluded([(changes[p][2], beyond[p], within[p]) for p in own], rule)
+        plain = {
+            p: p_values(f.estimate, f.rows, margin)["beyond"] if f.tested else nan for p in own for f in changes[p][2:]
+        }
+        moved = [place for place in own if beyond[place] <= rule["difference_alpha"]]
+        if moved:
+            shown = min(moved, key=lambda place: beyond[place])
+        else:
+            shown = max(own, key=lambda place: abs(changes[place][2].estimate))
+        found = changes[shown][2]
         low, high = ends(found.estimate, found.rows, rule["confidence"]) if found.known else (nan, nan)
-        plain = p_values(found.estimate, found.rows, margin)["beyond"] if found.tested else nan
         yield (
             row.Index,
             {
-                **{"value": found.estimate, "ci_low": low, "ci_high": high, "p_difference": plain},
-                **{"p": beyond[largest], "p_equivalence": within[largest]},
-                "verdict": _concluded([(changes[p][2], beyond[p], within[p]) for p in own], rule),
+                **{"value": found.estimate, "ci_low": low, "ci_high": high, "p_difference": plain[shown]},
+                **{"p": beyond[shown], "p_equivalence": within[shown], "verdict": verdict},
+                **{"tested": sum(p == p for p in plain.values()), "different": len(moved)},
+                "largest_p": max((plain[place] for place in moved), default=nan),
             },
         )
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DIFFERENT, EQUIVALENT, UNDECIDED = "different", "equivalent", "undecided"
 SAME, ONE_SEED = "same", "one seed"
@@ -68,6 +72,21 @@ class FalseCalls:
         discovery rate at the threshold used.
         """
         return min(1.0, self.tested * self.largest_p / self.called) if self.called else np.nan
+
+
+COUNTED = ("tested", "different", "largest_p")
+"""Columns of a table whose rows show some of a family's comparisons: what :func:`sum_of_families` adds up."""
+
+
+def counted(found: FalseCalls) -> dict[str, float]:
+    """Columns :data:`COUNTED` of a family."""
+    return dict(zip(COUNTED, (found.tested, found.called, found.largest_p), strict=True))
+
+
+def sum_of_families(families: pd.DataFrame, alpha: float) -> FalseCalls:
+    """The calls of families together, a row each; one in which nothing was tested is none."""
+    own = families[families["tested"] > 0]
+    return FalseCalls(int(own["different"].sum()), int(own["tested"].sum()), len(own), own["largest_p"].max(), alpha)
 
 
 def false_calls(p: Sequence[float], called: Sequence[bool], families: int, alpha: float) -> FalseCalls:

@@ -58,7 +58,8 @@ class Components:
 
     queries          # A, which these queries bring under every seed
     both             # B, seed x query noise of one training on these queries
-    training         # T, what training again adds on all queries alike
+    training         # T, what training again adds on all queries alike: as the blocks show on average
+    most_training    # the same by the variance that the contrast itself is tested by, the largest of three
     query_degrees    # degrees of freedom of the queries' part
     seed_degrees     # degrees of freedom of the seeds' part, of this design
     """
@@ -66,6 +67,7 @@ class Components:
     queries: np.ndarray
     both: np.ndarray
     training: np.ndarray
+    most_training: np.ndarray
     query_degrees: np.ndarray
     seed_degrees: np.ndarray
 
@@ -242,6 +244,7 @@ def estimate(
         queries=np.maximum(of_queries - of_both, 0),
         both=seeds * of_both,
         training=seeds * np.maximum(of_seeds.pooled - of_both, 0),
+        most_training=seeds * np.maximum((of_seeds.variance if seeds > 1 else of_seeds.pooled) - of_both, 0),
         query_degrees=query_degrees,
         seed_degrees=of_seeds.degrees,
     )

@@ -15,6 +15,7 @@ from workflow_scripts.analysis.inference import Estimates
 from workflow_scripts.analysis.power import (
     MOST_SEEDS,
     Design,
+    Pilot,
     detectable_difference,
     one_sided_reach,
     pilots,
@@ -83,7 +84,7 @@ class CellClaims:
         margin = self.rule.margin_for(self.values, first, self.spec["measure"])
         found = cells.infer(weights, self.spec["measure"], contrast[None])
         p, opposite = p_values(found, part["shown"], margin, contradicts=part["contradicts"])
-        judged = finding(text, found, part["shown"], margin, p, opposite, self.rule, cells)
+        judged = finding(text, found, part["shown"], margin, p, opposite, self.rule, cells, contrast)
         return self._with_cost(judged, cells, contrast) if part["cheaper"] else judged
 
     def _with_cost(self, judged: Finding, cells: ComparedCells, contrast: np.ndarray) -> Finding:
@@ -167,7 +168,7 @@ class CellClaims:
                 found = cells.infer(domain.weights, measure, contrast[None])
                 p, opposite = p_values(found, WITHIN, margin)
                 text = f"{samplers[i]}, {samplers[j]} x {losses[k]}, {losses[m]}"
-                findings.append(finding(text, found, WITHIN, margin, p, opposite, self.rule, cells))
+                findings.append(finding(text, found, WITHIN, margin, p, opposite, self.rule, cells, contrast))
             yield Row(teacher, student, domain.name, findings)
 
 
@@ -201,22 +202,32 @@ def _terms(factor: Mapping[str, float]) -> str:
 
 
 def finding(
-    text: str, found: Estimates, shown: str, margin: float, p: float, opposite: float, rule: Rule, cells: ComparedCells
+    text: str,
+    found: Estimates,
+    shown: str,
+    margin: float,
+    p: float,
+    opposite: float,
+    rule: Rule,
+    cells: ComparedCells,
+    contrast: np.ndarray,
 ) -> Finding:
     """One contrast of cells as a finding, with the seeds that would show it."""
     low, high = (float(end[0]) for end in found.interval(rule.confidence))
-    seeds = seeds_that_show(found, shown, margin, rule.difference_alpha, cells) if found.known[0] else np.nan
+    seeds = np.nan
+    if found.known[0] and found.components is not None:
+        # The cells of the blocks that have a part in it: what their seeds leave as degrees of freedom.
+        involved = sum(len(block) - 1 for block in cells.blocks if contrast[list(block)].any()) + 1
+        # A sampler that varies more than its block counts with what is its own.
+        components = replace(found.components, training=found.components.most_training)
+        (pilot,) = pilots(components, max(involved, 2))
+        seeds = seeds_that_show(pilot, float(found.mean[0]), shown, margin, rule.difference_alpha)
     basis = found.basis if found.known[0] else ""
     return Finding(text, float(found.mean[0]), low, high, p, opposite, basis, seeds)
 
 
-def seeds_that_show(found: Estimates, shown: str, margin: float, alpha: float, cells: ComparedCells) -> float:
+def seeds_that_show(pilot: Pilot, mean: float, shown: str, margin: float, alpha: float) -> float:
     """Fewest seeds, of two or more, that would show a contrast, were its estimate the truth; infinite for too many."""
-    if found.components is None:
-        return np.nan
-    involved = sum(len(block) - 1 for block in cells.blocks) + 1
-    (pilot,) = pilots(found.components, max(involved, 2))
-    mean = float(found.mean[0])
     distance = {"above 0": mean, "below 0": -mean, "not above margin": margin - mean, "not below margin": margin + mean}
     for seeds in range(2, MOST_SEEDS + 1):
         design = Design(seeds)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.inference import infer, infer_runs
+from workflow_scripts.analysis.inference import DIGITS, infer, infer_runs
 from workflow_scripts.claims.cell_claims import NotTestable, describe, spread
 from workflow_scripts.claims.verdicts import Finding, Row, p_values
 from workflow_scripts.storage.artifacts import Artifact
@@ -102,14 +102,16 @@ def run_rows(claim: Mapping, trainings: Trainings, locality: pd.DataFrame, spec:
     """A row a teacher: rank correlations of the samplers' means, over every student and loss, by relabelling samplers.
 
     The samplers are the sample: one relabelling for all blocks, the statistic their mean rho. Beside it, counting for
-    nothing, the trend over the factorial study's levels of locality, which speaks of that dial alone.
+    nothing, the trend over the factorial study's levels of locality, which speaks of that dial alone. A sampler whose
+    pools leave documents out has an infinite kappa and is no point; its kappa on the support falls as nu narrows.
     """
     for teacher in spec["teachers"]:
         findings = []
         for part in claim["parts"]:
-            own = locality[(locality["teacher"] == teacher) & (locality["quantity"] == part["along"])]
-            along = own.set_index("sampler")["value"]
-            along = along[[name for name in spec["samplers"] if name in along.index and np.isfinite(along[name])]]
+            own = locality[locality["teacher"] == teacher].pivot(index="sampler", columns="quantity", values="value")
+            if part["along"] == "kappa":
+                own = own[own["bounded"] == 1]
+            along = own.loc[[name for name in spec["samplers"] if name in own.index], part["along"]]
             findings.append(_association(part, trainings, along, teacher, spec))
             findings += _dial(part, trainings, spec)
         yield Row(teacher, findings=findings)
@@ -118,7 +120,8 @@ def run_rows(claim: Mapping, trainings: Trainings, locality: pd.DataFrame, spec:
 def _association(part: Mapping, trainings: Trainings, along: pd.Series, teacher: str, spec: Mapping) -> Finding:
     text = f"{part['quantity']} against {part['along']} of {len(along)} samplers, mean rho: {part['shown']}"
     if len(along) < FEWEST_SAMPLERS:
-        return Finding(text, why=f"{len(along)} samplers, {FEWEST_SAMPLERS} are needed")
+        of = " with a finite kappa" if part["along"] == "kappa" else ""
+        return Finding(text, why=f"{len(along)} samplers{of}, {FEWEST_SAMPLERS} are needed")
     blocks = [
         [
             _mean(trainings, part["quantity"], (student, loss, sampler, teacher), spec["seeds"])
@@ -154,7 +157,7 @@ def mean_rank_correlation(blocks: np.ndarray, along: np.ndarray) -> tuple[float,
         generator = np.random.default_rng(derive_seed(0, "relabelling"))
         orders = np.array([generator.permutation(len(along)) for _ in range(100_000)])
     relabelled = ranks[orders] @ mean
-    observed = float(ranks @ mean)
+    observed = round(float(ranks @ mean), DIGITS)
     return observed, float(np.mean(np.abs(relabelled) >= abs(observed) - 1e-12))
 
 

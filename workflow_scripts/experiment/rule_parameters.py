@@ -14,9 +14,9 @@ from workflow_scripts.storage.code import job_digest
 
 NEEDS = {
     "prepare": (1, 2000, 30),
-    "index": (2, 3000, 30),
+    "index": (1, 3000, 30),
     "tokenise": (1, 2000, 30),
-    "search": (2, 3000, 30),
+    "search": (1, 3000, 30),
     "pretrain": (1, 2000, 30),
     "mine": (1, 2000, 30),
     "score": (1, 2000, 60),

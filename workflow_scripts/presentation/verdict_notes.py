@@ -39,8 +39,13 @@ def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, 
         "called": found.called,
         "tested": found.tested,
         "families": f"{found.families} {'family' if found.families == 1 else 'families'}",
-        "expected": f"{found.expected:.2g}",
-        "bound": f"{100 * found.bound:.2g}%",
+        "expected": _number(found.expected),
+        "bound": "0.1%" if found.bound < 0.001 else f"{_number(100 * found.bound)}%",
     }
     notes += ["given"] * bool(found.tested)
     return notes, values
+
+
+def _number(value: float) -> str:
+    """Two digits, never in powers of ten."""
+    return f"{float(f'{value:.2g}'):g}"

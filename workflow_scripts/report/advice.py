@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from workflow_scripts.analysis.equivalence import Rule, judge
-from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, ONE_SEED, SAME, UNDECIDED
+from workflow_scripts.analysis.families import (
+    COUNTED,
+    DIFFERENT,
+    EQUIVALENT,
+    ONE_SEED,
+    SAME,
+    UNDECIDED,
+    counted,
+    false_calls,
+)
 from workflow_scripts.analysis.inference import Estimates
 
 USE, CHEAPEST = "use", "cheapest"
@@ -26,6 +35,7 @@ class Comparisons:
     ``p_difference`` and, Holm-corrected over the K - 1, ``p``; ``outcome`` by the latter (the first: 1, and equivalent
     to itself). ``worse``  # (K, K): the candidate of the row is shown to be worse than the column's: the first's row
     and column by ``outcome``, the rest by :func:`pairwise`. ``basis`` of each: what tells the variance of training.
+    ``counted``: columns :data:`~workflow_scripts.analysis.families.COUNTED` of the family of the first's comparisons.
     """
 
     difference: np.ndarray
@@ -36,6 +46,7 @@ class Comparisons:
     outcome: list[str]
     worse: np.ndarray
     basis: list[str]
+    counted: dict[str, float]
 
 
 def compare(infer: Infer, number: int, *, margin: float, rule: Rule) -> Comparisons:
@@ -50,33 +61,43 @@ def compare(infer: Infer, number: int, *, margin: float, rule: Rule) -> Comparis
     found = infer(identity[1:] - identity[:1])
     judged = judge(found, margin, rule)
     low, high = found.interval(1 - (1 - rule.confidence) / max(number - 1, 1))
-    _, worse = pairwise(infer, number, margin=margin, rule=rule)
+    _, worse, _ = pairwise(infer, number, margin=margin, rule=rule)
     outcomes = [EQUIVALENT, *judged["outcome"]]
     difference = np.concatenate([[0.0], found.mean])
     shown = np.array([outcome == DIFFERENT for outcome in outcomes])
     worse[0], worse[:, 0] = shown & (difference > 0), shown & (difference < 0)
     ends = (np.concatenate([[0.0], array]) for array in (low, high))
     p = (np.concatenate([[1.0], judged[name]]) for name in ("p_difference", "p_difference_holm"))
-    return Comparisons(difference, *ends, *p, outcomes, worse, [found.basis, *judged["basis"]])
+    return Comparisons(difference, *ends, *p, outcomes, worse, [found.basis, *judged["basis"]], _counted(judged, rule))
 
 
-def pairwise(infer: Infer, number: int, *, margin: float, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """Outcome of every two candidates, and whether the row's is shown to be worse than the column's  # (K, K) each.
+def _counted(judged: Mapping, rule: Rule) -> dict[str, float]:
+    """How many comparisons of a family were tested and are called different."""
+    different = [outcome == DIFFERENT for outcome in judged["outcome"]]
+    return counted(false_calls(judged["p_difference"], different, 1, rule.difference_alpha))
+
+
+def pairwise(
+    infer: Infer, number: int, *, margin: float, rule: Rule
+) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """Outcome of every two candidates, whether the row's is shown to be worse than the column's  # (K, K) each; counts.
 
     One family, Holm over all pairs; a candidate is equivalent to itself. Worse: different, which equivalent ones are
     not, with the lower mean.
     """
     outcomes = np.full((number, number), EQUIVALENT, dtype=object)
     worse = np.zeros((number, number), dtype=bool)
+    of_family = dict.fromkeys(COUNTED, np.nan)
     if number > 1:
         one, other = np.array(list(combinations(range(number), 2))).T
         identity = np.eye(number)
         estimates = infer(identity[one] - identity[other])
-        found = judge(estimates, margin, rule)["outcome"]
+        judged = judge(estimates, margin, rule)
+        found, of_family = judged["outcome"], _counted(judged, rule)
         outcomes[one, other] = outcomes[other, one] = found
         shown = np.array([verdict == DIFFERENT for verdict in found])
         worse[one, other], worse[other, one] = shown & (estimates.mean < 0), shown & (estimates.mean > 0)
-    return outcomes, worse
+    return outcomes, worse, of_family
 
 
 @dataclass(frozen=True)
@@ -118,15 +139,15 @@ def advise(cost: np.ndarray, mean: np.ndarray, comparisons: Comparisons, budget:
     return Advice(kind, recommended, best, least, len(within))
 
 
-def choose(infer: Infer, number: int, *, margin: float, rule: Rule) -> tuple[str, int, int, str]:
+def choose(infer: Infer, number: int, *, margin: float, rule: Rule) -> tuple[str, int, int, str, dict[str, float]]:
     """Choice among candidates of one price: (use, undecided or one seed, places of the best and second best mean, their
-    outcome).
+    outcome, counts of the family of all pairs).
 
     ``use`` only where the best is shown to be better than every other and equivalent to none (:func:`pairwise`).
     """
     mean = infer(np.eye(number)).mean
     best, second = np.argsort(-mean, kind="stable")[:2]
-    outcomes, worse = pairwise(infer, number, margin=margin, rule=rule)
+    outcomes, worse, of_family = pairwise(infer, number, margin=margin, rule=rule)
     unknown = ONE_SEED if outcomes[best, second] == ONE_SEED else UNDECIDED
     kind = USE if worse[:, best].sum() == number - 1 else unknown
-    return kind, int(best), int(second), outcomes[best, second]
+    return kind, int(best), int(second), outcomes[best, second], of_family

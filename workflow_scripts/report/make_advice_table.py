@@ -13,6 +13,7 @@ import pandas as pd
 from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.equivalence import Rule, judge
+from workflow_scripts.analysis.families import COUNTED
 from workflow_scripts.analysis.inference import Estimates
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid, values_at
@@ -30,7 +31,7 @@ COLUMNS = (
     *("recommended", *(f"recommended_{what}" for what in _OF), "best", *(f"best_{what}" for what in _OF)),
     *("cheapest", "cheapest_mean", "cheapest_std_seed", "least_not_worse", "least_not_worse_cost"),
     *("compared", "against", "difference", "ci_low", "ci_high", "p_difference", "p_holm", "outcome", "basis"),
-    *("n_queries", "n_seeds", "holds_on", "n_domains"),
+    *("n_queries", "n_seeds", "holds_on", "n_domains", *COUNTED),
 )
 TEXTS = ["teacher", "recommended", "cheapest", "least_not_worse", "compared", "against", "outcome", "basis"]
 
@@ -47,7 +48,7 @@ def make_advice_table(
     for all samplers, each over the cheapest cell's. A cell is named loss.sampler.teacher.
     ``difference`` is ``compared`` minus ``against``; see :mod:`workflow_scripts.report.advice` for ``advice``.
     ``holds_on``: domains with the same advice and, unless it is ``undecided``, the same recommended cell, this one
-    among them.
+    among them. :data:`~workflow_scripts.analysis.families.COUNTED`: of all comparisons of the row's family.
 
     ``factorial``: the numbers of the factorial study's cells; adds rows of the question ``temperature``, whose
     candidates are its temperatures, each the mean over its samplers, at no difference in cost.
@@ -109,7 +110,7 @@ def _cell_rows(cells: pd.DataFrame, domain: Domain, values: QueryValues, spec: M
     for budget in spec["budgets"]:
         advice = advise(cost, means, found, budget)
         row = {"domain": domain.name, "budget": ANY if budget is None else f"{budget:g}", "n_queries": queries}
-        row |= {"n_seeds": len(spec["seeds"]), "n_candidates": advice.number, "advice": advice.kind}
+        row |= {"n_seeds": len(spec["seeds"]), "n_candidates": advice.number, "advice": advice.kind, **found.counted}
         for name, place in (("recommended", advice.recommended), ("best", advice.best), ("cheapest", 0)):
             if place is not None:
                 costs = cost[place] / cost[0], shared[place] / shared[0]
@@ -157,7 +158,7 @@ def _temperature(
         return cells.infer(domain.weights, measure, contrasts @ means)
 
     margin = rule.margin_for(cells.values, domain, measure)
-    kind, best, second, outcome = choose(infer, number, margin=margin, rule=rule)
+    kind, best, second, outcome, of_family = choose(infer, number, margin=margin, rule=rule)
     found = infer(np.eye(number)[[best]] - np.eye(number)[[second]])
     judged = judge(found, margin, rule)
     low, high = found.interval(1 - (1 - rule.confidence) / (number * (number - 1) / 2))
@@ -166,7 +167,7 @@ def _temperature(
         **{"advice": kind, "best": names[best], "best_mean": mean, "compared": names[best], "against": names[second]},
         **({"recommended": names[best], "recommended_mean": mean} if kind == USE else {}),
         **{"difference": found.mean[0], "ci_low": low[0], "ci_high": high[0], "outcome": outcome},
-        **{"p_difference": judged["p_difference"][0], "basis": judged["basis"][0]},
+        **{"p_difference": judged["p_difference"][0], "basis": judged["basis"][0], **of_family},
     }
 
 

@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.equivalence import Rule, compare_samplers
-from workflow_scripts.analysis.families import DIFFERENT, ONE_SEED, UNDECIDED, holm
+from workflow_scripts.analysis.families import COUNTED, DIFFERENT, ONE_SEED, UNDECIDED, counted, false_calls, holm
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 
@@ -22,7 +22,7 @@ KEYS = ("student", "loss", "domain", "measure")
 """What stays the same where teachers are compared."""
 CONCLUSION = (
     *(*KEYS, "sampler_a", "sampler_b", "teacher_a", "teacher_b", "change", "ci_low", "ci_high"),
-    *("p_difference", "p", "p_equivalence", "verdict", "basis"),
+    *("p_difference", "p", "p_equivalence", "verdict", "basis", *COUNTED),
 )
 
 
@@ -55,9 +55,10 @@ def conclusions(
     """One row for each two samplers of a student, loss, domain and measure, columns :data:`CONCLUSION`.
 
     ``change``: difference a - b under teacher_b minus that under teacher_a, of the two teachers between which it is
-    largest, with its interval (not corrected); ``p``, that it is beyond the margin, and ``p_equivalence``, that it is
-    within, Holm-corrected over all pairs of samplers and teachers of the row's block (``p_difference``: ``p`` without).
-    Students that are the same under all teachers (they read none) are ``same students``.
+    largest (where the verdict is *changes*: is most clearly beyond the margin), with its interval (not corrected);
+    ``p``, that it is beyond the margin, and ``p_equivalence``, that it is within, Holm-corrected over all pairs of
+    samplers and teachers of the row's block (``p_difference``: ``p`` without). ``COUNTED``: of the row's changes, those
+    between all teachers. Students that are the same under all teachers (they read none) are ``same students``.
     """
     named = {domain.name: domain for domain in domains}
     keys = comparisons[list(KEYS)].drop_duplicates().itertuples(index=False, name=None)
@@ -83,11 +84,14 @@ def _of_block(values: QueryValues, grid: Grid, keys: tuple, domain: Domain, spec
     arrays = [array.reshape(shape) for array in numbers]
     same, known = found.same.reshape(shape), found.known.reshape(shape)
     for row, pair in enumerate(pairs):
-        largest, changed = int(np.abs(arrays[0][row]).argmax()), ~same[row]
+        changed = ~same[row]
         p_beyond, p_within = (array[row][changed] for array in arrays[4:])
         verdict = conclude(p_beyond, p_within, rule) if changed.any() else SAME_STUDENTS
+        shown = np.nanargmin(arrays[4][row]) if verdict == CHANGES else np.abs(arrays[0][row]).argmax()
         basis = found.basis if known[row].all() else ONE_SEED
-        yield (*keys, *pair, *teachers[largest], *(array[row, largest] for array in arrays), verdict, basis)
+        calls = false_calls(arrays[3][row], arrays[4][row] <= rule.difference_alpha, 1, rule.difference_alpha)
+        numbers_shown = (array[row, shown] for array in arrays)
+        yield (*keys, *pair, *teachers[shown], *numbers_shown, verdict, basis, *counted(calls).values())
 
 
 def _change(cells: ComparedCells, keys: tuple, pair: tuple[str, str], teachers: tuple[str, str]) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.analysis.domains import ALL, parse_domains
+from workflow_scripts.analysis.families import COUNTED
 from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import TEACHER, Grid, summarise
@@ -17,7 +18,7 @@ from workflow_scripts.studies.scopes import stack_scopes
 COLUMNS = (
     *("scope", "student", "loss", "sampler", "sampler_b", "teacher", "teacher_b", "domain", "measure"),
     *("value", "std_seed", "ci_low", "ci_high", "p_difference", "p", "p_equivalence", "verdict", "basis"),
-    *("n_seeds", "n_queries", "place"),
+    *("n_seeds", "n_queries", "place", *COUNTED),
 )
 
 COMPARED = {"mean_difference": "value", "p_difference_holm": "p", "p_equivalence_holm": "p_equivalence"}
@@ -30,7 +31,7 @@ def make_teachers_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
       student's ``place`` is its sampler's among the samplers under one teacher;
     - ``comparison``: sampler minus sampler_b under one teacher (:func:`compare_under_teachers`), ``p`` of a difference;
     - ``order``: Kendall's tau between teacher and teacher_b (:func:`order_agreement`);
-    - ``conclusion``: :func:`~workflow_scripts.studies.conclusions.conclusions`, value the largest change.
+    - ``conclusion``: :func:`~workflow_scripts.studies.conclusions.conclusions`, value the change that it rests on.
 
     ``spec``: the axes of the study (students, losses, samplers, teachers, seeds), ``domains``, ``measures``, ``depth``
     of the candidates, ``rule`` (the fields of :class:`~workflow_scripts.analysis.equivalence.Rule`), ``controls`` and

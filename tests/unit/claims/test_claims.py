@@ -61,8 +61,11 @@ class Experiment:
     def write(self, name: str, rows: list, columns: list[str]) -> None:
         write_numbers(self.folder / f"{name}.parquet", pd.DataFrame(rows, columns=columns), {})
 
-    def quantities(self, entropy: Mapping | None = None) -> None:
-        """Groups' entropies, all alike but for ``entropy`` (sampler to factor), and diameters that fall."""
+    def quantities(self, entropy: Mapping | None = None, bounded: float = 1.0) -> None:
+        """Groups' entropies, all alike but for ``entropy`` (sampler to factor), and diameters that fall.
+
+        ``bounded``: share of a hard sampler's queries whose kappa is finite.
+        """
         generator, rows = np.random.default_rng(1), []
         for place, sampler in enumerate(SAMPLERS):
             for query in range(50):
@@ -72,6 +75,7 @@ class Experiment:
         self.write("quantities", rows, ["sampler", "teacher", "query_id", "quantity", "value"])
         along = [(name, "t", "diameter", 0.5 - 0.03 * place) for place, name in enumerate(SAMPLERS)]
         along += [(name, "t", "kappa", 1.0 - 0.1 * place) for place, name in enumerate(SAMPLERS)]
+        along += [(name, "t", "bounded", 1.0 if name == "random" else bounded) for name in SAMPLERS]
         self.write("locality", along, ["sampler", "teacher", "quantity", "value"])
 
     def curves(self, differences: Mapping[str, float]) -> None:
@@ -170,6 +174,10 @@ def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
     fewer = SAMPLERS[:4]
     few = Experiment(tmp_path, {}).judge({"c6": SHIPPED["c6"], "c1": SHIPPED["c1"]}, samplers=fewer[:3])
     assert few["decided_by"].unique().tolist() == ["3 samplers, 5 are needed", "no sampler ensemble"]
+    # Pools that leave documents out have an infinite kappa; on their support it would fall where they narrow.
+    mined = Experiment(tmp_path, {})
+    mined.quantities(bounded=0.0)
+    assert mined.judge({"c6": SHIPPED["c6"]})["decided_by"].iloc[0] == "1 samplers with a finite kappa, 5 are needed"
 
 
 def test_controls_stand_in_for_seeds(tmp_path: Path) -> None:

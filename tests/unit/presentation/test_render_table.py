@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from project import ROOT
 
+from workflow_scripts.analysis.families import FalseCalls
 from workflow_scripts.presentation.render_table import anchor, read_caption, read_sentences
-from workflow_scripts.presentation.verdict_notes import verdict_notes
+from workflow_scripts.presentation.verdict_notes import notes_of, verdict_notes
 from workflow_scripts.storage.errors import InputError
 
 FOLDER = ROOT / "workflow_scripts/presentation"
@@ -105,3 +106,9 @@ def test_every_sentence_below_a_table_is_chosen_by_its_verdicts() -> None:
     notes, values = verdict_notes(rows.assign(basis="seeds"), ["block"], 0.05)
     text = " ".join(sentences[name] for name in notes).format(**values)
     assert text.startswith("Called different: 1 of 2 comparisons in 1 family.") and "at most 2% are false" in text
+    for p, tested, bound in ((0.0045, 240, "100%"), (1e-9, 240, "0.1%"), (0.0003, 41, "1.2%")):
+        found = FalseCalls(called=1, tested=tested, families=2400, largest_p=p, alpha=0.05)
+        assert {name: notes_of(found, rows["block"])[1][name] for name in ("bound", "expected")} == {
+            "bound": bound,
+            "expected": "120",
+        }

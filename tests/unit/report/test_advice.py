@@ -82,15 +82,16 @@ def test_the_dearer_is_advised_without_reason_at_most_as_often_as_alpha() -> Non
 def test_a_difference_within_the_margin_makes_none_worse_and_no_choice() -> None:
     # 0.51 is shown to be above 0.5 and within 0.02 of it; 0.4 is worse than both.
     infer, rule = inference(exact([0.5, 0.51, 0.4], [0.01] * 3)), Rule(**RULE)
-    outcomes, worse = pairwise(infer, 3, margin=0.02, rule=rule)
+    outcomes, worse, counted = pairwise(infer, 3, margin=0.02, rule=rule)
+    assert (counted["tested"], counted["different"]) == (3, 2) and counted["largest_p"] < 1e-6
     assert outcomes.tolist() == [
         ["equivalent", "equivalent", "different"],
         ["equivalent", "equivalent", "different"],
         ["different", "different", "equivalent"],
     ]
     assert np.argwhere(worse).tolist() == [[2, 0], [2, 1]]
-    assert choose(infer, 3, margin=0.02, rule=rule) == ("undecided", 1, 0, "equivalent")
-    assert choose(infer, 3, margin=0.001, rule=rule) == ("use", 1, 0, "different")
+    assert choose(infer, 3, margin=0.02, rule=rule)[:4] == ("undecided", 1, 0, "equivalent")
+    assert choose(infer, 3, margin=0.001, rule=rule)[:4] == ("use", 1, 0, "different")
     # The rows of the cheapest follow its own outcomes, also where the larger family shows less.
     comparisons = compare(infer, 3, margin=0.02, rule=rule)
     assert comparisons.outcome == ["equivalent", "equivalent", "different"] and not comparisons.worse[0].any()
@@ -156,6 +157,8 @@ def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     assert float(warm["difference"]) == pytest.approx(0.0595, abs=0.005)
     assert "**use ranknet.x, better than lce.x**" in markdown and "use temperature 4" in markdown
     assert "Of 6 rows:" in markdown and "all 3 comparisons" in markdown
+    # Three in each of two domains, and one of temperatures, whichever of them the rows show.
+    assert "of 7 comparisons in 3 families" in markdown and "tested" not in rows
     # A margin that no temperature is outside of: nothing to advise.
     spec = json.loads(given[1])
     spec["rule"] = RULE | {"margin": 0.2}

@@ -49,7 +49,7 @@ def rows(keys: tuple, values: np.ndarray) -> Iterator[tuple]:
 
 
 def write_metrics(path: Path, gains: dict[tuple[str, str], float], noise: dict[str, float] | None = None) -> Path:
-    """Students of (sampler, teacher), two seeds each: a query's difficulty, the cell's gain, noise by sampler."""
+    """Students of (sampler, teacher), two seeds each: difficulty, the cell's gain, noise by sampler or teacher."""
     generator = np.random.default_rng(0)
     base = generator.uniform(0.3, 0.5, QUERIES)
     frame = [
@@ -58,7 +58,7 @@ def write_metrics(path: Path, gains: dict[tuple[str, str], float], noise: dict[s
         for seed in (0, 1)
         for row in rows(
             ("be", "kl", sampler, teacher, seed),
-            base + gain + generator.normal(0, (noise or {}).get(sampler, 0.01), QUERIES),
+            base + gain + generator.normal(0, (noise or {}).get(sampler, (noise or {}).get(teacher, 0.01)), QUERIES),
         )
     ]
     references = [("bm25", "", "", "", None), *(("teacher", "", "", name, None) for name in {t for _, t in gains})]
@@ -105,6 +105,23 @@ def test_the_same_verdict_under_both_teachers_does_not_hold_where_the_difference
     found = infer({"a": y}, {"a": 1.0}, np.array([[-1, 1, 1, -1]]), [[0, 1], [2, 3]])
     assert (row["ci_low"], row["ci_high"]) == pytest.approx([float(end[0]) for end in found.interval(0.95)])
     assert row["p"] == pytest.approx(float(found.beyond_p(0.02)[0]))
+
+
+def test_a_change_is_shown_by_the_teachers_that_show_it(tmp_path: Path) -> None:
+    # Under the loud teacher y may gain more, by noise alone; between the quiet ones it gains .1.
+    gains = {("x", name): 0.0 for name in ("weak", "base", "loud")} | {("y", "weak"): 0.0, ("y", "base"): 0.1}
+    path = write_metrics(tmp_path / "metrics.parquet", gains | {("y", "loud"): 0.4}, {"loud": 3.0})
+    spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "base", "loud"]}
+    call(make_teachers_table, arguments(tmp_path, path, spec))
+    table, _ = read_numbers(tmp_path / "table.parquet")
+    (row,) = table[table["scope"] == "conclusion"].to_dict("records")
+    assert (row["verdict"], row["teacher"], row["teacher_b"]) == (CHANGES, "weak", "base")
+    assert (
+        row["value"] == pytest.approx(-0.1, abs=0.01)
+        and row["p"] <= 0.05
+        and (row["tested"], row["different"]) == (3, 1)
+    )
+    assert "of 6 comparisons in 4 families" in render("teachers", tmp_path / "table.parquet")[1]
 
 
 def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from math import prod
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.families import COUNTED, sum_of_families
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
+from workflow_scripts.presentation.verdict_notes import mark, notes_of
 
 HEADERS = ["advice", "difference", "means", "energy", "least not shown worse", "queries", "seeds", "holds on"]
 
@@ -27,13 +28,13 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values |= {"number": counts.sum(), "measure": spec["measure"]}
     values["comparisons"] = prod(len(spec[axis]) for axis in ("losses", "samplers", "teachers")) - 1
     values["one_seed"] = values.pop("one seed")
-    # A comparison that decides several budgets was made once.
-    made = numbers[numbers["compared"] != ""].drop_duplicates(["question", "student", "teacher", "domain", "compared"])
-    family = ["question", "student", "teacher", "domain"]
-    notes, more = verdict_notes(made, family, spec["rule"]["difference_alpha"])
+    # The rows of all budgets rest on one family, of which they show what decides.
+    families = numbers.drop_duplicates(["question", "student", "teacher", "domain"])
+    notes, more = notes_of(sum_of_families(families, spec["rule"]["difference_alpha"]), numbers["basis"])
     table = TextTable(("student", "domain", "budget"), [("", HEADERS)], sections)
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": table}, ["shown", "found"], numbers, values | more, "%.6g", notes=notes)
+    csv = numbers.drop(columns=list(COUNTED))
+    return Layout({"": table}, ["shown", "found"], csv, values | more, "%.6g", notes=notes)
 
 
 def _budget(row: object) -> str:

@@ -20,7 +20,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     rows = numbers[numbers["measure"] == measure]
     less_all, less_random = rows[rows["basis"].notna()], _beside(rows)
     both = pd.concat([less_all.assign(kind="all"), less_random.assign(kind="random")])
-    found = [f"{(less_all['outcome'] == name).sum()} {name} ({sign})" for name, sign in MARKS.items()]
+    counts = less_all["outcome"].value_counts()
+    found = [f"{counts[name]} {name} ({sign})" for name, sign in MARKS.items() if name in counts]
     margin = f"{rule['margin']:g}" + ("" if rule["margin_of"] == "absolute" else f" of BM25's {measure}")
     values = {"measure": measure, "differences": len(less_all), "outcomes": ", ".join(found), "margin": margin}
     notes, more = verdict_notes(both, [*FAMILY, "kind"], rule["difference_alpha"])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.equivalence import BLOCK
-from workflow_scripts.analysis.families import FalseCalls
+from workflow_scripts.analysis.families import COUNTED, sum_of_families
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.presentation.grid_table import Column, grid_table
 from workflow_scripts.presentation.layout import Layout
@@ -31,13 +31,9 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     sentences = [shown, "letters"] if (whole["letters"] != "").any() else [shown]
     first = whole[(whole["measure"] == next(iter(texts), None)) & whole["tested"].notna()]
     blocks = first.drop_duplicates(list(BLOCK))
-    families = blocks[blocks["tested"] > 0]
-    called, tested = int(families["different"].sum()), int(families["tested"].sum())
-    alpha = spec["rule"]["difference_alpha"]
-    found = FalseCalls(called, tested, len(families), families["largest_p"].max(), alpha)
-    notes, values = notes_of(found, blocks["basis"])
+    notes, values = notes_of(sum_of_families(blocks, spec["rule"]["difference_alpha"]), blocks["basis"])
     notes = ["noise band"] * bool(first["noise_band"].notna().any()) + notes if len(blocks) else []
-    csv = numbers.drop(columns=["letters", "tested", "different", "largest_p"])
+    csv = numbers.drop(columns=["letters", *COUNTED])
     return Layout(texts, sentences, csv, values | {"seeds": len(grid.seeds)}, notes=notes)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.families import DIFFERENT
+from workflow_scripts.analysis.families import COUNTED, DIFFERENT, counted, false_calls, sum_of_families
 from workflow_scripts.analysis.inference import CONTROLS
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.presentation.verdict_notes import FOOTNOTE, mark, verdict_notes
+from workflow_scripts.presentation.verdict_notes import FOOTNOTE, mark, notes_of
 
 KEYS = ["domain", "student", "loss"]
 SIGNED = {f"{DIFFERENT} ({sign})": DIFFERENT for sign in "+-"} | {"changes": DIFFERENT}
@@ -26,13 +26,18 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values = {name: counts.get(name, 0) for name in ("holds", "changes", "undecided", "same students")}
     values |= {"number": counts.sum() - values["same students"], "measure": spec["measures"][0]}
     values["one_seed"] = counts.get("one seed", 0)
+    alpha = spec["rule"]["difference_alpha"]
     sentences = ["shown", "found", *["same"] * bool(values["same students"])]
-    judged = rows[rows["scope"].isin(["comparison", "conclusion"])]
-    judged = judged.assign(outcome=judged["verdict"].replace(SIGNED))
-    family = ["scope", "student", "loss", "domain", "measure", "under"]
-    judged["under"] = judged["teacher"].where(judged["scope"] == "comparison", "")
-    notes, more = verdict_notes(judged, family, spec["rule"]["difference_alpha"])
-    csv = numbers.drop(columns="place")
+    compared = rows[rows["scope"] == "comparison"]
+    compared = compared.assign(different=compared["verdict"].replace(SIGNED) == DIFFERENT)
+    families = [
+        counted(false_calls(own["p_difference"], own["different"], 1, alpha))
+        for _, own in compared.groupby([*KEYS, "teacher"], sort=False)
+    ]
+    concluded = rows[rows["scope"] == "conclusion"].groupby(KEYS, sort=False)[list(COUNTED)]
+    of_changes = concluded.agg({"tested": "sum", "different": "sum", "largest_p": "max"})
+    notes, more = notes_of(sum_of_families(pd.concat([pd.DataFrame(families), of_changes]), alpha), rows["basis"])
+    csv = numbers.drop(columns=["place", *COUNTED])
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
     return Layout({"": _text_table(rows, spec["teachers"])}, sentences, csv, values | more, "%.6g", notes=notes)
 
