@@ -181,7 +181,7 @@ for SET, COLLECTIONS in EXPERIMENT.evaluation_sets.items():
             cells=update(PLACES.cells("{student}.{point}.seed{seed}", (domain["name"] for domain in WITHIN))),
         log:
             log(f"measure_runs/{{student}}/{{point}}/seed{{seed}}.{SET}"),
-        priority: 3
+        priority: MEASURING
         conda:
             "../environment.yml"
         threads: threads_of(CONFIG, "analyse")

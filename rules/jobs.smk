@@ -8,10 +8,15 @@ COMMAND = (
 )
 
 
+# Of jobs that can start, those that end in a cell go first, then what many students wait for, then students.
+STUDENTS_LAST, SHARED, RERANKING, MEASURING = range(4)
+
+
 rule python_job:
     """What every rule has: one script, its log, its environment."""
     log:
         log("python_job"),
+    priority: SHARED
     conda:
         "../environment.yml"
     shell:
@@ -60,23 +65,22 @@ use rule python_job as score_job with:
         **resources_of(CONFIG, "score", GPU_PARTS),
 
 
-# Of jobs that can start, those nearest to a cell go first.
 use rule python_job as train_job with:
-    priority: 1
+    priority: STUDENTS_LAST
     threads: threads_of(CONFIG, "train")
     resources:
         **resources_of(CONFIG, "train", GPU_PARTS),
 
 
 use rule python_job as rerank_job with:
-    priority: 2
+    priority: RERANKING
     threads: threads_of(CONFIG, "rerank")
     resources:
         **resources_of(CONFIG, "rerank", GPU_PARTS),
 
 
 use rule python_job as analyse_job with:
-    priority: 3
+    priority: MEASURING
     threads: threads_of(CONFIG, "analyse")
     resources:
         **resources_of(CONFIG, "analyse"),

@@ -14,6 +14,7 @@ use rule train_job as train_teacher with:
         log("train_teacher/{teacher}"),
     wildcard_constraints:
         teacher=rf"{ANY_ID}(/fold\d+)?",
+    priority: SHARED
     params:
         **job("train.train_ranker", lambda w: RANKERS.teacher_spec(w.teacher)),
 
