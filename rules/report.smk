@@ -40,7 +40,7 @@ use rule analyse_job as draw_cost with:
     input:
         **reads(cost=numbers("cost"), main=numbers("main")),
     output:
-        **figure("cost"),
+        **drawn("cost"),
     log:
         log("draw_cost"),
     params:
@@ -94,7 +94,7 @@ use rule analyse_job as make_advice_table with:
 
 use rule analyse_job as draw_pipeline with:
     output:
-        **figure("pipeline"),
+        **drawn("pipeline"),
     log:
         log("draw_pipeline"),
     params:
@@ -142,7 +142,7 @@ use rule analyse_job as draw_score_by_rank with:
     input:
         **reads(profiles=numbers("profiles"), fits=numbers("score_by_rank")),
     output:
-        **figure("score_by_rank"),
+        **drawn("score_by_rank"),
     log:
         log("draw_score_by_rank"),
     params:
@@ -153,7 +153,7 @@ use rule analyse_job as draw_score_grid with:
     input:
         **reads(profiles=numbers("profiles")),
     output:
-        **figure("score_grid"),
+        **drawn("score_grid"),
     log:
         log("draw_score_grid"),
     params:
@@ -184,7 +184,7 @@ use rule analyse_job as draw_learning_curves with:
     input:
         **reads(curves=numbers("curves")),
     output:
-        **figure("learning_curves"),
+        **drawn("learning_curves"),
     log:
         log("draw_learning_curves"),
     params:
@@ -206,7 +206,7 @@ use rule analyse_job as render_table with:
             configuration=lambda w: [numbers("configuration")] if PLACES.rests_on_rankers(w.table) else [],
         ),
     output:
-        **table("{table}"),
+        **rendered("{table}"),
     log:
         log("render_table/{table}"),
     wildcard_constraints:
