@@ -1,5 +1,7 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
+from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, in_words
+
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
@@ -247,6 +249,10 @@ use rule analyse_job as make_report with:
             experiment=EXPERIMENT.name,
             measure=ALL_MEASURES[0],
             documents=TRAINING["documents"],
+            depth=CONFIG["first_stage"]["depth"],
+            first_stage=first_stage_in_words(EXPERIMENT),
+            words=in_words(EXPERIMENT),
+            generated=generated_collections(EXPERIMENT),
             rebuild=shlex.join(
                 ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]
             ),

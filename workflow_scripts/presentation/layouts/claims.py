@@ -24,7 +24,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values = {name.replace(" ", "_"): counts.get(name, 0) for name in VERDICTS}
     values |= {"claims": numbers["claim"].nunique(), "rows": len(verdicts), "measure": spec["measure"]}
     texts = {"": _verdicts(verdicts, spec), "Parts": _parts(numbers, spec)}
-    notes = ["controls"] * bool((numbers["basis"] == CONTROLS).any()) + ["given"]
+    notes = ["parts of claims", *["controls"] * bool((numbers["basis"] == CONTROLS).any()), "given"]
     return Layout(texts, ["shown", "found"], numbers, values, "%.6g", in_latex=2, notes=notes)
 
 

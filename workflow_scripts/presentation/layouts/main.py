@@ -29,16 +29,24 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     texts = {measure: _text_table(by_measure[measure], grid) for measure in spec["measures"] if measure in by_measure}
     shown = "several seeds" if len(grid.seeds) > 1 else "one seed"
     sentences = [shown, "letters"] if (whole["letters"] != "").any() else [shown]
-    first = whole[(whole["measure"] == next(iter(texts), None)) & whole["tested"].notna()]
-    blocks = first.drop_duplicates(list(BLOCK))
-    families = blocks[blocks["tested"] > 0]
-    called, tested = int(families["different"].sum()), int(families["tested"].sum())
-    alpha = spec["rule"]["difference_alpha"]
-    found = FalseCalls(called, tested, len(families), families["largest_p"].max(), alpha)
-    notes, values = notes_of(found, blocks["basis"])
-    notes = ["noise band"] * bool(first["noise_band"].notna().any()) + notes if len(blocks) else []
+    blocks = tested_blocks(numbers, next(iter(texts), None))
+    notes, values = notes_of(pair_calls(blocks, spec["rule"]["difference_alpha"]), blocks["basis"])
+    notes = ["noise band"] * bool(blocks["noise_band"].notna().any()) + notes if len(blocks) else []
     csv = numbers.drop(columns=["letters", "tested", "different", "largest_p"])
     return Layout(texts, sentences, csv, values | {"seeds": len(grid.seeds)}, notes=notes)
+
+
+def tested_blocks(numbers: pd.DataFrame, measure: str | None) -> pd.DataFrame:
+    """A row for each loss, student, teacher and domain whose pairs of samplers were compared in a measure."""
+    rows = numbers[(numbers["collection"] == ALL) & (numbers["measure"] == measure) & numbers["tested"].notna()]
+    return rows.drop_duplicates(list(BLOCK))
+
+
+def pair_calls(blocks: pd.DataFrame, alpha: float) -> FalseCalls:
+    """What the verdicts of :func:`tested_blocks` may owe to chance; ``alpha``: the error rate of a family."""
+    families = blocks[blocks["tested"] > 0]
+    called, tested = int(families["different"].sum()), int(families["tested"].sum())
+    return FalseCalls(called, tested, len(families), families["largest_p"].max(), alpha)
 
 
 def _text_table(rows: pd.DataFrame, grid: Grid) -> TextTable:
