@@ -1,5 +1,7 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
+from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, in_words
+
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
@@ -40,7 +42,7 @@ use rule analyse_job as draw_cost with:
     input:
         **reads(cost=numbers("cost"), main=numbers("main")),
     output:
-        **figure("cost"),
+        **drawn("cost"),
     log:
         log("draw_cost"),
     params:
@@ -94,7 +96,7 @@ use rule analyse_job as make_advice_table with:
 
 use rule analyse_job as draw_pipeline with:
     output:
-        **figure("pipeline"),
+        **drawn("pipeline"),
     log:
         log("draw_pipeline"),
     params:
@@ -142,7 +144,7 @@ use rule analyse_job as draw_score_by_rank with:
     input:
         **reads(profiles=numbers("profiles"), fits=numbers("score_by_rank")),
     output:
-        **figure("score_by_rank"),
+        **drawn("score_by_rank"),
     log:
         log("draw_score_by_rank"),
     params:
@@ -153,7 +155,7 @@ use rule analyse_job as draw_score_grid with:
     input:
         **reads(profiles=numbers("profiles")),
     output:
-        **figure("score_grid"),
+        **drawn("score_grid"),
     log:
         log("draw_score_grid"),
     params:
@@ -184,7 +186,7 @@ use rule analyse_job as draw_learning_curves with:
     input:
         **reads(curves=numbers("curves")),
     output:
-        **figure("learning_curves"),
+        **drawn("learning_curves"),
     log:
         log("draw_learning_curves"),
     params:
@@ -206,7 +208,7 @@ use rule analyse_job as render_table with:
             configuration=lambda w: [numbers("configuration")] if PLACES.rests_on_rankers(w.table) else [],
         ),
     output:
-        **table("{table}"),
+        **rendered("{table}"),
     log:
         log("render_table/{table}"),
     wildcard_constraints:
@@ -247,6 +249,10 @@ use rule analyse_job as make_report with:
             experiment=EXPERIMENT.name,
             measure=ALL_MEASURES[0],
             documents=TRAINING["documents"],
+            depth=CONFIG["first_stage"]["depth"],
+            first_stage=first_stage_in_words(EXPERIMENT),
+            words=in_words(EXPERIMENT),
+            generated=generated_collections(EXPERIMENT),
             rebuild=shlex.join(
                 ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]
             ),

@@ -74,7 +74,7 @@ use rule analyse_job as draw_factorial with:
     input:
         **reads(cells=numbers("factorial_cells")),
     output:
-        **figure("factorial"),
+        **drawn("factorial"),
     log:
         log("draw_factorial"),
     params:
@@ -165,7 +165,7 @@ use rule analyse_job as draw_budgets with:
     input:
         **reads(main=numbers("main.budgets")),
     output:
-        **figure("budgets"),
+        **drawn("budgets"),
     log:
         log("draw_budgets"),
     params:

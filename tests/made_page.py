@@ -23,6 +23,9 @@ from workflow_scripts.storage.tables import write_numbers, write_table
 
 ROOT = Path(__file__).parents[1] / "workflow_scripts"
 MEASURE = "nDCG@10"
+WORDED = ("students", "losses", "samplers")
+CORRECTED, VERDICTS = {"near": 0.04, "far": 0.4}, {"near": "contradicted", "far": "undecided"}
+"""Of the made claim, by domain: the second part's corrected p of its opposite, and the verdict."""
 SHOWN = 5
 """Documents of each ranking."""
 
@@ -67,6 +70,9 @@ class MadePage:
         make_variance_table(spec=spec, metrics=metrics, output=numbers["variance"])
         write_numbers(numbers["locality"], self._locality(), {})
         write_numbers(numbers["cost"], self._cost(), {"watts_per_core": 10, "watts_per_gpu": 300})
+        for name, made in (("claims", self._claims()), ("configuration", self._configuration())):
+            numbers[name] = self.folder / f"{name}.parquet"
+            write_numbers(numbers[name], *made)
         output = self.folder / "report.html"
         of_collection = [self._collection(name) for name in self.collections]
         make_report(
@@ -102,6 +108,9 @@ class MadePage:
             "confidence": 0.95,
             "experiment": "made",
             "documents": 1000,
+            "first_stage": "BM25",
+            "generated": [],
+            "words": {axis: {name: f"{name} in words." for name in self.grid[axis]} for axis in WORDED},
             "of_rankers": [],
             "rebuild": "make made",
             "rankers": [list(keys) for keys in self.rankers],
@@ -164,6 +173,34 @@ class MadePage:
                 self.rankings[keys, name] = pd.concat(parts, ignore_index=True)
                 write_run(writer.path(f"{name}.run.gz"), self.rankings[keys, name], "made")
         return manifest
+
+    def _claims(self) -> tuple[pd.DataFrame, dict]:
+        """A claim of two parts for each student and domain: contradicted by its second part, or undecided."""
+        places = product(self.grid["students"], ("near", "far"), (True, False))
+        rows = [
+            {
+                **{"claim": "c1", "sentence": "It helps.", "source": "made", "teacher": "base", "student": student},
+                **{"domain": domain, "part": "first" if first else "second", "estimate": 0.02, "ci_low": 0.01},
+                **{
+                    "ci_high": 0.03,
+                    "p": 0.9,
+                    "p_opposite": 0.01,
+                    "p_opposite_holm": 1.0 if first else CORRECTED[domain],
+                },
+                **{"basis": "seeds", "counts": True, "seeds_needed": 7.0, "verdict": VERDICTS[domain]},
+                "decided_by": "7 seeds" if domain == "far" else "",
+            }
+            for student, domain, first in places
+        ]
+        rule = {"margin": 0.01, "margin_of": "absolute", "difference_alpha": 0.05}
+        spec = {"claims": {"c1": {"test": "cells"}}, "rule": rule, "measure": MEASURE, "teachers": ["base"]}
+        return pd.DataFrame(rows), spec
+
+    def _configuration(self) -> tuple[pd.DataFrame, dict]:
+        """Settings of two values, and one whose list is long."""
+        rows = [("corpora", "seed", name, str(value)) for value, name in enumerate(self.collections)]
+        rows += [("training", "documents", " ".join(self.collections * 40), "1,000")]
+        return pd.DataFrame(rows, columns=["part", "setting", "of", "value"]), {}
 
     def _locality(self) -> pd.DataFrame:
         rows = product(self.grid["samplers"], self.grid["teachers"], ("diameter", "entropy", "kappa"))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from project import ROOT
 
 from workflow_scripts.presentation.render_table import render_table
@@ -28,13 +33,36 @@ def render(layout: str, numbers: Path) -> tuple[pd.DataFrame, str]:
 
 
 def keep_figures(monkeypatch: pytest.MonkeyPatch, script: ModuleType) -> list[Figure]:
-    """The figures that a script saves from now on."""
+    """The figures that a script saves from now on; one whose texts are cut or run into another panel fails."""
     figures: list[Figure] = []
     save = script.save_figure
 
     def keep(figure: Figure, png: Path, pdf: Path) -> None:
         figures.append(figure)
-        save(figure, png, pdf)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a layout that found no room
+            save(figure, png, pdf)
+        assert misplaced(figure) == []
 
     monkeypatch.setattr(script, "save_figure", keep)
     return figures
+
+
+def misplaced(figure: Figure) -> list[str]:
+    """Texts and legends that leave the figure, and legends of a panel that reach beyond it."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer, page = canvas.get_renderer(), figure.bbox.padded(1)
+
+    def inside(artist: Artist, box: Bbox) -> bool:
+        own = artist.get_window_extent(renderer)
+        return own.width == 0 or (
+            box.containsx(own.x0) and box.containsx(own.x1) and box.y0 <= own.y0 <= own.y1 <= box.y1
+        )
+
+    of_panels = [(each.title, each.xaxis.label, each.yaxis.label, *each.texts) for each in figure.axes]
+    shown = [text for text in (*figure.texts, *chain(*of_panels)) if text.get_text() and text.get_visible()]
+    found = [text.get_text() for text in shown if not inside(text, page)]
+    found += [f"a legend of {len(each.texts)} names" for each in figure.legends if not inside(each, page)]
+    legends = [(panel, panel.get_legend()) for panel in figure.axes]
+    return found + [f"legend of {panel.get_title()}" for panel, own in legends if own and not inside(own, panel.bbox)]

@@ -17,7 +17,7 @@ from packages import program
 pytestmark = pytest.mark.chromium
 AXE = "axe-core@4.11.0"
 HOSTILE = '</script><script>window.wrong = 1</script><img src=x onerror="window.wrong = 1"> & \u202e{}'
-SIZES = {"desk": (1440, 900), "phone": (360, 740)}
+SIZES = {"desk": (1440, 900), "phone": (360, 740), "tablet": (820, 1180)}
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +80,10 @@ def open_page(driver, page: Path) -> float:
 
 
 @pytest.mark.parametrize(
-    "driver", [(size, dark) for size in SIZES for dark in (False, True)], indirect=True, ids=lambda p: f"{p[0]}-{p[1]}"
+    "driver",
+    [(size, dark) for size in ("desk", "phone") for dark in (False, True)],
+    indirect=True,
+    ids=lambda p: f"{p[0]}-{p[1]}",
 )
 def test_no_barrier_no_error_and_no_text_runs(driver, small: Path, axe: str) -> None:
     open_page(driver, small)
@@ -128,6 +131,102 @@ def test_tables_are_sorted_filtered_and_copied(driver, small: Path) -> None:
         part.find_element("xpath", f".//button[text()='{name}']").click()
         copied = driver.execute_script("return window.copied")
         assert copied.startswith(start) and "sam1" in copied and "sam2" not in copied
+
+
+def test_numbers_sort_as_numbers_and_what_is_none_comes_last(driver, small: Path) -> None:
+    open_page(driver, small)
+    part = driver.find_element("css selector", "#numbers .sortable")
+    column = "[...arguments[0].querySelectorAll('tbody td:nth-child(3)')]"
+    texts = ["0.2 ± 0.1", "0", "−0.3", "<0.001", ">100", "", "100", "1,500", "infinite"]
+    driver.execute_script(
+        f"{column}.forEach((cell, row) => {{ cell.textContent = arguments[1][row] ?? '' }})", part, texts
+    )
+    head = part.find_elements("css selector", "thead tr:last-child th button")[2]
+    ascending = ["−0.3", "0", "<0.001", "0.2 ± 0.1", "100", ">100", "1,500", "infinite"]
+    for wanted in (ascending[::-1], ascending):
+        head.click()
+        shown = driver.execute_script(f"return {column}.map(cell => cell.textContent)", part)
+        assert shown[: len(wanted)] == wanted and set(shown[len(wanted) :]) == {""}
+
+
+def test_a_label_that_stands_once_is_written_out_where_rows_part(driver, small: Path) -> None:
+    driver.get(f"{small.as_uri()}#table-configuration")
+    part = driver.find_element("css selector", "#table-configuration[open] .sortable")
+
+    def firsts() -> list[str]:
+        rows = [row for row in part.find_elements("css selector", "tbody tr") if row.is_displayed()]
+        return [row.find_element("css selector", "td").text for row in rows]
+
+    assert firsts() == ["corpora", "", "training"]
+    search = part.find_element("css selector", "input")
+    search.send_keys("collection1 seed")
+    assert firsts() == ["corpora"]
+    search.clear()
+    search.send_keys(" ")
+    search.send_keys("\b")
+    assert firsts() == ["corpora", "", "training"]
+    part.find_elements("css selector", "thead button")[2].click()
+    assert sorted(firsts()) == ["corpora", "corpora", "training"]
+    # The long list is broken into lines: the table is no wider than the page.
+    scroll = part.find_element("css selector", ".scroll")
+    assert driver.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", scroll) <= 0
+
+
+def test_a_click_keeps_what_is_said_of_a_dot_and_its_command_is_copied(driver, small: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    open_page(driver, small)
+    copy = "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => { window.copied = text }}})"
+    driver.execute_script(copy)
+    dot, tip = driver.find_element("css selector", "#grid .mark"), driver.find_element("id", "tip")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", dot)
+    point = dot.find_element("css selector", ":scope > :last-child")
+    ActionChains(driver).click(point).move_to_element(tip).perform()
+    assert tip.is_displayed()
+    tip.find_element("css selector", "button").click()
+    assert driver.execute_script("return window.copied") == dot.get_attribute("data-command")
+    ActionChains(driver).move_to_element(driver.find_element("css selector", "h2")).click().perform()
+    assert not tip.is_displayed()
+    # By keyboard: Enter leads to the button, Escape back to the dot; arrows to the next dot, one tab stop a picture.
+    driver.execute_script("arguments[0].focus()", dot)
+    driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert driver.switch_to.active_element.text == "Copy"
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not tip.is_displayed() and driver.switch_to.active_element == dot
+    dot.send_keys(Keys.ARROW_DOWN)
+    following = driver.switch_to.active_element
+    assert following != dot and following.get_attribute("data-command") in tip.text
+    stops = driver.find_elements("css selector", "#grid svg.panel .mark[tabindex='0']")
+    assert len(stops) == len(driver.find_elements("css selector", "svg.panel"))
+
+
+def test_queries_on_which_two_systems_tie_are_neither_won_nor_lost(driver, small: Path) -> None:
+    open_page(driver, small)
+    time.sleep(0.5)
+    driver.find_element("css selector", "#one option[value='0']").click()
+    shown = driver.find_element("id", "text").text
+    assert {bar.get_attribute("class") for bar in driver.find_elements("css selector", "#strip rect")} <= {
+        "same",
+        "same chosen",
+    }
+    # Another second system: the query that was looked at stays.
+    query = re.search(r"\(query \S+?;", shown)[0]
+    driver.find_element("css selector", "#other option[value='3']").click()
+    assert query in driver.find_element("id", "text").text
+    assert driver.find_element("id", "most").text.startswith("+")
+
+
+@pytest.mark.parametrize("driver", [("phone", False), ("tablet", False)], indirect=True, ids=lambda p: p[0])
+def test_claims_are_read_without_scrolling_sideways(driver, small: Path) -> None:
+    open_page(driver, small)
+    boxes = driver.find_elements("css selector", ".claims .scroll")
+    for box in boxes:
+        hidden = (
+            "const box = arguments[0]; return [box.scrollWidth - box.clientWidth, box.scrollHeight - box.clientHeight]"
+        )
+        assert max(driver.execute_script(hidden, box)) <= 0
+    assert len(boxes) == 1 and boxes[0].find_element("css selector", ".strip-chart").rect["width"] > 100
 
 
 def test_the_explorer_is_worked_by_keyboard_alone(driver, small: Path) -> None:

@@ -73,7 +73,7 @@ def test_what_is_said_of_pipelines_is_what_their_table_shows() -> None:
     readme, text = ((ROOT / name).read_text() for name in ("README.md", "docs/results.md"))
     section = text.split("## Other backbones and teachers\n")[1].split("\n## ")[0]
     called = re.search(r"Called different: (\d+) of (\d+)", section)
-    assert f"call {called[1]} of\n{called[2]} different" in readme
+    assert f"call {called[1]} of {called[2]} different" in " ".join(readme.split())
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in section.splitlines()
@@ -100,6 +100,21 @@ def test_readmes_numbers_are_those_that_ship() -> None:
             names = {"BM25": "bm25", "teacher": "teacher.base"}
             cell = names.get(loss, f"{student}.{loss}.{sampler}.base")
             assert f"{shipped[f'{cell} {domain}']:.3f}" == value, (cell, domain)
+    readme, results = (" ".join((ROOT / name).read_text().split()) for name in ("README.md", "docs/results.md"))
+    assert f"all {len(shipped)} means of the main table" in readme
+    found = re.search(r"over all losses of a student it is (\d+% to \d+%)", results)
+    assert f"{found[1]} of cases, by student and domain" in readme
+    found = re.search(r"Called different: (\d+) of (\d+)", results)
+    assert f"{found[1]} of {found[2]} pairs of samplers are called different" in readme
+
+
+def test_docs_say_of_every_figure_what_snakemakes_report_says() -> None:
+    section = " ".join((ROOT / "docs/tables.md").read_text().split("\n## Figures\n")[1].split())
+    captions = (ROOT / "workflow_scripts/presentation/captions/report").glob("*.rst")
+    texts = {path.stem: " ".join(path.read_text().split()) for path in captions if path.stem != "table"}
+    assert [name for name, text in texts.items() if f"`{name}`: {text}" not in section] == []
+    drawn = re.findall(r'drawn\("(\w+)"\)', "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")))
+    assert sorted(drawn) == sorted(texts)
 
 
 def test_every_file_of_tests_has_a_name_of_its_own() -> None:

@@ -70,6 +70,11 @@ def plain_log_axis(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def legend_columns(names: int, most: int = 6) -> int:
+    """Columns of a legend above a figure: rows alike in length, none so long that it leaves the page."""
+    return -(-names // -(-names // most))
+
+
 def save_figure(figure: Figure, png: str | Path, pdf: str | Path) -> None:
     """Write both files whole; without the time of writing, so that the same figure has the same bytes."""
     import matplotlib.pyplot as plt

@@ -40,10 +40,15 @@ def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, 
         "tested": found.tested,
         "families": f"{found.families} {'family' if found.families == 1 else 'families'}",
         "expected": _number(found.expected),
-        "bound": "0.1%" if found.bound < 0.001 else f"{_number(100 * found.bound)}%",
+        "bound": share(found.bound),
     }
     notes += ["given"] * bool(found.tested)
     return notes, values
+
+
+def share(bound: float) -> str:
+    """The largest share of calls that is false, in percent; of less than a tenth of a percent that."""
+    return "0.1%" if bound < 0.001 else f"{_number(100 * bound)}%"
 
 
 def _number(value: float) -> str:

@@ -17,6 +17,7 @@ from workflow_scripts.presentation.plots import (
     PAGE,
     PALETTE,
     TEACHER,
+    legend_columns,
     new_figure,
     plain_log_axis,
     save_figure,
@@ -120,7 +121,8 @@ def _add_legend(figure: Figure, spec: Mapping) -> None:
     ]
     handles.append(Line2D([], [], color="#B0B0B0", linewidth=1.4, label="Pareto front"))
     handles.append(Line2D([], [], color="#B0B0B0", linewidth=0.5, label="to its cost with shared pools"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.0, handletextpad=0.3)
+    columns = legend_columns(len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.0, handletextpad=0.3)
 
 
 if __name__ == "__main__":

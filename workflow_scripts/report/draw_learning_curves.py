@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from workflow_scripts.presentation.plots import PAGE, new_figure, plain_log_axis, save_figure, style
+from workflow_scripts.presentation.plots import PAGE, legend_columns, new_figure, plain_log_axis, save_figure, style
 from workflow_scripts.report.smooth_curves import QUANTITIES
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -36,7 +36,7 @@ def draw_learning_curves(*, spec: Mapping, curves: Path, png: Path, pdf: Path) -
         panel.set_title(loss)
     figure.supxlabel("documents seen, thousands", fontsize=7.5)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), handlelength=2.6)
+    figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns(len(labels)), handlelength=2.6)
     figure.align_ylabels()
     save_figure(figure, png, pdf)
 

@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.analysis.families import sum_of_families
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER
-from workflow_scripts.report.page import charts, claims, grid, pictures, queries
-from workflow_scripts.report.page.tables import page_tables
+from workflow_scripts.presentation.layouts.main import tested_blocks
+from workflow_scripts.report.page import charts, claims, grid, outcome, pictures, queries
+from workflow_scripts.report.page.tables import page_tables, value_columns
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.runs import by_ranker
 from workflow_scripts.storage.tables import read_numbers, read_table
 
 FINDS = {"layouts": "presentation.layouts"}
+OPTIONAL = ("claims", "equivalence", "power")
+"""Tables that an experiment may lack, of whose numbers the page makes sentences."""
 
 
 def make_report(
@@ -44,17 +48,20 @@ def make_report(
     ``runs``: of ``spec["rankers"]`` ([student, loss, sampler, teacher, seed], in their order), of each as many as there
     are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
     ``spec["collections"]``, in their order; without the latter two the page shows no text of a query or document.
-    ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's budget), ``rebuild`` (the command that
-    makes all), ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the axes
-    of the grid.
+    ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's budget), ``depth`` and ``first_stage``
+    (how many documents of whose ranking are re-ranked), ``words`` (of ``students``, ``losses`` and ``samplers``: name
+    to what it is), ``generated`` (collections of a generated language), ``rebuild`` (the command that makes all),
+    ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the grid's axes.
     """
     found = {path.stem: path for path in numbers}
-    read = {name: read_numbers(found[name]) for name in ("main", "variance", "locality", "cost")}
+    wanted = ["main", "variance", "locality", "cost", *(name for name in OPTIONAL if name in found)]
+    read = {name: read_numbers(found[name]) for name in wanted}
     frames = {name: frame for name, (frame, _) in read.items()}
-    measure, experiment = spec["measure"], spec["experiment"]
+    measure, experiment, made_by = spec["measure"], spec["experiment"], read["main"][1]
+    calls = sum_of_families(tested_blocks(frames["main"], measure), made_by["rule"]["difference_alpha"])
     tables = page_tables(numbers, captions, experiment, spec["of_rankers"])
     by_name = {table.name: table for table in tables}
-    confidence = read["main"][1]["bootstrap"]["confidence"]
+    confidence = made_by["bootstrap"]["confidence"]
     texts = {
         "experiment": experiment,
         "measure": measure,
@@ -62,20 +69,22 @@ def make_report(
         "panels": grid.panels(frames["main"], frames["variance"], spec, confidence),
         "tables": tables,
         "main_table": by_name["main"],
-        "claims": claims.page_claims(*read_numbers(found["claims"])) if "claims" in found else [],
+        "claims": claims.page_claims(*read["claims"], len(spec["seeds"])) if "claims" in read else [],
+        "margin": claims.absolute_margin(read["claims"][1]) if "claims" in read else None,
+        "confidence": f"{100 * confidence:g}%",
         "claims_table": by_name.get("claims"),
         "locality": pictures.locality_map(frames["locality"], spec["samplers"]),
-        "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]["collections"]),
-        "cost": [
-            pictures.cost_map(frames["cost"], frames["main"], spec, domain["name"], measure)
-            for domain in spec["domains"]
-        ],
+        "other_teachers": sorted(set(frames["locality"]["teacher"]) - {"", *spec["teachers"]}),
+        "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]),
+        "cost": pictures.cost_maps(frames["cost"], frames["main"], spec),
         "training": pictures.training_lines(read_table(curves), spec["samplers"]),
         "queries": _explorer(spec, metrics, runs, evaluation, collections, corpora),
-        "compared": _compared(spec),
+        "compared": outcome.compared(spec),
+        "generated": outcome.generated(spec),
+        "outcomes": outcome.outcomes(frames, calls, spec),
         "collections_line": _domains_line(frames["main"], spec),
         "facts": _facts(runs, frames["cost"]),
-        **{name: spec[name] for name in ("rebuild", "samplers", "students")},
+        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses", "words")},
     }
     with atomic_path(output) as path:
         path.write_text(_render(texts, page), encoding="utf-8")
@@ -109,6 +118,7 @@ def _render(texts: Mapping, page: Sequence[Path]) -> str:
         style_hash=_hash(style),
         script_hash=_hash(script),
         marks=charts.MARKERS,
+        value_columns=value_columns,
         claim_width=claims.WIDTH,
         claim_height=claims.HEIGHT,
         width=grid.WIDTH,
@@ -120,16 +130,6 @@ def _render(texts: Mapping, page: Sequence[Path]) -> str:
 def _hash(text: str) -> str:
     """The hash by which a content security policy admits an inline text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _compared(spec: Mapping) -> str:
-    """What the experiment crossed, in one sentence."""
-    parts = [f"{name} ({', '.join(map(str, spec[name]))})" for name in ("students", "losses", "samplers", "teachers")]
-    seeds = len(spec["seeds"])
-    return (
-        f"{len(spec['students'])} × {len(spec['losses'])} × {len(spec['samplers'])} × {len(spec['teachers'])}: "
-        f"{', '.join(parts)}; {seeds} training seed{'s' * (seeds > 1)}, {spec['documents']:,} documents seen a student."
-    )
 
 
 def _domains_line(main: pd.DataFrame, spec: Mapping) -> str:

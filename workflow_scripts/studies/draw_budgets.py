@@ -8,7 +8,15 @@ from pathlib import Path
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.summaries import BM25, TEACHER
-from workflow_scripts.presentation.plots import PAGE, PALETTE, new_figure, plain_log_axis, save_figure, style
+from workflow_scripts.presentation.plots import (
+    PAGE,
+    PALETTE,
+    legend_columns,
+    new_figure,
+    plain_log_axis,
+    save_figure,
+    style,
+)
 from workflow_scripts.presentation.plots import TEACHER as TEACHER_COLOUR
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_numbers
@@ -46,7 +54,7 @@ def draw_budgets(*, spec: Mapping, main: Path, png: Path, pdf: Path) -> None:
         panel.set_title(domain)
     figure.supxlabel("documents seen (grey line: BM25; black: the teacher)", fontsize=7.5)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6), handlelength=2.6)
+    figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns(len(labels)), handlelength=2.6)
     figure.align_ylabels()
     save_figure(figure, png, pdf)
 

@@ -62,7 +62,9 @@ def test_the_cost_figure_shows_every_student_and_refuses_one_without_a_cost(
     paths = {name: tmp_path / f"{name}.parquet" for name in ("cost", "main")}
     write_numbers(paths["main"], main, {})
     write_numbers(paths["cost"], cost, {})
-    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y", "z"], "domain": "in", "measure": "AP"}
+    # More names than a line of the legend holds.
+    names = {"losses": ["kl", *(f"another loss {number}" for number in range(6))], "samplers": ["x", "y", "z"]}
+    spec = {"students": ["be"], **names, "domain": "in", "measure": "AP"}
     drawn = keep_figures(monkeypatch, draw_cost)
     draw_cost.draw_cost(spec=spec, **paths, **images(tmp_path))
     front, *points = [(list(line.get_xdata()), list(line.get_ydata())) for line in drawn[0].axes[0].lines]

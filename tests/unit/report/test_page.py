@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from made_page import SHOWN, MadePage
 
-from workflow_scripts.report.page import charts, queries
+from workflow_scripts.report.page import charts, outcome, queries
 from workflow_scripts.storage.tables import read_numbers
 
 HOSTILE = '</script><script>alert(1)</script> & "quoted" <b>{} \u202eright to left'
@@ -111,6 +112,42 @@ def test_every_dot_of_the_grid_says_its_number(made: tuple[MadePage, str]) -> No
     assert all(any(dot.startswith(f"{mean:.4f}, 95% interval") for dot in dots) for mean in students["mean"])
     commands = {each["data-command"] for _, each in Reader(text).tags if "data-command" in each}
     assert "make cell EXPERIMENT=made CELL=stu0.los1.sam2.base.seed0 DOMAIN=far" in commands
+
+
+def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, str]) -> None:
+    text = html.unescape(re.search("<header>.*</header>", made[1], re.DOTALL)[0])
+    assert (
+        "12 ways to train a student: 2 kinds of student (stu0: stu0 in words., stu1: stu1 in words.) × 2 loss" in text
+    )
+    assert "Each is trained with 2 seeds, sees 1,000 documents, and re-ranks the first 100 documents that BM25" in text
+    claims = "1 claims about distillation, judged in 4 cases (by student and domain): 0 supported, 2 contradicted, 2"
+    assert f"{claims} undecided. Contradicted: “It helps” (2 of 4)." in text
+    assert "Undecided: 2 verdicts. What would decide them: 7 seeds (2)." in text
+    main, _ = read_numbers(made[0].folder / "main.parquet")
+    whole = main[(main["collection"] == "all") & (main["loss"] != "")]
+    blocks = whole.drop_duplicates(["student", "loss", "teacher", "domain"])
+    assert f"{blocks['different'].sum():.0f} of {blocks['tested'].sum():.0f} pairs of samplers" in text
+    means = main[main["collection"] == "all"].set_index(["student", "loss", "sampler", "domain"])["mean"]
+    for domain in ("near", "far"):
+        above = [
+            (means[student].xs(domain, level="domain") > means["bm25", "", "", domain]) for student in ("stu0", "stu1")
+        ]
+        for student, higher in zip(("stu0", "stu1"), above, strict=True):
+            count = f"{'all' if higher.all() else f'{higher.sum()} of'} 6 {student}"
+            assert not higher.any() or re.search(f"above BM25:[^;]*{domain}[^,;]*{count}", text), (domain, student)
+    assert "generated language" not in text
+
+
+@pytest.mark.parametrize(("generated", "said"), [(["a", "b"], "All collections are"), (["b"], "Generated: b")])
+def test_what_is_generated_is_said_to_be(generated: list[str], said: str) -> None:
+    assert outcome.generated({"generated": generated, "collections": ["a", "b"]}).startswith(said)
+
+
+def test_a_part_that_decided_stands_out_and_the_others_do_not(made: tuple[MadePage, str]) -> None:
+    claims = re.search('<section id="claims">.*?</section>', made[1], re.DOTALL)[0]
+    assert claims.count("<b>second</b>") == 2 and "<b>first</b>" not in claims and claims.count("first") == 4
+    assert claims.count("would decide it: 7 seeds") == 2 and "one seed" not in claims.lower()
+    assert "difference of nDCG@10" in claims and "p 0.900; of the opposite 0.040" in claims
 
 
 def test_an_axis_places_values_and_ticks() -> None:

@@ -120,7 +120,8 @@ def test_figures_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     profile_scores(spec=spec, runs=manifests, output=profiles, queries=queries)
     frame = pd.read_parquet(profiles)
     assert len(frame) == 3 * 2 * 20
-    domains = [{"name": "both", "collections": ["one", "two"]}, {"name": "second", "collections": ["two"]}]
+    collections = {"both": ["one", "two"], "second": ["two"], "first": ["one"]}
+    domains = [{"name": name, "collections": members} for name, members in collections.items()]
     both = parse_domains(domains)[0]
     ratios, curves = domain_profiles(frame[frame["student"] == "be"], both)
     expected = frame[(frame["student"] == "be") & (frame["seed"] == 1)].groupby("rank_ratio")["score"].mean()
@@ -136,10 +137,10 @@ def test_figures_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     by_rank = {**axes, "fit_range": [0, 0.5], "bootstrap": {"samples": 20, "seed": 0, "confidence": 0.9}}
     fit_profiles(spec=by_rank, queries=queries, output=tmp_path / "fits.parquet")
     fits, _ = read_numbers(tmp_path / "fits.parquet")
-    assert fits["ranker"].tolist() == ["teacher"] * 3 + ["be"] * 3 + ["teacher"] * 3 + ["be"] * 3
-    assert fits.groupby(["domain", "ranker"])["best"].sum().tolist() == [1] * 4
+    assert fits["ranker"].tolist() == (["teacher"] * 3 + ["be"] * 3) * 3
+    assert fits.groupby(["domain", "ranker"])["best"].sum().tolist() == [1] * 6
     _, markdown = render("score_by_rank", tmp_path / "fits.parquet")
-    assert "of 4 rows" in markdown and markdown.count("| second ") == 2
+    assert "of 6 rows" in markdown and markdown.count("| second ") == 2
     drawn = keep_figures(monkeypatch, draw_score_by_rank)
     draw_score_by_rank.draw_score_by_rank(spec=by_rank, fits=tmp_path / "fits.parquet", **paths)
     first = paths["pdf"].read_bytes(), paths["png"].read_bytes()

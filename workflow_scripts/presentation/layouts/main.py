@@ -29,12 +29,17 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     texts = {measure: _text_table(by_measure[measure], grid) for measure in spec["measures"] if measure in by_measure}
     shown = "several seeds" if len(grid.seeds) > 1 else "one seed"
     sentences = [shown, "letters"] if (whole["letters"] != "").any() else [shown]
-    first = whole[(whole["measure"] == next(iter(texts), None)) & whole["tested"].notna()]
-    blocks = first.drop_duplicates(list(BLOCK))
+    blocks = tested_blocks(numbers, next(iter(texts), None))
     notes, values = notes_of(sum_of_families(blocks, spec["rule"]["difference_alpha"]), blocks["basis"])
-    notes = ["noise band"] * bool(first["noise_band"].notna().any()) + notes if len(blocks) else []
+    notes = ["noise band"] * bool(blocks["noise_band"].notna().any()) + notes if len(blocks) else []
     csv = numbers.drop(columns=["letters", *COUNTED])
     return Layout(texts, sentences, csv, values | {"seeds": len(grid.seeds)}, notes=notes)
+
+
+def tested_blocks(numbers: pd.DataFrame, measure: str | None) -> pd.DataFrame:
+    """A row for each loss, student, teacher and domain whose pairs of samplers were compared in a measure."""
+    rows = numbers[(numbers["collection"] == ALL) & (numbers["measure"] == measure) & numbers["tested"].notna()]
+    return rows.drop_duplicates(list(BLOCK))
 
 
 def _text_table(rows: pd.DataFrame, grid: Grid) -> TextTable:

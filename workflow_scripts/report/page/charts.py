@@ -56,12 +56,12 @@ class Axis:
         """Pixel and text of each tick."""
         from matplotlib.ticker import LogLocator, MaxNLocator
 
-        room = max(2, int(abs(self.end - self.start) // 60))
+        room = max(2, int(abs(self.end - self.start) // 45))
         if self.log:
             decades = math.log10(self.high / self.low)
             locator = LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=room + 2)
         else:
-            locator = MaxNLocator(nbins=room, steps=[1, 2, 2.5, 5, 10])
+            locator = MaxNLocator(nbins=room, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3)
         inside = [value for value in locator.tick_values(self.low, self.high) if self.low <= value <= self.high]
         return [(self.at(value), tick_text(value)) for value in inside]
 
@@ -88,12 +88,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Line:
-    """A path through points; ``points`` is the attribute of an SVG polyline."""
+    """A path through points; ``points`` is the attribute of an SVG polyline, ``series`` None the teacher's look."""
 
     points: str
-    series: int
+    series: int | None
     title: str
-    dashed: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.report.page.charts import Axis
+from workflow_scripts.analysis.inference import SEEDS
+from workflow_scripts.report.page.charts import Axis, tick_text
 
 WIDTH, HEIGHT, EDGE = 260, 18, 4
 DECIDED = ("supported", "contradicted")
@@ -18,9 +19,13 @@ IN_UNITS = ("cells", "factorial")
 
 @dataclass(frozen=True)
 class Part:
-    """An estimate with its interval, and where they lie on the claim's axis; None where there is no estimate."""
+    """An estimate with its interval, and where they lie on the claim's axis; None where there is no estimate.
+
+    ``decides``: the verdict rests on this part.
+    """
 
     text: str
+    decides: bool
     value: str
     p: str
     dot: float | None
@@ -30,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Row:
-    """A verdict: whom it is about, what it rests on, and what would decide it."""
+    """A verdict: whom it is about, what it rests on, and, in a sentence, what would decide it or why nothing does."""
 
     about: str
     verdict: str
@@ -43,7 +48,7 @@ class Row:
 class Claim:
     """A claim with its rows, and whether one is ``decided``.
 
-    ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none.
+    ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none; ``ends``: the axis' texts.
     """
 
     name: str
@@ -51,33 +56,41 @@ class Claim:
     source: str
     tally: str
     decided: bool
-    axis: Axis | None
+    ends: tuple[str, str, str] | None
     zero: float | None
     margin: tuple[float, float] | None
     rows: Sequence[Row]
 
 
-def page_claims(numbers: pd.DataFrame, spec: Mapping) -> list[Claim]:
-    """The claims of the claims table's ``numbers``; ``spec`` is what they were made by."""
+def page_claims(numbers: pd.DataFrame, spec: Mapping, seeds: int) -> list[Claim]:
+    """The claims of the claims table's ``numbers``; ``spec`` is what they were made by, ``seeds`` of a cell."""
     tests = {name: claim["test"] for name, claim in spec["claims"].items()}
-    margin = spec["rule"]["margin"] if spec["rule"]["margin_of"] == "absolute" else None
-    shared = _axis(numbers[numbers["claim"].map(tests).isin(IN_UNITS)], [margin or 0.0, -(margin or 0.0)])
+    margin, alpha = absolute_margin(spec), spec["rule"]["difference_alpha"]
+    label = f"difference of {spec['measure']}"
+    shared = _axis(numbers[numbers["claim"].map(tests).isin(IN_UNITS)], [margin or 0.0, -(margin or 0.0)], label)
     found = []
     for name, rows in numbers.groupby("claim", sort=False):
-        own = shared if tests[name] in IN_UNITS else _axis(rows, [])
+        own = shared if tests[name] in IN_UNITS else _axis(rows, [], "estimate")
         limits = (own.at(-margin), own.at(margin)) if own is shared and own is not None and margin else None
-        found.append(_claim(str(name), rows, own, limits))
+        found.append(_claim(rows, own, limits, alpha, seeds))
     return found
 
 
-def _axis(rows: pd.DataFrame, more: Sequence[float]) -> Axis | None:
+def absolute_margin(spec: Mapping) -> float | None:
+    """Within which a difference counts as little; None where it is not the same for all."""
+    return spec["rule"]["margin"] if spec["rule"]["margin_of"] == "absolute" else None
+
+
+def _axis(rows: pd.DataFrame, more: Sequence[float], label: str) -> Axis | None:
     """An axis that holds the estimates and 0; None where there is no estimate. Intervals that leave it are cut."""
     values = rows[["estimate", "ci_low", "ci_high"]].to_numpy(float).ravel()
     values = values[np.isfinite(values)]
-    return Axis.around([*values, *more, 0.0], EDGE, WIDTH - EDGE) if len(values) else None
+    return Axis.around([*values, *more, 0.0], EDGE, WIDTH - EDGE, label=label) if len(values) else None
 
 
-def _claim(name: str, rows: pd.DataFrame, axis: Axis | None, margin: tuple[float, float] | None) -> Claim:
+def _claim(
+    rows: pd.DataFrame, axis: Axis | None, margin: tuple[float, float] | None, alpha: float, seeds: int
+) -> Claim:
     verdicts = rows.drop_duplicates(["teacher", "student", "domain"])["verdict"].value_counts()
     tally = ", ".join(f"{verdict} {count}" for verdict, count in verdicts.items())
     several = rows["teacher"].nunique() > 1
@@ -85,20 +98,46 @@ def _claim(name: str, rows: pd.DataFrame, axis: Axis | None, margin: tuple[float
     for (teacher, student, domain), block in rows.groupby(["teacher", "student", "domain"], sort=False, dropna=False):
         about = " · ".join(filter(None, (str(student), str(domain), str(teacher) if several else "")))
         first = block.iloc[0]
-        parts = [_part(row, axis) for row in block.itertuples() if row.part]
-        shown.append(Row(about, first["verdict"], str(first["basis"] or ""), str(first["decided_by"] or ""), parts))
-    zero = None if axis is None else axis.at(0.0)
-    decided = any(row.verdict in DECIDED for row in shown)
-    about = rows["sentence"].iloc[0], rows["source"].iloc[0], tally, decided
-    return Claim(name, *about, axis, zero, margin, shown)
+        basis = f"{seeds} seeds" if first["basis"] == SEEDS else str(first["basis"] or "")
+        parts = [_part(row, axis, alpha) for row in block.itertuples() if row.part]
+        shown.append(Row(about, first["verdict"], basis, _what_is_missing(first), parts))
+    ends = None if axis is None else (_signed(axis.low), axis.label, _signed(axis.high))
+    return Claim(
+        name=str(rows["claim"].iloc[0]),
+        sentence=rows["sentence"].iloc[0],
+        source=rows["source"].iloc[0],
+        tally=tally,
+        decided=any(row.verdict in DECIDED for row in shown),
+        ends=ends,
+        zero=None if axis is None else axis.at(0.0),
+        margin=margin,
+        rows=shown,
+    )
 
 
-def _part(row: tuple, axis: Axis | None) -> Part:
+def _what_is_missing(row: pd.Series) -> str:
+    if not row["decided_by"]:
+        return ""
+    return f"{'would decide it' if row['verdict'] == 'undecided' else 'why'}: {row['decided_by']}"
+
+
+def _signed(value: float) -> str:
+    return ("+" if value > 0 else "") + tick_text(float(f"{value:.3g}"))
+
+
+def _part(row: tuple, axis: Axis | None, alpha: float) -> Part:
     known = axis is not None and np.isfinite(row.estimate)
     ends = (row.ci_low, row.ci_high) if np.isfinite(row.ci_low) else (np.nan, np.nan)
     low, high = (axis.at(end) if known and np.isfinite(end) else None for end in ends)
     value = "" if np.isnan(row.estimate) else f"{row.estimate:+.3g}"
     if np.isfinite(row.ci_low):
         value += f" ({row.ci_low:+.3g} to {row.ci_high:+.3g})"
-    p = "" if np.isnan(row.p) else ("p < 0.001" if row.p < 0.001 else f"p {row.p:.3f}")
-    return Part(row.part, value.replace("-", "−"), p, axis.at(row.estimate) if known else None, low, high)
+    p = "" if np.isnan(row.p) else f"p {_p(row.p)}"
+    p += "" if np.isnan(row.p_opposite_holm) else f"; of the opposite {_p(row.p_opposite_holm)}"
+    decides = {"contradicted": row.p_opposite_holm <= alpha, "supported": bool(row.counts)}.get(row.verdict, False)
+    dot = axis.at(row.estimate) if known else None
+    return Part(row.part, decides, value.replace("-", "−"), p, dot, low, high)
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.summaries import TEACHER
 from workflow_scripts.report.page.charts import MARKERS, Axis, Chart, Line, Mark, polyline
 
 WIDTH, HEIGHT = 420, 280
@@ -42,46 +43,54 @@ def locality_map(locality: pd.DataFrame, samplers: Sequence[str]) -> Chart:
     return Chart("Locality against entropy", WIDTH, HEIGHT, x, y, marks)
 
 
-def cost_map(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping, domain: str, measure: str) -> Chart:
-    """Energy of a student bought alone across, effectiveness up, a dot a student; its text has the shared pools too."""
-    keys = ["student", "loss", "sampler"]
+def cost_maps(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping) -> list[Chart]:
+    """For each domain and student: energy bought alone across, effectiveness up, a dot a loss and sampler.
+
+    The students of a domain share their axes; a dot's text has the shared pools too.
+    """
+    keys, measure = ["student", "loss", "sampler"], spec["measure"]
     spent = cost[cost["scope"] == "student"].groupby(keys, sort=False)[["alone_wh", "energy_wh"]].mean()
-    whole = main[(main["collection"] == ALL) & (main["measure"] == measure) & (main["domain"] == domain)]
-    rows = whole.groupby(keys, sort=False)[["mean", "ci_low", "ci_high"]].mean().join(spent).dropna().reset_index()
-    labels = ("energy of a student bought alone, Wh", f"{measure}, {domain}")
-    x, y = _box(rows["alone_wh"], [*rows["ci_low"], *rows["ci_high"]], labels, (True, False))
-    samplers = spec["samplers"]
-    marks = [
-        _mark(
-            (samplers, row.sampler),
-            (x.at(row.alone_wh), y.at(row.mean)),
-            f"{row.student} · {row.loss} · {row.sampler}",
-            [
-                f"{measure} {row.mean:.4f} ({row.ci_low:.4f} to {row.ci_high:.4f})",
-                f"{row.alone_wh:.3g} Wh alone, {row.energy_wh:.3g} Wh with the pools made for all samplers",
-            ],
-            low=y.at(row.ci_low),
-            high=y.at(row.ci_high),
-        )
-        for row in rows.itertuples()
-    ]
-    return Chart(f"Effectiveness against energy, {domain}", WIDTH, HEIGHT, x, y, marks)
+    whole = main[(main["collection"] == ALL) & (main["measure"] == measure)]
+    charts = []
+    for domain in spec["domains"]:
+        means = whole[whole["domain"] == domain["name"]].groupby(keys, sort=False)[["mean", "ci_low", "ci_high"]].mean()
+        rows = means.join(spent).dropna().reset_index()
+        labels = ("energy of a student bought alone, Wh", measure)
+        x, y = _box(rows["alone_wh"], [*rows["ci_low"], *rows["ci_high"]], labels, (True, False))
+        for student in spec["students"]:
+            marks = [_cost_mark(row, x, y, spec) for row in rows[rows["student"] == student].itertuples()]
+            charts.append(Chart(f"{domain['name']}, {student}", WIDTH, HEIGHT, x, y, marks))
+    return charts
 
 
-def score_lines(profiles: pd.DataFrame, students: Sequence[str], collections: Sequence[str]) -> Chart:
-    """Mean score against rank ratio, both logarithmic: the teacher and each student, mean over its cells."""
-    rows = profiles[profiles["collection"].isin(collections)]
-    names = ["teacher", *students]
-    curves = {name: rows[rows["student"] == name].groupby("rank_ratio")["score"].mean() for name in names}
+def _cost_mark(row: tuple, x: Axis, y: Axis, spec: Mapping) -> Mark:
+    return _mark(
+        (spec["samplers"], row.sampler),
+        (x.at(row.alone_wh), y.at(row.mean)),
+        f"{row.student} · {row.loss} · {row.sampler}",
+        [
+            f"{spec['measure']} {row.mean:.4f} ({row.ci_low:.4f} to {row.ci_high:.4f})",
+            f"{row.alone_wh:.3g} Wh alone, {row.energy_wh:.3g} Wh with the pools made for all samplers",
+        ],
+        low=y.at(row.ci_low),
+        high=y.at(row.ci_high),
+    )
+
+
+def score_lines(profiles: pd.DataFrame, students: Sequence[str], domain: Mapping) -> Chart:
+    """Mean score against rank ratio on a domain, both logarithmic: the teacher, and each student over its cells."""
+    rows = profiles[profiles["collection"].isin(domain["collections"])]
+    places = {TEACHER: None} | {name: place for place, name in enumerate(students)}
+    curves = {name: rows[rows["student"] == name].groupby("rank_ratio")["score"].mean() for name in places}
     curves = {name: curve for name, curve in curves.items() if len(curve)}
     every = pd.concat(curves.values())
     labels = ("rank as a share of the candidates", "mean score, scaled to 0 to 1")
     x, y = _box(every.index.to_numpy(), every[every > 1e-3].to_numpy(), labels, (True, True))
     lines = [
-        Line(polyline(x, y, curve.index.to_numpy(), np.maximum(curve.to_numpy(), 0)), place, name, name == "teacher")
-        for place, (name, curve) in enumerate(curves.items())
+        Line(polyline(x, y, curve.index.to_numpy(), np.maximum(curve.to_numpy(), 0)), places[name], name)
+        for name, curve in curves.items()
     ]
-    return Chart("Score by rank", WIDTH, HEIGHT, x, y, lines=lines)
+    return Chart(f"Score by rank, {domain['name']}", WIDTH, HEIGHT, x, y, lines=lines)
 
 
 def training_lines(curves: pd.DataFrame, samplers: Sequence[str]) -> list[Chart]:

@@ -14,11 +14,11 @@ from workflow_scripts.storage.tables import read_numbers
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table: its name, the sentences above and below it, its parts by heading, and how to make it again."""
+    """A table: its name, what is said above it and sentence by sentence below, its parts, how to make it again."""
 
     name: str
     caption: str
-    notes: str
+    notes: Sequence[str]
     parts: Sequence[tuple[str, TextTable]]
     definition: str
     command: str
@@ -28,6 +28,16 @@ class PageTable:
         """The name as a heading."""
         text = self.name.replace("_", " ").replace(".", " of ")
         return text[0].upper() + text[1:]
+
+
+def value_columns(table: TextTable) -> list[tuple[str, bool]]:
+    """Each column of values: its header, and whether it holds numbers rather than words."""
+    names = [name for _, headers in table.groups for name in headers]
+    rows = [cells for section in table.sections for _, cells in section]
+    texts = [[cells[place].text for cells in rows if cells[place].text] for place in range(len(names))]
+    return [
+        (name, not own or any(not text[0].isalpha() for text in own)) for name, own in zip(names, texts, strict=True)
+    ]
 
 
 def page_tables(
@@ -45,7 +55,8 @@ def page_tables(
         frame, made_by = read_numbers(path)
         layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
         files = [sentences[name], sentences["verdicts"]]
-        caption, notes = (read_caption(files, names, layout.values) for names in (layout.sentences, layout.notes))
+        caption = read_caption(files, layout.sentences, layout.values)
+        notes = [read_caption(files, [note], layout.values) for note in layout.notes]
         caption = f"{caption} {mixed}" if mixed and path.stem in of_rankers else caption
         command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
         definition = f"docs/tables.md#{anchor(name)}"
