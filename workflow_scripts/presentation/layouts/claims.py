@@ -25,11 +25,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values |= {"claims": numbers["claim"].nunique(), "rows": len(verdicts), "measure": spec["measure"]}
     texts = {"": _verdicts(verdicts, spec), "Parts": _parts(numbers, spec)}
     # Trainings and queries are the sample where a part has a basis; groups, runs and curves have samples of their own.
-    notes = (
-        ["parts of claims"]
-        + ["controls"] * bool((numbers["basis"] == CONTROLS).any())
-        + ["given"] * bool((numbers["basis"] != "").any())
-    )
+    notes = ["parts of claims", *["controls"] * bool((numbers["basis"] == CONTROLS).any())]
+    notes += ["given"] * bool((numbers["basis"] != "").any())
     return Layout(texts, ["shown", "found"], numbers, values, "%.6g", in_latex=2, notes=notes)
 
 
