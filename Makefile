@@ -31,8 +31,10 @@ demo: venv  ## the whole study on a generated collection, on a laptop
 	$(BIN)/python -m workflow_scripts.report.check_expected results/demo config/expected/demo.yaml
 	@echo "open results/demo/report.html"
 
-study: venv  ## the demo's world in full: seeds, teachers, every level; hours
+study: venv  ## the demo's world in full: ten seeds, three teachers, every level; two hours
 	$(SNAKEMAKE) --configfile $(call configs,study)
+	$(BIN)/python -m workflow_scripts.report.check_expected results/study config/expected/study.yaml
+	@echo "open results/study/report.html"
 
 rivals: venv  ## samplers and losses that newer work proposes, in the demo's world
 	$(SNAKEMAKE) --configfile $(call configs,rivals)
