@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from pathlib import Path
 
 import pytest
 from changed_demo import DEMO, demo, refused
@@ -157,10 +156,24 @@ def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> N
         Experiment(read_config(ROOT / "config" / "study.yaml"))
 
 
-def test_a_file_that_holds_no_experiment_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "list.yaml").write_text("- demo\n")
-    with pytest.raises(InputError, match=r"list.yaml holds no experiment: give --configfile one such as"):
-        read_config(tmp_path / "list.yaml")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- demo\n", r"file\.yaml holds no experiment: give --configfile one such as"),
+        ("", r"file\.yaml holds no experiment"),
+        ("losses: {}\nseeds: [1]\nlosses: {}\n", r"file\.yaml:3: the key losses is there twice; give it once"),
+        ("students:\n  be: {a: 1}\n  be: {a: 2}\n", r"file\.yaml:3: the key be is there twice"),
+        ("seeds: [1, 010]\n", r"file\.yaml:1: 010 is no decimal number"),
+        ("base: &a {x: 1}\nother: {<<: *a, x: 0, y: '010', z: [-1, 1_000, 0.5]}\n", None),
+    ],
+)
+def test_a_file_that_could_be_read_in_two_ways_or_holds_no_experiment_is_one_line(text, message, tmp_path) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    if message is None:
+        assert read_config(tmp_path / "file.yaml")["other"] == {"x": 0, "y": "010", "z": [-1, 1000, 0.5]}
+        return
+    with pytest.raises(InputError, match=message):
+        read_config(tmp_path / "file.yaml")
 
 
 def test_the_descriptions_are_up_to_date() -> None:
