@@ -72,6 +72,11 @@ FAULTS = [
         {"corpus": "demo", "source": "ir_datasets", "role": "train"},
         "collections.demo-train: pairs is missing; role train needs pairs",
     ),
+    (
+        "collections.demo",
+        {"corpus": "demo", "source": "files", "role": "test", "queries": "x", "qrels": "x", "min_relevance": 2},
+        r"collections.demo: min_relevance is for training; for role test a measure says it, as in AP\(rel=2\)",
+    ),
     ("students", {}, "students: is empty; name at least one"),
     ("seeds", [], "seeds: is empty; name at least one"),
     ("students.BE", {}, r"students.BE: must be lower-case letters and digits, joined by hyphens \(is 'BE'\)"),
@@ -142,7 +147,8 @@ def test_values_given_as_texts_are_read() -> None:
 
 def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> None:
     overlay = {"training": {"documents": 2560}, "samplers": {"dense": None}, "systems": {"dense": None}}
-    overlay |= {"pools": {"dense": None}, "evaluation": {"measures": ["AP"]}, "seeds": [3]}
+    nulls = {"sets": {"all": None}, "more_measures": {"demo": None}}
+    overlay |= {"pools": {"dense": None}, "evaluation": {"measures": ["AP"]} | nulls, "seeds": [3]}
     merged = overlaid(DEMO, overlay)
     by_snakemake = copy.deepcopy(DEMO)
     update_config(by_snakemake, overlay)
@@ -151,6 +157,7 @@ def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> N
     assert list(experiment.config["samplers"])[:4] == ["random", "bm25", "crossencoder", "ensemble"]
     assert "dense" not in experiment.config["systems"] and experiment.config["seeds"] == [3]
     assert experiment.config["training"]["batch_groups"] == 16 and experiment.config["evaluation"]["measures"] == ["AP"]
+    assert experiment.config["evaluation"]["sets"] == experiment.config["evaluation"]["more_measures"] == {}
     refused({"systems.dense": None}, "pools.dense.systems: no 'dense' among the systems")
     with pytest.raises(InputError, match="experiment before this one"):
         Experiment(read_config(ROOT / "config" / "study.yaml"))
