@@ -13,7 +13,11 @@ use rule prepare_job as fetch_backbone with:
     wildcard_constraints:
         backbone=other_than(SCRATCH),
     params:
-        **job("backbone.fetch_backbone", lambda w: subset("backbones", w.backbone, "source", "revision")),
+        **job(
+            "backbone.fetch_backbone",
+            lambda w: subset("backbones", w.backbone, "source", "revision"),
+            own=lambda w: local_files(entry("backbones", w.backbone)["source"]),
+        ),
 
 
 use rule pretrain_job as pretrain_backbone with:

@@ -27,6 +27,8 @@ use rule prepare_job as fetch_archives with:
 
 
 use rule prepare_job as download_file with:
+    input:
+        **reads(source=lambda w: EXPERIMENT.own_files("systems", w.system, "url")),
     output:
         artifact("downloads", "{system}"),
     log:
@@ -37,6 +39,7 @@ use rule prepare_job as download_file with:
         **job(
             "collect.download_file",
             lambda w: dict(mirrors=CONFIG["mirrors"], **subset("systems", w.system, "url", "sha256")),
+            own=lambda w: EXPERIMENT.own_files("systems", w.system, "url"),
         ),
 
 
@@ -49,7 +52,11 @@ use rule prepare_job as prepare_corpus with:
     log:
         log("prepare_corpus/{corpus}"),
     params:
-        **job("collect.prepare_corpus", lambda w: EXPERIMENT.without_files("corpora", w.corpus, "docvectors")),
+        **job(
+            "collect.prepare_corpus",
+            lambda w: EXPERIMENT.without_files("corpora", w.corpus, "docvectors"),
+            own=lambda w: EXPERIMENT.own_files("corpora", w.corpus, "documents"),
+        ),
 
 
 use rule prepare_job as prepare_collection with:
@@ -68,4 +75,5 @@ use rule prepare_job as prepare_collection with:
         **job(
             "collect.prepare_collection",
             lambda w: EXPERIMENT.without_files("collections", w.collection, "corpus", "remove_query"),
+            own=lambda w: EXPERIMENT.own_files("collections", w.collection, "queries", "qrels"),
         ),

@@ -30,6 +30,7 @@ from workflow_scripts.experiment.environment import (
 )
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.exports import Exports
+from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.rule_parameters import (
@@ -57,6 +58,7 @@ if workflow.is_main_process:
 if not config:
     raise WorkflowError("name an experiment, for example: snakemake --configfile config/demo.yaml --cores 2")
 try:
+    read_config(*workflow.configfiles)  # Snakemake's own reader takes the last of two equal keys
     EXPERIMENT = Experiment(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None

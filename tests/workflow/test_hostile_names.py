@@ -38,9 +38,13 @@ def hostile(folder: Path) -> list[str]:
     names = {key: f"-{key} {FILE}" for key in ("documents", "queries", "qrels")}
     model = f"./{FILE}"
     (folder / model).mkdir()
-    for name in ("config.json", "model.safetensors", f"{'1_' + FILE[:-6]}/config.json"):
+    pooling = f"1_{FILE[:-6]}"
+    modules = [{"type": "x.Pooling", "path": pooling}]
+    described = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 1, "vocab_size": 9}
+    written = {"config.json": described, "modules.json": modules, "model.safetensors": {}, f"{pooling}/config.json": {}}
+    for name, content in written.items():
         (folder / model / name).parent.mkdir(exist_ok=True)
-        (folder / model / name).write_text("{}")
+        (folder / model / name).write_text(json.dumps(content))
     (folder / names["documents"]).write_text(DOCUMENTS)
     (folder / names["queries"]).write_text('{"query_id": "q1", "text": "wing"}\n')
     (folder / names["qrels"]).write_text("q1 0 d1 1\n")
@@ -60,7 +64,10 @@ def hostile(folder: Path) -> list[str]:
     config["domains"]["own"] = ["own", "public"]
     config["backbones"]["fetched"] = {"source": model, "vocabulary": "fetched"}
     config["students"]["fetched"] = {"architecture": "bi-encoder", "backbone": "fetched", "learning_rate": 0.1}
-    url = f"file:///{FILE.replace('#', '').replace('?', '')}/a.gz"
+    copies = folder / FILE.replace("#", "")
+    copies.mkdir()
+    (copies / "a.gz").write_text("")
+    url = f"file://{copies}/a.gz"
     config["systems"]["published"] = {"model": "import", "url": url, "systems": ["a"], "depth": 20}
     config["pools"]["published"] = {"systems": ["published"], "depth": 10}
     config["samplers"]["crossencoder"]["pools"].append("published")
@@ -93,7 +100,7 @@ def test_a_job_reads_a_file_with_a_hostile_name_and_runs_nothing_of_it(tmp_path:
     hostile(tmp_path)
     project.build("results/tiny/collections/own/manifest.json", config="hostile.yaml")
     log = project.refused("results/tiny/backbones/fetched/manifest.json", config="hostile.yaml")
-    assert "names no model_type" in log
+    assert "model.safetensors cannot be read" in log
     assert not list(tmp_path.rglob("pwned*"))
 
 

@@ -150,3 +150,21 @@ def test_removing_a_student_reruns_its_training_and_evaluation_for_its_cell(buil
     # On the same machine a retrained student is the same student.
     assert (built.folder / CELL).read_bytes() == cell
     assert built.planned(CELL) == {}
+
+
+def test_a_user_s_file_that_is_swapped_for_an_older_one_is_read_again(tmp_path: Path) -> None:
+    project, own, other = Project.fresh(tmp_path), tmp_path / "own.tsv", tmp_path / "other.tsv"
+    own.write_text("d1\tone\n")
+    other.write_text("d1\ttwo\n")
+    imported = f"{{model: import, url: 'file://{own}', systems: [a], depth: 5}}"
+    project.edit("tests/config/tiny.yaml", "corpora:\n", "corpora:\n  own: {source: files, documents: own.tsv}\n")
+    project.edit("tests/config/tiny.yaml", "systems:\n", f"systems:\n  own: {imported}\n")
+    targets = [f"results/tiny/{kind}/own/manifest.json" for kind in ("corpora", "downloads")]
+    both = {"prepare_corpus": 1, "download_file": 1}
+    assert project.outcome(*targets)[0] == both and project.planned(*targets) == {}
+    os.utime(own, (2, 2))
+    assert project.outcome(*targets) == ({}, both)
+    os.utime(other, (1, 1))
+    other.replace(own)
+    assert project.planned(*targets) == both
+    assert project.outcome(*targets)[0] == both and project.planned(*targets) == {}

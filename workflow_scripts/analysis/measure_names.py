@@ -18,11 +18,11 @@ EVALUATORS = ("pytrec_eval", "compat", "judged", "msmarco", "gdeval")
 """Those of ir_measures that the lock installs (gdeval needs Perl) and that value every query, in its order."""
 LARGEST_GRADE = 4
 """Of gdeval, which computes ERR as if it were the scale's largest and stops at a larger one."""
+LARGEST_GAIN = 10_000
+"""trec_eval makes room for every gain and grade up to the largest, for each query; where memory is short it gives 0."""
 
 _OF_SETS = ("R", "P", "Success", "Judged", "SetP", "SetR", "SetF")
 """Measures of the documents up to a rank, whatever their order."""
-_LARGEST_GAIN = 10_000
-"""trec_eval counts the documents of every gain from 0 to the largest, for each query."""
 _LARGEST = 1_000_000
 
 
@@ -97,5 +97,5 @@ def _faults(measure: Measure) -> Iterator[str]:
             yield f"{key} is {value!r}, and must be a finite number"
         elif key == "gains":
             numbers = [*value.keys(), *value.values()]
-            if any(type(number) is not int or not 0 <= number <= _LARGEST_GAIN for number in numbers):
-                yield f"gains must be whole numbers from 0 to {_LARGEST_GAIN:,}, grade by grade, as in {{2:3,3:7}}"
+            if any(type(number) is not int or not 0 <= number <= LARGEST_GAIN for number in numbers):
+                yield f"gains must be whole numbers from 0 to {LARGEST_GAIN:,}, grade by grade, as in {{2:3,3:7}}"

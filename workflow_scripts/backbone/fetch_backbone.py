@@ -26,6 +26,7 @@ from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 LONGEST_TRIED = 1024
 PATTERNS = (
     model_folders.CONFIG,
+    model_folders.ADAPTER,
     "*.safetensors",
     f"{model_folders.WEIGHTS}.index.json",
     *library_tokenizer.FILES,

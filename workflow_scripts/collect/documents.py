@@ -51,8 +51,10 @@ def clean(text: str | None) -> str:
 def check_id(what: str, identifier: object, here: str) -> str:
     """The id as text; :class:`InputError` where it is missing, too long or not what a run file could hold."""
     text = str(identifier) if isinstance(identifier, int) and not isinstance(identifier, bool) else identifier
-    if not isinstance(text, str) or not text:
+    if text is None or text == "":
         raise InputError(f"{here} has no {what} id: every {what} needs one")
+    if not isinstance(text, str):
+        raise InputError(f"{here} has the {what} id {shown(text)}, neither text nor a whole number: write it in quotes")
     if text.split() != [text]:
         raise InputError(f"{here} has the {what} id {shown(text)}, with white space in it: take it out")
     if NOT_IN_IDS.search(text):

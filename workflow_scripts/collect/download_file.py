@@ -14,9 +14,10 @@ from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 
 
-def download_file(spec: Mapping, output: Path) -> None:
+def download_file(spec: Mapping, output: Path, source: Path | None = None) -> None:
     """Download ``spec["url"]`` (https, or file: a copy), or it from one of ``mirrors``, and hold it to ``sha256``.
 
+    ``source``: the file that such an address names, whose change makes another artifact.
     What has come is kept as ``{name}.part``, and a later call goes on from there where the checksum is pinned. Without
     one (null) the download starts over and the manifest records the checksum found, to be pinned. Raises
     :class:`InputError` for another scheme, a failed download, another checksum.

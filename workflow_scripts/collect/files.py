@@ -23,7 +23,7 @@ ID_NAME = (
     "(doc|document|d|passage|psg|paragraph|page|p|corpus|c|query|question|q|topic|unique|u)?id|docno|docidentifier"
 )
 TEXT_NAME = (
-    "(doc|document|passage|query)?text|title|url|body|contents?|passages?|documents?|doc|abstract|paragraph|sentence"
+    "(doc|document|passage|query)?text|title|url|body|contents?|passages?|documents?|doc|abstract|paragraph|sentence|segment"
     "|query|queries|question|topic|description|narrative"
 )
 OTHER_NAME = (
@@ -31,6 +31,9 @@ OTHER_NAME = (
     "|judgement|judgment"
 )
 DIGIT = re.compile("[0-9]")
+# Names of one word that other tools make up: chunk_id, cord_uid, product_title.
+LIKE_ID = re.compile(f".*(id|name|key|no)|asin|{OTHER_NAME}")
+LIKE_TEXT = re.compile(f".*(name|{TEXT_NAME})")
 IS_ID, IS_TEXT, IS_NAME = map(re.compile, (ID_NAME, TEXT_NAME, f"{ID_NAME}|{TEXT_NAME}|{OTHER_NAME}"))
 
 
@@ -100,7 +103,7 @@ def _iterate_records(path: Path, id_keys: Sequence[str], text_keys: Sequence[str
             if len(unread) < 10:
                 unread.add(key)
         ids = [record[key] for key in id_keys if key in record]
-        if any(each != ids[0] for each in ids):
+        if len({*map(str, ids)}) > 1:
             raise InputError(f"{here} has several ids ({', '.join(map(shown, ids))}): keep one key of {id_keys}")
         texts = [_text(record, key, here) for key in text_keys]
         if ids and isinstance(ids[0], str):
@@ -133,30 +136,42 @@ def _iterate_rows(path: Path, layouts: dict[int, str]) -> Iterator[tuple[int, li
     wanted = layouts.get(usual) or " or ".join(layouts.values())
     for number, fields in chain(first, rows):
         here = f"{path}:{number}"
-        _check_headless(here, fields, first=number == first[0][0])
+        _check_headless(here, fields, first=number == first[0][0], columns=layouts.get(len(fields), ""))
+        if any(map(_is_quoted, fields)) or all(re.fullmatch('".*"', field) for field in fields):
+            raise InputError(f"{here} has quotes around a column, as CSV files do: write texts and ids as they are")
         if len(fields) != usual or usual not in layouts:
             raise InputError(f"{here} has {len(fields)} columns: put tabs between {wanted}, and nowhere else")
         yield number, fields
 
 
-def _check_headless(here: str, fields: Sequence[str], *, first: bool) -> None:
+def _is_quoted(field: str) -> bool:
+    """Whether quotes stand around a text whose own quotes are doubled: a quotation alone is left as it is."""
+    inner = field.strip()[1:-1]
+    return field.strip() == f'"{inner}"' and '"' in inner and '"' not in inner.replace('""', "")
+
+
+def _check_headless(here: str, fields: Sequence[str], *, first: bool, columns: str = "") -> None:
     """Raise :class:`InputError` for a header line, which would become a document or a query of its own.
 
-    On the ``first`` line the name of an id's column beside short texts is enough, or names of columns in any order.
+    On the ``first`` line the name of an id's column beside short texts is enough, or names of columns in any order, or
+    words that end as such names do. ``columns``: what they hold in a file without a header line.
     """
     # Most ids have a digit, names of columns have none.
     start = "" if DIGIT.search(fields[0]) else _letters(fields[0][:40])
-    if len(fields) < 2 or not IS_NAME.fullmatch(start):
+    if len(fields) < 2 or not (LIKE_ID.fullmatch(start) or IS_NAME.fullmatch(start)):
         return
     has_id_name = bool(IS_ID.fullmatch(start))
     others = [_letters(field[:40]) for field in fields[1:]]
     if first:
         short = all(field.count(" ") < 3 for field in fields)
-        is_header = (has_id_name and short) or all(map(IS_NAME.fullmatch, others))
+        is_header = (has_id_name and short) or (IS_NAME.fullmatch(start) and all(map(IS_NAME.fullmatch, others)))
+        words = not any(len(field.split()) > 1 for field in fields)
+        is_header = is_header or (words and LIKE_ID.fullmatch(start) and all(map(LIKE_TEXT.fullmatch, others)))
     else:
         is_header = has_id_name and all(map(IS_TEXT.fullmatch, others))
     if is_header:
-        raise InputError(f"{here} is a header line ({', '.join(map(shown, fields))}): such a file has none, delete it")
+        fix = f"delete it; its columns are {columns}" if columns else "delete it"
+        raise InputError(f"{here} is a header line ({', '.join(map(shown, fields))}): such a file has none, {fix}")
 
 
 def _letters(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from workflow_scripts.analysis.measure_names import LARGEST_GAIN
 from workflow_scripts.collect.documents import check_id, check_text, find_documents
 from workflow_scripts.collect.places import Place
 from workflow_scripts.storage.artifacts import Artifact
@@ -36,10 +37,15 @@ def collect_queries(rows: Iterable[tuple[int, str, str]], place: Place) -> dict[
 
 
 def collect_judgements(rows: Iterable[tuple[int, str, str, int]], place: Place) -> pd.DataFrame:
-    """Judgements as a frame (position, query_id, doc_id, relevance); :class:`InputError` where there are none."""
+    """Judgements as a frame (position, query_id, doc_id, relevance).
+
+    Raises :class:`InputError` where there are none, and for a grade that trec_eval has no room for.
+    """
     frame = pd.DataFrame(list(rows), columns=JUDGEMENT)
     if frame.empty:
         raise InputError(f"{place.source} holds no judgements: give qrels with at least one line")
+    for row in frame[frame["relevance"] > LARGEST_GAIN].itertuples():
+        raise InputError(f"{place.at(row.position)} has relevance {row.relevance}: grades go up to {LARGEST_GAIN:,}")
     return frame
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from workflow_scripts.models import sentence_transformers
 from workflow_scripts.storage.errors import InputError
 
 HUB_ID = re.compile(r"(?=.{1,96}$)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
@@ -37,9 +38,9 @@ def local_folder(source: str) -> Path | None:
 
 
 def local_files(source: str) -> list[str]:
-    """Files of a local folder that decide what is loaded from it, those of modules such as ``1_Pooling`` too."""
+    """Files of a local folder that decide what is loaded from it, sentence-transformers' settings of modules too."""
     folder = local_folder(source)
     if folder is None:
         return []
-    places = [folder, *folder.glob("[0-9]*_*")]
-    return sorted(str(path) for place in places for path in place.glob("[!.]*") if path.suffix in READ)
+    own = [path for path in folder.glob("[!.]*") if path.suffix in READ]
+    return sorted({*map(str, own), *map(str, sentence_transformers.files(folder))})

@@ -11,14 +11,18 @@ from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
-from workflow_scripts.experiment.faiss_index import FLAT, index_problem
+from workflow_scripts.experiment.depths import depth_problems
+from workflow_scripts.experiment.faiss_index import index_problems
 from workflow_scripts.experiment.functions import read_function
+from workflow_scripts.experiment.published import read_published
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.shares import TEST_SOURCES
 from workflow_scripts.experiment.studies import step_documents, study_problems
+from workflow_scripts.models.model_folders import read_config
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER, check_system
@@ -32,9 +36,19 @@ LUCENE = ("bm25", "qld")
 
 def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
-    for check in (_names, _domains, _collections, _first_stage, _depths, _teachers, _budgets, _positions, _measures):
+    for check in (_names, _domains, _collections, _first_stage, depth_problems, _teachers, _budgets, _positions):
         yield from check(config)
-    for check in (_systems, _sets, _retrieval, _published, _in_batch, seed_problems):
+    for check in (
+        _measures,
+        _curves,
+        _systems,
+        index_problems,
+        _sets,
+        _retrieval,
+        _published,
+        _in_batch,
+        seed_problems,
+    ):
         yield from check(config)
     for check in (control_problems, study_problems, claim_problems):
         yield from check(config)
@@ -47,6 +61,13 @@ def _names(config: Mapping) -> Iterator[str]:
     for name, owner in TAKEN.items():
         if name in config["students"]:
             yield f"students.{name}: this name is taken by the runs of {owner}; choose another"
+    first: dict[str, tuple[str, dict]] = {}
+    for name, entry in config["backbones"].items():
+        if entry["source"] == "scratch":
+            made = {"tokenizer": entry["tokenizer"], "corpora": sorted(entry["corpora"])}
+            other, same = first.setdefault(entry["vocabulary"], (name, made))
+            for key in (key for key in made if made[key] != same[key]):
+                yield f"backbones.{name}.vocabulary: {other}'s is made of another {key}; give {name} one of its own"
     if NO_TEACHER in config["teachers"]:
         yield f"teachers.{NO_TEACHER}: this name stands for no teacher in a student's id; choose another"
 
@@ -55,6 +76,11 @@ def _published(config: Mapping) -> Iterator[str]:
     name = config["evaluation"]["published"]
     if name and not (ROOT / f"config/expected/{name}.yaml").is_file():
         yield f"evaluation.published: there is no config/expected/{name}.yaml; name one of its files, or null"
+    elif name:
+        try:
+            read_published(ROOT / f"config/expected/{name}.yaml")
+        except InputError as error:
+            yield f"evaluation.published: {error}"
 
 
 def _domains(config: Mapping) -> Iterator[str]:
@@ -104,6 +130,8 @@ def _collections(config: Mapping) -> Iterator[str]:
                     yield f"{kind}.{name}.{key}: {pool} is of another collection; give both the same collection"
 
     for name, entry in collections.items():
+        if entry.get("pairs") == "titles" and config["training"]["view"] != "body":
+            yield f"training.view: full shows a query of {name}, which is a title, in its own positive; set it to body"
         corpus = config["corpora"][entry["corpus"]]
         if entry["source"] == "generated" and (corpus["source"], corpus.get("seed")) != ("generated", entry["seed"]):
             made = f"has seed {corpus['seed']}" if corpus["source"] == "generated" else "is not generated"
@@ -147,7 +175,7 @@ def _sets(config: Mapping) -> Iterator[str]:
 
 
 def _systems(config: Mapping) -> Iterator[str]:
-    """Names that systems cannot have, indexes that Faiss cannot make, and rankings that a sampler does not read."""
+    """Names that systems cannot have, and rankings that a sampler does not read."""
     for name, system in config["systems"].items():
         for listed in [name, *system.get("systems", ())]:
             try:
@@ -158,12 +186,6 @@ def _systems(config: Mapping) -> Iterator[str]:
             for key in ("pooling", "similarity") if system["encoder"] not in config["backbones"] else ():
                 if key in system:
                     yield f"systems.{name}.{key}: {system['encoder']} embeds as it was trained; leave it out"
-            width = _width(config, system["encoder"])
-            if problem := index_problem(system.get("index", FLAT), system.get("index_parameters"), width):
-                yield f"systems.{name}.{problem}"
-    retrieval = config["evaluation"]["retrieval"]
-    if retrieval and (problem := index_problem(retrieval["index"], retrieval["index_parameters"], None)):
-        yield f"evaluation.retrieval.{problem}"
     for name, sampler in config["samplers"].items():
         ranked = list(itertools.chain(*(config["systems"][each].get("systems", [each]) for each in sampler["systems"])))
         options, where = sampler["options"], f"samplers.{name}.options"
@@ -176,13 +198,6 @@ def _systems(config: Mapping) -> Iterator[str]:
             yield f"{where}.system: is missing; name one of {', '.join(ranked)}"
 
 
-def _width(config: Mapping, encoder: str) -> int | None:
-    """Width of an encoder's vectors; None where a fetched model decides it."""
-    student = config["students"].get(encoder.split("/")[0].split(".")[0], {"backbone": encoder})
-    backbone = config["backbones"].get(student["backbone"], {})
-    return backbone["architecture"]["hidden"] if backbone.get("source") == "scratch" else None
-
-
 def _first_stage(config: Mapping) -> Iterator[str]:
     name = config["first_stage"]["system"]
     if (model := config["systems"][name]["model"]) not in LUCENE:
@@ -190,28 +205,6 @@ def _first_stage(config: Mapping) -> Iterator[str]:
             f"first_stage.system: {name} is of model {model}, and what evaluation re-ranks is for now Lucene's and "
             f"called BM25; name a system of model {' or '.join(LUCENE)}"
         )
-
-
-def _depths(config: Mapping) -> Iterator[str]:
-    first_stage, systems = config["first_stage"], config["systems"]
-    if retrieval := config["evaluation"]["retrieval"]:
-        where, name = "evaluation.retrieval.candidates", retrieval["candidates"]
-        if name and systems[name]["model"] != "dense":
-            yield f"{where}: {name} is of model {systems[name]['model']}; name a system of model dense"
-        if name and systems[name]["depth"] < first_stage["depth"]:
-            yield f"{where}: {name} is {systems[name]['depth']} deep, and first_stage.depth {first_stage['depth']}"
-    if first_stage["depth"] > systems[first_stage["system"]]["depth"]:
-        yield f"first_stage.depth: {first_stage['depth']} exceeds the depth of system {first_stage['system']}"
-    for name, pool in config["pools"].items():
-        for system in pool["systems"]:
-            if systems[system]["depth"] < pool["depth"]:
-                yield f"pools.{name}.depth: {pool['depth']} exceeds the depth {systems[system]['depth']} of {system}"
-    for name, sampler in config["samplers"].items():
-        wanted = sampler["options"].get("depth")
-        for system in sampler["systems"]:
-            listed = systems[system]["depth"]
-            if wanted and listed < wanted:
-                yield f"samplers.{name}.options.depth: {wanted} exceeds the depth {listed} of {system}"
 
 
 def _teachers(config: Mapping) -> Iterator[str]:
@@ -256,7 +249,7 @@ def _budgets(config: Mapping) -> Iterator[str]:
 
 
 def _positions(config: Mapping) -> Iterator[str]:
-    """Sequences that a backbone made here could not hold; of another, its own config knows."""
+    """Sequences that a backbone made here, or in a local folder, could not hold; of another, its own config knows."""
     query, document = config["lengths"]["query"], config["lengths"]["document"]
     sequences = {  # architecture: what it reads at most, special tokens included
         "cross-encoder": (f"a pair of {query} + {document} + 3 special tokens", query + document + 3),
@@ -266,10 +259,25 @@ def _positions(config: Mapping) -> Iterator[str]:
     models += [(teacher["backbone"], "cross-encoder") for teacher in config["teachers"].values()]
     for name, architecture in models:
         what, longest = sequences[architecture]
-        if config["backbones"][name]["source"] == "scratch":
-            positions = config["backbones"][name]["architecture"]["positions"]
-            if longest > positions:
-                yield f"lengths: {what} exceeds the {positions} positions of backbone {name}; raise them to {longest}"
+        try:
+            room = _room(config["backbones"][name])
+        except InputError as error:
+            yield f"backbones.{name}.source: {error}"
+            continue
+        if room and longest > room:
+            fix = (
+                f"raise them to {longest}" if config["backbones"][name]["source"] == "scratch" else "lower the lengths"
+            )
+            yield f"lengths: {what} exceeds the {room} positions of backbone {name}; {fix}"
+
+
+def _room(backbone: Mapping) -> int | None:
+    """Positions of a backbone; None where they are not known yet."""
+    if backbone["source"] == "scratch":
+        return backbone["architecture"]["positions"]
+    folder = local_folder(backbone["source"])
+    positions = read_config(folder).get("max_position_embeddings") if folder else None
+    return positions if isinstance(positions, int) and positions > 0 else None
 
 
 def _measures(config: Mapping) -> Iterator[str]:
@@ -287,6 +295,20 @@ def _measures(config: Mapping) -> Iterator[str]:
                 yield f"{where}: use ir_measures' own name {str(measure)!r} for {name!r}"
             if where != "evaluation.measures" and name in evaluation["measures"]:
                 yield f"{where}: {name!r} is among evaluation.measures already; name it once"
+
+
+def _curves(config: Mapping) -> Iterator[str]:
+    """Curves of score against rank, and correlations, that could not be fitted: four points, and four queries."""
+    depth, (low, high) = config["first_stage"]["depth"], config["analysis"]["figures"]["fit_range"]
+    inside = sum(low <= rank / depth <= high for rank in range(1, depth + 1))
+    if inside < 4:
+        where = "analysis.figures.fit_range"
+        yield f"{where}: a curve needs four of the first_stage.depth {depth} ranks, and {inside} lie in it; widen it"
+    for name in itertools.chain(*map(collections_of, config["domains"].values())):
+        entry = config["collections"][name]
+        key = "queries" if entry["source"] == "generated" else "max_queries"
+        if (entry.get(key) or 4) < 4:
+            yield f"collections.{name}.{key}: {entry[key]} test queries are too few for the tables; ask for at least 4"
 
 
 def _retrieval(config: Mapping) -> Iterator[str]:

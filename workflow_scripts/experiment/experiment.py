@@ -11,9 +11,10 @@ from workflow_scripts.experiment.checks import problems
 from workflow_scripts.experiment.config import read_settings
 from workflow_scripts.experiment.controls import control_samplers, control_seeds
 from workflow_scripts.experiment.cycles import cycle_problems
+from workflow_scripts.experiment.depths import score_problems
 from workflow_scripts.experiment.filled import fill_in
 from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trained_at
-from workflow_scripts.experiment.references import collections_of, reference_problems
+from workflow_scripts.experiment.references import collections_of, file_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
 from workflow_scripts.experiment.studies import budgets_of
 from workflow_scripts.storage.errors import InputError
@@ -57,6 +58,7 @@ class Experiment:
             if system.get("encoder") in self._named:
                 system["encoder"] = self._named[system["encoder"]].path
         _refuse(cycle_problems(self.config, self.rankers))
+        _refuse(score_problems(self.config))
         self.groups_ids = {
             self.groups_id(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()
@@ -186,10 +188,11 @@ class Experiment:
         """What a document is read as: queries made of titles must not find them in it."""
         return self.config["training"]["view"] if self.entry("collections", collection)["role"] == "train" else "full"
 
-    def own_files(self, axis: str, name: str, key: str) -> list[str]:
-        """The user's file that an entry names under ``key``: one or none. Where texts are generated, it is a number."""
-        value = self.entry(axis, name).get(key)
-        return [value] if isinstance(value, str) else []
+    def own_files(self, axis: str, name: str, *keys: str) -> list[str]:
+        """The user's files that an entry names under ``keys``, at most one each: some keys may be a number."""
+        entry = self.entry(axis, name)
+        named = [file_of(entry["url"]) if key == "url" else entry.get(key) for key in keys]
+        return [path for path in named if isinstance(path, str)]
 
     def without_files(self, axis: str, name: str, *others: str) -> dict:
         """An entry without the user's files and without the keys ``others``."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from collections.abc import Iterable, Iterator, Mapping
 
+from workflow_scripts.experiment.filled import searched
+from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.models.faiss_indexes import SUPPORTED, is_supported
 
 FLAT = "Flat"
@@ -12,6 +16,40 @@ LARGEST = 2**20
 """Largest number in an index's description: of lists, neighbours or bits. Faiss makes room for them at once."""
 ANY_WIDTH = 2**6 * 3**2 * 5**2 * 7
 """Stands for a width that is not known yet: what divides it may divide the true one."""
+
+
+def index_problems(config: Mapping) -> Iterator[str]:
+    """Indexes of a configuration that Faiss could not make, as lines that name the key and the fix."""
+    dense = {name: system for name, system in config["systems"].items() if system["model"] == "dense"}
+    for name, system in dense.items():
+        collections = [collection for each, collection in searched(config) if each == name]
+        yield from _problems(config, f"systems.{name}", system, _width(config, system["encoder"]), collections)
+    if retrieval := config["evaluation"]["retrieval"]:
+        tested = itertools.chain(*map(collections_of, config["domains"].values()))
+        yield from _problems(config, "evaluation.retrieval", retrieval, None, retrieval["collections"] or tested)
+
+
+def _problems(
+    config: Mapping, where: str, entry: Mapping, width: int | None, collections: Iterable[str]
+) -> Iterator[str]:
+    index = entry.get("index", FLAT)
+    if problem := index_problem(index, entry.get("index_parameters"), width):
+        yield f"{where}.{problem}"
+        return
+    # One for each cell and each value of a code.
+    cells, code = re.match(r"IVF(\d+)", index), re.search(r"PQ\d+(?:x(\d+))?", index)
+    needed = max(int(cells[1]) if cells else 1, 2 ** int(code[1] or 8) if code else 1)
+    for corpus in dict.fromkeys(config["collections"][name]["corpus"] for name in collections):
+        source = config["corpora"][corpus]
+        if source["source"] == "generated" and source["documents"] < needed:
+            yield f"{where}.index: {index} needs {needed} documents, more than {corpus} has; name a smaller index"
+
+
+def _width(config: Mapping, encoder: str) -> int | None:
+    """Width of an encoder's vectors; None where a fetched model decides it."""
+    student = config["students"].get(encoder.split("/")[0].split(".")[0], {"backbone": encoder})
+    backbone = config["backbones"].get(student["backbone"], {})
+    return backbone["architecture"]["hidden"] if backbone.get("source") == "scratch" else None
 
 
 def index_problem(index: str, parameters: str | None, width: int | None) -> str | None:

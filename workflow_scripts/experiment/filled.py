@@ -83,7 +83,7 @@ def _fill_known(config: dict) -> None:
 def _fill_docvectors(config: dict) -> Iterator[str]:
     """``docvectors`` of corpora: true where a system with rm3 searches one."""
     needed = {}
-    for system, collection in _searched(config):
+    for system, collection in searched(config):
         if config["systems"][system].get("rm3"):
             needed[config["collections"][collection]["corpus"]] = (system, collection)
     for name, corpus in config["corpora"].items():
@@ -92,7 +92,7 @@ def _fill_docvectors(config: dict) -> Iterator[str]:
             yield f"corpora.{name}.docvectors: {system} with rm3 reads term vectors for {collection}; leave it out"
 
 
-def _searched(config: Mapping) -> Iterator[tuple[str, str]]:
+def searched(config: Mapping) -> Iterator[tuple[str, str]]:
     """(system, collection) of every ranking."""
     for axis in ("samplers", "pools"):
         for entry in config[axis].values():

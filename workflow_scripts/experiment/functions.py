@@ -47,7 +47,7 @@ def read_function(kind: str, name: str) -> Function:
         raise InputError(f"{path} is no Python: {' '.join(str(error).split())}") from None
     function, flags = PARTS[kind]
     constants = _constants(tree.body)
-    needs = {key: value for key, value in constants.items() if key in flags and isinstance(value, bool)}
+    needs = {key: value for key, value in constants.items() if key.startswith("NEEDS_") and isinstance(value, bool)}
     found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
     lacking = [f"{flag} = True or False" for flag in flags if flag not in needs]
     lacking += [] if found else [f"a function {function}"]

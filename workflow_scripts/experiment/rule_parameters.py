@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -33,12 +34,13 @@ ANY_ID = "[a-z0-9-]+"
 ON_GPU = ("score", "train", "rerank")
 
 
-def job(script: str, spec: Any = None, ids: Any = None, **values: object) -> dict[str, object]:
+def job(script: str, spec: Any = None, ids: Any = None, own: Any = None, **values: object) -> dict[str, object]:
     """Parameters of a rule: ``module``, ``code`` (the digest), ``spec`` (JSON) and ``options``.
 
     ``spec`` is a dict or a function of the wildcards that gives one; ``values`` are added to it. JSON is canonical:
     equal values give equal text. ``ids`` are options that name what the paths of another option hold, in its order: a
-    dict of lists, or a function of the wildcards that gives one.
+    dict of lists, or a function of the wildcards that gives one. ``own``: a function of the wildcards that gives those
+    inputs that are a user's files; the job looks at them again whenever one is another, if only an older one.
     """
     script = f"workflow_scripts.{script}"
 
@@ -47,7 +49,7 @@ def job(script: str, spec: Any = None, ids: Any = None, **values: object) -> dic
         return json.dumps(filled, sort_keys=True, separators=(",", ":"))
 
     def code(wildcards: Any) -> str:
-        return _digest_of(script, canonical(wildcards))
+        return " ".join([_digest_of(script, canonical(wildcards)), *map(_version, own(wildcards) if own else ())])
 
     def options(wildcards: Any, input: Any, output: Any) -> str:
         return _arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
@@ -60,6 +62,12 @@ def with_signature(function: Callable) -> Callable:
     """The function with its signature noted: Snakemake asks every function of a rule for it, for each job anew."""
     function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return function
+
+
+def _version(path: str) -> str:
+    """What differs where a file is swapped: Snakemake itself sees only one that is newer than what was made of it."""
+    found = os.stat(path)
+    return f"{found.st_size}.{found.st_mtime_ns}"
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ FAMILIES = {
 
 
 def read_config(folder: str | Path) -> dict:
-    """``config.json`` as a dict; :class:`InputError` where it is missing, broken or asks for code of its own."""
+    """``config.json`` as a dict; :class:`InputError` where it is missing, broken or asks for what is not computed."""
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise InputError(f"{path} is missing: {folder} is not a Hugging Face model folder")
@@ -56,6 +57,10 @@ def read_config(folder: str | Path) -> dict:
         raise InputError(f"{path} names no model_type: save the model with Hugging Face transformers")
     if "auto_map" in config:
         raise InputError(f"{path} asks to run code that comes with the model: only the library's own models are loaded")
+    if str(config.get("position_embedding_type")).startswith("relative"):  # the library has dropped them
+        raise InputError(f"{path} asks for relative positions, which are not computed: take a model with absolute ones")
+    if (Path(folder) / ADAPTER).is_file():
+        raise InputError(f"{folder} holds an adapter ({ADAPTER}): merge it into the weights first (merge_and_unload)")
     return config
 
 
@@ -63,11 +68,7 @@ def packable(config: Mapping) -> Family | None:
     """The family where the packed encoder can compute this model, else None."""
     from workflow_scripts.models.packed_encoder import ACTIVATIONS
 
-    plain = (
-        config.get("position_embedding_type", "absolute") == "absolute"
-        and not config.get("is_decoder")
-        and config.get("hidden_act", "gelu") in ACTIVATIONS
-    )
+    plain = not config.get("is_decoder") and config.get("hidden_act", "gelu") in ACTIVATIONS
     return FAMILIES.get(config["model_type"]) if plain else None
 
 
@@ -129,6 +130,21 @@ def read_weights(folder: str | Path) -> dict:
         name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor
         for name, tensor in tensors.items()
     }
+
+
+def refuse_unread(folder: str | Path, unread: Iterable[str], prefix: str, parts: Collection[str]) -> None:
+    """Raise :class:`InputError` for a weight of the encoder that is in the checkpoint and not in the model.
+
+    ``unread``: names in the checkpoint that the model has no use for, a head's among them; ``parts``: what the names of
+    an encoder's weights begin with, behind the ``prefix`` that they have in a checkpoint with a head.
+    """
+    for name in sorted(unread):
+        part, _, inside = name.removeprefix(f"{prefix}.").partition(".")
+        if part in parts and part != "pooler" and inside not in ("position_ids", "token_type_ids"):
+            raise InputError(
+                f"{folder}: weight {name} has no place in the encoder that config.json describes, and would be left "
+                "out: save the whole model and its configuration together, adapters merged"
+            )
 
 
 def weight_files(folder: str | Path) -> list[Path]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workflow_scripts.models.arithmetic import attention_by_operators
-from workflow_scripts.models.model_folders import headless
+from workflow_scripts.models.model_folders import headless, refuse_unread
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.sentence_transformers import Embedding
 from workflow_scripts.models.token_store import Sequences, require_room
@@ -200,10 +200,12 @@ def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
 
 
 def _check_weights(folder: str | Path, library: nn.Module, architecture: str, report: Mapping, new_head: bool) -> None:
-    """Judge what the library drew at random: an encoder's weights never, a head's where a new one is allowed."""
+    """Judge what the library drew at random or left out: an encoder's weights never, a head's where it may be new."""
     problems = dict.fromkeys(report["missing_keys"], "is missing")
     problems |= {name: f"has shape {tuple(shape)}" for name, shape, _ in report["mismatched_keys"]}
     encoder = f"{library.base_model_prefix}."
+    parts = [name for name, _ in library.base_model.named_children()]
+    refuse_unread(folder, report["unexpected_keys"], library.base_model_prefix, parts)
     fresh = []
     for name in sorted(problems):
         pooler = name.removeprefix(encoder).startswith("pooler.")

@@ -210,9 +210,11 @@ def _load(
             folder, config, architecture, initialise_seed=initialise_seed, dropout=dropout, new_head=new_head
         )
     weights = model_folders.read_weights(folder)
-    fresh, own = [], model.state_dict()
-    for name, parameter in own.items():
-        tensor = _find(weights, model, name)
+    fresh, unread = [], set(weights)
+    for name, parameter in model.state_dict().items():
+        key = _find(weights, model, name)
+        unread.discard(key)
+        tensor = weights.get(key)
         if tensor is not None and tensor.shape == parameter.shape and tensor.is_floating_point():
             parameter.copy_(tensor)
         elif name.startswith("head.") and new_head:
@@ -226,6 +228,7 @@ def _load(
                 f"{folder}: weight {model.checkpoint_name(name)} {problem}, "
                 f"config.json asks for {tuple(parameter.shape)}"
             )
+    model_folders.refuse_unread(folder, unread, model.family.prefix, dict(model.encoder.named_children()))
     if architecture == "bi-encoder":
         # The library's encoder has a pooler, which a [CLS] embedding does not pass through: it stays as it came.
         model.untrained = {
@@ -246,11 +249,11 @@ def _empty(config: Mapping, architecture: str, dropout: float | None) -> RankerM
     return KINDS[architecture](config, dropout)
 
 
-def _find(weights: Mapping[str, Tensor], model: RankerModel, name: str) -> Tensor | None:
-    """A parameter's tensor in a checkpoint: an encoder saved alone has no prefix, one saved with a head has."""
+def _find(weights: Mapping[str, Tensor], model: RankerModel, name: str) -> str:
+    """A parameter's name in a checkpoint: an encoder saved alone has no prefix, one saved with a head has."""
     theirs, prefix = model.checkpoint_name(name), f"{model.family.prefix}."
     keys = (theirs, theirs.removeprefix(prefix), prefix + theirs)
-    return next((weights[key] for key in keys if key in weights), None)
+    return next((key for key in keys if key in weights), theirs)
 
 
 def save_ranker(

@@ -122,6 +122,9 @@ def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.J
         path.unlink(missing_ok=True)
     with provenance.doing(job):
         function(**work)
+    if changed := job.changed_source():
+        output.unlink(missing_ok=True)
+        raise InputError(f"{changed} changed while it was read: run again")
     for path in cells:
         note_output(path, inputs=[output])
     started.unlink(missing_ok=True)

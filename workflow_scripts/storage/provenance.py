@@ -68,9 +68,9 @@ class Job:
         experiment = parts[parts.index("results") + 1] if "results" in parts[:-1] else ""
         return f"{experiment}/{self.spec.get('name', self.module.rpartition('.')[2])}"
 
-    def source_at_end(self, path: Path) -> str | None:
-        """Checksum of a source file; None where it was written while the job ran: nobody can say what was read."""
-        return sha256(path) if self.sources.get(path) == signature(path) else None
+    def changed_source(self) -> Path | None:
+        """A source file that was written while the job ran, if there is one: nobody can say what was read."""
+        return next((path for path, before in self.sources.items() if signature(path) != before), None)
 
     def code_at_end(self) -> str | None:
         """The code's digest; None where a file was edited while the job ran: nobody can say what ran."""
@@ -217,13 +217,13 @@ def describe_job(inputs: Mapping[str, str | Path | Sequence[str | Path]]) -> dic
         "code": job.code_at_end() if job else None,
         "values": _plain(job.values) if job else {},
         "arguments": _shape(paths),
-        "opened": {name: [_parts_read(path, job) for path in _as_list(given)] for name, given in paths.items()},
+        "opened": {name: [_parts_read(path) for path in _as_list(given)] for name, given in paths.items()},
     }
 
 
-def _parts_read(path: Path, job: Job | None) -> dict[str, str | None]:
+def _parts_read(path: Path) -> dict[str, str]:
     if path.name != MANIFEST:
-        return {"source": job.source_at_end(path) if job else sha256(path)}
+        return {"source": sha256(path)}
     return dict(sorted(_opened.get(path.absolute(), {}).items()))
 
 

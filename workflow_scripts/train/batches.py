@@ -121,7 +121,10 @@ class GroupBatches:
     def longest(self) -> int:
         """Tokens of the longest sequence that the stores can give, special tokens included."""
         query = min(self.max_query, self.queries.artifact.counts["longest"])
-        document = min(self.max_document, self.documents.artifact.counts["longest"])
+        return self.tokens_of(query, min(self.max_document, self.documents.artifact.counts["longest"]))
+
+    def tokens_of(self, query: int, document: int) -> int:
+        """Tokens of the longest sequence of a query and a document of so many, special tokens included."""
         if self.pairs:
             return query + document + 2 + self.queries.separators
         return max(query, document) + 2

@@ -273,5 +273,6 @@ def _open(
         device=device,
         in_batch_negatives=settings.in_batch_negatives,
     )
-    require_room(batches.longest(), model.longest)
+    # In evaluation texts may be as long as is allowed, however short those of training are.
+    require_room(batches.tokens_of(batches.max_query, batches.max_document), model.longest)
     return model, batches

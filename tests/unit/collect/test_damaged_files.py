@@ -12,11 +12,13 @@ import pyarrow as pa
 import pytest
 from factories import artifact
 
+from workflow_scripts.collect import files
 from workflow_scripts.collect.download_file import download_file
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
 from workflow_scripts.index.import_rankings import import_rankings
 from workflow_scripts.storage.command import call, end_in_one_line
+from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -67,8 +69,13 @@ DOCUMENTS = [
     ("docs.jsonl", '{"id": "a", "title": "\\udfff", "text": "x"}\n', "docs.jsonl:1 holds half a character"),
     ("docs.jsonl", '{"text": "x"}\n', "docs.jsonl:1 has no document id"),
     ("docs.jsonl", '{"id": "", "text": "x"}\n', "docs.jsonl:1 has no document id"),
-    ("docs.jsonl", '{"id": 1.5, "text": "x"}\n', "docs.jsonl:1 has no document id"),
-    ("docs.jsonl", '{"id": true, "text": "x"}\n', "docs.jsonl:1 has no document id"),
+    ("docs.jsonl", '{"id": null, "text": "x"}\n', "docs.jsonl:1 has no document id"),
+    (
+        "docs.jsonl",
+        '{"id": 1.0, "text": "x"}\n',
+        "docs.jsonl:1 has the document id 1.0, neither text nor a whole number",
+    ),
+    ("docs.jsonl", '{"id": true, "text": "x"}\n', "docs.jsonl:1 has the document id True, neither text nor"),
     ("docs.jsonl", '{"id": "a", "id": "b", "text": "x"}\n', "docs.jsonl:1 cannot be read (the key 'id' is there twice"),
     ("docs.jsonl", '{"id": "a", "_id": "b", "text": "x"}\n', "docs.jsonl:1 has several ids ('a', 'b')"),
     ("docs.jsonl", '{"docID": "a", "text": "x"}\n', "docs.jsonl:1 has the key 'docID': write 'doc_id'"),
@@ -86,6 +93,20 @@ DOCUMENTS = [
 DOCUMENTS += [
     ("docs.tsv", f"{header}\nd1\twing\nd2\tcone\n", "docs.tsv:1 is a header line")
     for header in ("pid\tpassage", "docno\ttext", "DocID\tContents", "_id\ttext", "corpus-id\ttext", '"id"\t"text"')
+]
+DOCUMENTS += [
+    ("docs.tsv", header.replace(" ", "\t") + "\nd1" + "\tx" * header.count(" ") + "\n", "docs.tsv:1 is a header line")
+    for header in (
+        *("chunk_id text", "article_id content", "entity_id name", "post_id body", "record_id text", "sid segment"),
+        *("doc_name doc_text", "passage_no passage_text", "cord_uid title abstract", "PMID title abstract"),
+        *("asin title description", "product_id product_title product_description"),
+    )
+]
+DOCUMENTS += [
+    ("docs.tsv", "id\ttext\ttitle\nd1\tx\ty\n", "such a file has none, delete it; its columns are id, title and text"),
+    # As pandas writes them.
+    ("docs.tsv", 'd1\tone\nd2\t"a ""b"" c"\n', "docs.tsv:2 has quotes around a column, as CSV files do"),
+    ("docs.tsv", '"d1"\t"one"\n', "docs.tsv:1 has quotes around a column"),
 ]
 QUERIES = [
     *[
@@ -110,6 +131,7 @@ QRELS = [
         ("qrels", f"q1 0 a {grade}\n", "qrels:1 is no TREC")
         for grade in ("\u0661", "\u00b2", "0x1", "1e1", "nan", "9" * 5000)
     ],
+    ("qrels", "q1 0 a 1\nq1 0 b 999999999\n", "qrels:2 has relevance 999999999: grades go up to 10,000"),
     ("qrels", "q1 0 a 1\nq1 0 b\n", "qrels:2 is no TREC judgement"),
     ("qrels", "q1 Q0 a 1 3.5 tag\n", "qrels:1 is no TREC judgement"),
     ("qrels", "query-id\tcorpus-id\tscore\nq1\ta\t1\n", "qrels:1 is a header line"),
@@ -218,6 +240,23 @@ def test_a_missing_file_and_a_folder_in_its_place(folder, refused):
         refused(prepare_corpus, {"source": "files"}, message, documents=folder / name)
 
 
+def test_a_file_that_changes_while_it_is_read_vouches_for_nothing(folder, monkeypatch):
+    documents, output, read = folder / "docs.tsv", folder / "made/manifest.json", files.iterate_documents
+
+    def edited_while_read(path):
+        yield from read(path)
+        documents.write_text("a\tother\n")
+
+    monkeypatch.setattr(files, "iterate_documents", edited_while_read)
+    arguments = ["--spec", '{"source": "files"}', "--documents", str(documents), "--output", str(output)]
+    with pytest.raises(InputError, match=r"docs\.tsv changed while it was read: run again"):
+        call(prepare_corpus, arguments)
+    assert not output.exists() and output.with_name(STARTED).exists()
+    monkeypatch.undo()
+    call(prepare_corpus, arguments)
+    assert pa.parquet.read_table(output.with_name("documents.parquet"))["text"].to_pylist() == ["other"]
+
+
 def test_odd_but_whole_files_are_read_as_they_are(folder, capsys):
     """Byte order marks of joined files go; other keys are passed over and said; words that name columns are texts."""
     lines = ["\ufeffa\ttext\n", "\ufeffb\t\ufefftwo\r\n", "\n", "page\tid\n", "title\ttwo  words\n", "é😀\tx\n"]
@@ -234,7 +273,7 @@ def test_odd_but_whole_files_are_read_as_they_are(folder, capsys):
         ("title", "two words"),
         ("é😀", "x"),
     ]
-    documents = written(folder, "docs.jsonl", '{"_id": 7, "text": "x", "metadata": {"url": 1}}\n')
+    documents = written(folder, "docs.jsonl", '{"_id": 7, "id": "7", "text": "x", "metadata": {"url": 1}}\n')
     call(
         prepare_corpus,
         ["--spec", '{"source": "files"}', "--documents", str(documents), "--output", f"{folder}/d/manifest.json"],

@@ -9,8 +9,22 @@ import pytest
 from workflow_scripts.experiment.backbone_source import local_files, local_folder
 from workflow_scripts.storage.errors import InputError
 
-FILES = ("config.json", "model.safetensors", "vocab.txt", "sentencepiece.bpe.model", "1_Pooling/config.json")
-OTHERS = ("pytorch_model.bin", ".cache/config.json", "checkpoint-5/model.safetensors", ".hidden.json")
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "vocab.txt",
+    "sentencepiece.bpe.model",
+    "modules.json",
+    "pooling/config.json",
+)
+MODULES = '[{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "pooling"}]'
+OTHERS = (
+    "pytorch_model.bin",
+    ".cache/config.json",
+    "checkpoint-5/model.safetensors",
+    "1_Dense/model.safetensors",
+    ".hidden.json",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +35,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in (*FILES, *OTHERS):
             path = tmp_path / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("")
+            path.write_text(MODULES if name == "modules.json" else "")
     return tmp_path
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from changed_demo import demo, refused
 
+from workflow_scripts.experiment import checks
 from workflow_scripts.experiment.experiment import Experiment
 
 BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
@@ -36,6 +39,16 @@ FAULTS = [
     ("studies.cuts.samplers", ["bm52"], "studies.cuts.samplers: no 'bm52' among the samplers"),
     ("backbones.mini.source", "./no-such-model", "backbones.mini.source: no folder ./no-such-model"),
     ("corpora.demo", {"source": "files", "documents": "no.jsonl"}, "corpora.demo.documents: no file no.jsonl"),
+    (
+        "systems.own",
+        {"model": "import", "url": "file:///none.jsonl.gz", "systems": ["a"], "depth": 5},
+        "systems.own.url: no file /none.jsonl.gz",
+    ),
+    (
+        "collections.titled",
+        {"corpus": "demo", "source": "files", "role": "train", "pairs": "titles"},
+        "training.view: full shows a query of titled, which is a title, in its own positive; set it to body",
+    ),
     ("samplers.bm25.collection", "demo", "samplers.bm25.collection: demo has role test; it needs role train"),
     ("first_stage.system", "dense", "dense is of model dense, .*; name a system of model bm25 or qld"),
     # Development collections and what is chosen by them
@@ -67,8 +80,30 @@ FAULTS = [
     ("teachers.base.documents", 5, r"teachers.base.documents: 5 must be a multiple .* \(nearest: 128\)"),
     ("pools.bm25.depth", 101, "pools.bm25.depth: 101 exceeds the depth 100 of bm25"),
     ("samplers.bm25.options.depth", 101, "samplers.bm25.options.depth: 101 exceeds the depth 100 of bm25"),
+    ("pools.bm25.depth", 90, "samplers.crossencoder.pools: score 90 documents of bm25, and options.depth is 100"),
+    ("samplers.crossencoder.pools", ["bm25"], "bm25 holds no pairs of positives, which stand before it; name them too"),
+    ("samplers.ensemble.systems", ["bm25", "dense"], "samplers.ensemble.pools: score 0 documents of dense, and"),
     ("first_stage.depth", 101, "first_stage.depth: 101 exceeds the depth of system bm25"),
     ("lengths.document", 38, r"a pair of 8 \+ 38 \+ 3 special tokens exceeds the 48 positions of .* mini; .* to 49"),
+    ("first_stage.depth", 7, "fit_range: a curve needs four of the first_stage.depth 7 ranks, and 3 lie in it"),
+    ("analysis", {"figures": {"fit_range": [0, 0.03]}}, "first_stage.depth 100 ranks, and 3 lie in it; widen it"),
+    ("collections.demo-mild.queries", 3, "collections.demo-mild.queries: 3 test queries are too few"),
+    (
+        "evaluation.retrieval.index",
+        "IVF4096,Flat",
+        "retrieval.index: IVF4096,Flat needs 4096 documents, more than demo",
+    ),
+    (
+        "systems.dense.index",
+        "IVF1,PQ4x14",
+        "systems.dense.index: IVF1,PQ4x14 needs 16384 documents, more than demo has",
+    ),
+    # Backbones
+    (
+        "backbones.other",
+        demo()["backbones"]["mini"] | {"tokenizer": {"kind": "words", "size": 50}},
+        "backbones.other.vocabulary: mini's is made of another tokenizer; give other one of its own",
+    ),
     # Seeds
     ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
     ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),
@@ -141,6 +176,10 @@ def test_a_faulty_cross_reference_is_one_line(key: str, value: object, message: 
             "studies.factorial.samplers: near-0 draws for other, .*; name samplers of demo-train",
         ),
         (
+            {"pools.bm25.known": [], "samplers.ensemble.systems": ["bm25"], "samplers.ensemble.pools": ["bm25"]},
+            "samplers.ensemble.pools: ensemble reads the positives' scores; name a pool with positives",
+        ),
+        (
             # training.collection named by itself is the same collection.
             {"samplers.bm25.collection": "demo-train", "studies.collections": STUDY | {"samplers": ["bm25", "random"]}},
             "studies.collections.samplers: all draw for one collection",
@@ -166,5 +205,37 @@ def test_what_is_not_read_is_not_refused() -> None:
     for entry in (config["students"]["ce"], *config["teachers"].values()):
         entry["backbone"] = "other"
     config["lengths"]["document"] = 46
+    # A ranking that a sampler does not read need not be scored.
+    config["samplers"]["crossencoder"]["systems"] = ["bm25", "qld"]
+    config["samplers"]["crossencoder"]["options"]["system"] = "bm25"
     assert Experiment(config).rankers
     refused(config | {"lengths.document": 47}, r"a text of 47 \+ 2 special tokens exceeds the 48 positions")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"model_type": "bert", "max_position_embeddings": 32}',
+            r"exceeds the 32 positions of backbone mini; lower the",
+        ),
+        ('{"model_type": "bert", "auto_map": {}}', r"backbones.mini.source: \S+ asks to run code"),
+        (None, r"backbones.mini.source: \S+config.json is missing"),
+    ],
+)
+def test_a_local_model_folder_is_looked_at_before_anything_is_made(
+    text: str | None, message: str, tmp_path: Path
+) -> None:
+    if text:
+        (tmp_path / "config.json").write_text(text)
+    refused({"backbones.mini": {"source": str(tmp_path), "vocabulary": "mini"}}, message)
+
+
+@pytest.mark.parametrize("text", ["sources: [", "sources: {}\nfigures: [{source: none}]\n"])
+def test_published_figures_are_read_before_anything_is_made(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config/expected").mkdir(parents=True)
+    (tmp_path / "config/expected/mine.yaml").write_text(text)
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
+    refused({"evaluation.published": "mine"}, r"evaluation.published: \S+mine.yaml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from pathlib import Path
 
 import pytest
 from changed_demo import DEMO, demo, refused
@@ -72,6 +71,11 @@ FAULTS = [
         "collections.demo-train",
         {"corpus": "demo", "source": "ir_datasets", "role": "train"},
         "collections.demo-train: pairs is missing; role train needs pairs",
+    ),
+    (
+        "collections.demo",
+        {"corpus": "demo", "source": "files", "role": "test", "queries": "x", "qrels": "x", "min_relevance": 2},
+        r"collections.demo: min_relevance is for training; for role test a measure says it, as in AP\(rel=2\)",
     ),
     ("students", {}, "students: is empty; name at least one"),
     ("seeds", [], "seeds: is empty; name at least one"),
@@ -143,7 +147,8 @@ def test_values_given_as_texts_are_read() -> None:
 
 def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> None:
     overlay = {"training": {"documents": 2560}, "samplers": {"dense": None}, "systems": {"dense": None}}
-    overlay |= {"pools": {"dense": None}, "evaluation": {"measures": ["AP"]}, "seeds": [3]}
+    nulls = {"sets": {"all": None}, "more_measures": {"demo": None}}
+    overlay |= {"pools": {"dense": None}, "evaluation": {"measures": ["AP"]} | nulls, "seeds": [3]}
     merged = overlaid(DEMO, overlay)
     by_snakemake = copy.deepcopy(DEMO)
     update_config(by_snakemake, overlay)
@@ -152,15 +157,30 @@ def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> N
     assert list(experiment.config["samplers"])[:4] == ["random", "bm25", "crossencoder", "ensemble"]
     assert "dense" not in experiment.config["systems"] and experiment.config["seeds"] == [3]
     assert experiment.config["training"]["batch_groups"] == 16 and experiment.config["evaluation"]["measures"] == ["AP"]
+    assert experiment.config["evaluation"]["sets"] == experiment.config["evaluation"]["more_measures"] == {}
     refused({"systems.dense": None}, "pools.dense.systems: no 'dense' among the systems")
     with pytest.raises(InputError, match="experiment before this one"):
         Experiment(read_config(ROOT / "config" / "study.yaml"))
 
 
-def test_a_file_that_holds_no_experiment_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "list.yaml").write_text("- demo\n")
-    with pytest.raises(InputError, match=r"list.yaml holds no experiment: give --configfile one such as"):
-        read_config(tmp_path / "list.yaml")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- demo\n", r"file\.yaml holds no experiment: give --configfile one such as"),
+        ("", r"file\.yaml holds no experiment"),
+        ("losses: {}\nseeds: [1]\nlosses: {}\n", r"file\.yaml:3: the key losses is there twice; give it once"),
+        ("students:\n  be: {a: 1}\n  be: {a: 2}\n", r"file\.yaml:3: the key be is there twice"),
+        ("seeds: [1, 010]\n", r"file\.yaml:1: 010 is no decimal number"),
+        ("base: &a {x: 1}\nother: {<<: *a, x: 0, y: '010', z: [-1, 1_000, 0.5]}\n", None),
+    ],
+)
+def test_a_file_that_could_be_read_in_two_ways_or_holds_no_experiment_is_one_line(text, message, tmp_path) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    if message is None:
+        assert read_config(tmp_path / "file.yaml")["other"] == {"x": 0, "y": "010", "z": [-1, 1000, 0.5]}
+        return
+    with pytest.raises(InputError, match=message):
+        read_config(tmp_path / "file.yaml")
 
 
 def test_the_descriptions_are_up_to_date() -> None:

@@ -2,9 +2,12 @@
 
 import json
 import os
+from contextlib import nullcontext
 
 import pytest
-from small_models import CONFIGS
+import torch
+from safetensors.torch import load_file, save_file
+from small_models import CONFIGS, SMALL
 
 from workflow_scripts.models import rankers
 from workflow_scripts.storage.errors import InputError
@@ -79,12 +82,36 @@ def test_bad_folders_are_named(saved, tmp_path):
     for change, message in (
         ({"hidden_size": 64}, "has shape"),
         ({"num_hidden_layers": 4}, r"encoder\.layer\.3.* is missing"),
+        ({"num_hidden_layers": 2}, r"weight encoder\.layer\.2\S+ has no place in the encoder"),
         ({"auto_map": {"AutoModel": "x.Y"}}, "code that comes with the model"),
+        ({"position_embedding_type": "relative_key"}, r"config\.json asks for relative positions"),
     ):
         (folder / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(InputError, match=message):
             rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"holds an adapter .*merge it"):
+        rankers.load_ranker(folder, "bi-encoder", initialise_seed=0)
     with pytest.raises(InputError, match=r"config\.json is missing"):
         rankers.load_ranker(tmp_path, "bi-encoder", initialise_seed=0)
     with pytest.raises(InputError, match="choose cross-encoder or bi-encoder"):
         rankers.new_ranker(config, "late-interaction", initialise_seed=0)
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+@pytest.mark.parametrize(
+    ("family", "part"), [("bert", "encoder"), ("xlm-roberta", "encoder"), ("distilbert", "transformer")]
+)
+def test_weights_that_the_encoder_would_not_read_are_refused(family, part, architecture, saved):
+    folder = saved(CONFIGS.get(family, SMALL | {"model_type": family, "pad_token_id": 1}), architecture)
+    weights = load_file(folder / "model.safetensors")
+    (first, *_) = (name for name in weights if f"{part}.layer.0.attention" in name)
+    adapter = first.replace(".weight", ".lora_A.default.weight").replace(".bias", ".lora_A.default.weight")
+    # What other heads and older libraries leave in a checkpoint is no part of the encoder.
+    prefix = first[: first.index(part)]
+    other = {"cls.predictions.bias": torch.zeros(3), f"{prefix}embeddings.position_ids": torch.arange(40)[None]}
+    for more, fails in ((other, False), (other | {adapter: torch.zeros(2, 32)}, True)):
+        save_file(weights | more, folder / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(InputError, match=f"weight {adapter} has no place") if fails else nullcontext():
+            rankers.load_ranker(folder, architecture, initialise_seed=0)

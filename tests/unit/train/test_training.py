@@ -239,6 +239,9 @@ def test_inputs_that_do_not_fit_together_are_one_line_and_leave_nothing(inputs, 
         train(**inputs | {"labels": None}, spec=SPEC, output=output)
     with pytest.raises(InputError, match=r"has groups of 3 documents, not 1 \+ 1"):
         train(**inputs, spec=SPEC | {"group_size": 2, "documents": 80}, output=output)
+    # As long as texts may be in evaluation, however short those of training are.
+    with pytest.raises(InputError, match="a sequence of 29 tokens does not fit the model's 28 positions"):
+        train(**inputs, spec=SPEC | {"max_tokens": {"query": 12, "document": 14}}, output=output)
     assert not any(tmp_path.rglob("*.*"))
 
 

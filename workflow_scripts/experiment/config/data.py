@@ -84,17 +84,19 @@ class _Collection(Part):
 
 
 class _Judged(_Collection):
-    min_relevance: Count = setting("lowest grade that counts as relevant; left out, 1", left_out)
+    min_relevance: Count = setting("role train: lowest grade that makes a positive; left out, 1", left_out)
     max_queries: Maybe[Count] = setting(
         "how many queries are kept, chosen by the seed; left out or null, all", left_out, unit="queries"
     )
     seed: Natural = setting("of the choice of queries; left out, 0", left_out)
 
-    def refuse_training_pairs(self) -> None:
-        """Raise ValueError where a collection with judgements says where training pairs come from."""
+    def refuse_training_settings(self) -> None:
+        """Raise ValueError where a collection with judgements says which training pairs it gives."""
         pairs = getattr(self, "pairs", None)
         if self.role != "train" and pairs not in (None, "qrels"):
             raise ValueError(f"pairs {pairs} are for training; leave pairs out for role {self.role}")
+        if self.role != "train" and "min_relevance" in self.model_fields_set:
+            raise ValueError(f"min_relevance is for training; for role {self.role} a measure says it, as in AP(rel=2)")
 
 
 class IrDatasetsCollection(_Judged):
@@ -115,7 +117,7 @@ class IrDatasetsCollection(_Judged):
             self.require("role train", "pairs")
         if self.pairs != "titles":
             self.require("a collection of source ir_datasets", "id")
-        self.refuse_training_pairs()
+        self.refuse_training_settings()
         return self
 
 
@@ -148,7 +150,7 @@ class FilesCollection(_Judged):
             self.require("a collection of files with judgements", "queries", "qrels")
         elif self.model_fields_set & {"queries", "qrels"}:
             raise ValueError("queries and qrels are not read where pairs is titles; leave them out")
-        self.refuse_training_pairs()
+        self.refuse_training_settings()
         return self
 
 

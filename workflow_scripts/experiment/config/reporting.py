@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from workflow_scripts.experiment.config.settings import (
+    Axis,
     Count,
     Flag,
     Maybe,
@@ -53,13 +54,13 @@ class Evaluation(Part):
     """What is measured, and on what."""
 
     retrieval: Maybe[Retrieval] = setting("retrieve from whole collections too; null for no", None)
-    sets: dict[Slug, Some[Slug]] = setting(
+    sets: Axis[Some[Slug]] = setting(
         "evaluation set to test collections, which one job re-ranks and one measures; collections in none of them are "
         "their first domain's set",
         {},
     )
     measures: Measures = setting("measured on every test collection, as ir_measures prints them: nDCG@10")
-    more_measures: dict[Slug, Measures] = setting("collection id to measures of that collection alone", {})
+    more_measures: Axis[Measures] = setting("collection id to measures of that collection alone", {})
     bootstrap: Bootstrap = setting("confidence intervals", Bootstrap)
     published: Maybe[Slug] = setting(
         "published figures that the main table is held against: paper is config/expected/paper.yaml; null for none",

@@ -10,6 +10,7 @@ from workflow_scripts.mine.candidates import Candidates, Negative, draw, without
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = True
+NEEDS_POSITIVES = True
 OPTIONS = {
     "depth": {"type": "whole", "ge": 1, "unit": "documents", "description": "top of each ranking that is read"},
     "per_system": {
@@ -49,7 +50,7 @@ def sample(
     When to use: hard negatives of several kinds, where unjudged positives would do harm and a teacher is there to drop
     them.
     Compare with: crossencoder, one system and no margin; dense, which leaves out by rank.
-    Config: ``samplers: {ensemble: {function: ensemble, systems: [bm25, qld], pools: [ensemble],
+    Config: ``samplers: {ensemble: {function: ensemble, systems: [bm25, qld], pools: [positives, ensemble],
     options: {per_system: 10, depth: 15, margin: 0.5}}}``
     """
     threshold = min(query.teacher_score(positive) for positive in query.positives) - margin

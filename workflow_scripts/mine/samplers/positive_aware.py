@@ -10,6 +10,7 @@ from workflow_scripts.mine.candidates import Candidates, Negative, draw, without
 
 NEEDS_RANKINGS = True
 NEEDS_TEACHER = True
+NEEDS_POSITIVES = True
 OPTIONS = {
     "depth": {"type": "whole", "ge": 1, "unit": "documents", "description": "top of the ranking that is read"},
     "pool": {
