@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ def experiment(tmp_path: Path) -> dict:
         entropy = np.repeat(pairwise_entropy(scores.reshape(2, 3)), 3)
         scored = {key: columns[key] for key in KEYS} | {"score": scores, "entropy": entropy}
         files = {"labels.parquet": (scored, LABELS_SCHEMA)}
-        labels.append(artifact(tmp_path / f"labels-{name}/manifest.json", files))
+        labels.append(artifact(tmp_path / f"labels-{name}/manifest.json", files, counts={"temperature": 1.0}))
     angles = np.arange(10) * np.pi / 10
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     embeddings = embedded(tmp_path / "embeddings/manifest.json", DOCUMENTS, vectors)
@@ -178,6 +179,17 @@ def test_table_by_hand(experiment: dict) -> None:
     make_locality_table(**{**experiment, "spec": spec})
     numbers, _ = read_numbers(experiment["output"])
     assert (numbers["n_seeds"] == 2).all() and numbers["std_seed"].notna().any()
+
+
+def test_a_calibrated_teacher_s_margin_is_one_of_its_scores_before_their_temperature(experiment: dict) -> None:
+    # Labels 2, 1.8, 0 and 1, 0, 0: at a temperature of 5 the scores were 10, 9, 0 and 5, 0, 0.
+    for temperature, found in ((1.0, 0.5), (2.0, 0.5), (5.0, 0.0)):
+        for path in experiment["labels"]:
+            manifest = json.loads(path.read_text())
+            path.write_text(json.dumps(manifest | {"counts": {"temperature": temperature}}))
+        make_locality_table(**experiment)
+        numbers, _ = read_numbers(experiment["output"])
+        assert (numbers.loc[numbers["quantity"] == "false_teacher", "value"] == found).all(), temperature
 
 
 def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(experiment: dict) -> None:
