@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rendered import render
 from scipy.spatial.distance import pdist
 
 from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
+from workflow_scripts.locality import embed_groups
 from workflow_scripts.locality.bound import misordering_range
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, misordered, outscoring_negatives
 from workflow_scripts.locality.make_locality_table import make_locality_table
@@ -198,3 +200,20 @@ def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(expe
     embedded(experiment["embeddings"], DOCUMENTS[1:], np.ones((9, 2), np.float32))
     with pytest.raises(InputError, match="document d0 is in a group but has no vector"):
         make_locality_table(**experiment)
+
+
+def test_the_queries_to_embed_are_found_without_holding_each_against_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return str.__eq__(self, other)
+
+    ids = np.array([Counted(f"q{number}") for number in range(400)], dtype=object)
+    groups = SimpleNamespace(query_ids=ids, doc_ids=np.array([[f"{name}-a", f"{name}-b"] for name in ids], object))
+    monkeypatch.setattr(embed_groups, "read_sampled_groups", lambda manifest: groups)
+    chosen, documents = embed_groups._choose(["one", "other"], 200, seed=0)
+    assert len(chosen) == 200 and documents.tolist() == [f"{name}-{part}" for name in chosen for part in "ab"]
+    assert Counted.compared < 10 * len(ids)
