@@ -15,7 +15,7 @@ from scipy import special, stats
 from audit.contrasts import Domain
 from audit.locality import entropies
 from audit.rows import Near, Rows
-from audit.sources import Cell, Sources, Values, by_query
+from audit.sources import Cell, Sources, by_query, temperature
 
 ROUNDING = 1e-6
 """Of a correlation with entropies that hardly vary, such as an untrained teacher's: all but 1 bit."""
@@ -29,7 +29,7 @@ def correlation(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
         seeds = spec["seeds"] if row.loss else values.seeds(cell)
         weights, z, spread, queries = domains[row.domain].weights, 0.0, 0.0, 0
         for name, weight in weights.items():
-            r, number = _coefficient(row, spec, values, cell, seeds, name)
+            r, number = _coefficient(row, spec, sources, cell, seeds, name)
             with np.errstate(divide="ignore"):
                 z += weight * np.arctanh(r)
             spread += weight**2 * (1 + r**2 / 2 if row.method == "spearman" else 1) / (number - 3)
@@ -41,13 +41,16 @@ def correlation(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
 
 
 def _coefficient(
-    row: tuple, spec: dict, values: Values, cell: Cell, seeds: Sequence, collection: str
+    row: tuple, spec: dict, sources: Sources, cell: Cell, seeds: Sequence, collection: str
 ) -> tuple[float, int]:
     """Of the predictor with effectiveness on a collection, and how many queries have both."""
+    values = sources.values["metrics"]
     of_seeds = [values.of(cell, seed, collection, spec["measure"]) for seed in seeds]
     teacher = values.path(("teacher", "", "", row.teacher), None, collection)
     runs = [values.path(cell, seed, collection) for seed in seeds] if row.predictor == "kl" else []
-    predictor = _predictor(teacher, tuple(runs), spec["depth"])
+    calibration = sources.folder / "calibrations" / row.teacher
+    fitted = temperature(calibration) if row.teacher in spec["calibrated"] else 1.0
+    predictor = _predictor(teacher, tuple(runs), spec["depth"], fitted)
     shared = sorted(set(of_seeds[0]) & set(predictor))
     x, y = [predictor[query] for query in shared], [fmean(of[query] for of in of_seeds) for query in shared]
     if len(set(x)) == 1 or len(set(y)) == 1:
@@ -57,12 +60,15 @@ def _coefficient(
 
 
 @cache
-def _predictor(teacher: Path, runs: tuple[Path, ...], depth: int) -> dict[str, float]:
-    """Entropy of the teacher's preferences, or of ``runs`` the mean divergence, over its first candidates; in bits."""
+def _predictor(teacher: Path, runs: tuple[Path, ...], depth: int, fitted: float) -> dict[str, float]:
+    """Entropy of the teacher's preferences, or of ``runs`` the mean divergence, over its first candidates; in bits.
+
+    The teacher's scores are divided by the temperature ``fitted``.
+    """
     scores, found = [by_query(run) for run in runs], {}
     for query, rows in by_query(teacher).items():
         first = {document: score for document, (rank, score) in rows.items() if rank <= depth}
-        own = np.array(list(first.values()))
+        own = np.array(list(first.values())) / fitted
         if len(own) < 2:
             continue
         if runs:

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import special
 
 from audit.rows import Rows
-from audit.sources import Sources, read_qrels
+from audit.sources import Sources, read_qrels, temperature
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,17 @@ class Groups:
     scores: np.ndarray
     chances: np.ndarray
     """Of the negatives alone."""
+    fitted: float
+    """The temperature that the scores were divided by."""
 
     def beside(self, name: str) -> Path:
         """Folder of an artifact that the groups were drawn from."""
-        root = next(parent for parent in self.folder.parents if parent.name == "results").parent
-        return root / Path(self.manifest["inputs"][name]["path"]).parent
+        return _input(self.folder, self.manifest, name)
+
+
+def _input(folder: Path, manifest: Mapping, name: str) -> Path:
+    root = next(parent for parent in folder.parents if parent.name == "results").parent
+    return root / Path(manifest["inputs"][name]["path"]).parent
 
 
 @cache
@@ -41,14 +47,15 @@ def read_groups(results: Path, sampler: str, teacher: str, seed: int) -> Groups:
     places = [results / "groups" / name / f"seed{seed}" for name in (sampler, f"{sampler}.{teacher}")]
     (place,) = [each for each in places if each.exists()]
     rows = pd.read_parquet(place / "groups.parquet")
-    labels = results / "labels" / teacher / place.relative_to(results / "groups") / "labels.parquet"
-    rows["score"] = pd.read_parquet(labels)["score"].astype(float)
+    labels = results / "labels" / teacher / place.relative_to(results / "groups")
+    rows["score"] = pd.read_parquet(labels / "labels.parquet")["score"].astype(float)
     rows = rows.sort_values(["query_id", "position"])
     queries = rows["query_id"].unique()
     columns = (rows[name].to_numpy() for name in ("doc_id", "score", "probability"))
     documents, scores, chances = (column.reshape(len(queries), -1) for column in columns)
-    manifest = json.loads((place / "manifest.json").read_text())
-    return Groups(place, manifest, queries, documents, scores, chances[:, 1:].astype(float))
+    manifest, of_labels = (json.loads((each / "manifest.json").read_text()) for each in (place, labels))
+    fitted = temperature(_input(labels, of_labels, "calibration")) if "calibration" in of_labels["inputs"] else 1.0
+    return Groups(place, manifest, queries, documents, scores, chances[:, 1:].astype(float), fitted)
 
 
 def coin(margins: np.ndarray) -> np.ndarray:
@@ -131,7 +138,8 @@ def quantities(sources: Sources, sampler: str, teacher: str, seed: int) -> dict[
     eligible = number - positives.reindex(groups.queries).fillna(0).to_numpy()
     drawn, support = groups.chances.shape[1], (1 / groups.chances).sum(axis=1)
     outside = np.where(np.abs(support - eligible) <= 1e-9 * eligible, 0.0, 1 - support / eligible)
-    outscoring = (others > first - spec["margin"]).sum(axis=1)
+    # The margin is one of the teacher's scores as they were.
+    outscoring = (others > first - spec["margin"] / groups.fitted).sum(axis=1)
     found = {
         "diameter": by_query(results, sampler, teacher, seed, spec["quantile"])["diameter"].to_numpy(),
         **{"kappa": drawn / (eligible * groups.chances.min(axis=1)), "outside": outside, "bounded": outside == 0},

@@ -121,6 +121,11 @@ def _risk(rows: Mapping[str, tuple[int, float]], judged: Mapping[str, int]) -> f
     return float(wrong / better.sum()) if better.any() else None
 
 
+def temperature(calibration: Path) -> float:
+    """What a teacher's labels were divided by."""
+    return json.loads((calibration / "manifest.json").read_text())["counts"]["temperature"]
+
+
 def derived(seed: int, *parts: str) -> int:
     """The seed of a draw that is repeated as it was made: BLAKE2b over what it is for."""
     text = "\0".join([str(seed), *parts])

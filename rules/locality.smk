@@ -3,6 +3,7 @@
 TABLES += PLACES.tables("correlation", "locality", "bound", *["risk"] * EXPERIMENT.has_truth)
 TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
 EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
+CALIBRATED = [teacher for teacher in GRID["teachers"] if RANKERS.calibrations(teacher)]
 STANDING = [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]
 SAMPLED = dict(
     groups=PLACES.groups(EXPERIMENT.uncut_groups),
@@ -17,6 +18,7 @@ use rule analyse_job as make_correlation_table with:
             metrics=METRICS,
             teachers=PLACES.by_set("runs", map("teacher/{}".format, GRID["teachers"])),
             students=PLACES.by_set("runs", (ranker for _, ranker in RANKERS.grid_students)),
+            calibrations=manifests("calibrations", CALIBRATED),
         ),
     output:
         numbers("correlation"),
@@ -28,6 +30,7 @@ use rule analyse_job as make_correlation_table with:
             domains=DOMAINS,
             measure=ALL_MEASURES[0],
             depth=CONFIG["analysis"]["correlation"]["depth"],
+            calibrated=CALIBRATED,
             confidence=CONFIG["evaluation"]["bootstrap"]["confidence"],
             **GRID,
         ),

@@ -14,15 +14,21 @@ from workflow_scripts.storage.runs import run_on
 
 
 class TeacherCandidates:
-    """The first ``depth`` documents of a teacher's run for each judged query of one collection that has two or more."""
+    """The first ``depth`` documents of a teacher's run for each judged query of one collection that has two or more.
 
-    def __init__(self, runs: Sequence[Path], collection: str, depth: int, judged: Collection[str]) -> None:
+    Scores are divided by the teacher's ``temperature``, as its labels are: students learn from those.
+    """
+
+    def __init__(
+        self, runs: Sequence[Path], collection: str, depth: int, judged: Collection[str], temperature: float = 1.0
+    ) -> None:
         run = run_on(collection, runs)
         run = run[(run["rank"] <= depth) & run["query_id"].isin(judged)].sort_values(
             ["query_id", "rank"], kind="stable"
         )
         sizes = run.groupby("query_id", sort=False)["rank"].transform("size")
-        self._rows = run.loc[sizes > 1, ["query_id", "doc_id", "score"]].reset_index(drop=True)
+        rows = run.loc[sizes > 1, ["query_id", "doc_id", "score"]].reset_index(drop=True)
+        self._rows = rows.assign(score=rows["score"] / temperature)
         self._collection = collection
         found = self._rows.groupby("query_id", sort=False).size()
         self._sizes = found.to_numpy()

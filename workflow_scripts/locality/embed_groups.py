@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from workflow_scripts.analysis.sampled_groups import read_sampled_groups
 from workflow_scripts.models.token_store import TokenStore
@@ -57,7 +58,7 @@ def _choose(groups: Sequence[str | Path], number: int | None, seed: int) -> tupl
         if chosen is None:
             ordered = sorted(part.query_ids, key=lambda query: (derive_seed(seed, "locality", query), query))
             chosen = sorted(ordered[:number])
-        kept = np.isin(part.query_ids, chosen)
+        kept = pd.Index(part.query_ids).isin(chosen)
         if kept.sum() != len(chosen):
             raise InputError(f"{manifest} has no group for a query that others have: draw the groups again")
         documents.update(part.doc_ids[kept].ravel())

@@ -14,6 +14,7 @@ from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
 from workflow_scripts.locality.correlations import PEARSON, SPEARMAN, pooled_correlation
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.runs import by_ranker
 from workflow_scripts.storage.tables import write_numbers
@@ -28,25 +29,37 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def make_correlation_table(
-    *, spec: Mapping, metrics: Path, teachers: Sequence[Path], students: Sequence[Path], output: Path
+    *,
+    spec: Mapping,
+    metrics: Path,
+    teachers: Sequence[Path],
+    students: Sequence[Path],
+    output: Path,
+    calibrations: Sequence[Path] = (),
 ) -> None:
     """Write the numbers, columns :data:`COLUMNS`.
 
-    ``spec``: the lists of the grid, ``domains``, ``measure``, ``depth`` (candidates of a query: the teacher's first)
-    and ``confidence``. ``teachers`` and ``students``: manifests of their runs, in the grid's order (students, losses,
-    samplers, teachers, seeds, the last the fastest) and of each as many as there are evaluation sets. Queries with
-    fewer than two candidates have no entropy and are left out (n_queries counts the rest). Effectiveness and KL are
-    averaged over seeds before they are correlated. A student's teacher is that of its cell, whether its loss reads it
-    or not. BM25 and the teachers themselves have rows for entropy. Correlations:
+    ``spec``: the lists of the grid, ``domains``, ``measure``, ``depth`` (candidates of a query: the teacher's first),
+    ``confidence`` and ``calibrated``, the teachers whose scores are divided by a temperature, as their labels are;
+    ``calibrations``: theirs, in that order. ``teachers`` and ``students``: manifests of their runs, in the grid's order
+    (students, losses, samplers, teachers, seeds, the last the fastest) and of each as many as there are evaluation
+    sets. Queries with fewer than two candidates have no entropy and are left out (n_queries counts the rest).
+    Effectiveness and KL are averaged over seeds before they are correlated. A student's teacher is that of its cell,
+    whether its loss reads it or not. BM25 and the teachers themselves have rows for entropy. Correlations:
     :func:`~workflow_scripts.locality.correlations.pooled_correlation`.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
     measure = spec["measure"]
     values = QueryValues(metrics, [measure])
     collections = list(dict.fromkeys(name for domain in domains for name in domain.collections))
+    fitted = {
+        teacher: Artifact(calibration).counts["temperature"]
+        for teacher, calibration in zip(spec["calibrated"], calibrations, strict=True)
+    }
     candidates = {
         teacher: {
-            name: TeacherCandidates(runs, name, spec["depth"], values.queries(name, measure)) for name in collections
+            name: TeacherCandidates(runs, name, spec["depth"], values.queries(name, measure), fitted.get(teacher, 1.0))
+            for name in collections
         }
         for teacher, runs in zip(grid.teachers, by_ranker(teachers, len(grid.teachers)), strict=True)
     }

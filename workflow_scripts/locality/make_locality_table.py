@@ -70,10 +70,11 @@ def make_locality_table(
     """Write the numbers, one row a sampler, teacher and quantity, columns :data:`COLUMNS`, and ``queries``.
 
     ``spec``: ``rows`` ([sampler, teacher, seed], as many as ``groups`` and ``labels`` and in their order), ``quantile``
-    and ``embedding`` of the diameter, ``margin`` of the teacher's judgement, ``random`` (the random sampler's id, or
-    null), ``depth`` of the test candidates. ``rankings``: first stage of the test collections over the training corpus,
-    may be empty. A quantity is the mean over queries, then over seeds; ``std_query`` its standard deviation over
-    queries (mean over seeds), ``std_seed`` that of the seeds' means. Quantities:
+    and ``embedding`` of the diameter, ``margin`` of the teacher's judgement (in its scores as they were before their
+    temperature divided them), ``random`` (the random sampler's id, or null), ``depth`` of the test candidates.
+    ``rankings``: first stage of the test collections over the training corpus, may be empty. A quantity is the mean
+    over queries, then over seeds; ``std_query`` its standard deviation over queries (mean over seeds), ``std_seed``
+    that of the seeds' means. Quantities:
 
     - diameter, concentration, kappa, outside, bounded: see :mod:`workflow_scripts.locality.locality`;
     - entropy, entropy_positive: bits, H of the labels and :func:`positive_entropy`;
@@ -115,7 +116,8 @@ def _quantities(
         "concentration": ratios.concentration,
         "entropy": read_entropies(labels, groups),
         "entropy_positive": positive_entropy(scores),
-        "false_teacher": outscoring_negatives(scores, spec["margin"]),
+        # The margin, as the samplers', is one of scores that no temperature has divided.
+        "false_teacher": outscoring_negatives(scores, spec["margin"] / Artifact(labels).counts["temperature"]),
     }
     if documents.truth is not None:
         grades = true_grades(groups, documents.truth)

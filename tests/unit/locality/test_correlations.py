@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from rendered import render
 from scipy import stats
 
@@ -93,15 +94,23 @@ SPEC = {
     "measure": "nDCG@10",
     "depth": 4,
     "confidence": 0.95,
+    "calibrated": [],
 }
 
 
-def make(tmp_path: Path, teacher: Path, students: list[Path]) -> tuple[pd.DataFrame, str]:
+def make(
+    tmp_path: Path, teacher: Path, students: list[Path], temperature: float | None = None
+) -> tuple[pd.DataFrame, str]:
     output = tmp_path / "correlation.parquet"
     arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--teachers", str(teacher), "--output", str(output)]
+    calibrated = []
+    if temperature is not None:
+        calibrated = [artifact(tmp_path / "fitted/manifest.json", {}, counts={"temperature": temperature})]
+        arguments += ["--calibrations", *map(str, calibrated)]
+    spec = SPEC | {"calibrated": ["t"] * len(calibrated)}
     call(
         make_correlation_table.make_correlation_table,
-        ["--spec", json.dumps(SPEC), *arguments, "--students", *map(str, students)],
+        ["--spec", json.dumps(spec), *arguments, "--students", *map(str, students)],
     )
     return render("correlation", output)
 
@@ -142,6 +151,13 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     # A student that ranks as its teacher does has no divergence to correlate.
     same, _ = make(tmp_path, tmp_path / "teacher" / "manifest.json", [tmp_path / "teacher" / "manifest.json"] * 2)
     assert (same.loc[same["predictor"] == "kl", "correlation"].isna()).all()
+    # Of a calibrated teacher that is one that gives its labels back; entropies are those of the labels.
+    halved = teacher.assign(score=teacher["score"] / 2)
+    labels = runs(tmp_path / "labels", halved)
+    same, _ = make(tmp_path, tmp_path / "teacher" / "manifest.json", [labels] * 2, temperature=2)
+    assert (same.loc[same["predictor"] == "kl", "correlation"].isna()).all()
+    as_scored, _ = make(tmp_path, labels, [labels] * 2)
+    pd.testing.assert_frame_equal(same, as_scored)
 
     short = runs(tmp_path / "short", students[0].drop(index=teacher.head(5)["score"].idxmax()))
     with pytest.raises(InputError, match="no score of query q00, document d"):

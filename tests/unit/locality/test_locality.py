@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from rendered import render
 from scipy.spatial.distance import pdist
 
 from workflow_scripts.analysis.entropy import pairwise_entropy, positive_entropy
+from workflow_scripts.locality import embed_groups
 from workflow_scripts.locality.bound import misordering_range
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, misordered, outscoring_negatives
 from workflow_scripts.locality.make_locality_table import make_locality_table
@@ -119,7 +122,7 @@ def experiment(tmp_path: Path) -> dict:
         entropy = np.repeat(pairwise_entropy(scores.reshape(2, 3)), 3)
         scored = {key: columns[key] for key in KEYS} | {"score": scores, "entropy": entropy}
         files = {"labels.parquet": (scored, LABELS_SCHEMA)}
-        labels.append(artifact(tmp_path / f"labels-{name}/manifest.json", files))
+        labels.append(artifact(tmp_path / f"labels-{name}/manifest.json", files, counts={"temperature": 1.0}))
     angles = np.arange(10) * np.pi / 10
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     embeddings = embedded(tmp_path / "embeddings/manifest.json", DOCUMENTS, vectors)
@@ -180,9 +183,37 @@ def test_table_by_hand(experiment: dict) -> None:
     assert (numbers["n_seeds"] == 2).all() and numbers["std_seed"].notna().any()
 
 
+def test_a_calibrated_teacher_s_margin_is_one_of_its_scores_before_their_temperature(experiment: dict) -> None:
+    # Labels 2, 1.8, 0 and 1, 0, 0: at a temperature of 5 the scores were 10, 9, 0 and 5, 0, 0.
+    for temperature, found in ((1.0, 0.5), (2.0, 0.5), (5.0, 0.0)):
+        for path in experiment["labels"]:
+            manifest = json.loads(path.read_text())
+            path.write_text(json.dumps(manifest | {"counts": {"temperature": temperature}}))
+        make_locality_table(**experiment)
+        numbers, _ = read_numbers(experiment["output"])
+        assert (numbers.loc[numbers["quantity"] == "false_teacher", "value"] == found).all(), temperature
+
+
 def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(experiment: dict) -> None:
     with pytest.raises(InputError, match="labels other groups"):
         make_locality_table(**{**experiment, "labels": experiment["labels"][::-1]})
     embedded(experiment["embeddings"], DOCUMENTS[1:], np.ones((9, 2), np.float32))
     with pytest.raises(InputError, match="document d0 is in a group but has no vector"):
         make_locality_table(**experiment)
+
+
+def test_the_queries_to_embed_are_found_without_holding_each_against_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return str.__eq__(self, other)
+
+    ids = np.array([Counted(f"q{number}") for number in range(400)], dtype=object)
+    groups = SimpleNamespace(query_ids=ids, doc_ids=np.array([[f"{name}-a", f"{name}-b"] for name in ids], object))
+    monkeypatch.setattr(embed_groups, "read_sampled_groups", lambda manifest: groups)
+    chosen, documents = embed_groups._choose(["one", "other"], 200, seed=0)
+    assert len(chosen) == 200 and documents.tolist() == [f"{name}-{part}" for name in chosen for part in "ab"]
+    assert Counted.compared < 10 * len(ids)

@@ -95,7 +95,11 @@ class Locality(Part):
         None,
     )
     queries: Maybe[Count] = setting("training queries whose groups are embedded; null for all", 5000, unit="queries")
-    margin: Number = setting("the teacher takes for relevant what it scores above the positive's score less this", 0.5)
+    margin: Number = setting(
+        "the teacher takes for relevant what it scores above the positive's score less this, before any calibration",
+        0.5,
+        unit="teacher's scores",
+    )
 
 
 class Cost(Part):
