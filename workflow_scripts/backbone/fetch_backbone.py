@@ -11,19 +11,26 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workflow_scripts.backbone import library_tokenizer
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders, sentence_transformers
+from workflow_scripts.models.tokenizer import read_tokenizer
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
-LONGEST_TRIED = 1024
+if TYPE_CHECKING:
+    from workflow_scripts.models.padded import PaddedRanker
+    from workflow_scripts.models.rankers import RankerModel
+
+SHORT_TRIED, LONGEST_TRIED = 4, 1024
+PADDING_TELLS = 1e-3
+"""Difference, to a vector's largest number, that is no rounding."""
 PATTERNS = (
     model_folders.CONFIG,
     model_folders.ADAPTER,
@@ -40,7 +47,8 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
     ``spec``: ``source`` (a local folder or a hub id), ``revision`` (of a hub id: a commit; an experiment has no other).
     ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched, and the
     checksum of each file as it came, are in the counts. Raises :class:`InputError` for a source that cannot be reached,
-    has pickled weights only, brings its own code, lacks a weight, or whose tokens are not those of the library.
+    has pickled weights only, brings its own code, lacks a weight, whose tokens are not those of the library, or whose
+    vectors depend on padding.
     """
     source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)
@@ -118,29 +126,43 @@ def _copy(source: Path, folder: Path) -> None:
 
 def _complete(source: Path, folder: Path, name: str) -> dict:
     """Write the tokenizer of the model in ``folder`` and try both; returns what the manifest counts of the model."""
-    import torch
-
     from workflow_scripts.backbone.library_tokenizer import write_library_tokenizer
     from workflow_scripts.models.rankers import load_ranker
-    from workflow_scripts.models.token_store import Sequences
 
     try:
         model = load_ranker(folder, "bi-encoder", initialise_seed=0)
     except InputError as error:
         line = str(error).replace(str(folder), name)
         raise InputError(line if name in line else f"{name}: {line}") from None
-    layout = write_library_tokenizer(source, folder, model, name)
-    # The longest text that shall fit: a model that cannot encode it is found here, not in training.
+    write_library_tokenizer(source, folder, model, name)
+    _try(model, folder, name)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": parameters, "model_type": model.config["model_type"]}
+
+
+def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> None:
+    """Encode a short text, alone and beside the longest that shall fit, so that no training finds what is wrong.
+
+    Raises :class:`InputError`.
+    """
+    import torch
+
+    from workflow_scripts.models.token_store import Sequences
+
     length = min(model.longest, LONGEST_TRIED)
-    ids = np.full(length, layout.sep, np.int32)
+    tokens = read_tokenizer(folder).encode(" ".join(library_tokenizer.PROBES)).ids
+    long = np.resize(np.array(tokens, np.int32), length)
+    short = long[:SHORT_TRIED]
+    both = np.concatenate([short, long])
     try:
         with torch.inference_mode():
-            model(Sequences(ids, np.zeros_like(ids), np.array([length])))
+            alone = model(Sequences(short, np.zeros_like(short), np.array([len(short)])))[0]
+            beside = model(Sequences(both, np.zeros_like(both), np.array([len(short), length])))[0]
     except Exception as error:  # whatever a model of the library raises that asks for more than tokens
         raise_shortage(error)
         raise InputError(f"{name}: the model does not encode {length} tokens alone ({one_line(error)})") from None
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return {"parameters": parameters, "model_type": model.config["model_type"]}
+    if (alone - beside).abs().max() > PADDING_TELLS * alone.abs().max():
+        raise InputError(f"{name}: a text's vector depends on the padding beside it; choose another encoder")
 
 
 if __name__ == "__main__":

@@ -44,11 +44,10 @@ def device_name(device: torch.device) -> str:
 def inference_precision(wanted: str, device: str) -> str:
     """One of :data:`DTYPES`: ``auto`` is fp32 on a CPU, on a GPU (``cuda``) bf16 where it has it, else fp16.
 
-    A CPU multiplies fp16 many times slower than fp32: asked for there, it is fp32, and a line says so.
+    A CPU multiplies fp16 many times slower than fp32: asked for there, it is fp32, and a line says so. bf16 stays.
     """
     if device == "cpu" and wanted == "fp16":
-        print("precision fp16 is asked for, and a CPU computes in fp32", file=sys.stderr, flush=True)
-        return "fp32"
+        return _fp32_instead(wanted, "computes in fp32")
     if wanted != "auto":
         return wanted
     if device == "cpu":
@@ -57,5 +56,12 @@ def inference_precision(wanted: str, device: str) -> str:
 
 
 def training_precision(wanted: str, device: str) -> str:
-    """As :func:`inference_precision`, but a CPU trains in fp32 always."""
-    return "fp32" if (device, wanted) == ("cpu", "bf16") else inference_precision(wanted, device)
+    """As :func:`inference_precision`, but a CPU trains in fp32 always, and a line says so."""
+    if (device, wanted) == ("cpu", "bf16"):
+        return _fp32_instead(wanted, "trains in fp32")
+    return inference_precision(wanted, device)
+
+
+def _fp32_instead(wanted: str, does: str) -> str:
+    print(f"precision {wanted} is asked for, and a CPU {does}", file=sys.stderr, flush=True)
+    return "fp32"

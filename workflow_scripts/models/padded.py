@@ -1,7 +1,8 @@
 """Rankers of any other architecture: the library's own forward over padded, length-sorted batches.
 
 Slower than the packed encoder (padding is computed, and every position of the last layer), but right for every encoder
-of Hugging Face transformers, which is imported here only.
+of Hugging Face transformers whose attention mask hides padding; ``fetch_backbone`` tries it. That library is imported
+here only.
 """
 
 from __future__ import annotations

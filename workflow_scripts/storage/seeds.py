@@ -10,8 +10,3 @@ def derive_seed(seed: int, *parts: object) -> int:
     """
     text = "\0".join(str(part) for part in (seed, *parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def fold_of(query_id: str, folds: int) -> int:
-    """Which of ``folds`` parts a query is in, from 0: by its id alone, so that no other query moves it."""
-    return derive_seed(0, "fold", query_id) % folds

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workflow_scripts.models.folds import folds_of
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.seeds import fold_of
 from workflow_scripts.teach.pools import PairCodes
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ class FoldTeachers:
         from workflow_scripts.models.scoring import score_pairs
 
         queries, documents = self.codes.rows(pairs)
-        distinct, places = np.unique(queries, return_inverse=True)
-        names = self.codes.queries.names(distinct).to_pylist()
-        folds = np.array([fold_of(name, len(self.rankers)) for name in names], dtype=np.int64)[places]
+        folds = folds_of(self.codes.queries, queries, len(self.rankers))
         scores = np.empty(len(pairs), np.float32)
         for fold, ranker in enumerate(self.rankers):
             own = np.flatnonzero(folds == fold)

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.cuts import TUKEY, keep, keep_random, too_few
+from workflow_scripts.models.folds import folds_of
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.seeds import derive_seed, fold_of
+from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
+    from workflow_scripts.models.token_store import TokenStore
     from workflow_scripts.storage.groups import GroupTable
 
 
 class Rows(Protocol):
-    """What is asked of a token store here: the rows of ids, an :class:`InputError` for an unknown one."""
+    """What is asked of a token store here: the rows of ids, an :class:`InputError` for an unknown one.
+
+    A fold is of a whole store.
+    """
 
     def rows(self, ids: object) -> np.ndarray: ...
 
@@ -57,7 +62,7 @@ def read_groups(
     ``cut``: the name of a ``cut``, the number ``at_least`` of queries to keep, of outliers the ``fence`` and of a
     random cut the ``seed``; the groups of all other queries are left out, by the entropies of the labels. Without
     ``reads_teacher`` nothing else is read of these. ``fold``: of how many parts ``of`` the queries the one ``left_out``
-    is not read, see :func:`~workflow_scripts.storage.seeds.fold_of`. Raises :class:`InputError`, naming the query,
+    is not read, see :func:`~workflow_scripts.models.folds.folds_of`. Raises :class:`InputError`, naming the query,
     where a group has not ``group_size`` documents, a label is missing or not a number, or a query or document is in no
     store, and :class:`TooFewQueries` for a cut that keeps too few.
     """
@@ -70,11 +75,11 @@ def read_groups(
             f"{groups} has groups of {table.size} documents, not 1 + {group_size - 1}: "
             f"sample {group_size - 1} negatives or set group_size to {table.size}"
         )
+    query_rows = np.asarray(queries.rows(table.query_ids))
     kept = np.ones(len(table), dtype=bool) if cut is None else _kept(table, labels, cut)
     if fold is not None:
-        kept = kept & _outside_fold(table.query_ids.to_pylist(), groups, **fold)
+        kept = kept & _outside_fold(cast("TokenStore", queries), query_rows, groups, **fold)
     teacher = table.labels(labels, "score").astype(np.float32)[kept] if labels and reads_teacher else None
-    query_rows = np.asarray(queries.rows(table.query_ids))
     document_rows = np.asarray(documents.rows(table.rows["doc_id"])).reshape(-1, group_size)
     return Groups(query_rows[kept], document_rows[kept], teacher)
 
@@ -99,8 +104,10 @@ def _kept(table: GroupTable, labels: str | Path | None, cut: Mapping) -> np.ndar
     return kept
 
 
-def _outside_fold(query_ids: list[str], groups: str | Path, of: int, left_out: int) -> np.ndarray:  # (groups,)
-    kept = np.array([fold_of(query_id, of) != left_out for query_id in query_ids])
+def _outside_fold(
+    queries: TokenStore, rows: np.ndarray, groups: str | Path, of: int, left_out: int
+) -> np.ndarray:  # (groups,)
+    kept = folds_of(queries, rows, of) != left_out
     if kept.all() or not kept.any():
         raise InputError(f"{groups}: {len(kept)} queries are too few for {of} folds; lower the teacher's folds")
     return kept

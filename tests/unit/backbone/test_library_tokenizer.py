@@ -1,9 +1,11 @@
 """Fetched backbones make the tokens of transformers' AutoTokenizer, in token stores and when saved, or are refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -198,6 +200,16 @@ def test_a_tokenizer_that_cannot_be_the_library_s_is_refused_in_one_line(case, t
         fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
     assert "\n" not in str(caught.value) and str(source) in str(caught.value)
     assert not (tmp_path / "backbone/manifest.json").exists()
+
+
+@pytest.mark.parametrize("family", ["convbert", "fnet", "nystromformer", "yoso"])
+def test_an_encoder_whose_vectors_depend_on_padding_is_refused(family, tmp_path):
+    torch.manual_seed(0)
+    shape = {"num_hidden_layers": 3, "initializer_range": 0.3}
+    source = save(tmp_path / "source", family, wordpiece(), GENERIC | NAMED, **shape)
+    message = f"{source}: a text's vector depends on the padding beside it; choose another encoder"
+    with pytest.raises(InputError, match=re.escape(message)):
+        fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])

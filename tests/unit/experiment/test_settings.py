@@ -46,6 +46,16 @@ def test_every_shipped_experiment_is_valid() -> None:
         assert experiment.ranker(f"be.kl.random.{teacher}.seed0") in experiment.rankers.values()
 
 
+@pytest.mark.parametrize("name", ["paper", "large", "small-scratch"])
+def test_a_pool_of_a_trained_encoder_holds_what_is_drawn_and_no_pair_that_another_pool_holds(name: str) -> None:
+    config = shipped(name).config
+    pools, sampler = config["pools"], config["samplers"]["dense"]
+    # Positives are left out before the sampler counts: few queries have ten.
+    assert pools["dense"]["depth"] >= sampler["options"]["pool"] + 10
+    others = {each for each, pool in pools.items() if pool["collection"] is None and each != "dense"}
+    assert others == {*pools["dense"]["known"]} == {*sampler["pools"]} - {"dense"}
+
+
 SCRATCH = {"source": "scratch", "vocabulary": "mini", "corpora": ["demo"]}
 FAULTS = [
     # Keys

@@ -25,12 +25,16 @@ sys.stdin.read()
 """
 
 
-def test_fp16_on_a_cpu_is_fp32_and_said(capsys: pytest.CaptureFixture) -> None:
+def test_a_cpu_does_not_compute_in_fp16_nor_train_in_bf16_and_says_so(capsys: pytest.CaptureFixture) -> None:
     for precision in (devices.inference_precision, devices.training_precision):
         assert precision("fp16", "cpu") == "fp32"
         assert "precision fp16 is asked for, and a CPU computes in fp32" in capsys.readouterr().err
         assert precision("auto", "cpu") == "fp32" and capsys.readouterr().err == ""
         assert precision("fp16", "cuda") == "fp16"
+    # A CPU has bf16: scores are in it where that is asked for, and training is not.
+    assert devices.inference_precision("bf16", "cpu") == "bf16" and capsys.readouterr().err == ""
+    assert devices.training_precision("bf16", "cpu") == "fp32"
+    assert "precision bf16 is asked for, and a CPU trains in fp32" in capsys.readouterr().err
 
 
 def test_without_a_gpu_auto_says_so_and_cuda_refuses(

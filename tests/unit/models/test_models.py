@@ -230,7 +230,6 @@ SHAPES = {
     "camembert": {"pad_token_id": 1},
     "modernbert": {"pad_token_id": 0},
     "mpnet": {"pad_token_id": 1},
-    "nystromformer": {},
     "xlm-roberta": {"pad_token_id": 3},
 }
 ROOM = {"roberta": 37, "ibert": 38, "longformer": 38, "camembert": 38, "mpnet": 38, "xlm-roberta": 36}

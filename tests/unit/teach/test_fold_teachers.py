@@ -5,22 +5,28 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from workflow_scripts.models import scoring
-from workflow_scripts.storage.seeds import fold_of
+from workflow_scripts.models.folds import folds_of
 from workflow_scripts.teach import fold_teachers
 
 
+class Store:
+    """Stands for a token store: every text has two tokens, rows 2n and 2n + 1 the same."""
+
+    cut_at = 2
+
+    def __init__(self, texts: int) -> None:
+        self.tokens = np.stack([np.arange(texts) // 2, np.full(texts, 7)], axis=1).astype(np.int32)
+
+    def gather(self, rows: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.tokens[rows].ravel(), np.full(len(rows), 2)
+
+
 def test_each_query_is_scored_by_the_teacher_of_its_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"q{row}" for row in range(20)]
-    documents = 5
-    codes = SimpleNamespace(
-        queries=SimpleNamespace(names=lambda rows: pa.array([names[row] for row in rows])),
-        documents=None,
-        rows=lambda pairs: np.divmod(pairs, documents),
-    )
+    queries, documents = Store(20), 5
+    codes = SimpleNamespace(queries=queries, documents=None, rows=lambda pairs: np.divmod(pairs, documents))
     monkeypatch.setattr(fold_teachers, "Artifact", lambda model: SimpleNamespace(folder=model))
     monkeypatch.setattr(scoring, "scoring_ranker", lambda folder, *rest, precision: float(folder))
 
@@ -28,12 +34,15 @@ def test_each_query_is_scored_by_the_teacher_of_its_fold(monkeypatch: pytest.Mon
         return (100 * ranker + documents * queries + docs).astype(np.float32)
 
     monkeypatch.setattr(scoring, "score_pairs", score)
-    pairs = np.random.default_rng(0).permutation(len(names) * documents)[:60]
+    pairs = np.random.default_rng(0).permutation(20 * documents)[:60]
     found = fold_teachers.FoldTeachers(["0", "1", "2"], codes, "auto").score(pairs, None)
-    folds = [fold_of(names[pair // documents], 3) for pair in pairs]
+    folds = folds_of(queries, pairs // documents, 3).tolist()
     assert set(folds) == {0, 1, 2} and found.tolist() == [100 * f + p for f, p in zip(folds, pairs, strict=True)]
 
 
-def test_folds_are_even_and_a_query_keeps_its_own() -> None:
-    folds = [fold_of(f"query {number}", 4) for number in range(4000)]
-    assert np.bincount(folds).min() > 900 and folds[:10] == [fold_of(f"query {number}", 4) for number in range(10)]
+def test_folds_are_even_and_a_text_keeps_its_own() -> None:
+    queries, rows = Store(8000), np.arange(8000)
+    folds = folds_of(queries, rows, 4)
+    assert np.bincount(folds).min() > 1800
+    assert (folds[::2] == folds[1::2]).all()  # equal texts under two ids
+    assert folds_of(queries, rows[9::-1], 4).tolist() == folds[9::-1].tolist()

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from factories import artifact
 
+from workflow_scripts.models.folds import folds_of
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.seeds import fold_of
 from workflow_scripts.train.groups import group_order, read_groups
 
 GROUPS = [("q1", 0, "d3"), ("q1", 1, "d1"), ("q2", 0, "d2"), ("q2", 1, "d3")]
@@ -14,16 +14,21 @@ SCORES = [4.0, 1.0, 3.0, 2.5]
 
 
 class Store:
-    """Stands for a token store: rows by the sorted ids."""
+    """Stands for a token store: rows by the sorted ids, and of each text one token, its row where none are given."""
 
-    def __init__(self, ids):
-        self.ids = ids
+    cut_at = 1
+
+    def __init__(self, ids, texts=None):
+        self.ids, self.texts = ids, np.array(texts or range(len(ids)), np.int32)
+
+    def gather(self, rows, limit):
+        return self.texts[rows], np.ones(len(rows), np.int64)
 
     def rows(self, ids):
         return np.array([self.ids.index(one) for one in ids.to_pylist()])
 
 
-QUERIES, DOCUMENTS = Store(["q0", "q1", "q2"]), Store(["d1", "d2", "d3"])
+QUERIES, DOCUMENTS = Store(["q0", "q1", "q2"], texts=[0, 3, 4]), Store(["d1", "d2", "d3"])
 
 
 def write(folder, name, rows, scores=None):
@@ -45,15 +50,19 @@ def test_rows_and_labels(tmp_path):
     assert read_groups(groups, QUERIES, DOCUMENTS, group_size=2).teacher is None
 
 
-def test_a_fold_is_left_out_by_the_ids_of_its_queries(tmp_path):
+def test_a_fold_is_left_out_by_the_texts_of_its_queries(tmp_path):
     groups = write(tmp_path, "groups", GROUPS)
-    folds = [fold_of(query, 2) for query in ("q1", "q2")]
-    assert sorted(folds) == [0, 1]  # else choose other ids
+    folds = folds_of(QUERIES, np.array([1, 2]), 2).tolist()
+    assert sorted(folds) == [0, 1]  # else choose other texts
     for kept, fold in ((0, folds[1]), (1, folds[0])):
         read = read_groups(groups, QUERIES, DOCUMENTS, group_size=2, fold={"of": 2, "left_out": fold})
         assert read.query_rows.tolist() == [kept + 1]
     with pytest.raises(InputError, match="2 queries are too few for 50 folds"):
         read_groups(groups, QUERIES, DOCUMENTS, group_size=2, fold={"of": 50, "left_out": 49})
+    # Two queries of one text are one to a teacher: the one is never learned from to label the other.
+    twins = Store(QUERIES.ids, texts=[0, 3, 3])
+    with pytest.raises(InputError, match="2 queries are too few for 2 folds"):
+        read_groups(groups, twins, DOCUMENTS, group_size=2, fold={"of": 2, "left_out": 0})
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,20 @@ def test_hand_computed_values_of_losses_on_an_order():
     assert load_loss("lambdaloss")(f, g).item() == pytest.approx(11 * cost)
 
 
+@pytest.mark.parametrize("name", ["adrmse", "lambdaloss"])
+def test_constants_are_copied_to_the_device_once(name, monkeypatch):
+    f, g = torch.tensor([[[1.0, 0.2, -0.5]], [[3.0, -1.0, 0.1]]])
+    loss = load_loss(name)
+    expected = loss(f, g)
+
+    def copied(*values, **options):
+        raise AssertionError("a list is copied to the device, which waits for all that it was given to do")
+
+    monkeypatch.setattr(torch.Tensor, "new_tensor", copied)
+    monkeypatch.setattr(torch, "tensor", copied)
+    assert torch.equal(loss(f, g), expected)
+
+
 @pytest.mark.parametrize(
     ("name", "options"), [case for case in CASES if case[0] in ("listmle", "adrmse", "lambdaloss")]
 )

@@ -114,7 +114,9 @@ class Training(Part):
     weight_decay: Number = setting("decoupled weight decay", 0.01, ge=0, le=10)
     dropout: Maybe[Annotated[Number, Field(ge=0, lt=1)]] = setting("null keeps the backbone's", None)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto: bf16 on a GPU that has it, fp16 on another; a CPU computes in fp32 always", "auto"
+        "auto: bf16 on a GPU that has it, fp16 on another, fp32 on a CPU, which trains in fp32 always and scores in "
+        "bf16 where that is asked for",
+        "auto",
     )
 
 
@@ -130,7 +132,8 @@ class Teacher(Part):
     learning_rate: LearningRate = setting("highest learning rate", left_out)
     seed: Natural = setting("of its negatives, order and weights", left_out)
     folds: Maybe[Annotated[Count, Field(ge=2)]] = setting(
-        "parts of the training queries, each scored by a teacher trained on the others; null: one teacher scores all",
+        "parts of the training queries, equal texts in one, each scored by a teacher trained on the others; null: one "
+        "teacher scores all",
         None,
     )
     calibrate: Maybe[Slug] = setting(

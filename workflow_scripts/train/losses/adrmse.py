@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -29,9 +30,18 @@ def loss(student: torch.Tensor, teacher: torch.Tensor, *, temperature: float = 1
     """
     ranks = _ranks((teacher[:, None, :] - teacher[:, :, None]).sign() / 2 + 0.5)
     approximate = _ranks(((student[:, None, :] - student[:, :, None]) / temperature).sigmoid())
-    # Of every rank that there may be, halves of ties among them: torch's logarithm is not every processor's.
-    discounts = student.new_tensor([math.log2(twice / 2 + 1) for twice in range(2 * student.shape[1] + 1)])
+    discounts = _discounts(student.shape[1], student.dtype, student.device)
     return ((ranks - approximate).square() / discounts[(2 * ranks).long()]).mean()
+
+
+@functools.cache
+def _discounts(docs: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Of every rank that there may be, halves of ties among them; made once, since a copy to a GPU waits for its work.
+
+    torch's logarithm is not every processor's.
+    """
+    discounts = [math.log2(twice / 2 + 1) for twice in range(2 * docs + 1)]
+    return torch.tensor(discounts, dtype=dtype, device=device)
 
 
 def _ranks(beaten: torch.Tensor) -> torch.Tensor:

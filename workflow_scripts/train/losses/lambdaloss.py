@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -33,7 +34,7 @@ def loss(student: torch.Tensor, teacher: torch.Tensor, *, weights: str = "ndcg2+
     docs = student.shape[1]
     difference, margin = (scores[:, :, None] - scores[:, None, :] for scores in (student, teacher))
     gain = 1 / (1 + (margin < 0).sum(2)).to(student)
-    discount = student.new_tensor([1 / math.log2(1 + rank) for rank in range(1, docs + 1)])
+    discount = _discounts(docs, student.dtype, student.device)
     gain = gain / (gain.sort(descending=True).values * discount).sum(1, keepdim=True)
     tied_before = (difference == 0).tril(-1)
     place = ((difference < 0) | tied_before).sum(2)  # (groups, docs): ranks less 1
@@ -47,3 +48,9 @@ def loss(student: torch.Tensor, teacher: torch.Tensor, *, weights: str = "ndcg2+
     cost = functional.softplus(-difference) / math.log(2)
     pairs = (margin > 0) * weight * (gain[:, :, None] - gain[:, None, :]).abs()
     return (pairs * cost).sum((1, 2)).mean()
+
+
+@functools.cache
+def _discounts(docs: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """1 / D(r) of every rank; made once, since a copy to a GPU waits for its work."""
+    return torch.tensor([1 / math.log2(1 + rank) for rank in range(1, docs + 1)], dtype=dtype, device=device)
