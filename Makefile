@@ -116,12 +116,9 @@ check-archive: analysis-venv  ## is every byte of an archive as it was packed? A
 
 analysis-venv:  ## .analysis-venv, a quarter the size of .venv, for those who only check; where .venv is there, nothing
 	@test -x $(BIN)/snakemake || cmp -s environment/analysis.txt .analysis-venv/analysis.txt || { \
-	  rm -rf .analysis-venv && $(PYTHON) -m venv .analysis-venv && \
-	  sed -n '/^setuptools==/,/# via/p' environment/analysis.txt > .analysis-venv/build.txt && \
-	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r .analysis-venv/build.txt && \
-	  $(subst $(BIN),.analysis-venv/bin,$(INSTALL)) -r environment/analysis.txt && \
-	  cp environment/analysis.txt .analysis-venv; }
-
+	  $(call renewed,.analysis-venv,$(LOCKED_ANALYSIS)); }
+LOCKED_ANALYSIS = sed -n '/^setuptools==/,/\# via/p' environment/analysis.txt > $(BIN)/build.txt && \
+  $(INSTALL) -r $(BIN)/build.txt && $(INSTALL) -r environment/analysis.txt && cp environment/analysis.txt $(BIN)/..
 
 audit-numbers: venv  ## every number of every table by a second path, from runs and judgements: EXPERIMENT=demo
 	$(BIN)/python -m audit results/$(EXPERIMENT)
@@ -169,14 +166,21 @@ format: venv  ## rewrite Python and Snakemake files in the house style
 hooks: venv  ## let git run the checks of .pre-commit-config.yaml at every commit
 	$(BIN)/pre-commit install
 
-venv:  ## .venv from the locks, every file held to its hash; made again when one of them changes
-	@cat requirements*.txt | cmp -s - .venv/locks.txt || { \
-	  rm -rf .venv && $(PYTHON) -m venv .venv && \
-	  sed -n '/^setuptools==/,/# via/p' requirements.txt > .venv/build.txt && \
-	  $(INSTALL) -r .venv/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
-	  $(INSTALL) -r requirements-dev.txt && \
-	  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
-	  cat requirements*.txt > .venv/locks.txt; }
+# What stands there serves others until the new one is whole. Scripts name the folder that they were installed in.
+renewed = rm -rf $(1).new && $(PYTHON) -m venv --prompt $(1) $(1).new && $(subst $(BIN),$(1).new/bin,$(2)) && \
+  grep -rlIF $(1).new $(1).new/bin $(1).new/pyvenv.cfg | xargs sed -i.old 's/\$(1)\.new/$(1)/g' && \
+  rm -rf $(1).new/bin/*.old $(1).new/*.old $(1).old && { test ! -e $(1) || mv $(1) $(1).old; } && mv $(1).new $(1) && rm -rf $(1).old
+LOCKED = sed -n '/^setuptools==/,/\# via/p' requirements.txt > $(BIN)/build.txt && \
+  $(INSTALL) -r $(BIN)/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
+  $(INSTALL) -r requirements-dev.txt && \
+  { $(BIN)/pip check >/dev/null || { $(INSTALL) -r requirements-cuda.txt && $(BIN)/pip check; }; } && \
+  cat requirements*.txt > $(BIN)/../locks.txt
+
+venv:  ## .venv from the locks, every file held to its hash; other targets make it, this one renews it too
+	@if cat requirements*.txt | cmp -s - .venv/locks.txt; then :; \
+	elif test -f .venv/locks.txt && test -z '$(filter venv,$(MAKECMDGOALS))'; then \
+	  echo ".venv is not of these locks: make venv renews it" >&2; \
+	else $(call renewed,.venv,$(LOCKED)); fi
 
 lock:  ## renew the locks from pyproject.toml; versions stay where they fit: make lock [UPGRADE="numpy torch" or all]
 	@test -x $(BIN)/uv || $(MAKE) venv

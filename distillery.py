@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.checked import files_named, output_fault
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import GROUPS_FILE, LABELS_FILE
-from workflow_scripts.storage.provenance import MANIFEST
+from workflow_scripts.storage.provenance import MANIFEST, how_to_remake
 from workflow_scripts.storage.runs import run_on
 from workflow_scripts.storage.tables import read_table
 
@@ -30,7 +31,8 @@ def load(folder: str | Path) -> Results:
 
 @dataclass(frozen=True)
 class Results:
-    """What was made so far. A file is compared with its checksum when it is read; what is missing is an InputError.
+    """What was made so far. A file is compared with its checksum when it is read; one that differs, or is missing, is
+    an InputError.
 
     A ranker is named as its folder below ``runs``: ``be/kl.bm25.base/seed0``, ``teacher/base``, ``bm25``, or
     ``retrieved/`` and a student.
@@ -44,13 +46,13 @@ class Results:
         path = self.folder / "metrics.parquet"
         if not path.is_file():
             raise InputError(f"{path} is missing: make the experiment first")
-        return read_table(path)
+        return _read_noted(path)
 
     @property
     def rankers(self) -> list[str]:
         """Every ranker that has runs."""
         runs = self.folder / "runs"
-        return sorted({path.parents[1].relative_to(runs).as_posix() for path in runs.glob(f"**/{MANIFEST}")})
+        return sorted({path.parents[1].relative_to(runs).as_posix() for path in files_named(MANIFEST, runs)})
 
     def run(self, ranker: str, collection: str) -> pd.DataFrame:
         """A ranker's run on a collection: query_id, doc_id, rank, score."""
@@ -87,4 +89,11 @@ class Results:
         """A table's numbers in full precision; docs/tables.md says what its columns mean."""
         if name not in self.tables:
             raise InputError(f"{self.folder} has no table {name!r}: it has {', '.join(self.tables) or 'none yet'}")
-        return read_table(self.folder / "analysis" / f"{name}.parquet")
+        return _read_noted(self.folder / "analysis" / f"{name}.parquet")
+
+
+def _read_noted(path: Path) -> pd.DataFrame:
+    """A table without a manifest, if it is as its job noted it."""
+    if fault := output_fault(path):
+        raise InputError(f"{path} {fault}; {how_to_remake(path)}")
+    return read_table(path)

@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -149,6 +150,34 @@ def test_make_hands_on_what_is_typed() -> None:
     }
     for typed, command in commands.items():
         assert commands_of(*shlex.split(typed)).endswith(command), typed
+
+
+def test_only_make_venv_renews_an_environment_and_a_failure_leaves_the_old_one(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name, text in {"requirements.txt": "", "requirements-dev.txt": "new", ".venv/locks.txt": "old"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".venv/bin").mkdir()
+    (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\necho old\n")
+    # As venv and pip do: what they write names the folder that it was written in.
+    made = (
+        '#!/bin/sh\nmkdir -p "$5/bin"\nfor each in bin/python bin/pip pyvenv.cfg; do\n'
+        'printf "#!/bin/sh\\n# of $PWD/$5/bin\\n" > "$5/$each"; chmod +x "$5/$each"\ndone\n'
+    )
+    (tmp_path / "venv").write_text(made)
+    for path in (tmp_path / ".venv/bin/python", tmp_path / "venv"):
+        path.chmod(0o755)
+
+    def make(target: str, python: str) -> tuple[int, str, str]:
+        done = subprocess.run(["make", target, f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    assert make("list", "false") == (0, "old\n", ".venv is not of these locks: make venv renews it\n")
+    assert make("venv", "false")[0] and make("list", "false")[1] == "old\n"
+    assert make("venv", "./venv") == (0, "", "") == make("list", "false")
+    assert (tmp_path / ".venv/bin/pip").read_text() == f"#!/bin/sh\n# of {tmp_path}/.venv/bin\n"
+    assert {path.name for path in tmp_path.glob(".*")} == {".venv"}
+    assert not list((tmp_path / ".venv").rglob("*.old"))
 
 
 def test_the_citation_is_of_this_version_and_names_the_study() -> None:

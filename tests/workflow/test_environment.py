@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from project import Project
 
-from workflow_scripts.experiment.environment import bring_to_now
+from workflow_scripts.experiment.environment import bring_to_now, take_over_locks
 
 OWN = "corpora:\n  own: {source: files, documents: \u00e9t\u00e9.tsv}\n"
 
@@ -51,6 +53,19 @@ def test_only_a_file_from_the_future_gets_the_present_time(tmp_path: Path) -> No
     assert (tmp_path / "past").stat().st_mtime == pytest.approx(now - 100)
     assert (tmp_path / "future").stat().st_mtime == pytest.approx(now, abs=50)
     bring_to_now(str(tmp_path / "absent"))
+
+
+def test_who_starts_while_another_takes_over_locks_has_its_share(tmp_path: Path) -> None:
+    first, third = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
+    fcntl.flock(first, fcntl.LOCK_EX)
+    second = threading.Thread(target=take_over_locks, args=[tmp_path])
+    second.start()
+    second.join(0.5)
+    os.close(first)
+    second.join(10)
+    # A third would take the second's locks away.
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(third, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_braces_in_the_projects_path_are_refused_in_words(tmp_path: Path) -> None:

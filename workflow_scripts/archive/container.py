@@ -24,9 +24,8 @@ from workflow_scripts.archive.suspicion import content_fault, name_fault
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.provenance import MANIFEST
+from workflow_scripts.storage.results import LIST
 
-LIST = "archive.json"
-"""Name of the first member."""
 FORMAT = 1
 MOST_FILES = 400_000
 LARGEST_LIST = 2**27

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
+from workflow_scripts.storage.checked import files_named
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.provenance import CARD, MANIFEST, place_fault
@@ -82,7 +83,7 @@ def entries(results: Path, options: frozenset[str], without: tuple[str, ...] = (
     ``options``: of :data:`MODELS` and :data:`TEXTS`, what is packed too; ``without``: patterns of paths below the
     results that are not. Raises :class:`InputError` for an artifact whose job has not ended.
     """
-    for path in sorted(results.rglob(MANIFEST)):
+    for path in sorted(files_named(MANIFEST, results)):
         if path.with_name(STARTED).exists():
             raise InputError(f"{path} is being made, or its job ended badly: finish the experiment first")
         made = read_manifest(path.read_bytes(), str(path))

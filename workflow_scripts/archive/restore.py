@@ -15,10 +15,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from workflow_scripts.archive.container import LIST, unpack
+from workflow_scripts.archive.container import unpack
 from workflow_scripts.archive.rebuild import Product, rebuild, scratch_folder
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.results import LIST
 
 
 def restore(archive: Path, cores: int) -> Iterator[str]:

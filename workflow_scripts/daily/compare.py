@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from workflow_scripts.storage.documents import read_queries
 from workflow_scripts.storage.errors import InputError
 
 MOST_QUERIES = 10
+QRELS = ".qrels.parquet"
 SEED = re.compile(r"(.+)\.seed(\d+)")
 
 
@@ -77,16 +78,19 @@ class Measured:
         """What names a cell in :meth:`frame`."""
         return self.prefix + cell.student, cell.loss, cell.sampler, cell.teacher
 
-    def frame(self, cells: Sequence[GridPoint]) -> pd.DataFrame:
-        """Metrics of the rankers behind some cells, of the controls and of BM25."""
+    def manifests(self, cells: Sequence[GridPoint]) -> list[str]:
+        """Of the metrics of the rankers behind some cells, of the controls and of BM25."""
         wanted = {*map(self.key, cells), *map(_named, self.controls())}
         rankers = [
             ranker
             for (student, *rest), ranker in self._rankers.items()
             if student == "bm25" or (self.prefix + student, *rest[:3]) in wanted
         ]
-        manifests = self.places.by_set("metrics", rankers)
-        frame = pd.concat([pd.read_parquet(Artifact(path).file(METRICS_FILE)) for path in manifests])
+        return self.places.by_set("metrics", rankers)
+
+    def frame(self, cells: Sequence[GridPoint]) -> pd.DataFrame:
+        """What :meth:`manifests` measured."""
+        frame = pd.concat([pd.read_parquet(Artifact(path).file(METRICS_FILE)) for path in self.manifests(cells)])
         students = frame["student"].astype(str)
         return frame.assign(student=students.where(students == "bm25", self.prefix + students))
 
@@ -212,6 +216,7 @@ def _comparison(
     measure: str | None,
 ) -> Comparison:
     config = sides[0].config
+    _check_judgements(path for side, each in zip(sides, cells, strict=True) for path in side.manifests(each))
     frames = [side.frame(each) for side, each in zip(sides, cells, strict=True)]
     frame = pd.concat([frames[0], *(each[each["student"] != "bm25"] for each in frames[1:])])
     measure = measure or config["evaluation"]["measures"][0]
@@ -220,6 +225,20 @@ def _comparison(
     rule = Rule(**config["analysis"]["equivalence"], confidence=config["evaluation"]["bootstrap"]["confidence"])
     domains = [domain for domain in parse_domains(config["domains"]) if values.measures(domain.collections, [measure])]
     return Comparison(values, seeds, controls, families, domains, measure, rule)
+
+
+def _check_judgements(manifests: Iterable[str]) -> None:
+    """Raise :class:`InputError` where metrics of one collection were measured with different judgements."""
+    first: dict[str, tuple[str, str]] = {}
+    for path in manifests:
+        for name, checksum in Artifact(path).manifest["job"]["opened"]["evaluation"][0].items():
+            known, other = first.setdefault(name, (checksum, path))
+            if name.endswith(QRELS) and checksum != known:
+                collection = name.removeprefix("file ").removesuffix(QRELS)
+                raise InputError(
+                    f"{other} and {path} were measured with different judgements of {collection}: "
+                    "build both with the same ones first"
+                )
 
 
 def tell(comparison: Comparison, names: tuple[str, str], collections: Mapping[str, str], many: bool) -> Iterator[str]:

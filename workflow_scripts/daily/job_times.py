@@ -12,8 +12,10 @@ from statistics import fmean
 
 from workflow_scripts.storage.logs import DONE
 
-KEPT = b"kept: "
-"""How the log of a job begins that found what it would make."""
+KEPT = re.compile(rb"^(kept|reused): ", re.MULTILINE)
+"""In the first lines of the log of a job that found what it would make, here or in another experiment's results."""
+FIRST_LINES = 2000
+"""Bytes."""
 
 
 class JobTimes:
@@ -30,15 +32,14 @@ class JobTimes:
     def read_logs(self, folder: Path) -> None:
         """Read what earlier jobs took from the last lines of their logs, ``folder/RULE.log`` or below ``folder/RULE``.
 
-        Jobs that kept what was there are left out.
+        Jobs that found what they would make are left out.
         """
         for path in folder.rglob("*.log"):
             with contextlib.suppress(OSError):
                 with open(path, "rb") as file:
-                    kept = file.read(len(KEPT)) == KEPT
                     file.seek(max(0, os.fstat(file.fileno()).st_size - 40))
                     ended = re.search(rf"^{DONE}([\d.]+) s$".encode(), file.read(), re.MULTILINE)
-                if ended and not kept:
+                if ended and not was_kept(path):
                     self._before[path.relative_to(folder).parts[0].removesuffix(".log")].append(float(ended[1]))
 
     def expected(self, rule: str) -> float | None:
@@ -56,6 +57,15 @@ class JobTimes:
         if None in expected.values():
             return None
         return sum(count * (expected[rule] or 0.0) for rule, count in jobs.items())
+
+
+def was_kept(log: Path) -> bool:
+    """Does the log of a job that has ended say that it found what it would make?"""
+    try:
+        with open(log, "rb") as file:
+            return KEPT.search(file.read(FIRST_LINES)) is not None
+    except OSError:
+        return False
 
 
 def duration(seconds: float) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
-from workflow_scripts.daily.job_times import JobTimes, duration
+from workflow_scripts.daily.job_times import JobTimes, duration, was_kept
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.logs import DONE
@@ -125,7 +125,8 @@ class LogHandler(LogHandlerBase):
             seconds = time.time() - job.start
             self._worked += seconds
             self.left[job.rule] -= 1
-            self.times.add(job.rule, seconds)
+            if not (job.log and was_kept(job.log)):
+                self.times.add(job.rule, seconds)
 
     def _on_progress(self, record: Any) -> None:
         self.done, self.total = record.done, record.total

@@ -73,7 +73,8 @@ def take_over_locks(folder: Path = Path(".snakemake")) -> None:
             if left:
                 print("an earlier Snakemake was killed here: its locks are taken away", file=sys.stderr, flush=True)
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # Waited for: another that starts at this moment has it alone, and soon shares it too.
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def bring_to_now(path: str) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.errors import InputError
 
+TRAINING_FORMATS = ("datasets", "sentence-transformers", "tevatron")
+"""What export_training writes."""
 Source = tuple[str, str, dict]
 """What a thing is, such as ``corpus``, its id, and its entry in the config."""
 
@@ -57,6 +59,8 @@ class Exports:
 
     def training_spec(self, cell: str, data_format: str) -> dict:
         """Spec of the export of a student's training data."""
+        if data_format not in TRAINING_FORMATS:
+            raise InputError(f"no format {data_format!r}: choose {', '.join(TRAINING_FORMATS)}, trec, model or onnx")
         student, trained = self.experiment.ranker(cell), self.rankers.student_spec(cell)
         card = self._card(student.cell, data_format, student.teacher, self._groups(cell))
         return {

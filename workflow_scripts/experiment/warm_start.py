@@ -69,20 +69,21 @@ def start(jobs: int, arithmetic: str | None = None) -> None:
 
 def serve(path: str) -> None:
     """Load the libraries, then fork for each command that connects to the socket ``path``, until stdin ends."""
-    importlib.import_module(PACKAGE)  # settles the arithmetic, before a library is loaded
-    for name in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
-    # Ctrl-C is for the jobs; ended forks are not waited for.
+    # Ctrl-C is for the jobs, and for whoever started this process, whose end ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(64)
+    own = os.getpid()
     try:
+        importlib.import_module(PACKAGE)  # settles the arithmetic, before a library is loaded
+        for name in LIBRARIES:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended forks are not waited for
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(64)
         while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
             for _ in ready:
                 connection = listener.accept()[0]
@@ -91,8 +92,7 @@ def serve(path: str) -> None:
                     run_as_asked(connection)
                 connection.close()
     finally:
-        # A fork, which leaves the loop to end, has closed it.
-        if listener.fileno() >= 0:
+        if os.getpid() == own:  # a fork leaves the loop to end too
             for each in (Path(path), Path(path).with_name("python")):
                 each.unlink(missing_ok=True)
             Path(path).parent.rmdir()

@@ -28,6 +28,7 @@ import pandas as pd
 from workflow_scripts.analysis.bands import retraining_band_of_table
 from workflow_scripts.archive.container import unpack
 from workflow_scripts.report.lineage import STAGES
+from workflow_scripts.storage.checked import files_named
 from workflow_scripts.storage.circumstances import circumstances
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
@@ -157,7 +158,7 @@ class Comparison:
 
 def _manifests(folder: Path) -> dict[str, dict]:
     found = {}
-    for path in sorted(folder.rglob(MANIFEST)):
+    for path in sorted(files_named(MANIFEST, folder)):
         try:
             found[str(path.parent.relative_to(folder))] = made = json.loads(path.read_text(encoding="utf-8"))
             part_checksum(made, "folder")

@@ -208,8 +208,16 @@ def files_in(folder: Path) -> dict[str, dict]:
 
 
 def publish(partial: Path, manifest_path: Path, files: Mapping[str, Mapping], manifest: Mapping) -> None:
-    """Move the ``files`` of a folder ``partial`` to where their manifest lies, and write that last."""
+    """Move the ``files`` of a folder ``partial`` to where their manifest lies, and write that last.
+
+    What the earlier manifest there lists and ``files`` does not is deleted: a library that is given the folder would
+    read it. The earlier manifest goes after that, so that a job that is killed on the way can be made up for.
+    """
     folder = manifest_path.parent
+    with contextlib.suppress(InputError):  # no manifest, or another artifact's
+        for name in Artifact(manifest_path)._files.keys() - files.keys():
+            if (folder / name).is_file():
+                (folder / name).unlink()
     manifest_path.unlink(missing_ok=True)
     for path in sorted(partial.iterdir()):
         target = folder / path.name

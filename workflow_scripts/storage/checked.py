@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from workflow_scripts.storage.checksums import sha256
@@ -83,8 +83,15 @@ def noted_checksum(path: Path) -> str | None:
 
 def outputs_noted(results: Path) -> dict[Path, list[Path]]:
     """Files below ``results`` that :func:`note_output` has noted to what each was last made from."""
-    noted = [(memory, line) for memory in results.rglob(WRITTEN) for line in _lines(memory, 7)]
+    noted = [(memory, line) for memory in files_named(WRITTEN, results) for line in _lines(memory, 7)]
     return {memory.with_name(line[0]): list(map(Path, line[-1])) for memory, line in noted}
+
+
+def files_named(name: str, folder: Path) -> Iterator[Path]:
+    """Files of this name in a folder and below it, also where a link leads to another disk."""
+    for place, _, files in os.walk(folder, followlinks=True):
+        if name in files:
+            yield Path(place, name)
 
 
 def _remembered(folder: Path) -> list[tuple]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from workflow_scripts.storage.errors import InputError
 
+LIST = "archive.json"
+"""What an archive holds and leaves out: its first member, and beside the results that were restored from it."""
 TREES = "DISTILLERY_REUSE"
 """Variable of the environment: a JSON list of the results that jobs may take artifacts from."""
 

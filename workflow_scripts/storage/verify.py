@@ -3,7 +3,8 @@
 ``python -m workflow_scripts.storage.verify results/demo [FILES OF THE EXPERIMENT]`` reads every byte below the folder
 and trusts nothing that was compared before. It prints a line for each artifact that is missing, truncated, flipped,
 swapped with another, unfinished, or stale (what its job opened is no longer the same; changed code and settings are
-Snakemake's to see), then the command that makes those again and nothing else. Exit status 1 where it found any.
+Snakemake's to see), then the command that makes those again and nothing else. Exit status 1 where it found any. What
+the archive that the results were restored from has left out is not missing.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workflow_scripts.storage.checked import file_fault, output_fault, outputs_noted
+from workflow_scripts.storage.checked import file_fault, files_named, output_fault, outputs_noted
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum, place_fault, stale_input
+from workflow_scripts.storage.results import LIST
 
 UNREADABLE, DAMAGED = "cannot be read as a manifest", (ValueError, KeyError, TypeError, AttributeError)
 """Of a manifest that is no JSON any more, or lacks what it must have, and what reading it raises."""
@@ -28,27 +30,32 @@ UNREADABLE, DAMAGED = "cannot be read as a manifest", (ValueError, KeyError, Typ
 
 def faults(results: Path) -> Iterator[tuple[Path, str]]:
     """(manifest or file, what is wrong with it) of everything damaged below an experiment's results."""
-    outputs = outputs_noted(results)
+    outputs, left_out = outputs_noted(results), _left_out(results)
     named = [results.parents[1] / path for inputs in outputs.values() for path in inputs]
-    made = {manifest: _read(manifest, results) for manifest in results.rglob(MANIFEST)}
+    made = {manifest: _read(manifest, results) for manifest in files_named(MANIFEST, results)}
     for each in made.values():
         named += itertools.chain(*_inputs(each, results).values())
     manifests = {path for path in named if path.name == MANIFEST and path.is_relative_to(results)}
     for manifest in sorted(manifests | set(made)):
-        if fault := _artifact_fault(manifest, made, results) if manifest.exists() else "is missing":
+        if fault := _artifact_fault(manifest, made, results, left_out) if manifest.exists() else "is missing":
             yield manifest, fault
     for path in sorted(outputs):
-        if fault := output_fault(path, trust_memory=False):
+        if fault := output_fault(path, trust_memory=False) if path.is_file() else "is missing":
             yield path, fault
 
 
-def _artifact_fault(manifest: Path, made: Mapping[Path, dict | None], results: Path) -> str | None:
+def _artifact_fault(
+    manifest: Path, made: Mapping[Path, dict | None], results: Path, left_out: Mapping[Path, str]
+) -> str | None:
     if (own := made.get(manifest)) is None:
         return UNREADABLE
     if fault := place_fault(manifest, own):
         return fault
     try:
         for name, listed in own["files"].items():
+            path = manifest.parent / name
+            if left_out.get(path) == listed["sha256"] and not path.exists():
+                continue
             if fault := file_fault(manifest.parent, name, listed, trust_memory=False):
                 return f"{name} {fault}"
         if manifest.with_name(STARTED).exists():
@@ -75,6 +82,15 @@ def _read(manifest: Path, results: Path) -> dict | None:
         return None
 
 
+def _left_out(results: Path) -> dict[Path, str]:
+    """Files that the archive of restored results did not hold, with their SHA-256; none where there was no archive."""
+    try:
+        listed = json.loads((results / LIST).read_text(encoding="utf-8"))["left_out"]
+        return {results / name: about["sha256"] for name, about in listed.items()}
+    except (OSError, *DAMAGED):
+        return {}
+
+
 def _inputs(made: dict | None, results: Path) -> dict[str, list[Path]]:
     """What a job was given, by argument. Paths are relative to the folder in which results lie."""
     inputs = made["inputs"] if made else {}
@@ -96,7 +112,9 @@ def main() -> None:
     for path, (_, fault) in zip(shown, found, strict=True):
         print(f"{path}: {fault}")
     if not found:
-        print(f"every artifact in {options.results} is as its job wrote it")
+        absent = sum(not path.exists() for path in _left_out(results))
+        beside = f"; {absent:,} files were left out of the archive it was restored from" if absent else ""
+        print(f"every artifact in {options.results} is as its job wrote it{beside}")
         return
     names = shlex.join(map(str, shown))
     files = shlex.join(options.configfiles or [f"config/{results.name}.yaml"])

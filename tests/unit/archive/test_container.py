@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.archive import container
-from workflow_scripts.archive.container import LIST, read_archive, unpack, write_archive
+from workflow_scripts.archive.container import read_archive, unpack, write_archive
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.results import LIST
 
 MODEL = "results/x/students/a/model.safetensors"
 RUN = "results/x/runs/a/all/demo.run.gz"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from scipy.stats import ttest_rel
 
 from workflow_scripts.analysis.domains import parse_domains
@@ -17,7 +18,7 @@ from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.daily import compare
 from workflow_scripts.daily.compare import Measured, compare_cells, compare_experiments
-from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
 TINY = Path(__file__).parents[2] / "config" / "tiny.yaml"
@@ -25,8 +26,12 @@ QUERIES = {"demo": 20, "demo-hard": 15}
 A, B = "be.marginmse.bm25.base", "be.marginmse.crossencoder.base"
 
 
-def experiment(folder: Path, name: str, better: float = 0.0) -> str:
+def experiment(folder: Path, name: str, better: float = 0.0, judgements: str = "judgements") -> str:
     """The tiny experiment under another name with three seeds, and metrics of all its rankers; its config file."""
+    judged = {f"{collection}.qrels.parquet": judgements for collection in QUERIES}
+    evaluation = artifact(folder / name / "manifest.json", judged)
+    for file in judged:
+        Artifact(evaluation).file(file)
     config = folder / f"{name}.yaml"
     text = TINY.read_text().replace("experiment: tiny", f"experiment: {name}").replace("seeds: [0]", "seeds: [0, 1, 2]")
     config.write_text(text)
@@ -47,14 +52,10 @@ def experiment(folder: Path, name: str, better: float = 0.0) -> str:
             for name, count in QUERIES.items()
         )
         (manifest,) = measured.places.by_set("metrics", [ranker])
-        with ArtifactWriter(manifest, kind="metrics", spec={}) as artifact:
-            frame.to_parquet(artifact.path("metrics.parquet"))
+        artifact(manifest, {"metrics.parquet": frame}, inputs={"evaluation": evaluation})
     for collection, count in QUERIES.items():
-        with ArtifactWriter(
-            measured.places.manifest("collections", collection), kind="collections", spec={}
-        ) as artifact:
-            texts = {"query_id": [f"q{n}" for n in range(count)], "text": [f"text of\n{n}" for n in range(count)]}
-            pd.DataFrame(texts).to_parquet(artifact.path("queries.parquet"))
+        texts = {"query_id": [f"q{n}" for n in range(count)], "text": [f"text of\n{n}" for n in range(count)]}
+        artifact(measured.places.manifest("collections", collection), {"queries.parquet": pd.DataFrame(texts)})
     return str(config)
 
 
@@ -108,6 +109,12 @@ def test_two_experiments_are_compared_cell_by_cell(config: str, tmp_path: Path) 
     assert len(rows) == 8 * 2 and {row["outcome"] for row in rows} == {"different"}
     assert all(-0.25 < row["difference"] < -0.15 for row in rows)
     assert {tuple(name.partition(": ")[0] for name, *_ in row["pair"]) for row in rows} == {("one", "two")}
+
+
+def test_experiments_measured_with_different_judgements_are_refused(config: str, tmp_path: Path) -> None:
+    other = experiment(tmp_path, "two", judgements="corrected")
+    with pytest.raises(InputError, match=r"results/one/metrics/.* and results/two/.* different judgements of demo"):
+        compare_experiments((Measured([config], "one: "), Measured([other], "two: ")), None)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,12 @@ def test_time_left_is_by_this_run_then_by_earlier_logs(run: Run) -> None:
     # One is done in 4 s, the other after 8: a job of this rule takes 4.
     assert run.handler.seconds_left() == (4 + 120 + 22 - 4) / (12 / 8)
     assert run.handler.line() == "1 of 6 jobs, 8 a minute, about 95 s to go: mine_negatives random (8 s)"
+    # A job that has found what it would make says nothing of what others will take.
+    for number, line in enumerate(("another process is writing x\nkept: x", "not reused: no\nreused: from x"), 3):
+        log(run.folder, f"train_student/{number}.log", line, "done in 0.1 s")
+        run.start(number, "train_student", {"ranker": str(number)})
+        run.finish(number, number - 1, 6)
+    assert run.handler.times.expected("train_student") == 40
 
 
 def test_lines_are_ten_seconds_apart(run: Run, capsys: pytest.CaptureFixture) -> None:

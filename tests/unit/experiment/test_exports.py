@@ -7,9 +7,10 @@ import yaml
 from project import ROOT
 
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.exports import Exports
+from workflow_scripts.experiment.exports import TRAINING_FORMATS, Exports
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.export.cards import licence, licences
+from workflow_scripts.export.export_training import FORMATS
 from workflow_scripts.storage.errors import InputError
 
 
@@ -33,6 +34,12 @@ def test_every_card_of_the_paper_names_whose_texts_and_models_it_rests_on(export
         assert ("beir/scifact" in lines) == model, cell
         assert not model or "huggingface.co/google" in lines, cell
         assert ("msmarco-hard-negatives" in lines) == (".ensemble." in cell), cell
+
+
+def test_an_unknown_format_is_refused_before_a_job_runs(exports: Exports) -> None:
+    assert tuple(FORMATS) == TRAINING_FORMATS
+    with pytest.raises(InputError, match=r"no format 'nonsense': choose datasets, .*, trec, model or onnx"):
+        exports.training_spec(next(iter(exports.experiment.rankers.values())).cell, "nonsense")
 
 
 def test_names_that_are_exported(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:

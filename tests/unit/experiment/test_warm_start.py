@@ -97,6 +97,28 @@ def test_a_signal_ends_the_job_and_its_command(project: Path, to_job: bool, sent
         os.kill(job, 0)
 
 
+def test_what_ends_the_warm_process_while_it_loads_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "workflow_scripts").mkdir()
+    loads = "import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(60)"
+    (tmp_path / "workflow_scripts" / "__init__.py").write_text(loads)
+    (tmp_path / "warm").mkdir()
+    (tmp_path / "warm" / "python").touch()
+    process = subprocess.Popen(
+        [sys.executable, warm_start.__file__, "serve", str(tmp_path / "warm" / "socket")],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not (tmp_path / "loading").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)  # Ctrl-C reaches it too, and is not for it
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=50)[1] == b"" and process.returncode == 1
+    assert not (tmp_path / "warm").exists()
+
+
 def test_few_jobs_start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process is started"))
     warm_start.start(jobs=warm_start.FEWEST_JOBS - 1)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from factories import artifact
 
+import distillery
 from workflow_scripts.storage import checked
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.results import LIST
 from workflow_scripts.storage.verify import faults
 
 NAMES = ("data.bin", "deep/more.bin")
@@ -112,3 +114,27 @@ def test_a_file_without_a_manifest_is_known_by_what_was_noted(tmp_path: Path) ->
     flip(other)
     assert checked.output_fault(other) is None and "other bytes" in str(checked.output_fault(table))
     assert [path for path, _ in faults(tmp_path / "results" / "x")] == [table]
+    with pytest.raises(InputError, match=r"main.parquet has other bytes .*make it again: rm "):
+        distillery.load(tmp_path / "results" / "x").table("main")
+    table.unlink()
+    assert list(faults(tmp_path / "results" / "x")) == [(table, "is missing")]
+
+
+def test_what_lies_on_another_disk_is_found_and_what_an_archive_left_out_is_not_missed(
+    manifest: Path, tmp_path: Path
+) -> None:
+    results = manifest.parents[2]
+    artifact(results / "runs" / "manifest.json", {"run": "1"}, inputs={"groups": manifest})
+    (results / "groups").rename(tmp_path / "disk")
+    (results / "groups").symlink_to(tmp_path / "disk")
+    assert list(faults(results)) == []
+    flip(manifest.parent / "data.bin")
+    (manifest.parent / "deep" / "more.bin").unlink()
+    listed = json.loads(manifest.read_text())["files"]
+    (results / LIST).write_text(json.dumps({"left_out": {f"groups/bm25/{name}": listed[name] for name in NAMES}}))
+    # What is there is compared, left out or not.
+    assert list(faults(results)) == [(manifest, "data.bin has other bytes than were written (its SHA-256 differs)")]
+    (manifest.parent / "data.bin").unlink()
+    assert list(faults(results)) == []
+    (results / LIST).write_text("{")
+    assert list(faults(results)) == [(manifest, "data.bin is missing")]

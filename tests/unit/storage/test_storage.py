@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from factories import artifact
 from safetensors import SafetensorError
 
 from workflow_scripts.storage import provenance
@@ -92,6 +95,40 @@ def test_a_failed_job_leaves_no_artifact(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [tmp_path / "x"]
     with pytest.raises(InputError, match="is missing"):
         Artifact(manifest)
+
+
+@pytest.mark.parametrize("steps", range(9))
+def test_a_folder_keeps_no_file_of_an_earlier_version_even_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """As a sentence encoder that a plain model replaces; the job is killed before its first, second, ... change."""
+    manifest, nested = tmp_path / "base" / "manifest.json", tmp_path / "base" / "fold0" / "manifest.json"
+    old = {"config.json": "old", "modules.json": "old", "pooling/config.json": "old", "vocabulary": "old"}
+    new = {"config.json": "new", "vocabulary/words": "new"}
+    artifact(manifest, old)
+    artifact(nested, {"modules.json": "its own"})
+    left = [steps]
+
+    def killed(change: Callable) -> Callable:
+        def step(*arguments: object, **options: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return change(*arguments, **options)
+
+        return step
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", killed(Path.unlink))
+        patch.setattr(os, "replace", killed(os.replace))
+        artifact(manifest, new)
+    with contextlib.suppress(InputError):  # on the way no reader is given the folder
+        folder = Artifact(manifest).folder
+        assert {name: (folder / name).read_text() for name in Artifact(manifest).manifest["files"]} in (old, new)
+    artifact(manifest, new)
+    assert {name: (manifest.parent / name).read_text() for name in new} == new
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("[!.]*") if path.is_file()}
+    assert files == {f"base/{name}" for name in (*new, "manifest.json", "fold0/manifest.json", "fold0/modules.json")}
 
 
 def test_two_processes_never_write_one_artifact(tmp_path: Path) -> None:
