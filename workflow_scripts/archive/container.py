@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -19,8 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from workflow_scripts.archive.contents import PRODUCTS, TABLES, read_manifest
-from workflow_scripts.archive.suspicion import content_fault, name_fault
+from workflow_scripts.archive.contents import PRODUCTS, TABLES, measured_from, read_manifest
+from workflow_scripts.archive.suspicion import CONFIG, config_fault, content_fault, name_fault
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.provenance import MANIFEST
@@ -82,9 +83,15 @@ def read_archive(path: Path, take: Take | None = None) -> dict:
                 raise InputError(f"{path}: {name!r} is {'there twice' if name in files else 'not in its list'}")
             if fault := _member_fault(member, left.pop(name), file, take):
                 raise InputError(f"{path}: {name} {fault}")
+            if name in about["configs"]:
+                file.seek(0)
+                if fault := config_fault(file.read()):
+                    raise InputError(f"{path}: {name} {fault}: refused")
             if name.rpartition("/")[2] == MANIFEST:
                 file.seek(0)
-                manifests[name] = read_manifest(file.read(), f"{path}: {name}")
+                made = manifests[name] = read_manifest(file.read(), f"{path}: {name}")
+                if name.startswith(f"results/{about['experiment']}/metrics/"):
+                    measured_from(made, f"{path}: {name}")
     if left:
         raise InputError(f"{path}: {next(iter(left))} is missing, {len(left)} of {len(files)} files are: it is cut off")
     if fault := _tree_fault(about, manifests):
@@ -147,7 +154,8 @@ def _read_list(path: Path, members: Iterator[tuple[tarfile.TarInfo, io.BufferedI
         about = json.loads(file.read())
         sound = all(isinstance(about[key], kind) for key, kind in KEYS.items())
         sound = sound and re.fullmatch("[a-z0-9-]+", about["experiment"]) is not None
-        sound = sound and all(isinstance(name, str) and name in about["files"] for name in about["configs"])
+        sound = sound and bool(about["configs"])
+        sound = sound and all(CONFIG.fullmatch(name) and name in about["files"] for name in about["configs"])
         sizes = [listed for key in ("files", "left_out") for listed in about[key].values()]
         sound = sound and all(isinstance(size["bytes"], int) and isinstance(size["sha256"], str) for size in sizes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -158,7 +166,22 @@ def _read_list(path: Path, members: Iterator[tuple[tarfile.TarInfo, io.BufferedI
         raise InputError(f"{path} has format {about['format']}, not {FORMAT}: take the Distillery that wrote it")
     if len(about["files"]) > MOST_FILES:
         raise InputError(f"{path} lists {len(about['files'])} files, more than {MOST_FILES}: refused")
+    if fault := _names_fault(about):
+        raise InputError(f"{path}: {fault}: refused")
     return about
+
+
+def _names_fault(about: Mapping) -> str | None:
+    """What is wrong with the listed names taken together: each is to have a place when all are unpacked."""
+    results = f"results/{about['experiment']}/"
+    if not any(name.startswith(results) for name in about["files"]):
+        return f"it holds nothing of {results}"
+    # Where restore puts the list and the experiment's own files.
+    places = [*about["files"], LIST, f"{results}{LIST}", *(f"{results}{name}" for name in about["configs"])]
+    for one, other in itertools.pairwise(sorted(name.split("/") for name in places)):
+        if other[: len(one)] == one:
+            return f"{'/'.join(other)!r} has no place beside {'/'.join(one)!r}"
+    return None
 
 
 def _member_fault(member: tarfile.TarInfo, listed: Mapping, file: io.BufferedIOBase, take: Take | None) -> str | None:

@@ -130,6 +130,14 @@ def read_manifest(content: bytes, path: str) -> dict:
     return made
 
 
+def measured_from(metrics: Mapping, path: str) -> list[Path]:
+    """Folders of the runs and judgements that a manifest of metrics names; :class:`InputError` where it names none."""
+    try:
+        return [Path(metrics["inputs"][name]["path"]).parent for name in ("runs", "evaluation")]
+    except (KeyError, TypeError):
+        raise InputError(f"{path} does not name the runs and the judgements that it was measured from") from None
+
+
 def path_of(product: str) -> str:
     """Path below the results of a product as :data:`SOURCES` names it."""
     return product if "." in product else f"analysis/{product}.parquet"

@@ -18,6 +18,7 @@ from workflow_scripts.archive.container import FORMAT, read_archive, write_archi
 from workflow_scripts.archive.contents import MODELS, REPORT, TEXTS, entries, not_rebuilt, read_manifest
 from workflow_scripts.archive.crate import METADATA, check_library, describe_crate
 from workflow_scripts.archive.rebuild import page_without_texts
+from workflow_scripts.archive.suspicion import CONFIG, config_fault
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.storage.checksums import sha256
@@ -106,7 +107,12 @@ def _code() -> dict[str, Path]:
 def _place_of(config: str) -> str:
     """Where a file of the experiment lies in the archive: where it lies here, or in config/."""
     path = Path(os.path.relpath(config))
-    return str(Path("config", path.name) if path.parts[0] == ".." else path)
+    place = str(Path("config", path.name) if path.parts[0] in ("..", "results") else path)
+    if not CONFIG.fullmatch(place):
+        raise InputError(f"{config} cannot be packed by that name: name it like config/demo.yaml")
+    if fault := config_fault(path.read_bytes()):
+        raise InputError(f"{config} {fault}")
+    return place
 
 
 def _listed(source: Path | bytes) -> dict[str, int | str]:

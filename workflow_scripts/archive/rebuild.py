@@ -8,6 +8,7 @@ for. A table that reads a file which is not packed (:data:`~.contents.SOURCES`) 
 from __future__ import annotations
 
 import filecmp
+import json
 import subprocess
 import sys
 import tempfile
@@ -23,10 +24,13 @@ from workflow_scripts.archive.contents import (
     REPORT,
     SOURCES,
     TABLES,
+    measured_from,
     not_rebuilt,
     path_of,
     read_manifest,
 )
+from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.plan.dry_run import refusal
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum
@@ -53,7 +57,7 @@ def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> byt
     """The report of an experiment that is being packed, with ids in the place of texts. ``files``: name to source."""
     page = f"results/{about['experiment']}/{REPORT}"
     with scratch_folder() as folder:
-        _lay_out(folder, {name: path for name, path in files.items() if name != page and isinstance(path, Path)})
+        _lay_out(folder, about, {name: path for name, path in files.items() if name != page and isinstance(path, Path)})
         _run_snakemake(folder, about, "report", ["make_report"], cores=1)
         return (folder / page).read_bytes()
 
@@ -79,8 +83,9 @@ def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int)
     given = {path_of(product): names for rule, names in lacking.items() for product in SOURCES[rule].products}
     measured, others = _metrics(packed, about["left_out"])
     made = {name for name in packed if _is_made(name, measured, others) and name not in given}
-    _lay_out(folder, {name: path for name, path in files.items() if name.removeprefix(results) not in made})
+    _lay_out(folder, about, {name: path for name, path in files.items() if name.removeprefix(results) not in made})
     if REPORT in given and not (folder / results / REPORT).exists():
+        (folder / results).mkdir(parents=True, exist_ok=True)
         (folder / results / REPORT).touch()  # it cannot be made, and nothing is to ask for it
     allowed = [rule for rule in _concluding_rules(folder, about) if rule not in lacking]
     if measured:
@@ -124,10 +129,21 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _lay_out(folder: Path, files: Mapping[str, Path]) -> None:
-    """Link ``files`` below a folder by their names."""
+def _lay_out(folder: Path, about: Mapping, files: Mapping[str, Path]) -> None:
+    """Link ``files`` below a folder by their names; configs become JSON, since Snakemake may run YAML as code."""
     for name, path in files.items():
-        link(path, folder / name)
+        if name in about["configs"]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(_as_json(path), encoding="utf-8")
+        else:
+            link(path, folder / name)
+
+
+def _as_json(config: Path) -> str:
+    try:
+        return json.dumps(read_config(config))
+    except TypeError as error:
+        raise InputError(f"{config} holds what is no text, number or list ({error})") from None
 
 
 def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[str], *options: str, cores: int) -> None:
@@ -143,14 +159,15 @@ def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[st
 def _concluding_rules(folder: Path, about: Mapping) -> list[str]:
     listed = subprocess.run([*_snakemake(about), "--list-rules"], cwd=folder, capture_output=True, encoding="utf-8")
     if listed.returncode:
-        raise InputError(
-            f"the experiment cannot be planned: {(listed.stdout + listed.stderr).strip().splitlines()[-1]}"
-        )
+        said = f"{listed.stderr}\n{listed.stdout}".splitlines()
+        raise InputError(f"the experiment cannot be planned: {refusal(said)}")
     return [line.split()[0] for line in listed.stdout.splitlines() if line.startswith(CONCLUDING)]
 
 
 def _snakemake(about: Mapping) -> list[str]:
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    # Else Snakemake would look for one where the archive's files lie.
+    command += ["--workflow-profile", str(ROOT / "profiles/default")]
     changes = [FROM_HERE_ALONE, *[WITHOUT_TEXTS] * (not about["texts"])]
     return [*command, "--configfile", *about["configs"], "--config", *changes]
 
@@ -161,8 +178,7 @@ def _metrics(packed: Mapping[str, Path], left_out: Collection[str]) -> tuple[lis
     lacking = {str(Path(name).parent) for name in left_out}
     for name, path in packed.items():
         if name.startswith("metrics/") and name.endswith(f"/{MANIFEST}"):
-            made = read_manifest(path.read_bytes(), name)
-            read = [Path(made["inputs"][key]["path"]).parent for key in ("runs", "evaluation")]
+            read = measured_from(read_manifest(path.read_bytes(), name), name)
             folders[any(str(Path(*each.parts[2:])) in lacking for each in read)].append(str(Path(name).parent))
     return folders
 

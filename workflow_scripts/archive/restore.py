@@ -17,6 +17,8 @@ from pathlib import Path
 
 from workflow_scripts.archive.container import unpack
 from workflow_scripts.archive.rebuild import Product, rebuild, scratch_folder
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.results import LIST
@@ -25,19 +27,20 @@ from workflow_scripts.storage.results import LIST
 def restore(archive: Path, cores: int) -> Iterator[str]:
     """Lines that say what was restored, and of each product whether rebuilding it gave the same bytes.
 
-    Raises :class:`InputError` where the archive is refused, or results of its experiment are here already.
+    Raises :class:`InputError` where the archive is refused, its numbers cannot be rebuilt, or results of its experiment
+    are here already; then nothing is left behind.
     """
     with scratch_folder() as scratch:
         about = unpack(archive, scratch / "unpacked")
         unpacked, results = scratch / "unpacked", Path("results", about["experiment"])
         if results.exists():
             raise InputError(f"{results} is there already: move it away, or restore in another clone")
-        configs = [_config_here(name, unpacked, results) for name in about["configs"]]
-        os.replace(unpacked / LIST, unpacked / results / LIST)
-        os.replace(unpacked / results, results)
+        named = Experiment(read_config(*(unpacked / name for name in about["configs"]))).name
+        if named != about["experiment"]:
+            raise InputError(f"{archive} is of {about['experiment']}, and its files are of {named}: refused")
         yield f"{results}: {len(about['files']):,} files are as they were packed"
-        others = [*about["configs"], *(name for name in about["files"] if name.startswith("results/"))]
-        files = {name: Path(name) if name.startswith(f"{results}/") else unpacked / name for name in others}
+        wanted = [*about["configs"], *(name for name in about["files"] if name.startswith("results/"))]
+        files = {name: unpacked / name for name in wanted}
         rebuilt = scratch / "rebuilt"
         different = []
         for product in rebuild(about, files, rebuilt, cores):
@@ -47,6 +50,9 @@ def restore(archive: Path, cores: int) -> Iterator[str]:
             target = results.with_name(f"{results.name}.rebuilt") / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(rebuilt / results / name, target)
+        configs = [_config_here(name, unpacked, results) for name in about["configs"]]
+        os.replace(unpacked / LIST, unpacked / results / LIST)
+        os.replace(unpacked / results, results)
     yield from _conclusion(about, different, configs)
 
 

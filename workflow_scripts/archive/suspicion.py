@@ -9,6 +9,8 @@ import zlib
 from io import BufferedIOBase
 from pathlib import PurePosixPath
 
+import yaml
+
 DEEPEST, LONGEST = 16, 400
 RESULTS = "results/"
 ENDINGS = {
@@ -24,6 +26,10 @@ MAGIC = {".parquet": b"PAR1", ".npy": b"\x93NUMPY"}
 BLOCK = 2**20
 LARGEST_HEADER = 100_000_000
 """Of a safetensors file, as its own library has it."""
+CONFIG = re.compile(r"\w[\w./-]*\.ya?ml")
+"""Name of an experiment's file: nothing takes it for an option."""
+TEMPLATE = "__use_yte__"
+"""Key of a YAML file whose Python code Snakemake runs."""
 
 
 def name_fault(name: str) -> str | None:
@@ -57,6 +63,24 @@ def content_fault(name: str, file: BufferedIOBase, size: int) -> str | None:
         return _growth_fault(file, size)
     if not file.read(6).startswith(MAGIC.get(ending, b"")):
         return f"does not begin as a {ending} file does"
+    return None
+
+
+def config_fault(content: bytes) -> str | None:
+    """What is wrong with an experiment's file, in words; None where it is plain YAML, as long as it looks."""
+    depth = 0
+    try:
+        text = content.decode()
+        # The parser that Snakemake takes, not the faster one: both are to see the same.
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                return "has a YAML alias, or lists in lists without end: write it out plainly"
+        config = yaml.load(text, yaml.SafeLoader)
+    except Exception:  # PyYAML raises of every kind for values that their tags do not fit
+        return "is no YAML"
+    if not isinstance(config, dict) or TEMPLATE in config:
+        return f"is no experiment in plain YAML (without {TEMPLATE}, which runs code)"
     return None
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from project import commands_of
+from snakemake.common.configfile import load_configfile
 
+from workflow_scripts.archive.container import write_archive
 from workflow_scripts.archive.contents import (
     ASKED,
     MODELS,
@@ -21,9 +23,15 @@ from workflow_scripts.archive.contents import (
     not_rebuilt,
     path_of,
 )
+from workflow_scripts.archive.pack import _listed
+from workflow_scripts.archive.rebuild import _lay_out
+from workflow_scripts.archive.restore import restore
 from workflow_scripts.report.lineage import STAGES
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
+
+SLOW = pytest.param("x", "could not be rebuilt", marks=pytest.mark.slow)
 
 
 def made(results: Path) -> Path:
@@ -97,6 +105,33 @@ def test_sources_name_rules_and_products_that_are_there() -> None:
         folders = {pattern.partition("/")[0] for pattern in source.opens}
         assert all(re.search(rf"\b{folder}\b|{folder}=", rules) for folder in folders)
         assert not any(fnmatch("metrics.parquet", pattern) for pattern in source.opens)
+
+
+@pytest.mark.parametrize(("written", "message"), [("demo", "are of demo"), ("y z", "experiment"), SLOW])
+def test_what_cannot_be_rebuilt_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, message: str
+) -> None:
+    """An experiment of another name, one that Snakemake refuses, one that no reader of settings takes."""
+    monkeypatch.chdir(tmp_path)
+    settings = (ROOT / "config/demo.yaml").read_text().replace("experiment: demo", f"experiment: {written}")
+    files = {"config/x.yaml": settings.encode(), "results/x/tables/main.csv": b"a\n"}
+    about = {"format": 1, "experiment": "x", "configs": ["config/x.yaml"], "models": False, "texts": False}
+    about |= {"left_out": {}, "files": {name: _listed(content) for name, content in files.items()}}
+    write_archive(Path("x.tar"), about, files)
+    with pytest.raises(InputError, match=message):
+        list(restore(Path("x.tar"), 1))
+    assert not list(Path("results").iterdir())
+
+
+def test_snakemake_reads_configs_as_data(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    config = tmp_path / "x.yaml"
+    config.write_text(f"__use_yte__: true\n__definitions__:\n  - open({str(ran)!r}, 'w')\na: [1, 0.5, null]\n")
+    _lay_out(tmp_path / "here", {"configs": ["config/x.yaml"]}, {"config/x.yaml": config})
+    read = load_configfile(tmp_path / "here/config/x.yaml")
+    assert read["a"] == [1, 0.5, None] and "__use_yte__" in read and not ran.exists()
+    load_configfile(config)
+    assert ran.exists()
 
 
 def test_the_commands_of_the_page_are_make_targets() -> None:

@@ -106,7 +106,43 @@ def instead(name: str, content: bytes, kind: str, base: str) -> Callable:
     return change
 
 
+def config(content: bytes) -> Callable:
+    return lambda about, files: files.update({"config/x.yaml": content})
+
+
+def added(**files: bytes) -> Callable:
+    return lambda about, own: own.update(files)
+
+
 BAD = {
+    "code in a config": (config(b"__use_yte__: true\nexperiment: x\n"), "plain YAML"),
+    "code under another spelling": (config(b'"__use\\x5fyte__": true\nexperiment: x\n'), "plain YAML"),
+    "option": (
+        lambda about, files: (
+            files.update({"--snakefile=x.yaml": b"a: b"}),
+            about.update(configs=["config/x.yaml", "--snakefile=x.yaml"]),
+        ),
+        "not the list of an archive",
+    ),
+    "aliases": (config(b"a: &a [1, 2]\nb: [*a, *a]\n"), "YAML alias"),
+    "nested": (config(b"a: " + b"[" * 100_000), "lists in lists"),
+    "pickle in a config": (config(b"a: !!python/object/apply:os.getpid []\n"), "is no YAML"),
+    "odd value": (config(b"a: !!bool b\n"), "is no YAML"),
+    "no configs": (lambda about, files: about.update(configs=[]), "not the list of an archive"),
+    "its own list": (added(**{LIST: b"{}"}), "no place beside"),
+    "file and folder": (added(**{"config/a": b"", "config/a-b": b"", "config/a/b": b""}), "no place beside"),
+    "a config's place": (
+        added(**{"results/x/config/x.yaml/manifest.json": manifest("config/x.yaml", "runs", {})}),
+        "no place beside",
+    ),
+    "nothing": (
+        lambda about, files: [files.pop(name) for name in list(files) if name.startswith("results/")],
+        "holds nothing of results/x/",
+    ),
+    "metrics of nothing": (
+        added(**{"results/x/metrics/a/all/manifest.json": manifest("metrics/a/all", "metrics", {})}),
+        "does not name the runs",
+    ),
     "absolute": (lambda about, files: files.update({"/tmp/x": b""}), "no path within"),
     "outside": (lambda about, files: files.update({"results/x/../../y.csv": b""}), "no path within"),
     "backslash": (lambda about, files: files.update({"..\\y": b""}), "no path within"),
