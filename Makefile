@@ -166,10 +166,10 @@ format: venv  ## rewrite Python and Snakemake files in the house style
 hooks: venv  ## let git run the checks of .pre-commit-config.yaml at every commit
 	$(BIN)/pre-commit install
 
-# What stands there serves others until the new one is whole. Scripts name the folder that they were installed in.
-renewed = rm -rf $(1).new && $(PYTHON) -m venv --prompt $(1) $(1).new && $(subst $(BIN),$(1).new/bin,$(2)) && \
-  grep -rlIF $(1).new $(1).new/bin $(1).new/pyvenv.cfg | xargs sed -i.old 's/\$(1)\.new/$(1)/g' && \
-  rm -rf $(1).new/bin/*.old $(1).new/*.old $(1).old && { test ! -e $(1) || mv $(1) $(1).old; } && mv $(1).new $(1) && rm -rf $(1).old
+# What stood there comes back where the new one cannot be made.
+renewed = rm -rf $(1).old && { test ! -e $(1) || mv $(1) $(1).old; } && \
+  if $(PYTHON) -m venv $(1) && $(subst $(BIN),$(1)/bin,$(2)); then rm -rf $(1).old; \
+  else rm -rf $(1); test ! -e $(1).old || mv $(1).old $(1); exit 1; fi
 LOCKED = sed -n '/^setuptools==/,/\# via/p' requirements.txt > $(BIN)/build.txt && \
   $(INSTALL) -r $(BIN)/build.txt && { $(INSTALL) -r environment/torch-cpu.txt 2>/dev/null || true; } && \
   $(INSTALL) -r requirements-dev.txt && \
