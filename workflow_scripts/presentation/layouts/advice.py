@@ -34,7 +34,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     table = TextTable(("student", "domain", "budget"), [("", HEADERS)], sections)
     # Six digits, not decimals: a p-value of 1e-9 is not 0.
     csv = numbers.drop(columns=list(COUNTED))
-    return Layout({"": table}, ["shown", "found"], csv, values | more, "%.6g", notes=notes)
+    sentences = ["shown", "found", *["one seed"] * bool(values["one_seed"])]
+    return Layout({"": table}, sentences, csv, values | more, "%.6g", notes=notes)
 
 
 def _budget(row: object) -> str:
