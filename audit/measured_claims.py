@@ -71,8 +71,8 @@ def runs(claim: Mapping, spec: Mapping, sources: Sources) -> Iterator[list[Part]
 
 def _association(part: Mapping, spec: Mapping, sources: Sources, along: Mapping[str, float], teacher: str) -> Part:
     if len(along) < 5:
-        of = " with a finite kappa" if part["along"] == "kappa" else ""
-        return Part(why=f"{len(along)} samplers{of}, 5 are needed")
+        what = "samplers with a finite kappa" if part["along"] == "kappa" else "samplers"
+        return Part(why=f"{len(along)} of the 5 {what} that it takes")
     blocks = [
         [
             np.mean([_quantity(part, spec, sources, (student, loss, sampler, teacher), seed) for seed in spec["seeds"]])

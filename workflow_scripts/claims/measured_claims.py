@@ -120,8 +120,8 @@ def run_rows(claim: Mapping, trainings: Trainings, locality: pd.DataFrame, spec:
 def _association(part: Mapping, trainings: Trainings, along: pd.Series, teacher: str, spec: Mapping) -> Finding:
     text = f"{part['quantity']} against {part['along']} of {len(along)} samplers, mean rho: {part['shown']}"
     if len(along) < FEWEST_SAMPLERS:
-        of = " with a finite kappa" if part["along"] == "kappa" else ""
-        return Finding(text, why=f"{len(along)} samplers{of}, {FEWEST_SAMPLERS} are needed")
+        what = "samplers with a finite kappa" if part["along"] == "kappa" else "samplers"
+        return Finding(text, why=f"{len(along)} of the {FEWEST_SAMPLERS} {what} that it takes")
     blocks = [
         [
             _mean(trainings, part["quantity"], (student, loss, sampler, teacher), spec["seeds"])

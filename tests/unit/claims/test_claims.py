@@ -173,11 +173,11 @@ def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
     assert set(one["verdict"]) == {NOT_TESTABLE} and set(one["decided_by"]) == {"one seed, no controls"}
     fewer = SAMPLERS[:4]
     few = Experiment(tmp_path, {}).judge({"c6": SHIPPED["c6"], "c1": SHIPPED["c1"]}, samplers=fewer[:3])
-    assert few["decided_by"].unique().tolist() == ["3 samplers, 5 are needed", "no sampler ensemble"]
+    assert few["decided_by"].unique().tolist() == ["3 of the 5 samplers that it takes", "no sampler ensemble"]
     # Pools that leave documents out have an infinite kappa; on their support it would fall where they narrow.
     mined = Experiment(tmp_path, {})
     mined.quantities(bounded=0.0)
-    assert mined.judge({"c6": SHIPPED["c6"]})["decided_by"].iloc[0] == "1 samplers with a finite kappa, 5 are needed"
+    assert mined.judge({"c6": SHIPPED["c6"]})["decided_by"].iloc[0] == "1 of the 5 samplers with a finite kappa that it takes"
 
 
 def test_controls_stand_in_for_seeds(tmp_path: Path) -> None:
