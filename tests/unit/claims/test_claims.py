@@ -177,7 +177,10 @@ def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
     # Pools that leave documents out have an infinite kappa; on their support it would fall where they narrow.
     mined = Experiment(tmp_path, {})
     mined.quantities(bounded=0.0)
-    assert mined.judge({"c6": SHIPPED["c6"]})["decided_by"].iloc[0] == "1 of the 5 samplers with a finite kappa that it takes"
+    assert (
+        mined.judge({"c6": SHIPPED["c6"]})["decided_by"].iloc[0]
+        == "1 of the 5 samplers with a finite kappa that it takes"
+    )
 
 
 def test_controls_stand_in_for_seeds(tmp_path: Path) -> None:
