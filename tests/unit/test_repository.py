@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
@@ -74,7 +75,7 @@ def test_what_is_said_of_pipelines_is_what_their_table_shows() -> None:
     readme, text = ((ROOT / name).read_text() for name in ("README.md", "docs/results.md"))
     section = text.split("## Other backbones and teachers\n")[1].split("\n## ")[0]
     called = re.search(r"Called different: (\d+) of (\d+)", section)
-    assert f"call {called[1]} of {called[2]} different" in " ".join(readme.split())
+    assert f"(`make pipelines`), {called[1]} of {called[2]} differ" in " ".join(readme.split())
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in section.splitlines()
@@ -88,6 +89,39 @@ def test_what_is_said_of_pipelines_is_what_their_table_shows() -> None:
     distilling = ("ranknet", "marginmse", "kl")
     assert sum(beaten["ce", loss] for loss in distilling) == 12 and "(12 of 12 pairs)" in section
     assert [beaten["be", loss] for loss in distilling] == [4, 0, 4] and "(8 of 12)" in section
+
+
+def test_what_is_said_of_the_study_is_what_its_tables_show() -> None:
+    readme, text = ((ROOT / name).read_text() for name in ("README.md", "docs/results.md"))
+    tables = dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
+    verdicts = []
+    for title in ("Claims", "The demo, one seed"):
+        rows = [[each.strip(" *¹") for each in line.split("|")] for line in tables[title].splitlines() if "| c" in line]
+        found: dict[str, Counter] = {}
+        for _, claim, _, _, _, verdict, *_ in (row for row in rows if re.match(r"c\d", row[1])):
+            found.setdefault(claim, Counter())[verdict] += 1
+        verdicts.append([", ".join(f"{name} ({n})" for name, n in each.most_common()) for each in found.values()])
+    table = readme.split("| the study claims")[1].split("\n\n")[0].splitlines()[2:]
+    assert [tuple(line.split(" | ")[1:]) for line in table] == [
+        (one, f"{two} |") for one, two in zip(*verdicts, strict=True)
+    ]
+    called = re.search(r"Called different: (\d+) of (\d+) .* at most (\S+) are false", tables["Main table"])
+    said = re.sub(r"\s+", " ", readme)
+    assert f"call {called[1]} of {called[2]} pairs of samplers different, at most {called[3]} of them falsely" in said
+    pairs = [
+        [each.strip() for each in line.split("|")[4:14]]
+        for line in tables["Samplers compared"].splitlines()
+        if re.match(r"\| \S+ +\| (be|ce) +\| (ranknet|marginmse|kl) ", line)
+    ]
+    different = [each for cells in pairs for each in cells[:4] if each.endswith("≠")]
+    assert all(each.startswith("-") for each in different)
+    assert (
+        f"Of {4 * len(pairs)} comparisons of random with hard negatives under a distilling loss {len(different)} are"
+        in said
+    )
+    of = [[cells[place] for cells in pairs if cells[place].endswith("≠")] for place in (4, 5)]
+    assert "nowhere better than BM25 alone" in said and not any(each.startswith("-") for each in of[1])
+    assert f"better than bm25 in {sum(each.startswith('-') for each in of[0])} of {len(pairs)} places" in text
 
 
 def test_readmes_numbers_are_those_that_ship() -> None:
@@ -105,8 +139,8 @@ def test_readmes_numbers_are_those_that_ship() -> None:
     assert f"all {len(shipped)} means of the main table" in readme
     found = re.search(r"over all losses of a student it is (\d+% to \d+%)", results)
     assert f"{found[1]} of cases, by student and domain" in readme
-    found = re.search(r"Called different: (\d+) of (\d+)", results)
-    assert f"{found[1]} of {found[2]} pairs of samplers are called different" in readme
+    found = re.search(r"Called different: (\d+) of (\d+)", results.split("## The demo, one seed")[1])
+    assert f"leaves {found[1]} of {found[2]} pairs different" in readme
 
 
 def test_docs_say_of_every_figure_what_snakemakes_report_says() -> None:
