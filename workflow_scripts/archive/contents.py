@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -82,7 +83,9 @@ def entries(results: Path, options: frozenset[str], without: tuple[str, ...] = (
     ``options``: of :data:`MODELS` and :data:`TEXTS`, what is packed too; ``without``: patterns of paths below the
     results that are not. Raises :class:`InputError` for an artifact whose job has not ended.
     """
-    for path in sorted(results.rglob(MANIFEST)):
+    # A folder may be a link to a larger disk.
+    folders = [Path(folder) for folder, _, names in os.walk(results, followlinks=True) if MANIFEST in names]
+    for path in sorted(folder / MANIFEST for folder in folders):
         if path.with_name(STARTED).exists():
             raise InputError(f"{path} is being made, or its job ended badly: finish the experiment first")
         made = read_manifest(path.read_bytes(), str(path))
@@ -102,8 +105,12 @@ def entries(results: Path, options: frozenset[str], without: tuple[str, ...] = (
 
 
 def _entry(name: str, why: str | None, without: tuple[str, ...]) -> Entry:
-    asked = any(fnmatch(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/") for pattern in without)
-    return Entry(name, ASKED if asked else why)
+    return Entry(name, ASKED if any(is_below(name, pattern) for pattern in without) else why)
+
+
+def is_below(name: str, pattern: str) -> bool:
+    """Does a path fit a pattern, or lie in the folder that it names?"""
+    return fnmatch(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/")
 
 
 def _why_not(kind: str, name: str, options: frozenset[str]) -> str | None:
