@@ -42,11 +42,12 @@ def experiment(results: Path, noise: dict | None = None) -> Path:
     make(results, "labels/base/bm25/seed0", "labels", spec={"temperature": 1}, rankings="rankings/c")
     make(results, KL, "students", labels="labels/base/bm25/seed0")
     make(results, LCE, "students", rankings="rankings/c")
+    make(results, "evaluation/all", "evaluation")
     (results / "cells").mkdir()
     for student, value in ((KL, 0.5), (LCE, 0.4)):
         ranker = student.removeprefix("students/")
         make(results, f"runs/{ranker}/all", "runs", model=student)
-        make(results, f"metrics/{ranker}/all", "metrics", runs=f"runs/{ranker}/all")
+        make(results, f"metrics/{ranker}/all", "metrics", runs=f"runs/{ranker}/all", evaluation="evaluation/all")
         write_cell(results, ranker.replace("/", "."), value)
     rows = {
         "student": "ce",
