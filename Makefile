@@ -109,7 +109,7 @@ archive: venv  ## an experiment in one file, for others to check: EXPERIMENT=dem
 	  $(if $(WITHOUT),--without $(WITHOUT))
 
 restore: analysis-venv  ## unpack an archive and rebuild its numbers, without torch, Java, a network: ARCHIVE=demo.tar
-	$(ANALYSIS)/python -m workflow_scripts.archive.restore $(ARCHIVE) --cores $(CORES)
+	$(ANALYSIS)/python -m workflow_scripts.archive.restore $(ARCHIVE) $(addprefix --cores ,$(CORES))
 
 check-archive: analysis-venv  ## is every byte of an archive as it was packed? ARCHIVE=demo.tar
 	$(ANALYSIS)/python -m workflow_scripts.archive.check $(ARCHIVE)

@@ -175,15 +175,20 @@ def test_an_unfinished_or_damaged_experiment_is_not_packed(project: Project, tmp
     run = next((copy.folder / "results/tiny/runs/ce").rglob("*.run.gz"))
     whole = run.read_bytes()
     run.write_bytes(whole[:-1] + b"x")
+    (copy.folder / "x.tar").write_text("an earlier archive")
     status, _, stderr = command(copy, *pack)
-    assert status == 1 and "make verify" in stderr.splitlines()[-1] and not (copy.folder / "x.tar").exists()
+    assert (
+        status == 1 and "make verify" in stderr.splitlines()[-1] and ": results/tiny/runs/" in stderr.splitlines()[-1]
+    )
+    assert (copy.folder / "x.tar").read_text() == "an earlier archive"
     run.write_bytes(whole)
     (copy.folder / STUDENT / ".started").touch()
     status, _, stderr = command(copy, *pack)
     assert status == 1 and "finish the experiment first" in stderr.splitlines()[-1]
-    (copy.folder / "results/tiny/report.html").unlink()
+    (copy.folder / STUDENT / ".started").unlink()
+    (copy.folder / "results/tiny/figures/cost.png").unlink()
     status, _, stderr = command(copy, *pack)
-    assert status == 1 and stderr.startswith("error: there is no results/tiny/report.html: finish")
+    assert status == 1 and stderr == "error: results/tiny/figures/cost.png is missing: finish the experiment first\n"
 
 
 def test_the_crate_is_one_of_the_workflow_run_profile(project: Project, clone: Project, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from pathlib import Path
 
 from workflow_scripts.archive.contents import PRODUCTS, TABLES, measured_from, read_manifest
 from workflow_scripts.archive.suspicion import CONFIG, config_fault, content_fault, name_fault
-from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.provenance import MANIFEST
 from workflow_scripts.storage.results import LIST
@@ -53,7 +52,7 @@ def write_archive(path: Path, about: Mapping, files: Mapping[str, Path | bytes])
     Equal files give equal bytes: no member has a time, an owner or a mode of its own.
     """
     listed = json.dumps(about, indent=1, sort_keys=True).encode() + b"\n"
-    with atomic_path(path) as partial, tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         for name, source in [(LIST, listed), *sorted(files.items())]:
             member = tarfile.TarInfo(name)
             if isinstance(source, bytes):

@@ -103,8 +103,12 @@ def entries(results: Path, options: frozenset[str], without: tuple[str, ...] = (
 
 
 def _entry(name: str, why: str | None, without: tuple[str, ...]) -> Entry:
-    asked = any(fnmatch(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/") for pattern in without)
-    return Entry(name, ASKED if asked else why)
+    return Entry(name, ASKED if any(is_below(name, pattern) for pattern in without) else why)
+
+
+def is_below(name: str, pattern: str) -> bool:
+    """Does a path fit a pattern, or lie in the folder that it names?"""
+    return fnmatch(name, pattern) or name.startswith(f"{pattern.rstrip('/')}/")
 
 
 def _why_not(kind: str, name: str, options: frozenset[str]) -> str | None:

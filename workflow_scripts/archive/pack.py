@@ -10,17 +10,28 @@ import argparse
 import hashlib
 import os
 import platform
+import subprocess
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.archive.container import FORMAT, read_archive, write_archive
-from workflow_scripts.archive.contents import MODELS, REPORT, TEXTS, entries, not_rebuilt, read_manifest
+from workflow_scripts.archive.contents import (
+    ASKED,
+    MODELS,
+    REPORT,
+    TEXTS,
+    entries,
+    is_below,
+    not_rebuilt,
+    read_manifest,
+)
 from workflow_scripts.archive.crate import METADATA, check_library, describe_crate
-from workflow_scripts.archive.rebuild import page_without_texts
+from workflow_scripts.archive.rebuild import missing_products, page_without_texts
 from workflow_scripts.archive.suspicion import CONFIG, config_fault
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.command import end_in_one_line
@@ -43,15 +54,17 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
     planned = Experiment(read_config(*configs))
     experiment = planned.name
     results = Path("results", experiment)
-    if not (results / REPORT).is_file():
-        raise InputError(f"there is no {results / REPORT}: finish the experiment first")
     found = {entry.name: entry for entry in entries(results, options, without)}
+    _check(configs, without, [name for name, entry in found.items() if entry.left_out == ASKED])
     packed = {name: results / name for name, entry in found.items() if entry.left_out is None}
     listed = {name: entry.listed or _listed(results / name) for name, entry in found.items()}
     left_out = {name: {**listed[name], "why": entry.left_out} for name, entry in found.items() if entry.left_out}
     for line in sizes(packed, listed, left_out):
         print(line, flush=True)
     named = {_place_of(config): Path(config) for config in configs}
+    code, unknown = _code()
+    if own := sorted(unknown - named.keys()):
+        print(f"left out (unknown to git): {', '.join(own)}", flush=True)
     about: dict = {
         "format": FORMAT,
         "experiment": experiment,
@@ -61,7 +74,7 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
         **{option: option in options for option in (MODELS, TEXTS)},
         "left_out": left_out,
     }
-    files: dict[str, Path | bytes] = {**_code(), **named}
+    files: dict[str, Path | bytes] = {**code, **named}
     files |= {name: Path(name) for name in map("results/{}/metrics.parquet".format, planned.config["pipelines"])}
     files |= {str(results / name): path for name, path in packed.items()}
     checksums = {str(results / name): each for name, each in listed.items()}
@@ -72,12 +85,28 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
     runs = [read_manifest(path.read_bytes(), str(path)) for path in packed.values() if path.name == MANIFEST]
     crate = files[METADATA] = describe_crate(experiment, list(named), about["files"], runs, ROOT / "CITATION.cff")
     about["files"][METADATA] = _listed(crate)
-    write_archive(archive, about, files)
-    try:
-        return read_archive(archive)
-    except InputError as error:
-        archive.unlink()
-        raise InputError(f"{error}; make verify EXPERIMENT={experiment} names what makes it again") from None
+    return _write(archive, about, files)
+
+
+def _check(configs: Sequence[str], without: Sequence[str], asked: Collection[str]) -> None:
+    """:class:`InputError` where the default target is not whole, or a pattern fits none of ``asked``."""
+    if missing := missing_products(configs):
+        more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+        raise InputError(f"{missing[0]}{more} missing: finish the experiment first")
+    if idle := [pattern for pattern in without if not any(is_below(name, pattern) for name in asked)]:
+        raise InputError(f"WITHOUT={idle[0]} names no file of the results: name a folder below them, such as runs/be")
+
+
+def _write(archive: Path, about: dict, files: Mapping[str, Path | bytes]) -> dict:
+    """Write an archive and read it back; an earlier one stands until that went well."""
+    with atomic_path(archive) as partial:
+        write_archive(partial, about, files)
+        try:
+            return read_archive(partial)
+        except InputError as error:
+            said = str(error).replace(str(partial), str(archive))
+            again = f"make verify EXPERIMENT={about['experiment']} names what makes it again"
+            raise InputError(f"{said}; {again}") from None
 
 
 def sizes(packed: Mapping[str, Path], listed: Mapping[str, Mapping], left_out: Mapping[str, Mapping]) -> Iterator[str]:
@@ -92,16 +121,34 @@ def sizes(packed: Mapping[str, Path], listed: Mapping[str, Mapping], left_out: M
     yield f"in all: {sum(listed[name]['bytes'] for name in packed) / MEGABYTE:,.1f} MB, and the code"
 
 
-def _code() -> dict[str, Path]:
-    """The project's files as they are now, by their path in it: what made the results, if it is at their commit."""
+def _code() -> tuple[dict[str, Path], set[str]]:
+    """The project's files as they are now, by their path in it, and in a checkout those that git does not know.
+
+    They are what made the results, if it is at their commit. What git does not know may be private: it is not packed.
+    """
     found = [path for pattern in CODE for path in ROOT.glob(pattern)]
     found += [path for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*")]
     names = {path.relative_to(ROOT): path for path in found if path.is_file()}
-    return {
+    ours = {
         str(name): path
         for name, path in names.items()
         if not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
     }
+    tracked = _tracked()
+    unknown = set() if tracked is None else ours.keys() - tracked
+    return {name: path for name, path in ours.items() if name not in unknown}, unknown
+
+
+def _tracked() -> set[str] | None:
+    """Paths that git knows of the project; None where it is no checkout."""
+    if not (git := ROOT / ".git").exists():
+        return None
+    command = ["git", "--git-dir", str(git), "--work-tree", str(ROOT), "ls-files", "-z"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"git cannot list the project's files, and others are not packed: {error}") from None
+    return set(listed.split("\0"))
 
 
 def _place_of(config: str) -> str:

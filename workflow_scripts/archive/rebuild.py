@@ -50,6 +50,7 @@ CONCLUDING = (
     "smooth_",
 )
 """How the rules begin that work without models, texts and a network."""
+_LOCAL = ("--profile", str(ROOT / "config/profiles/local"))
 FROM_HERE_ALONE, WITHOUT_TEXTS = "reuse=[]", "analysis={texts: false}"
 
 
@@ -58,8 +59,18 @@ def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> byt
     page = f"results/{about['experiment']}/{REPORT}"
     with scratch_folder() as folder:
         _lay_out(folder, about, {name: path for name, path in files.items() if name != page and isinstance(path, Path)})
-        _run_snakemake(folder, about, "report", ["make_report"], cores=1)
+        _run_snakemake(folder, about, "report", ["make_report"], cores="1")
         return (folder / page).read_bytes()
+
+
+def missing_products(configs: Sequence[str]) -> list[str]:
+    """Paths that the default target promises of an experiment whose results lie here, and that are not there."""
+    command = [*_snakemake({"configs": configs, "texts": True}), *_LOCAL, "--cores", "1", "--dry-run"]
+    done = subprocess.run([*command, "--allowed-rules", "all", "--", "all"], capture_output=True, encoding="utf-8")
+    said = [line.strip() for line in f"{done.stderr}\n{done.stdout}".splitlines()]
+    if done.returncode and "affected files:" not in said:
+        raise InputError(refusal(said))
+    return said[said.index("affected files:") + 1 :] if done.returncode else []
 
 
 class Product(NamedTuple):
@@ -71,7 +82,7 @@ class Product(NamedTuple):
     remarks: list[str]
 
 
-def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: int) -> Iterator[Product]:
+def rebuild(about: Mapping, files: Mapping[str, Path], folder: Path, cores: str) -> Iterator[Product]:
     """Rebuild in ``folder`` what is packed and was made from what is packed, and compare it with ``files``.
 
     ``about``: an archive's list; ``files``: name to where it was unpacked. Metrics are measured first; where they are
@@ -115,6 +126,8 @@ def _compare(
     remade = [each for each in members if each in made and (rebuilt / each).exists()]
     other = [each for each in remade if not filecmp.cmp(packed[each], rebuilt / each, shallow=False)]
     remarks = [_as_packed(each, given[each]) for each in members if each in given]
+    if kept := sum(each not in made and each not in given for each in members):
+        remarks.append(f"{kept} of {len(members)} files as packed, since their runs or judgements are not")
     # A table or metrics may be left of an earlier configuration.
     remarks += [f"the experiment makes no {each}" for each in members if each in made and each not in remade][:1]
     remarks += [_difference(packed[each], rebuilt / each) for each in other if each.endswith(".parquet")]
@@ -146,9 +159,9 @@ def _as_json(config: Path) -> str:
         raise InputError(f"{config} holds what is no text, number or list ({error})") from None
 
 
-def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[str], *options: str, cores: int) -> None:
+def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[str], *options: str, cores: str) -> None:
     """Make a target in a folder by these rules alone; :class:`InputError` where it fails, its lines above."""
-    command = [*_snakemake(about), "--profile", str(ROOT / "config/profiles/local"), "--cores", str(cores)]
+    command = [*_snakemake(about), *_LOCAL, "--cores", cores]
     command += ["--quiet", "rules", "host", "reason", *options, "--allowed-rules", target, *rules]
     # What is said of the products has stdout for itself.
     done = subprocess.run([*command, "--", target], cwd=folder, stdout=sys.stderr)

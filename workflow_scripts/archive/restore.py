@@ -24,7 +24,7 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.results import LIST
 
 
-def restore(archive: Path, cores: int) -> Iterator[str]:
+def restore(archive: Path, cores: str) -> Iterator[str]:
     """Lines that say what was restored, and of each product whether rebuilding it gave the same bytes.
 
     Raises :class:`InputError` where the archive is refused, its numbers cannot be rebuilt, or results of its experiment
@@ -87,7 +87,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("archive", type=Path, help="a file that make archive has written")
-    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--cores", default="1", help="a number, or all")
     given = parser.parse_args()
     fine = True
     for line in restore(given.archive, given.cores):

@@ -10,6 +10,7 @@ from io import BufferedIOBase
 from pathlib import PurePosixPath
 
 import yaml
+from pyarrow import ArrowException, parquet
 
 DEEPEST, LONGEST = 16, 400
 RESULTS = "results/"
@@ -19,7 +20,10 @@ ENDINGS = {
 }
 """Of files below results/: none is a pickle or a program."""
 GROWTH = 200
-"""A gzipped run grows some five times when it is read; a bomb a thousand times."""
+"""A gzipped run grows some five times when it is read, a table twenty times; a bomb a thousand times."""
+VALUE = 8
+"""Bytes of a number in memory."""
+TOO_LARGE = f"unpacks to more than {GROWTH} times its size"
 SMALL = 2**20
 MAGIC = {".parquet": b"PAR1", ".npy": b"\x93NUMPY"}
 """How files begin that are read as numbers; nobody reads an array that holds a pickle."""
@@ -63,7 +67,7 @@ def content_fault(name: str, file: BufferedIOBase, size: int) -> str | None:
         return _growth_fault(file, size)
     if not file.read(6).startswith(MAGIC.get(ending, b"")):
         return f"does not begin as a {ending} file does"
-    return None
+    return _table_fault(file, size) if ending == ".parquet" else None
 
 
 def config_fault(content: bytes) -> str | None:
@@ -97,6 +101,19 @@ def _is_safetensors(file: BufferedIOBase, size: int) -> bool:
     return 8 + length + max(ends, default=0) == size
 
 
+def _table_fault(file: BufferedIOBase, size: int) -> str | None:
+    """By its footer: a constant column of any length takes no bytes in the file."""
+    try:
+        about = parquet.read_metadata(file)
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+        grown = sum(max(VALUE * chunk.num_values, chunk.total_uncompressed_size) for chunk in chunks)
+    except (ArrowException, OSError):
+        return "holds no Parquet"
+    rows = VALUE * about.num_rows
+    return TOO_LARGE if max(rows, grown) > max(SMALL, GROWTH * size) else None
+
+
 def _growth_fault(file: BufferedIOBase, size: int) -> str | None:
     most, read = max(SMALL, GROWTH * size), 0
     try:
@@ -104,7 +121,7 @@ def _growth_fault(file: BufferedIOBase, size: int) -> str | None:
             while block := unzipped.read(BLOCK):
                 read += len(block)
                 if read > most:
-                    return f"unpacks to more than {GROWTH} times its size"
+                    return TOO_LARGE
     except (OSError, EOFError, zlib.error):
         return "holds no gzip"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from project import commands_of
 from snakemake.common.configfile import load_configfile
 
+from workflow_scripts.archive import pack, rebuild
 from workflow_scripts.archive.container import write_archive
 from workflow_scripts.archive.contents import (
     ASKED,
@@ -23,9 +25,7 @@ from workflow_scripts.archive.contents import (
     not_rebuilt,
     path_of,
 )
-from workflow_scripts.archive.pack import _listed
-from workflow_scripts.archive.rebuild import _lay_out
-from workflow_scripts.archive.restore import restore
+from workflow_scripts.archive.restore import _line, restore
 from workflow_scripts.report.lineage import STAGES
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import ROOT
@@ -107,6 +107,63 @@ def test_sources_name_rules_and_products_that_are_there() -> None:
         assert not any(fnmatch("metrics.parquet", pattern) for pattern in source.opens)
 
 
+def test_a_folder_on_another_disk_is_packed_too(tmp_path: Path) -> None:
+    results = made(tmp_path / "results" / "x")
+    before = list(entries(results, frozenset()))
+    (results / "students").rename(tmp_path / "students")
+    (results / "students").symlink_to(tmp_path / "students")
+    assert list(entries(results, frozenset())) == before
+
+
+def test_what_git_does_not_know_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "ROOT", tmp_path)
+    for name in ("README.md", "config/demo.yaml", "notes.txt", "config/keys/id_rsa"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert pack._code()[0].keys() == {"README.md", "config/demo.yaml", "notes.txt", "config/keys/id_rsa"}
+    for arguments in (["init"], ["add", "README.md", "config/demo.yaml"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, capture_output=True, check=True)
+    code, unknown = pack._code()
+    assert code.keys() == {"README.md", "config/demo.yaml"} and unknown == {"notes.txt", "config/keys/id_rsa"}
+    (tmp_path / ".git/HEAD").unlink()
+    with pytest.raises(InputError, match="git cannot list"):
+        pack._code()
+
+
+def test_a_pattern_that_leaves_nothing_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "missing_products", lambda configs: [])
+    pack._check([], ("runs/be", "rankings/*"), ["runs/be/a", "rankings/b/c"])
+    with pytest.raises(InputError, match="WITHOUT=runs/bf names no file"):
+        pack._check([], ("runs/be", "runs/bf"), ["runs/be/a"])
+
+
+@pytest.mark.parametrize(
+    ("measured", "others", "lines"),
+    [
+        (["a"], [], ["metrics: same bytes", "cells: same bytes"]),
+        (
+            ["a"],
+            ["b"],
+            [
+                "metrics: same bytes; 1 of 2 files as packed, since their runs or judgements are not",
+                "cells: 1 of 1 files as packed, since their runs or judgements are not",
+            ],
+        ),
+    ],
+)
+def test_what_is_not_measured_again_is_said(tmp_path: Path, measured: list, others: list, lines: list[str]) -> None:
+    folders = {name: f"metrics/be/{name}/seed0/all" for name in [*measured, *others]}
+    names = [*(f"{folder}/metrics.parquet" for folder in folders.values()), f"cells/be.{max(folders)}.seed0.d.csv"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    packed = {name: tmp_path / name for name in names}
+    kept = [folders[name] for name in others]
+    again = {name for name in names if rebuild._is_made(name, [folders[name] for name in measured], kept)}
+    compared = [rebuild._compare(*each, again, {}, packed, tmp_path) for each in rebuild._by_product(packed).items()]
+    assert [_line(each) for each in compared] == lines
+
+
 @pytest.mark.parametrize(("written", "message"), [("demo", "are of demo"), ("y z", "experiment"), SLOW])
 def test_what_cannot_be_rebuilt_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, message: str
@@ -116,10 +173,10 @@ def test_what_cannot_be_rebuilt_leaves_nothing(
     settings = (ROOT / "config/demo.yaml").read_text().replace("experiment: demo", f"experiment: {written}")
     files = {"config/x.yaml": settings.encode(), "results/x/tables/main.csv": b"a\n"}
     about = {"format": 1, "experiment": "x", "configs": ["config/x.yaml"], "models": False, "texts": False}
-    about |= {"left_out": {}, "files": {name: _listed(content) for name, content in files.items()}}
+    about |= {"left_out": {}, "files": {name: pack._listed(content) for name, content in files.items()}}
     write_archive(Path("x.tar"), about, files)
     with pytest.raises(InputError, match=message):
-        list(restore(Path("x.tar"), 1))
+        list(restore(Path("x.tar"), "1"))
     assert not list(Path("results").iterdir())
 
 
@@ -127,7 +184,7 @@ def test_snakemake_reads_configs_as_data(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     config = tmp_path / "x.yaml"
     config.write_text(f"__use_yte__: true\n__definitions__:\n  - open({str(ran)!r}, 'w')\na: [1, 0.5, null]\n")
-    _lay_out(tmp_path / "here", {"configs": ["config/x.yaml"]}, {"config/x.yaml": config})
+    rebuild._lay_out(tmp_path / "here", {"configs": ["config/x.yaml"]}, {"config/x.yaml": config})
     read = load_configfile(tmp_path / "here/config/x.yaml")
     assert read["a"] == [1, 0.5, None] and "__use_yte__" in read and not ran.exists()
     load_configfile(config)

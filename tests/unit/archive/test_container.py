@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -12,7 +13,10 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from workflow_scripts.archive import container
 from workflow_scripts.archive.container import read_archive, unpack, write_archive
@@ -106,6 +110,13 @@ def instead(name: str, content: bytes, kind: str, base: str) -> Callable:
     return change
 
 
+def constant(rows: int) -> bytes:
+    """A table whose one column is zero everywhere: its size hardly depends on its rows."""
+    file = io.BytesIO()
+    parquet.write_table(pa.table({"value": np.zeros(rows)}), file, row_group_size=rows)
+    return file.getvalue()
+
+
 def config(content: bytes) -> Callable:
     return lambda about, files: files.update({"config/x.yaml": content})
 
@@ -173,6 +184,11 @@ BAD = {
     "pickle": (instead(MODEL, pickle.dumps({"w": [1.0]}), "students", "students/a"), "holds no safetensors"),
     "longer weights": (instead(MODEL, WEIGHTS + b"x", "students", "students/a"), "holds no safetensors"),
     "bomb": (instead(RUN, gzip.compress(bytes(2**28)), "runs", "runs/a/all"), "unpacks to more than 200 times"),
+    "table bomb": (
+        lambda about, files: files.update({"results/x/analysis/a.parquet": constant(10**6)}),
+        "more than 200",
+    ),
+    "no table": (added(**{"results/x/analysis/a.parquet": b"PAR1" + bytes(64) + b"PAR1"}), "holds no Parquet"),
     "no gzip": (instead(RUN, b"run", "runs", "runs/a/all"), "holds no gzip"),
 }
 

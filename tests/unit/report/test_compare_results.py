@@ -42,11 +42,12 @@ def experiment(results: Path, noise: dict | None = None) -> Path:
     make(results, "labels/base/bm25/seed0", "labels", spec={"temperature": 1}, rankings="rankings/c")
     make(results, KL, "students", labels="labels/base/bm25/seed0")
     make(results, LCE, "students", rankings="rankings/c")
+    make(results, "evaluation/all", "evaluation")
     (results / "cells").mkdir()
     for student, value in ((KL, 0.5), (LCE, 0.4)):
         ranker = student.removeprefix("students/")
         make(results, f"runs/{ranker}/all", "runs", model=student)
-        make(results, f"metrics/{ranker}/all", "metrics", runs=f"runs/{ranker}/all")
+        make(results, f"metrics/{ranker}/all", "metrics", runs=f"runs/{ranker}/all", evaluation="evaluation/all")
         write_cell(results, ranker.replace("/", "."), value)
     rows = {
         "student": "ce",
@@ -131,8 +132,10 @@ def test_the_band_of_several_seeds_pools_the_students_cells(tmp_path: Path) -> N
 def test_an_archive_stands_for_the_results_in_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
     files = {f"results/demo/{path.relative_to(pair[0])}": path for path in pair[0].rglob("*") if path.is_file()}
     files = {name: path for name, path in files.items() if not path.name.startswith(".")}
+    files["config/demo.yaml"] = ROOT / "config/demo.yaml"
     listed = {name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for name, path in files.items()}
-    about = {"format": FORMAT, "experiment": "demo", "configs": [], "models": True, "texts": True, "left_out": {}}
+    about = {"format": FORMAT, "experiment": "demo", "configs": ["config/demo.yaml"], "left_out": {}}
+    about |= {"models": True, "texts": True}
     write_archive(tmp_path / "demo.tar", about | {"files": listed}, files)
     command = [sys.executable, "-m", "workflow_scripts.report.compare_results", str(tmp_path / "demo.tar")]
     done = subprocess.run([*command, str(pair[1]), "--exact"], cwd=ROOT, capture_output=True, text=True)
