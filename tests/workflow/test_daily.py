@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from project import Project
 
+from workflow_scripts.storage.locks import writer_lock
+
 pytestmark = pytest.mark.slow
 CONFIG = "tests/config/tiny.yaml"
 MADE, LEFT = "be.lce.bm25.none.seed0", "ce.lce.bm25.none.seed0"
@@ -61,6 +63,9 @@ def test_states_are_those_of_snakemakes_plan(project: Project, tmp_path: Path) -
 
 def test_a_cell_that_was_removed_is_made_again_and_no_other(project: Project, tmp_path: Path) -> None:
     project = project.duplicate(tmp_path)
+    with writer_lock(project.folder / "results/tiny/metrics/be/lce.bm25.none/seed0/all"):
+        busy = call(project, "clean_cell", MADE)
+    assert (busy.returncode, busy.stdout) == (1, "") and busy.stderr.startswith("error: another process is writing")
     done = call(project, "clean_cell", MADE)
     assert done.stdout.splitlines() == [
         f"removed results/tiny/{path}"
