@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from project import Project
 
+from workflow_scripts.storage.locks import writer_lock
+
 pytestmark = pytest.mark.slow
 CONFIG = "tests/config/tiny.yaml"
 MADE, LEFT = "be.lce.bm25.none.seed0", "ce.lce.bm25.none.seed0"
@@ -50,10 +52,20 @@ def test_states_are_those_of_snakemakes_plan(project: Project, tmp_path: Path) -
     ]
     (changed.folder / f"results/tiny/cells/{LEFT}.hard-shift.csv").unlink()
     assert listed(changed, f"missing {LEFT}")[0] == f"missing  {LEFT}  (cells/{LEFT}.hard-shift.csv)"
+    manifest = changed.folder / "results/tiny/students/be/lce.bm25.none/seed0/manifest.json"
+    manifest.write_text(manifest.read_text()[:100])
+    assert (
+        call(changed, "list_cells")
+        .stderr.splitlines()[-1]
+        .endswith("manifest.json is not an artifact's manifest: delete it and build the artifact again")
+    )
 
 
 def test_a_cell_that_was_removed_is_made_again_and_no_other(project: Project, tmp_path: Path) -> None:
     project = project.duplicate(tmp_path)
+    with writer_lock(project.folder / "results/tiny/metrics/be/lce.bm25.none/seed0/all"):
+        busy = call(project, "clean_cell", MADE)
+    assert (busy.returncode, busy.stdout) == (1, "") and busy.stderr.startswith("error: another process is writing")
     done = call(project, "clean_cell", MADE)
     assert done.stdout.splitlines() == [
         f"removed results/tiny/{path}"

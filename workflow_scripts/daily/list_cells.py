@@ -21,6 +21,7 @@ from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.plan.dry_run import dry_run
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.circumstances import odd_ones
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
@@ -46,7 +47,7 @@ def states(configs: Sequence[str | Path], words: Sequence[str] = ()) -> Iterator
     students = {
         cell: Path(places.manifest("students", experiment.cells[cell].path)) for cell in files if not lacking[cell]
     }
-    odd = odd_ones({cell: json.loads(path.read_text(encoding="utf-8")) for cell, path in students.items()})
+    odd = odd_ones({cell: Artifact(path).manifest for cell, path in students.items()})
     for cell, paths in files.items():
         state, why = DONE, ""
         if lacking[cell]:

@@ -41,6 +41,7 @@ NOT_IN_DIGEST = frozenset(
 FINDS = "FINDS"
 """A script's literal ``{"key of the spec": "stage.folder"}``: the functions that it finds by their name in the spec."""
 _unsaved: list[str] = []
+_OWN = Path(__file__).read_bytes()
 _CACHE = ROOT / PACKAGE / "__pycache__" / f"syntax.{sys.implementation.cache_tag}.json"
 
 
@@ -129,7 +130,7 @@ def _find(module: str) -> Path | None:
 def _syntax(path: Path) -> tuple[str, tuple[str, ...], Mapping[str, str]]:
     """Of one file: the digest of its syntax, the project modules it may import, its :data:`FINDS`."""
     content = path.read_bytes()
-    checksum = hashlib.sha256(content).hexdigest()
+    checksum = hashlib.sha256(_OWN + content).hexdigest()
     if checksum not in _cached():
         tree = ast.parse(content, str(path))
         imports = tuple(_imports(tree, path))
@@ -188,7 +189,7 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 @functools.cache
 def _cached() -> dict[str, list]:
-    """What :func:`_syntax` has found before, by the checksum of a file's bytes: parsing all files takes a second."""
+    """What :func:`_syntax` has found before, by this file and what it read: parsing all files takes a second."""
     try:
         return dict(json.loads(_CACHE.read_bytes()))
     except (OSError, ValueError, TypeError):

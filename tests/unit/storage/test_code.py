@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow_scripts.storage import code
 from workflow_scripts.storage.code import (
     NOT_IN_DIGEST,
     PACKAGE,
@@ -108,6 +109,20 @@ def test_the_digest_is_of_what_runs(change: tuple[str, str], same: bool) -> None
     edited = text.replace(*change)
     assert edited != text
     assert (syntax_digest(ast.parse(edited)) == syntax_digest(ast.parse(text))) == same
+
+
+def test_what_another_version_of_this_code_has_found_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, list] = {}
+    monkeypatch.setattr(code, "_cached", lambda: found)
+    monkeypatch.setattr(code, "_unsaved", [])
+    (tmp_path / "script.py").write_text("import os")
+    for own, digest in ((b"version 1", "1"), (b"version 2", "2")):
+        monkeypatch.setattr(code, "_OWN", own, raising=False)
+        monkeypatch.setattr(code, "syntax_digest", lambda _, digest=digest: digest)
+        code.forget()
+        assert code._syntax(tmp_path / "script.py")[0] == digest
 
 
 def test_a_job_has_the_chosen_loss_in_its_digest_and_no_other(tmp_path: Path) -> None:
