@@ -50,7 +50,7 @@ CONCLUDING = (
     "smooth_",
 )
 """How the rules begin that work without models, texts and a network."""
-_LOCAL = ("--profile", str(ROOT / "config/profiles/local"))
+LOCAL = ("--profile", str(ROOT / "config/profiles/local"))
 FROM_HERE_ALONE, WITHOUT_TEXTS = "reuse=[]", "analysis={texts: false}"
 
 
@@ -65,12 +65,12 @@ def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> byt
 
 def missing_products(configs: Sequence[str]) -> list[str]:
     """Paths that the default target promises of an experiment whose results lie here, and that are not there."""
-    command = [*_snakemake({"configs": configs, "texts": True}), *_LOCAL, "--cores", "1", "--dry-run"]
+    command = [*_snakemake({"configs": configs, "texts": True}), *LOCAL, "--cores", "1", "--dry-run"]
     done = subprocess.run([*command, "--allowed-rules", "all", "--", "all"], capture_output=True, encoding="utf-8")
     said = [line.strip() for line in f"{done.stderr}\n{done.stdout}".splitlines()]
     if done.returncode and "affected files:" not in said:
         raise InputError(refusal(said))
-    return said[said.index("affected files:") + 1 :] if done.returncode else []
+    return [line for line in said if line.startswith("results/")] if done.returncode else []
 
 
 class Product(NamedTuple):
@@ -161,7 +161,7 @@ def _as_json(config: Path) -> str:
 
 def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[str], *options: str, cores: str) -> None:
     """Make a target in a folder by these rules alone; :class:`InputError` where it fails, its lines above."""
-    command = [*_snakemake(about), *_LOCAL, "--cores", cores]
+    command = [*_snakemake(about), *LOCAL, "--cores", cores]
     command += ["--quiet", "rules", "host", "reason", *options, "--allowed-rules", target, *rules]
     # What is said of the products has stdout for itself.
     done = subprocess.run([*command, "--", target], cwd=folder, stdout=sys.stderr)

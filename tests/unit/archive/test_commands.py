@@ -170,10 +170,11 @@ def test_what_cannot_be_rebuilt_leaves_nothing(
 ) -> None:
     """An experiment of another name, one that Snakemake refuses, one that no reader of settings takes."""
     monkeypatch.chdir(tmp_path)
+    name = "profiles/default/config.yaml"  # where Snakemake looks for options
     settings = (ROOT / "config/demo.yaml").read_text().replace("experiment: demo", f"experiment: {written}")
-    files = {"config/x.yaml": settings.encode(), "results/x/tables/main.csv": b"a\n"}
-    about = {"format": 1, "experiment": "x", "configs": ["config/x.yaml"], "models": False, "texts": False}
-    about |= {"left_out": {}, "files": {name: pack._listed(content) for name, content in files.items()}}
+    files = {name: settings.encode(), "results/x/tables/main.csv": b"a\n"}
+    about = {"format": 1, "experiment": "x", "configs": [name], "models": False, "texts": False}
+    about |= {"left_out": {}, "files": {path: pack._listed(content) for path, content in files.items()}}
     write_archive(Path("x.tar"), about, files)
     with pytest.raises(InputError, match=message):
         list(restore(Path("x.tar"), "1"))
