@@ -100,7 +100,7 @@ def rendered(name):
     files, caption = table(name), f"{REPORT_CAPTIONS}/table.rst"
 
     def labels(wildcards, output):
-        first_line, _, _ = Path(output.md).read_text(encoding="utf-8").partition("\n")
-        return {"table": wildcards.table, "what it shows": first_line.partition(" Definitions and caveats:")[0]}
+        first_line = Path(output.md).read_text(encoding="utf-8").split("\n")[0]
+        return {"table": wildcards.table, "what it shows": first_line.split(" Definitions and caveats:")[0]}
 
     return files | {"md": report(files["md"], caption=caption, category="Tables", labels=labels)}

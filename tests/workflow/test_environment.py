@@ -9,11 +9,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from project import Project
+from project import ROOT, Project
+from snakemake.cli import get_argument_parser
+from snakemake.scheduling.job_scheduler import JobRateLimiter
+from snakemake.settings.types import MaxJobsPerTimespan
 
-from workflow_scripts.experiment.environment import bring_to_now, take_over_locks
+from workflow_scripts.experiment.environment import bring_to_now, start_jobs_as_they_come, take_over_locks
 
 OWN = "corpora:\n  own: {source: files, documents: \u00e9t\u00e9.tsv}\n"
 
@@ -73,13 +77,11 @@ def test_braces_in_the_projects_path_are_refused_in_words(tmp_path: Path) -> Non
     assert "move the project to a path without braces" in output and "Traceback" not in output
 
 
-def test_snakemake_looks_for_ready_jobs_when_jobs_end_and_not_every_second(tmp_path: Path) -> None:
-    project = Project.fresh(tmp_path)
-    looked = {}
-    for limit, options in {"none": [], "one of the user's": ["--max-jobs-per-timespan", "99/1s"]}.items():
-        # Three jobs in a row, each longer than a second.
-        out = project.run("--verbose", *options, "--forceall", "results/tiny/rankings/bm25/demo/manifest.json")
-        assert out.returncode == 0
-        looked[limit] = (out.stdout + out.stderr).count("Ready jobs:")
-    jobs = 4  # corpus, collection, index, ranking
-    assert looked["none"] <= jobs + 1 < looked["one of the user's"]
+def test_snakemakes_own_limit_of_jobs_a_second_is_taken_away_and_a_users_stays() -> None:
+    own = get_argument_parser().get_default("max_jobs_per_timespan")
+    for said, stays in {own: False, "99/1s": True, "100/1m": True}.items():
+        limiter = JobRateLimiter(MaxJobsPerTimespan.parse_choice(said))
+        workflow = SimpleNamespace(scheduler=SimpleNamespace(job_rate_limiter=limiter))
+        start_jobs_as_they_come(workflow)
+        assert (workflow.scheduler.job_rate_limiter is limiter) is stays, said
+    assert "    start_jobs_as_they_come(workflow)\n" in (ROOT / "Snakefile").read_text().split("onstart:")[1]
