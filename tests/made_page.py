@@ -23,7 +23,7 @@ from workflow_scripts.storage.tables import write_numbers, write_table
 
 ROOT = Path(__file__).parents[1] / "workflow_scripts"
 MEASURE = "nDCG@10"
-WORDED = ("students", "losses", "samplers")
+FUNCTIONS = {"students": "bi-encoder", "losses": "kl", "samplers": "random"}
 CORRECTED, VERDICTS = {"near": 0.04, "far": 0.4}, {"near": "contradicted", "far": "undecided"}
 """Of the made claim, by domain: the second part's corrected p of its opposite, and the verdict."""
 SHOWN = 5
@@ -110,7 +110,7 @@ class MadePage:
             "documents": 1000,
             "first_stage": "BM25",
             "generated": [],
-            "words": {axis: {name: f"{name} in words." for name in self.grid[axis]} for axis in WORDED},
+            "kinds": {axis: dict.fromkeys(self.grid[axis], function) for axis, function in FUNCTIONS.items()},
             "of_rankers": [],
             "rebuild": "make made",
             "rankers": [list(keys) for keys in self.rankers],

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from workflow_scripts.experiment.experiment import Experiment
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from workflow_scripts.experiment.functions import read_function
 
+if TYPE_CHECKING:
+    from workflow_scripts.experiment.experiment import Experiment
 
-def in_words(experiment: Experiment) -> dict[str, dict[str, str]]:
-    """Of each student, loss and sampler of the main grid, by axis and name: what it is."""
-    entry, grid = experiment.entry, experiment.grid
+
+def kinds(experiment: Experiment) -> dict[str, dict[str, str]]:
+    """Of each student of the main grid its architecture, of each loss and sampler its function, by axis and name."""
+    keys = {"students": "architecture", "losses": "function", "samplers": "function"}
+    return {
+        axis: {name: experiment.entry(axis, name)[key] for name in experiment.grid[axis]} for axis, key in keys.items()
+    }
+
+
+def in_words(of: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """:func:`kinds` for a reader: an architecture's name, and of a function the first line of its docstring.
+
+    Read where the page is written and not in the plan, so that a docstring that changes reruns nothing.
+    """
     functions = {
-        axis: {name: read_function(axis, entry(axis, name)["function"]).summary for name in grid[axis]}
+        axis: {name: read_function(axis, function).summary for name, function in of[axis].items()}
         for axis in ("losses", "samplers")
     }
-    return {"students": {name: entry("students", name)["architecture"] for name in grid["students"]}, **functions}
+    return {"students": dict(of["students"]), **functions}
 
 
 def first_stage_in_words(experiment: Experiment) -> str:

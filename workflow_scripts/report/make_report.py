@@ -13,6 +13,7 @@ import pandas as pd
 from workflow_scripts.analysis.families import sum_of_families
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER
+from workflow_scripts.experiment.in_words import in_words
 from workflow_scripts.presentation.layouts.main import tested_blocks
 from workflow_scripts.report.page import charts, claims, grid, outcome, pictures, queries
 from workflow_scripts.report.page.tables import page_tables, value_columns
@@ -49,9 +50,10 @@ def make_report(
     are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
     ``spec["collections"]``, in their order; without the latter two the page shows no text of a query or document.
     ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's budget), ``depth`` and ``first_stage``
-    (how many documents of whose ranking are re-ranked), ``words`` (of ``students``, ``losses`` and ``samplers``: name
-    to what it is), ``generated`` (collections of a generated language), ``rebuild`` (the command that makes all),
-    ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the grid's axes.
+    (how many documents of whose ranking are re-ranked), ``kinds`` (of ``students``, ``losses`` and ``samplers``: name
+    to architecture or function), ``generated`` (collections of a generated language), ``rebuild`` (the command that
+    makes all), ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the
+    grid's axes.
     """
     found = {path.stem: path for path in numbers}
     wanted = ["main", "variance", "locality", "cost", *(name for name in OPTIONAL if name in found)]
@@ -84,7 +86,8 @@ def make_report(
         "outcomes": outcome.outcomes(frames, calls, spec),
         "collections_line": _domains_line(frames["main"], spec),
         "facts": _facts(runs, frames["cost"]),
-        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses", "words")},
+        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses")},
+        "words": in_words(spec["kinds"]),
     }
     with atomic_path(output) as path:
         path.write_text(_render(texts, page), encoding="utf-8")

@@ -20,7 +20,7 @@ VERDICTS = ("supported", "contradicted", "undecided", "not testable here")
 
 def compared(spec: Mapping) -> str:
     """What the experiment crossed, in one sentence; ``spec`` as :func:`make_report` has it."""
-    kinds = ", ".join(f"{name}: {spec['words']['students'][name]}" for name in spec["students"])
+    kinds = ", ".join(f"{name}: {spec['kinds']['students'][name]}" for name in spec["students"])
     axes = [f"{_count(len(spec['students']), 'kind')} of student ({kinds})"]
     for axis, word in (("losses", "loss function"), ("samplers", "sampler"), ("teachers", "teacher")):
         axes.append(f"{_count(len(spec[axis]), word)} ({', '.join(spec[axis])})")
