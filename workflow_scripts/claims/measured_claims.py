@@ -109,9 +109,10 @@ def run_rows(claim: Mapping, trainings: Trainings, locality: pd.DataFrame, spec:
         findings = []
         for part in claim["parts"]:
             own = locality[locality["teacher"] == teacher].pivot(index="sampler", columns="quantity", values="value")
+            own = own.reindex(columns=["bounded", part["along"]])
             if part["along"] == "kappa":
                 own = own[own["bounded"] == 1]
-            along = own.loc[[name for name in spec["samplers"] if name in own.index], part["along"]]
+            along = own[part["along"]].reindex(spec["samplers"]).dropna()
             findings.append(_association(part, trainings, along, teacher, spec))
             findings += _dial(part, trainings, spec)
         yield Row(teacher, findings=findings)

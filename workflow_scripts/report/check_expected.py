@@ -136,8 +136,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.write:
         measure, found = cells(options.results)
-        text = "# Means of the main table of {}, and bands of other pipelines; check_expected wrote this.\n"
-        text = text.format(options.results) + yaml.safe_dump({"measure": measure, "cells": found}, sort_keys=False)
+        text = (
+            f"# Means of {options.results}'s main table; bands: where other pipelines' lie. make expected wrote this.\n"
+        )
+        text += yaml.safe_dump({"measure": measure, "cells": found}, sort_keys=False)
         if options.pipelines:
             ends = {"bands": bands(options.results, options.pipelines)}
             text += yaml.safe_dump(ends, sort_keys=False, default_flow_style=None, width=120)
