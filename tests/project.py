@@ -17,10 +17,16 @@ CODE = ("rules", "workflow_scripts", "snakemake_logger_plugin_distillery")
 PARTS = (*FILES, *CODE, "config", "profiles", "tests/config")
 
 
-def commands_of(*words: str) -> str:
-    """What ``make`` would run for these words, on one line, whatever make runs the tests."""
+def make(*words: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    """What ``make`` does for these words, whatever make runs the tests."""
     own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    done = subprocess.run(["make", "-n", *words], cwd=ROOT, env=own, capture_output=True, text=True, check=True)
+    return subprocess.run(["make", *words], cwd=folder, env=own, capture_output=True, text=True)
+
+
+def commands_of(*words: str) -> str:
+    """What ``make`` would run for these words, on one line."""
+    done = make("-n", *words)
+    done.check_returncode()
     return " ".join(done.stdout.replace("\\\n", " ").split())
 
 

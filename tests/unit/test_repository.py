@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import commands_of
+from project import commands_of, make
 
 from environment import licences, lock
 from workflow_scripts.storage.errors import InputError
@@ -194,19 +194,19 @@ def test_only_make_venv_renews_an_environment_and_a_failure_leaves_the_old_one(t
         (tmp_path / name).write_text(text)
     (tmp_path / ".venv/bin").mkdir()
     (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\necho old\n")
-    made = '#!/bin/sh\nmkdir -p "$3/bin"\nfor each in python pip; do printf "#!/bin/sh\\n" > "$3/bin/$each"; '
-    made += 'chmod +x "$3/bin/$each"; done\n'
-    (tmp_path / "venv").write_text(made)
+    fake = '#!/bin/sh\nmkdir -p "$3/bin"\nfor each in python pip; do printf "#!/bin/sh\\n" > "$3/bin/$each"; '
+    fake += 'chmod +x "$3/bin/$each"; done\n'
+    (tmp_path / "venv").write_text(fake)
     for path in (tmp_path / ".venv/bin/python", tmp_path / "venv"):
         path.chmod(0o755)
 
-    def make(target: str, python: str) -> tuple[int, str, str]:
-        done = subprocess.run(["make", target, f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True)
+    def made(target: str, python: str) -> tuple[int, str, str]:
+        done = make(target, f"PYTHON={python}", folder=tmp_path)
         return done.returncode, done.stdout, done.stderr
 
-    assert make("list", "false") == (0, "old\n", ".venv is not of these locks: make venv renews it\n")
-    assert make("venv", "false")[0] and make("list", "false")[1] == "old\n"
-    assert make("venv", "./venv") == (0, "", "") == make("list", "false")
+    assert made("list", "false") == (0, "old\n", ".venv is not of these locks: make venv renews it\n")
+    assert made("venv", "false")[0] and made("list", "false")[1] == "old\n"
+    assert made("venv", "./venv") == (0, "", "") == made("list", "false")
     assert {path.name for path in tmp_path.glob(".*")} == {".venv"}
 
 

@@ -27,7 +27,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values |= {"number": counts.sum() - values["same students"], "measure": spec["measures"][0]}
     values["one_seed"] = counts.get("one seed", 0)
     alpha = spec["rule"]["difference_alpha"]
-    sentences = ["shown", "found", *["one seed"] * bool(values["one_seed"]), *["same"] * bool(values["same students"])]
+    found = "found with one seed" if values["one_seed"] else "found"
+    sentences = ["shown", found, *["same"] * bool(values["same students"])]
     compared = rows[rows["scope"] == "comparison"]
     compared = compared.assign(different=compared["verdict"].replace(SIGNED) == DIFFERENT)
     families = [
