@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.domains import ALL
+from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.summaries import TEACHER
 from workflow_scripts.report.page.charts import MARKERS, Axis, Chart, Line, Mark, polyline
 
@@ -79,7 +79,8 @@ def _cost_mark(row: tuple, x: Axis, y: Axis, spec: Mapping) -> Mark:
 
 def score_lines(profiles: pd.DataFrame, students: Sequence[str], domain: Mapping) -> Chart:
     """Mean score against rank ratio on a domain, both logarithmic: the teacher, and each student over its cells."""
-    rows = profiles[profiles["collection"].isin(domain["collections"])]
+    (parsed,) = parse_domains([domain])
+    rows = profiles[profiles["collection"].isin(parsed.collections)]
     places = {TEACHER: None} | {name: place for place, name in enumerate(students)}
     curves = {name: rows[rows["student"] == name].groupby("rank_ratio")["score"].mean() for name in places}
     curves = {name: curve for name, curve in curves.items() if len(curve)}
