@@ -137,8 +137,14 @@ test-unit test-workflow: test-%: venv
 	$(BIN)/python -m pytest -m "not ($(SPECIAL) or long)" tests/$*
 
 test-all: test  ## every test: also long ones, the demo end to end, and what needs emulated processors, a cluster, a browser
+	$(MAKE) --jobs 2 --output-sync=target test-special test-long
+
+test-special: venv  # a cluster's test mostly waits
+	$(BIN)/python -m pytest -m "$(SPECIAL)"
+
+test-long: venv
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
-	$(BIN)/python -m pytest -m "$(SPECIAL) or long"
+	$(BIN)/python -m pytest -m "long and not ($(SPECIAL))"
 
 chaos: venv  ## half an hour of kills, damage and want, each mended and compared; appends to docs/chaos.md: SEED=1
 	$(BIN)/python -m tests.chaos results/chaos --seed $(or $(SEED),1)

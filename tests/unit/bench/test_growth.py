@@ -50,7 +50,7 @@ def test_growth_is_of_processor_time_over_rows() -> None:
 @pytest.mark.slow
 def test_every_timed_step_runs(tmp_path: Path) -> None:
     config = growth.ROOT / "tests/config/tiny.yaml"
-    table = growth.measure_growth(config=config, seeds=[1], share=1, output=tmp_path, say=lambda text: None)
+    table = growth.measure_growth(config=[config], seeds=[1], share=1, output=tmp_path, say=lambda text: None)
     assert {"dry run, everything made", "verify", "collect metrics", "table main", "table cost"} <= set(table["what"])
     assert (table["cpu_s"] > 0).all() and (table["peak_mb"] > 10).all()
     assert "seeds 1, " in (tmp_path / "growth.md").read_text()
