@@ -17,7 +17,7 @@ ANALYSIS = $(if $(wildcard $(BIN)/snakemake),$(BIN),.analysis-venv/bin)
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
 # Files of an experiment: an overlay comes after the experiment that it changes.
 configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
-  $(if $(filter small-scratch,$(1)),small.yaml) $(if $(filter large,$(1)),paper.yaml) $(1).yaml)
+  $(if $(filter small-scratch small-seeds,$(1)),small.yaml) $(if $(filter large,$(1)),paper.yaml) $(1).yaml)
 
 # Every target with a description is a command, no file.
 .PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ small: venv  ## real text, students from a pretrained MiniLM
 
 small-scratch: venv  ## real text, students from scratch: needs no model hub
 	$(SNAKEMAKE) --configfile $(call configs,small-scratch)
+
+small-seeds: venv  ## two samplers of small under one loss, six seeds: real text to judge by
+	$(SNAKEMAKE) --configfile $(call configs,small-seeds)
 
 paper: venv  ## the study as published, on this machine's GPUs, or a cluster with PROFILE=slurm; make plan EXPERIMENT=paper first
 	$(SNAKEMAKE) --configfile config/paper.yaml
@@ -139,10 +142,11 @@ test-unit test-workflow: test-%: venv
 test-all: test  ## every test: also long ones, the demo end to end, and what needs emulated processors, a cluster, a browser
 	$(MAKE) --jobs 2 --output-sync=target test-special test-long
 
-test-special: venv  # a cluster's test mostly waits
+# Beside the long ones, since a cluster's test mostly waits.
+test-special: venv  ## what needs emulated processors, a browser, the stand-in's data, and with CI=true a cluster
 	$(BIN)/python -m pytest -m "$(SPECIAL)"
 
-test-long: venv
+test-long: venv  ## the demo end to end, and experiments built again in some other way
 	$(BIN)/python -m pytest -m "not ($(SPECIAL))" tests/end_to_end
 	$(BIN)/python -m pytest -m "long and not ($(SPECIAL))"
 

@@ -22,6 +22,7 @@ SHIPPED = {
     "small": ["small"],
     "study": ["demo", "study"],
     "small-scratch": ["small", "small-scratch"],
+    "small-seeds": ["small", "small-seeds"],
     "rivals": ["demo", "rivals"],
     "budgets": ["demo", "budgets"],
     "pipeline": ["demo", "pipeline"],
@@ -39,7 +40,8 @@ def test_every_shipped_experiment_is_valid() -> None:
     for name in SHIPPED:
         experiment = shipped(name)
         # Students x losses, and samplers.
-        pairs, samplers = {"small": (8, 4), "rivals": (2, 8), "budgets": (2, 5), "large": (8, 4)}.get(name, (8, 5))
+        others = {"small": (8, 4), "small-seeds": (2, 2), "rivals": (2, 8), "budgets": (2, 5), "large": (8, 4)}
+        pairs, samplers = others.get(name, (8, 5))
         assert experiment.name == {"pipelines": "demo"}.get(name, name)
         assert len(experiment.grid_rankers) == len(experiment.config["seeds"]) * pairs * samplers
         teacher = next(iter(experiment.config["teachers"]))
