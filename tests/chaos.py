@@ -273,7 +273,7 @@ def main() -> int:
     """Run a part; exit status 1 where something did not end with the same bytes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=30, help="nothing is tried later")
+    parser.add_argument("--minutes", type=float, default=30, help="no round starts later")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--round", type=int, help="this round alone")
     parser.add_argument("--append", type=Path, default=ROOT / "docs/chaos.md")
@@ -286,10 +286,11 @@ def main() -> int:
     end = time.monotonic() + 60 * options.minutes
     numbers = count() if options.round is None else [options.round]
     with contextlib.suppress(KeyboardInterrupt):  # what was tried is told
-        for outcome in (each for number in numbers for each in round_of(chaos, options.seed, number)):
-            print(outcome, flush=True)
-            outcomes.append(outcome)
-            if time.monotonic() > end:
+        for number in numbers:
+            for outcome in round_of(chaos, options.seed, number):
+                print(outcome, flush=True)
+                outcomes.append(outcome)
+            if time.monotonic() > end:  # not within a round, whose kills are known together
                 break
     with open(options.append, "a", encoding="utf-8") as file:
         file.write(part(outcomes, f"{today()}, commit {commit()}, seed {options.seed}"))
