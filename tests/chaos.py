@@ -108,7 +108,7 @@ class Chaos:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         for _ in range(KILLS):
             build = subprocess.Popen(COMMAND, cwd=project.folder, start_new_session=True, **quiet)
-            end = time.monotonic() + draw.uniform(3, 25)
+            end = time.monotonic() + draw.uniform(3, 10)
             while time.monotonic() < end and build.poll() is None:
                 time.sleep(0.2)
             if build.poll() is None:
