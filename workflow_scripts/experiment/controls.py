@@ -6,20 +6,19 @@ import math
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.degrees import LEAST_DEGREES
-from workflow_scripts.experiment.seeds import seeding
+from workflow_scripts.experiment.seeds import first_free, seeding
 
 
 def control_seeds(config: Mapping) -> list[int]:
     """Further seeds of the controls; none where the experiment has no controls, or needs none with several seeds.
 
     Where the config names none: as many as give a student's controls enough degrees of freedom, from the first number
-    above every part of the seed, so that each is a new model.
+    above every part of the seed and every teacher's seed, so that each is a new model.
     """
     controls = config["controls"]
     if controls is None or len(config["seeds"]) > 1:
         return []
-    name, parts = seeding(config["seeds"][0])
-    first = max(name, *parts.values()) + 1
+    first = first_free(dict(map(seeding, config["seeds"])), config["teachers"])
     cells = len(control_samplers(config)) * sum(entry.get("in_grid", True) for entry in config["losses"].values())
     return controls["seeds"] or list(range(first, first + math.ceil(LEAST_DEGREES / cells)))
 

@@ -14,6 +14,12 @@ def seeding(seed: int | Mapping) -> tuple[int, dict[str, int]]:
     return parts["seed"], {name: parts.get(name, parts["seed"]) for name in SEEDED}
 
 
+def first_free(seeds: Mapping[int, Mapping[str, int]], teachers: Mapping[str, Mapping]) -> int:
+    """The first number above every seed, each of its parts, and the seeds of the trained teachers."""
+    numbers = [number for name, parts in seeds.items() for number in (name, *parts.values())]
+    return max([*numbers, *(teacher["seed"] for teacher in teachers.values() if teacher["trained"])]) + 1
+
+
 def seed_problems(config: Mapping) -> Iterator[str]:
     """Seeds that name one cell twice or make one model twice, and those of studies that are none."""
     named: dict[int, dict[str, int]] = {}
