@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,36 @@ FAULTS = [
     ("pools.bm25.depth", 101, "pools.bm25.depth: 101 exceeds the depth 100 of bm25"),
     ("samplers.bm25.options.depth", 101, "samplers.bm25.options.depth: 101 exceeds the depth 100 of bm25"),
     ("pools.bm25.depth", 90, "samplers.crossencoder.pools: score 90 documents of bm25, and options.depth is 100"),
+    (
+        "samplers.bm25.options.pool",
+        6,
+        "samplers.bm25.options.pool: leaves 6 documents to draw 7 negatives of a group from",
+    ),
+    ("samplers.crossencoder.options.pool", 6, "samplers.crossencoder.options.pool: leaves 6 documents"),
+    (
+        "samplers.dense.options",
+        {"depth": 100, "skip": 94, "pool": 6},
+        "samplers.dense.options.pool: leaves 6 documents",
+    ),
+    ("samplers.ensemble.options.per_system", 1, "samplers.ensemble.options.per_system: leaves 4 documents"),
+    (
+        "samplers.ensemble.options",
+        {"depth": 15, "per_system": 3, "margin": 0.5, "systems": ["bm25", "qld"]},
+        "samplers.ensemble.options.per_system: leaves 6 documents to draw 7",
+    ),
+    ("samplers.near-100.options.pool", 6, "samplers.near-100.options.pool: leaves 6 documents"),
+    (
+        "samplers.even",
+        {"function": "stratified", "systems": ["bm25"], "pools": ["positives", "bm25"], "options": {"depth": 6}},
+        "samplers.even.options.depth: leaves 6 documents to draw 7",
+    ),
+    (
+        "samplers.nv",
+        demo()["samplers"]["crossencoder"]
+        | {"function": "positive_aware", "options": {"pool": 6, "depth": 100, "limit": "share", "value": 0.9}},
+        "samplers.nv.options.pool: leaves 6 documents",
+    ),
+    ("training.negatives", 51, "samplers.bm25.options.pool: leaves 50 documents to draw 51 negatives"),
     ("samplers.crossencoder.pools", ["bm25"], "bm25 holds no pairs of positives, which stand before it; name them too"),
     ("samplers.ensemble.systems", ["bm25", "dense"], "samplers.ensemble.pools: score 0 documents of dense, and"),
     ("first_stage.depth", 101, "first_stage.depth: 101 exceeds the depth of system bm25"),
@@ -208,6 +239,9 @@ def test_what_is_not_read_is_not_refused() -> None:
     # A ranking that a sampler does not read need not be scored.
     config["samplers"]["crossencoder"]["systems"] = ["bm25", "qld"]
     config["samplers"]["crossencoder"]["options"]["system"] = "bm25"
+    # A mixture draws as many near negatives as its share is, and random ones beside them.
+    config["samplers"]["near-43"] = copy.deepcopy(config["samplers"]["near-0"])
+    config["samplers"]["near-43"]["options"] |= {"share": 0.429, "pool": 3}
     assert Experiment(config).rankers
     refused(config | {"lengths.document": 47}, r"a text of 47 \+ 2 special tokens exceeds the 48 positions")
 
