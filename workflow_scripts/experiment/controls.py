@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.degrees import LEAST_DEGREES
-from workflow_scripts.experiment.seeds import first_free, seeding
+from workflow_scripts.experiment.seeds import first_free, same_students, seeding
 
 
 def control_seeds(config: Mapping) -> list[int]:
@@ -47,7 +47,7 @@ def control_problems(config: Mapping) -> Iterator[str]:
             yield f"controls.samplers: {name} is not in the main grid, whose cells are trained again; name one that is"
     name, parts = seeding(config["seeds"][0])
     for seed in control_seeds(config):
-        if seed == name or {seed} == set(parts.values()):
+        if seed == name or same_students(config, parts, seeding(seed)[1]):
             yield f"controls.seeds: {seed} is the experiment's own seed, the same model twice; name another"
     if config["pipelines"] and not control_seeds(config):
         yield "pipelines: what training again changes is known from controls: give one seed, and no controls: null"

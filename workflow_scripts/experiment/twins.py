@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from workflow_scripts.experiment.backbone_source import brings_head
 from workflow_scripts.experiment.grid_point import GridPoint
-from workflow_scripts.experiment.seeds import SEEDED, first_free
+from workflow_scripts.experiment.seeds import first_free, parts_of
 from workflow_scripts.experiment.studies import budget
 
 
@@ -27,14 +26,13 @@ def twin_problems(
 def _is_student(config: Mapping, teacher: Mapping, at: GridPoint, parts: Mapping[str, int]) -> bool:
     """Whether a trained teacher and the student at a point have specs that differ in the name alone."""
     student, backbone = config["students"][at.student], config["backbones"][teacher["backbone"]]
-    drawn = [part for part in SEEDED if part != "initialisation" or not brings_head(backbone)]
     return (
         student["architecture"] == "cross-encoder"
         and all(student[key] == teacher[key] for key in ("backbone", "learning_rate"))
         and budget(config, at.student) == teacher["documents"]
         and _loss(config, at.loss) == _loss(config, teacher["loss"])
         and _groups(config, at.sampler) == _groups(config, teacher["sampler"])
-        and all(parts[part] == teacher["seed"] for part in drawn)
+        and all(parts[part] == teacher["seed"] for part in parts_of("cross-encoder", backbone))
     )
 
 

@@ -138,6 +138,11 @@ FAULTS = [
     # Seeds
     ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
     ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),
+    (
+        "seeds",
+        [0, {"seed": 1, "sampling": 0, "order": 0}],
+        "0 and 1 differ in initialisation alone, and be starts from no new weights: the same model twice",
+    ),
     ("controls", {"samplers": ["near-0"]}, "controls.samplers: near-0 is not in the main grid"),
     ("controls", {"samplers": ["bm52"]}, "controls.samplers: no 'bm52' among the samplers"),
     ("controls", {"seeds": [2, 0]}, "controls.seeds: 0 is the experiment's own seed"),
@@ -273,3 +278,18 @@ def test_published_figures_are_read_before_anything_is_made(
     (tmp_path / "config/expected/mine.yaml").write_text(text)
     monkeypatch.setattr(checks, "ROOT", tmp_path)
     refused({"evaluation.published": "mine"}, r"evaluation.published: \S+mine.yaml")
+
+
+def test_seeds_may_differ_in_initialisation_where_every_student_has_a_new_head(tmp_path: Path) -> None:
+    seeds = [0, {"seed": 1, "sampling": 0, "order": 0}]
+    described, local = tmp_path / "config.json", {"source": str(tmp_path), "vocabulary": "other"}
+    bare = '{"model_type": "bert", "architectures": ["BertModel"], "id2label": {"0": "LABEL_0"}}'
+    described.write_text(bare)
+    student = demo()["students"]["ce"] | {"backbone": "other"}
+    changes = {"seeds": seeds, "students": {"ce": student}, "backbones.other": local, "systems.dense.encoder": "mini"}
+    assert Experiment(demo(changes)).rankers
+    described.write_text(bare.replace("Model", "ForSequenceClassification"))
+    refused(changes, "0 and 1 differ in initialisation alone, and ce starts from no new weights")
+    # A control is such a seed too.
+    changes = {"seeds": [{"seed": 2, "sampling": 5, "order": 5}], "controls": {"seeds": [5]}}
+    refused(changes | {"systems.dense.encoder": "be/lce.bm25.none/seed2"}, "controls.seeds: 5 is the experiment's own")
