@@ -135,6 +135,7 @@ FAULTS = [
         demo()["backbones"]["mini"] | {"tokenizer": {"kind": "words", "size": 50}},
         "backbones.other.vocabulary: mini's is made of another tokenizer; give other one of its own",
     ),
+    ("backbones.mini.architecture.positions", 46, r"a pair of 8 \+ 36 \+ 3 special tokens exceeds the 46 positions"),
     # Seeds
     ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
     ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),
@@ -231,6 +232,13 @@ def test_a_faulty_cross_reference_is_one_line(key: str, value: object, message: 
 )
 def test_entries_that_do_not_go_together_are_one_line(changes: dict, message: str) -> None:
     refused(OTHER | changes, message)
+
+
+@pytest.mark.parametrize("key", ["systems.dense.encoder", "analysis"])
+def test_a_backbone_that_only_embeds_holds_the_texts_too(key: str) -> None:
+    small = demo({"backbones.mini.architecture.positions": 37})["backbones"]["mini"]
+    value = {"locality": {"embedding": "small"}} if key == "analysis" else "small"
+    refused({"backbones.small": small, key: value}, r"a text of 36 \+ 2 .* exceeds the 37 positions of backbone small")
 
 
 def test_what_is_not_read_is_not_refused() -> None:
