@@ -15,7 +15,7 @@ use rule prepare_job as fetch_backbone with:
     params:
         **job(
             "backbone.fetch_backbone",
-            lambda w: subset("backbones", w.backbone, "source", "revision"),
+            lambda w: subset("backbones", w.backbone, "source", "revision") | asked_of(CONFIG, w.backbone),
             own=lambda w: local_files(entry("backbones", w.backbone)["source"]),
         ),
 

@@ -18,6 +18,7 @@ sys.path.append(workflow.basedir)
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
 from workflow_scripts.experiment.archives import families, family_of
 from workflow_scripts.experiment.backbone_source import local_files
+from workflow_scripts.experiment.backbone_uses import asked_of
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.claims_table import claims_table, judged_trainings
 from workflow_scripts.experiment.warm_start import start as warm_start

@@ -18,13 +18,15 @@ import numpy as np
 from workflow_scripts.backbone import library_tokenizer
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders, sentence_transformers
-from workflow_scripts.models.tokenizer import read_tokenizer
+from workflow_scripts.models.tokenizer import Layout, read_tokenizer
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from workflow_scripts.models.padded import PaddedRanker
     from workflow_scripts.models.rankers import RankerModel
 
@@ -44,11 +46,12 @@ PATTERNS = (
 def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> None:
     """Write a model folder: ``config.json``, one ``model.safetensors``, ``tokenizer.json`` and its settings.
 
-    ``spec``: ``source`` (a local folder or a hub id), ``revision`` (of a hub id: a commit; an experiment has no other).
+    ``spec``: ``source`` (a local folder or a hub id), ``revision`` (of a hub id: a commit; an experiment has no other),
+    and what is asked of the model, see :func:`~workflow_scripts.experiment.backbone_uses.asked_of`.
     ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched, and the
     checksum of each file as it came, are in the counts. Raises :class:`InputError` for a source that cannot be reached,
-    has pickled weights only, brings its own code, lacks a weight, whose tokens are not those of the library, or whose
-    vectors depend on padding.
+    has pickled weights only, brings its own code, lacks a weight, whose tokens are not those of the library, whose
+    vectors depend on padding, or that cannot do what is asked of it.
     """
     source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)
@@ -61,7 +64,10 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
             writer.counts["revision"], writer.counts["checksums"] = _download(source, revision, local)
         folder = writer.path("")
         _copy(local, folder)
-        writer.counts |= _complete(local, folder, name=source)
+        model = _complete(local, folder, source)
+        _try_what_is_asked(spec, model, folder)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        writer.counts |= {"parameters": parameters, "model_type": model.config["model_type"]}
         if other := sentence_transformers.other_embedding(folder):
             print(f"{source}: {other}: trained here it is only where a student starts", file=sys.stderr)
 
@@ -124,26 +130,54 @@ def _copy(source: Path, folder: Path) -> None:
         model_folders.share(folder)
 
 
-def _complete(source: Path, folder: Path, name: str) -> dict:
-    """Write the tokenizer of the model in ``folder`` and try both; returns what the manifest counts of the model."""
+def _complete(source: Path, folder: Path, name: str) -> RankerModel | PaddedRanker:
+    """Write the tokenizer of the model in ``folder`` and try both; returns the model."""
     from workflow_scripts.backbone.library_tokenizer import write_library_tokenizer
+
+    model = _load(folder, "bi-encoder", name)
+    write_library_tokenizer(source, folder, model, name)
+    alone, beside = _try(model, folder, name)
+    if (alone - beside).abs().max() > PADDING_TELLS * alone.abs().max():
+        raise InputError(f"{name}: a text's vector depends on the padding beside it; choose another encoder")
+    return model
+
+
+def _load(folder: Path, architecture: str, name: str, *, new_head: bool = True) -> RankerModel | PaddedRanker:
+    """The model in ``folder``, which a refusal calls ``name``."""
     from workflow_scripts.models.rankers import load_ranker
 
     try:
-        model = load_ranker(folder, "bi-encoder", initialise_seed=0)
+        return load_ranker(folder, architecture, initialise_seed=0, new_head=new_head)
     except InputError as error:
         line = str(error).replace(str(folder), name)
         raise InputError(line if name in line else f"{name}: {line}") from None
-    write_library_tokenizer(source, folder, model, name)
-    _try(model, folder, name)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return {"parameters": parameters, "model_type": model.config["model_type"]}
 
 
-def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> None:
-    """Encode a short text, alone and beside the longest that shall fit, so that no training finds what is wrong.
+def _try_what_is_asked(spec: Mapping, encoder: RankerModel | PaddedRanker, folder: Path) -> None:
+    """Raise :class:`InputError` for a model that cannot do what the experiment asks, as a job hours later would."""
+    name, longest, ranks = spec["source"], spec.get("longest"), spec.get("ranks", False)
+    pair = longest is not None and longest["texts"] == 2
+    special = 2 + (Layout.of(read_tokenizer(folder), name).separators if pair else 0)
+    if longest and longest["tokens"] + special > encoder.longest:
+        raise InputError(
+            f"{name}: {'a query and a document' if pair else 'a text'} of {longest['tokens']} tokens, and {special} "
+            f"special ones, exceed the model's {encoder.longest} positions; lower the config's lengths"
+        )
+    if pair:
+        try:
+            ranker = _load(folder, "cross-encoder", name, new_head=not ranks)
+        except InputError as error:
+            raise InputError(f"{error} (its teacher has trained: false)" if ranks else str(error)) from None
+        _try(ranker, folder, name)
+    for chosen in spec.get("encodes", ()):
+        if other := sentence_transformers.other_embedding(folder, **chosen):
+            raise InputError(f"{name} is no dense encoder as it is: {other}; train a bi-encoder from it")
 
-    Raises :class:`InputError`.
+
+def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> tuple[Tensor, Tensor]:
+    """What the model makes of a short text, alone and beside the longest that shall fit.
+
+    Raises :class:`InputError` for one that makes nothing of them, so that no training finds what is wrong.
     """
     import torch
 
@@ -161,8 +195,7 @@ def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> None:
     except Exception as error:  # whatever a model of the library raises that asks for more than tokens
         raise_shortage(error)
         raise InputError(f"{name}: the model does not encode {length} tokens alone ({one_line(error)})") from None
-    if (alone - beside).abs().max() > PADDING_TELLS * alone.abs().max():
-        raise InputError(f"{name}: a text's vector depends on the padding beside it; choose another encoder")
+    return alone, beside
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from workflow_scripts.models import sentence_transformers
+from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.storage.errors import InputError
 
 HUB_ID = re.compile(r"(?=.{1,96}$)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
@@ -35,6 +36,19 @@ def local_folder(source: str) -> Path | None:
     if not exists:
         raise InputError(f"no folder {source}; give a local model folder, a hub id or scratch")
     return folder
+
+
+def brings_head(backbone: Mapping) -> bool:
+    """Whether a backbone's cross-encoders start with a head that it brings: one made here does, a local one may.
+
+    Of a hub model it is not known before it is fetched: False.
+    """
+    if backbone["source"] == "scratch":
+        return True
+    folder = local_folder(backbone["source"])
+    config = model_folders.read_config(folder) if folder else {}
+    named = config.get("architectures") or [""]
+    return str(named[0]).endswith("ForSequenceClassification") and len(config.get("id2label") or ()) == 1
 
 
 def local_files(source: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.measure_names import parse_measure
-from workflow_scripts.experiment.backbone_source import local_folder
+from workflow_scripts.experiment.backbone_uses import position_problems
 from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
 from workflow_scripts.experiment.depths import depth_problems
@@ -22,7 +22,6 @@ from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.shares import TEST_SOURCES
 from workflow_scripts.experiment.studies import step_documents, study_problems
-from workflow_scripts.models.model_folders import read_config
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER, check_system
@@ -36,7 +35,7 @@ LUCENE = ("bm25", "qld")
 
 def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
-    for check in (_names, _domains, _collections, _first_stage, depth_problems, _teachers, _budgets, _positions):
+    for check in (_names, _domains, _collections, _first_stage, depth_problems, _teachers, _budgets, position_problems):
         yield from check(config)
     for check in (
         _measures,
@@ -246,38 +245,6 @@ def _budgets(config: Mapping) -> Iterator[str]:
         if documents % step:
             nearest = max(round(documents / step), 1) * step
             yield f"{where}.documents: {documents} must be a multiple of a step's {step} documents (nearest: {nearest})"
-
-
-def _positions(config: Mapping) -> Iterator[str]:
-    """Sequences that a backbone made here, or in a local folder, could not hold; of another, its own config knows."""
-    query, document = config["lengths"]["query"], config["lengths"]["document"]
-    sequences = {  # architecture: what it reads at most, special tokens included
-        "cross-encoder": (f"a pair of {query} + {document} + 3 special tokens", query + document + 3),
-        "bi-encoder": (f"a text of {max(query, document)} + 2 special tokens", max(query, document) + 2),
-    }
-    models = [(student["backbone"], student["architecture"]) for student in config["students"].values()]
-    models += [(teacher["backbone"], "cross-encoder") for teacher in config["teachers"].values()]
-    for name, architecture in models:
-        what, longest = sequences[architecture]
-        try:
-            room = _room(config["backbones"][name])
-        except InputError as error:
-            yield f"backbones.{name}.source: {error}"
-            continue
-        if room and longest > room:
-            fix = (
-                f"raise them to {longest}" if config["backbones"][name]["source"] == "scratch" else "lower the lengths"
-            )
-            yield f"lengths: {what} exceeds the {room} positions of backbone {name}; {fix}"
-
-
-def _room(backbone: Mapping) -> int | None:
-    """Positions of a backbone; None where they are not known yet."""
-    if backbone["source"] == "scratch":
-        return backbone["architecture"]["positions"]
-    folder = local_folder(backbone["source"])
-    positions = read_config(folder).get("max_position_embeddings") if folder else None
-    return positions if isinstance(positions, int) and positions > 0 else None
 
 
 def _measures(config: Mapping) -> Iterator[str]:

@@ -6,20 +6,19 @@ import math
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.degrees import LEAST_DEGREES
-from workflow_scripts.experiment.seeds import seeding
+from workflow_scripts.experiment.seeds import first_free, same_students, seeding
 
 
 def control_seeds(config: Mapping) -> list[int]:
     """Further seeds of the controls; none where the experiment has no controls, or needs none with several seeds.
 
     Where the config names none: as many as give a student's controls enough degrees of freedom, from the first number
-    above every part of the seed, so that each is a new model.
+    above every part of the seed and every teacher's seed, so that each is a new model.
     """
     controls = config["controls"]
     if controls is None or len(config["seeds"]) > 1:
         return []
-    name, parts = seeding(config["seeds"][0])
-    first = max(name, *parts.values()) + 1
+    first = first_free(dict(map(seeding, config["seeds"])), config["teachers"])
     cells = len(control_samplers(config)) * sum(entry.get("in_grid", True) for entry in config["losses"].values())
     return controls["seeds"] or list(range(first, first + math.ceil(LEAST_DEGREES / cells)))
 
@@ -48,7 +47,7 @@ def control_problems(config: Mapping) -> Iterator[str]:
             yield f"controls.samplers: {name} is not in the main grid, whose cells are trained again; name one that is"
     name, parts = seeding(config["seeds"][0])
     for seed in control_seeds(config):
-        if seed == name or {seed} == set(parts.values()):
+        if seed == name or same_students(config, parts, seeding(seed)[1]):
             yield f"controls.seeds: {seed} is the experiment's own seed, the same model twice; name another"
     if config["pipelines"] and not control_seeds(config):
         yield "pipelines: what training again changes is known from controls: give one seed, and no controls: null"

@@ -27,6 +27,24 @@ def depth_problems(config: Mapping) -> Iterator[str]:
             wanted, listed = sampler["options"].get("depth", 0), systems[system]["depth"]
             if listed < wanted:
                 yield f"samplers.{name}.options.depth: {wanted} exceeds the depth {listed} of {system}"
+        yield from _too_few(config, f"samplers.{name}.options", sampler)
+
+
+def _too_few(config: Mapping, where: str, sampler: Mapping) -> Iterator[str]:
+    """Samplers that draw from fewer documents than they draw: random ones would fill their groups in their name."""
+    options = {**read_function("samplers", sampler["function"]).defaults, **sampler["options"]}
+    numbers = {name: value for name, value in options.items() if isinstance(value, int | float)}
+    wanted = round(numbers.get("share", 1) * config["training"]["negatives"])  # the others are random on purpose
+    option = next((name for name in ("per_system", "pool", "depth") if name in numbers), None)
+    if option is None:
+        return
+    ranked = [name for each in sampler["systems"] for name in config["systems"][each].get("systems", [each])]
+    documents = numbers[option] * (len(options.get("systems") or ranked) if option == "per_system" else 1)
+    if documents < wanted:
+        yield (
+            f"{where}.{option}: leaves {documents} documents to draw {wanted} negatives of a group from, and random "
+            "ones would fill it; raise it, or lower training.negatives"
+        )
 
 
 def score_problems(config: Mapping) -> Iterator[str]:

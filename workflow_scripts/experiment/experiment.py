@@ -17,6 +17,7 @@ from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trai
 from workflow_scripts.experiment.references import collections_of, file_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
 from workflow_scripts.experiment.studies import budgets_of
+from workflow_scripts.experiment.twins import twin_problems
 from workflow_scripts.storage.errors import InputError
 
 Drawn = tuple[str, str, int]
@@ -59,6 +60,7 @@ class Experiment:
                 system["encoder"] = self._named[system["encoder"]].path
         _refuse(cycle_problems(self.config, self.rankers))
         _refuse(score_problems(self.config))
+        _refuse(twin_problems(self.config, self.rankers, self.seeding))
         self.groups_ids = {
             self.groups_id(sampler, teacher): (sampler, teacher if options["reads_teacher"] else None)
             for sampler, options in self.config["samplers"].items()

@@ -6,6 +6,7 @@ or the sharding of the work.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -70,6 +71,18 @@ def mine_negatives(
         if not counts["groups"]:
             raise InputError(f"{collection} has no queries: look at its source")
         writer.counts |= {**counts, "distinct_documents": int(seen.sum())}
+    _say_filled(spec["sampler"], counts)
+
+
+def _say_filled(sampler: str, counts: Mapping[str, int]) -> None:
+    """One line on stderr where random documents stand in for what a sampler should draw."""
+    if filled := counts["filled"]:
+        negatives = counts["documents"] - counts["groups"]
+        print(
+            f"{filled / negatives:.2%} of the negatives ({filled:,} of {negatives:,}) are random documents: some "
+            f"queries have fewer candidates of {sampler} than a group takes; larger or deeper options give more",
+            file=sys.stderr,
+        )
 
 
 def _load(spec: Mapping, rankings: Sequence[str | Path], scores: Sequence[str | Path]) -> Sampler:

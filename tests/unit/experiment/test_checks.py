@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,36 @@ FAULTS = [
     ("pools.bm25.depth", 101, "pools.bm25.depth: 101 exceeds the depth 100 of bm25"),
     ("samplers.bm25.options.depth", 101, "samplers.bm25.options.depth: 101 exceeds the depth 100 of bm25"),
     ("pools.bm25.depth", 90, "samplers.crossencoder.pools: score 90 documents of bm25, and options.depth is 100"),
+    (
+        "samplers.bm25.options.pool",
+        6,
+        "samplers.bm25.options.pool: leaves 6 documents to draw 7 negatives of a group from",
+    ),
+    ("samplers.crossencoder.options.pool", 6, "samplers.crossencoder.options.pool: leaves 6 documents"),
+    (
+        "samplers.dense.options",
+        {"depth": 100, "skip": 94, "pool": 6},
+        "samplers.dense.options.pool: leaves 6 documents",
+    ),
+    ("samplers.ensemble.options.per_system", 1, "samplers.ensemble.options.per_system: leaves 4 documents"),
+    (
+        "samplers.ensemble.options",
+        {"depth": 15, "per_system": 3, "margin": 0.5, "systems": ["bm25", "qld"]},
+        "samplers.ensemble.options.per_system: leaves 6 documents to draw 7",
+    ),
+    ("samplers.near-100.options.pool", 6, "samplers.near-100.options.pool: leaves 6 documents"),
+    (
+        "samplers.even",
+        {"function": "stratified", "systems": ["bm25"], "pools": ["positives", "bm25"], "options": {"depth": 6}},
+        "samplers.even.options.depth: leaves 6 documents to draw 7",
+    ),
+    (
+        "samplers.nv",
+        demo()["samplers"]["crossencoder"]
+        | {"function": "positive_aware", "options": {"pool": 6, "depth": 100, "limit": "share", "value": 0.9}},
+        "samplers.nv.options.pool: leaves 6 documents",
+    ),
+    ("training.negatives", 51, "samplers.bm25.options.pool: leaves 50 documents to draw 51 negatives"),
     ("samplers.crossencoder.pools", ["bm25"], "bm25 holds no pairs of positives, which stand before it; name them too"),
     ("samplers.ensemble.systems", ["bm25", "dense"], "samplers.ensemble.pools: score 0 documents of dense, and"),
     ("first_stage.depth", 101, "first_stage.depth: 101 exceeds the depth of system bm25"),
@@ -104,9 +135,15 @@ FAULTS = [
         demo()["backbones"]["mini"] | {"tokenizer": {"kind": "words", "size": 50}},
         "backbones.other.vocabulary: mini's is made of another tokenizer; give other one of its own",
     ),
+    ("backbones.mini.architecture.positions", 46, r"a pair of 8 \+ 36 \+ 3 special tokens exceeds the 46 positions"),
     # Seeds
     ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
     ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),
+    (
+        "seeds",
+        [0, {"seed": 1, "sampling": 0, "order": 0}],
+        "0 and 1 differ in initialisation alone, and be starts from no new weights: the same model twice",
+    ),
     ("controls", {"samplers": ["near-0"]}, "controls.samplers: near-0 is not in the main grid"),
     ("controls", {"samplers": ["bm52"]}, "controls.samplers: no 'bm52' among the samplers"),
     ("controls", {"seeds": [2, 0]}, "controls.seeds: 0 is the experiment's own seed"),
@@ -197,6 +234,13 @@ def test_entries_that_do_not_go_together_are_one_line(changes: dict, message: st
     refused(OTHER | changes, message)
 
 
+@pytest.mark.parametrize("key", ["systems.dense.encoder", "analysis"])
+def test_a_backbone_that_only_embeds_holds_the_texts_too(key: str) -> None:
+    small = demo({"backbones.mini.architecture.positions": 37})["backbones"]["mini"]
+    value = {"locality": {"embedding": "small"}} if key == "analysis" else "small"
+    refused({"backbones.small": small, key: value}, r"a text of 36 \+ 2 .* exceeds the 37 positions of backbone small")
+
+
 def test_what_is_not_read_is_not_refused() -> None:
     # One set in two domains, and documents that only bi-encoders read.
     config = demo({"domains.more": [{"name": "x", "collections": ["demo"]}]})
@@ -208,6 +252,9 @@ def test_what_is_not_read_is_not_refused() -> None:
     # A ranking that a sampler does not read need not be scored.
     config["samplers"]["crossencoder"]["systems"] = ["bm25", "qld"]
     config["samplers"]["crossencoder"]["options"]["system"] = "bm25"
+    # A mixture draws as many near negatives as its share is, and random ones beside them.
+    config["samplers"]["near-43"] = copy.deepcopy(config["samplers"]["near-0"])
+    config["samplers"]["near-43"]["options"] |= {"share": 0.429, "pool": 3}
     assert Experiment(config).rankers
     refused(config | {"lengths.document": 47}, r"a text of 47 \+ 2 special tokens exceeds the 48 positions")
 
@@ -239,3 +286,18 @@ def test_published_figures_are_read_before_anything_is_made(
     (tmp_path / "config/expected/mine.yaml").write_text(text)
     monkeypatch.setattr(checks, "ROOT", tmp_path)
     refused({"evaluation.published": "mine"}, r"evaluation.published: \S+mine.yaml")
+
+
+def test_seeds_may_differ_in_initialisation_where_every_student_has_a_new_head(tmp_path: Path) -> None:
+    seeds = [0, {"seed": 1, "sampling": 0, "order": 0}]
+    described, local = tmp_path / "config.json", {"source": str(tmp_path), "vocabulary": "other"}
+    bare = '{"model_type": "bert", "architectures": ["BertModel"], "id2label": {"0": "LABEL_0"}}'
+    described.write_text(bare)
+    student = demo()["students"]["ce"] | {"backbone": "other"}
+    changes = {"seeds": seeds, "students": {"ce": student}, "backbones.other": local, "systems.dense.encoder": "mini"}
+    assert Experiment(demo(changes)).rankers
+    described.write_text(bare.replace("Model", "ForSequenceClassification"))
+    refused(changes, "0 and 1 differ in initialisation alone, and ce starts from no new weights")
+    # A control is such a seed too.
+    changes = {"seeds": [{"seed": 2, "sampling": 5, "order": 5}], "controls": {"seeds": [5]}}
+    refused(changes | {"systems.dense.encoder": "be/lce.bm25.none/seed2"}, "controls.seeds: 5 is the experiment's own")

@@ -119,7 +119,7 @@ def mine(study: dict, output: Path, sampler: str, **changes: object) -> pd.DataF
 
 
 @pytest.mark.parametrize("sampler", list(OPTIONS))
-def test_mining_keeps_its_promises(study, tmp_path, sampler):
+def test_mining_keeps_its_promises(study, tmp_path, sampler, capsys):
     frame = mine(study, tmp_path / "whole" / "manifest.json", sampler)
     assert frame["query_id"].tolist() == [query for query in QUERIES for _ in range(6)]
     assert frame["position"].tolist() == [*range(6)] * len(QUERIES)
@@ -142,9 +142,12 @@ def test_mining_keeps_its_promises(study, tmp_path, sampler):
                 assert study["teacher"][query, row.doc_id] <= lowest - 0.5 + 1e-6
             if sampler == "crossencoder" and row.source != "fill":
                 assert row.score == pytest.approx(study["teacher"][query, row.doc_id], rel=1e-6)
+    said, filled = capsys.readouterr().err, (frame["source"] == "fill").sum()
+    share = f"{filled / 150:.2%} of the negatives ({filled} of 150) are random documents: some queries have fewer"
+    assert (share in said) == bool(filled) and ("random documents" in said) == bool(filled)
     counts = Artifact(tmp_path / "whole" / "manifest.json").counts
     assert counts["groups"] == 30 and counts["documents"] == 180
-    assert counts["filled"] == (frame["source"] == "fill").sum()
+    assert counts["filled"] == filled
     assert counts["distinct_documents"] == frame["doc_id"].nunique()
     asked = counts["pairs_to_draw"]
     assert (asked > 0) == (sampler in BY_TEACHER)

@@ -1,0 +1,91 @@
+"""What an experiment asks of a backbone is tried when it is fetched: its length, its head, its embedding."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import transformers
+
+from tests.unit.backbone.test_library_tokenizer import GENERIC, NAMED, bytes_pairs, save, wordpiece
+from workflow_scripts.backbone.fetch_backbone import fetch_backbone
+from workflow_scripts.experiment.backbone_uses import asked_of
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import overlaid, read_config
+from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.errors import InputError
+
+PAPER = read_config(ROOT / "config/paper.yaml")
+
+
+def refused(source: Path, asked: dict, message: str) -> None:
+    """The model is fetched where nothing is asked of it, and refused in one line that names it where this is."""
+    output = source.parent / "backbone/manifest.json"
+    shutil.rmtree(output.parent, ignore_errors=True)
+    with pytest.raises(InputError, match=message) as raised:
+        fetch_backbone({"source": str(source), **asked}, output)
+    assert str(raised.value).startswith(str(source)) and "\n" not in str(raised.value)
+    assert not output.exists()
+
+
+def fetched(source: Path, asked: dict) -> dict:
+    """Checksums of a backbone's files, but for its manifest."""
+    output = source.parent / "backbone/manifest.json"
+    shutil.rmtree(output.parent, ignore_errors=True)
+    fetch_backbone({"source": str(source), **asked}, output)
+    return Artifact(output).manifest["files"]
+
+
+@pytest.mark.parametrize(
+    ("family", "tokenizer", "texts", "room"),
+    [("bert", wordpiece, 1, 40), ("bert", wordpiece, 2, 39), ("roberta", bytes_pairs, 2, 36)],
+)
+def test_the_longest_sequence_fits_to_the_token(tmp_path, family, tokenizer, texts, room):
+    source = save(tmp_path / "source", family, tokenizer())  # 42 rows of positions, of which RoBERTa reads from row 2
+    asked = {"longest": {"texts": texts, "tokens": room}}
+    assert fetched(source, asked) == fetched(source, {})
+    asked["longest"]["tokens"] += 1
+    refused(source, asked, f"of {room + 1} tokens, and . special ones, exceed the model's 4. positions; lower the con")
+
+
+def test_a_model_that_shall_rank_as_it_is_has_a_head(tmp_path):
+    source = save(tmp_path / "source", "electra", wordpiece())
+    pair = {"longest": {"texts": 2, "tokens": 9}}
+    assert fetched(source, pair)
+    message = r"weight classifier\.\S+ is missing: scoring needs a trained cross.* \(its teacher has trained: f"
+    refused(source, pair | {"ranks": True}, message)
+    config = transformers.AutoConfig.from_pretrained(source, num_labels=1)
+    transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(source)
+    assert fetched(source, pair | {"ranks": True})
+
+
+def test_a_model_without_cross_encoders_is_one_of_bi_encoders_alone(tmp_path):
+    source = save(tmp_path / "source", "bert-generation", wordpiece(), GENERIC | NAMED)
+    assert fetched(source, {"longest": {"texts": 1, "tokens": 9}})
+    refused(source, {"longest": {"texts": 2, "tokens": 9}}, "cannot be loaded as a cross-encoder")
+
+
+def test_a_dense_encoder_embeds_as_its_folder_asks(tmp_path):
+    source = save(tmp_path / "source", "bert", wordpiece())
+    (source / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Dense", "path": "2"}]))
+    chosen = [{"pooling": "mean", "similarity": None}]
+    assert fetched(source, {})
+    refused(source, {"encodes": chosen}, "is no dense encoder as it is: .*module Dense.*; train a bi-encoder")
+
+
+def test_what_is_asked_follows_from_the_config():
+    config = Experiment(PAPER).config
+    pair, text = ({"longest": {"texts": texts, "tokens": tokens}} for texts, tokens in ((2, 230), (1, 200)))
+    assert asked_of(config, "electra") == pair and asked_of(config, "bert") == text
+    # Pretrained teacher, dense miner and space of locality.
+    more = {"backbones": dict.fromkeys(("ranker", "miner", "space", "unused"), PAPER["backbones"]["bert"])}
+    more |= {"teachers": {"other": {"backbone": "ranker", "trained": False, "in_grid": False}}}
+    more |= {"systems": {"dense": {"encoder": "miner", "pooling": "mean"}}}
+    more |= {"analysis": {"locality": {"embedding": "space"}}}
+    config = Experiment(overlaid(PAPER, more)).config
+    assert asked_of(config, "ranker") == pair | {"ranks": True}
+    assert asked_of(config, "miner") == text | {"encodes": [{"pooling": "mean", "similarity": None}]}
+    assert asked_of(config, "space") == text and asked_of(config, "unused") == {}
