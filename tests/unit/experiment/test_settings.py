@@ -39,7 +39,7 @@ def test_every_shipped_experiment_is_valid() -> None:
     for name in SHIPPED:
         experiment = shipped(name)
         # Students x losses, and samplers.
-        pairs, samplers = {"small": (8, 4), "rivals": (2, 8), "budgets": (2, 5), "large": (8, 4)}.get(name, (8, 5))
+        pairs, samplers = {"small": (8, 4), "rivals": (2, 7), "budgets": (2, 5), "large": (8, 4)}.get(name, (8, 5))
         assert experiment.name == {"pipelines": "demo"}.get(name, name)
         assert len(experiment.grid_rankers) == len(experiment.config["seeds"]) * pairs * samplers
         teacher = next(iter(experiment.config["teachers"]))
