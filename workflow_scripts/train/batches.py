@@ -121,9 +121,13 @@ class GroupBatches:
     def longest(self) -> int:
         """Tokens of the longest sequence that the stores can give, special tokens included."""
         query = min(self.max_query, self.queries.artifact.counts["longest"])
-        return self.tokens_of(query, min(self.max_document, self.documents.artifact.counts["longest"]))
+        return self._tokens_of(query, min(self.max_document, self.documents.artifact.counts["longest"]))
 
-    def tokens_of(self, query: int, document: int) -> int:
+    def longest_allowed(self) -> int:
+        """Tokens of the longest sequence that evaluation may make, however short the texts of training are."""
+        return self._tokens_of(self.max_query, self.max_document)
+
+    def _tokens_of(self, query: int, document: int) -> int:
         """Tokens of the longest sequence of a query and a document of so many, special tokens included."""
         if self.pairs:
             return query + document + 2 + self.queries.separators

@@ -228,7 +228,7 @@ def train(
         )
         history = fit(model, loss, batches, settings, checkpoints, device)
         folder = artifact.path("config.json").parent
-        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
+        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest_allowed())
         history.write(artifact.path("history.parquet"))
         write_model_card(artifact.path("README.md"), settings, inputs, history, precision, model.embedding)
         artifact.cost_before_resume = checkpoints.cost_before_resume
@@ -273,6 +273,5 @@ def _open(
         device=device,
         in_batch_negatives=settings.in_batch_negatives,
     )
-    # In evaluation texts may be as long as is allowed, however short those of training are.
-    require_room(batches.tokens_of(batches.max_query, batches.max_document), model.longest)
+    require_room(batches.longest_allowed(), model.longest)
     return model, batches

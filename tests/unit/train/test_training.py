@@ -118,6 +118,19 @@ def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function, embe
         assert ("the cosine of their mean states" if embedding else "the dot product of their [CLS] states") in card
 
 
+@pytest.mark.parametrize(("architecture", "longest"), [("cross-encoder", 12 + 12 + 3), ("bi-encoder", 12 + 2)])
+def test_sentence_transformers_cuts_where_the_settings_do_however_short_training_texts_are(
+    inputs, tmp_path, architecture, longest
+):
+    counts = {name: json.loads(inputs[name].read_text())["counts"] for name in ("queries", "documents")}
+    assert all(each["longest"] < each["cut_at"] == 12 for each in counts.values())
+    for lengths, fewer in ((None, 0), ({"query": 11, "document": 11}, 1 + (architecture == "cross-encoder"))):
+        output = tmp_path / f"{fewer}/manifest.json"
+        train(**inputs, spec=SPEC | {"architecture": architecture, "max_tokens": lengths}, output=output)
+        settings = json.loads((output.parent / "sentence_bert_config.json").read_text())
+        assert settings["max_seq_length"] == longest - fewer
+
+
 def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
     seen = []
     for name, size in (("whole", 2**23), ("parts", 1)):
