@@ -47,9 +47,14 @@ class Settings:
     checkpoint_steps: int | None = None
 
     @property
+    def groups_a_step(self) -> int:
+        """Groups seen by one optimiser step."""
+        return self.batch_groups * self.gradient_accumulation
+
+    @property
     def documents_a_step(self) -> int:
         """Documents seen by one optimiser step."""
-        return self.batch_groups * self.group_size * self.gradient_accumulation
+        return self.groups_a_step * self.group_size
 
     @property
     def steps(self) -> int:

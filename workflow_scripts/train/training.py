@@ -239,6 +239,11 @@ def train(
         write_model_card(artifact.path("README.md"), settings, inputs, history, precision, model.embedding)
         artifact.cost_before_resume = checkpoints.cost_before_resume
         artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
+        if skipped := history.skipped(epoch=-(-len(batches.groups) // settings.groups_a_step)):
+            print(
+                f"{skipped} of {settings.steps} steps moved no weight: their gradients were not finite", file=sys.stderr
+            )
+            artifact.counts["skipped_steps"] = skipped
     checkpoints.remove()
 
 

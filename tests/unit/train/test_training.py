@@ -1,7 +1,6 @@
 """Training: against a plain second implementation, killed and resumed, and refused where it cannot work."""
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -9,11 +8,8 @@ import sys
 import time
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from factories import artifact
 from safetensors import safe_open
 
 from workflow_scripts.models.optimiser import AdamW
@@ -28,7 +24,7 @@ from workflow_scripts.train import training
 from workflow_scripts.train.checkpoints import FILE, Checkpoints
 from workflow_scripts.train.groups import group_order, read_groups
 from workflow_scripts.train.history import History
-from workflow_scripts.train.losses import load_loss, marginmse
+from workflow_scripts.train.losses import load_loss
 from workflow_scripts.train.settings import Settings
 from workflow_scripts.train.training import train
 
@@ -256,38 +252,3 @@ def test_inputs_that_do_not_fit_together_are_one_line_and_leave_nothing(inputs, 
     with pytest.raises(InputError, match="a sequence of 29 tokens does not fit the model's 28 positions"):
         train(**inputs, spec=SPEC | {"max_tokens": {"query": 12, "document": 14}}, output=output)
     assert not any(tmp_path.rglob("*.*"))
-
-
-@pytest.mark.parametrize(
-    ("values", "score", "message"),
-    [
-        # NaN is the loss's own fault where scores are moderate; else the training went astray.
-        (
-            (0.5, 0.4, math.nan, math.inf),
-            3.0,
-            r"^loss lce \(train/losses/lce\.py, .*returned nan at step 3.* of at most 3;",
-        ),
-        ((0.5, 0.4, math.inf, math.nan), 3.0, "the loss is not a finite number at step 3: lower the learning rate"),
-        ((0.5, math.nan), 1e30, "the loss is not a finite number at step 2: lower"),
-        ((math.nan,), math.nan, "the loss is not a finite number at step 1: lower"),
-    ],
-)
-def test_a_loss_that_is_no_number_names_its_step(values, score, message):
-    history = History(load_loss("lce"))
-    for value in values:
-        history.add(torch.tensor(value), torch.tensor(1.0), torch.tensor(score), 6, 0.1)
-    with pytest.raises(InputError, match=message):
-        history.flush()
-
-
-def test_a_loss_that_is_nan_for_some_scores_is_named_in_training(inputs, tmp_path, monkeypatch):
-    # Made-up groups show nothing: it is NaN where a teacher's score is what these have.
-    monkeypatch.setattr(
-        marginmse, "loss", lambda student, teacher: (student.mean(1) * (3.1 - teacher[:, 0]).sqrt()).mean()
-    )
-    load_loss("marginmse")
-    labels = pq.read_table(inputs["labels"].with_name("labels.parquet"))
-    sevens = labels.set_column(3, labels.schema.field("score"), pa.array([7.0] * 15, pa.float32()))
-    other = artifact(tmp_path / "labels" / "manifest.json", {"labels.parquet": (sevens, labels.schema)})
-    with pytest.raises(InputError, match=r"loss marginmse .*losses/marginmse\.py.* returned nan at step 1, for scores"):
-        train(**inputs | {"labels": other}, spec=SPEC, output=tmp_path / "model/manifest.json")
