@@ -25,6 +25,7 @@ use rule train_job as train_student with:
             backbone=lambda w: manifest("backbones", RANKERS.backbone(w.ranker)),
             groups=lambda w: manifest(RANKERS.groups(w.ranker)),
             labels=lambda w: [manifest(labels) for labels in RANKERS.labels(w.ranker)],
+            collection=lambda w: [manifest(collection) for collection in RANKERS.judged(w.ranker)],
             **training_tokens(lambda w: (RANKERS.backbone(w.ranker), RANKERS.collection(w.ranker))),
         ),
     output:

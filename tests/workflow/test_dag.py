@@ -98,10 +98,10 @@ def test_paper_plans_the_whole_grid_without_data_or_network(fresh: Project) -> N
 
 def test_the_overlays_of_the_demo_plan_their_own_students(fresh: Project) -> None:
     rivals = fresh.planned(config="config/demo.yaml config/rivals.yaml")
-    # Eight samplers under two losses, and seven more losses on two of them; three seeds. A teacher has its own groups.
-    students = (8 * 2 + 7 * 2) * 3
+    # Seven samplers under two losses, and seven more losses on two of them; three seeds. A teacher has its own groups.
+    students = (7 * 2 + 7 * 2) * 3
     assert rivals["train_student"] == rivals["measure_students_all"] == students
-    assert rivals["mine_negatives"] == 8 * 3 + 1
+    assert rivals["mine_negatives"] == 7 * 3 + 1
     # Six budgets of ten students, three seeds.
     budgets = fresh.planned(config="config/demo.yaml config/budgets.yaml")
     assert budgets["train_student"] == 6 * 5 * 2 * 3 and budgets["mine_negatives"] == 5 * 3 + 1

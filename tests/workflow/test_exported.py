@@ -200,17 +200,20 @@ def scored(results, name, collection, texts):
     return run, [(queries[row.query_id], documents[row.doc_id]) for row in run.itertuples()]
 
 
+@pytest.mark.parametrize("collection", ["demo", "demo-hard"])
 @pytest.mark.parametrize("name", MODELS)
-def test_libraries_give_the_exported_model_s_scores(name, exported, results, texts):
+def test_libraries_give_the_exported_model_s_scores(name, collection, exported, results, texts):
     from sentence_transformers import CrossEncoder, SentenceTransformer
     from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
     path = str(folder(exported, name, "model"))
-    run, pairs = scored(results, name, "demo", texts)
+    run, pairs = scored(results, name, collection, texts)
     tokenizer = AutoTokenizer.from_pretrained(path)
-    whole = [max(map(len, tokenizer([document], add_special_tokens=False).input_ids)) <= 36 for _, document in pairs]
+    lengths = np.array([len(tokenizer(document, add_special_tokens=False).input_ids) for _, document in pairs])
+    whole = lengths <= 36
     run, pairs = run[whole], [pair for pair, fits in zip(pairs, whole, strict=True) if fits]
-    assert len(pairs) > 20
+    # Documents of the hard shift are longer than those of training.
+    assert len(pairs) > 20 and (lengths[whole].max() == 36) == (collection == "demo-hard")
     queries, documents = map(list, zip(*pairs, strict=True))
     if name.startswith("be"):
         model = SentenceTransformer(path, device="cpu")
@@ -228,8 +231,9 @@ def test_libraries_give_the_exported_model_s_scores(name, exported, results, tex
         library = AutoModelForSequenceClassification.from_pretrained(path).eval()
         with torch.no_grad():
             plain = library(**tokenizer(queries, documents, padding=True, return_tensors="pt")).logits[:, 0]
+    # The tiny student's scores are all but equal: held to their spread, two tokens cut off a document show.
     for found in (theirs, plain):
-        np.testing.assert_allclose(np.asarray(found), run["score"], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(np.asarray(found), run["score"], rtol=0, atol=0.1 * run["score"].std())
 
 
 @pytest.mark.parametrize("kind", STUDENTS)

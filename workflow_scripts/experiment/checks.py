@@ -17,6 +17,7 @@ from workflow_scripts.experiment.controls import control_problems
 from workflow_scripts.experiment.depths import depth_problems
 from workflow_scripts.experiment.faiss_index import index_problems
 from workflow_scripts.experiment.functions import read_function
+from workflow_scripts.experiment.levels import level_problems
 from workflow_scripts.experiment.published import read_published
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.seeds import seed_problems
@@ -49,7 +50,7 @@ def problems(config: Mapping) -> Iterator[str]:
         seed_problems,
     ):
         yield from check(config)
-    for check in (control_problems, study_problems, claim_problems):
+    for check in (level_problems, control_problems, study_problems, claim_problems):
         yield from check(config)
 
 

@@ -68,6 +68,7 @@ class Exports:
             "view": self.config["training"]["view"],
             "group_size": trained["group_size"],
             "cut": trained.get("cut"),
+            "reads_teacher": self.entry("losses", student.loss)["reads_teacher"],
             "card": card | {"sampler": student.sampler},
         }
 

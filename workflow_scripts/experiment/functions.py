@@ -24,12 +24,14 @@ class Function:
     """A loss or a sampler as its file describes it.
 
     ``needs``: the file's flags; ``options``: its ``OPTIONS``, see :mod:`workflow_scripts.experiment.options`;
-    ``defaults``: option to default, none for a required one; ``summary``: first line of the file's docstring.
+    ``defaults``: option to default, none for a required one; ``fixes_level``: whether a loss's file says that a
+    constant added to all scores of a group changes its value; ``summary``: first line of the file's docstring.
     """
 
     needs: Mapping[str, bool]
     options: Mapping[str, Mapping]
     defaults: Mapping[str, object]
+    fixes_level: bool
     summary: str
 
 
@@ -62,7 +64,7 @@ def read_function(kind: str, name: str) -> Function:
     given = zip(names, found[-1].args.kw_defaults, strict=True)
     defaults = {name: _literal(default, ast.unparse(default)) for name, default in given if default is not None}
     summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-    return Function(needs, options, defaults, summary)
+    return Function(needs, options, defaults, constants.get("FIXES_LEVEL") is True, summary)
 
 
 def _is_whole(described: object) -> bool:

@@ -2,8 +2,9 @@
 
 The file holds ``OPTIONS``, a literal: each keyword-only argument of its function to a mapping with ``type`` (a key of
 :data:`TYPES`, or ``choice`` with its ``choices``), ``description`` and, where it has them, ``unit``, the limits ``ge``,
-``gt``, ``le``, ``lt``, and ``within``, another option, which the sum of all so marked may not exceed. Defaults stand in
-the function's signature.
+``gt``, ``le``, ``lt``, and ``within``, another option, which the sum of all so marked may not exceed. ``needs_level``
+of a sampler's ``choice``: those that a constant added to all of a teacher's scores would change. Defaults stand in the
+function's signature.
 """
 
 from __future__ import annotations

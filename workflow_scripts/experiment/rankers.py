@@ -148,6 +148,11 @@ class Rankers:
         read = self.entry("losses", student.loss)["reads_teacher"] or (cut and cut["cut"] not in RANDOM)
         return [self.groups(ranker).replace("groups", f"labels/{student.teacher}", 1)] if read else []
 
+    def judged(self, ranker: str) -> list[str]:
+        """Folder of the collection whose positives are no in-batch negatives; none where the loss has none of these."""
+        in_batch = self.entry("losses", self.experiment.ranker(ranker).loss).get("in_batch_negatives")
+        return [f"collections/{self.collection(ranker)}"] if in_batch else []
+
     def _cut(self, student: GridPoint) -> dict | None:
         """The cut whose queries alone a student is trained on, as its spec says it; None for all queries."""
         cut = self.entry("samplers", student.sampler).get("cut", {}).get("cut")

@@ -40,8 +40,9 @@ def export_training(
     """Write a folder that ``datasets.load_dataset`` reads, or Tevatron's ``train.jsonl``, with a card.
 
     ``spec``: ``format`` (a key of :data:`FORMATS`); ``view``, how documents are read; ``group_size``; ``cut`` (None for
-    all queries); ``card``, facts of the card (see its template). Texts are whole: a student cuts them to its
-    ``max_tokens``. Without ``labels`` there are no scores. Memory: the groups, and each text in them once.
+    all queries); ``reads_teacher``, whether the student's loss does: else ``labels`` are read for the cut, and no score
+    is written; ``card``, facts of the card (see its template). Texts are whole: a student cuts them to its
+    ``max_tokens``. Memory: the groups, and each text in them once.
     """
     if spec["format"] not in FORMATS:
         raise InputError(f"no format {spec['format']!r}: choose {', '.join(FORMATS)}, trec, model or onnx")
@@ -60,7 +61,7 @@ def export_training(
             **{key: spec[key] for key in ("format", "view", "cut")},
             "groups": writer.counts["groups"],
             "size": read.size,
-            "temperature": Artifact(labels).counts["temperature"] if labels else None,
+            "temperature": Artifact(labels).counts["temperature"] if labels and spec["reads_teacher"] else None,
             "manifests": [(name, str(path), Artifact(str(path)).identity) for name, path in made_from.items()],
         }
         write_card(writer.path(CARD), card, _front_matter(configs, spec["card"]), facts)
@@ -96,7 +97,8 @@ class _Places:
 
 def _read(spec: Mapping, groups: Path, labels: Path | None, collection: Path, corpus: Path) -> _Training:
     """The groups that training reads, with their texts."""
-    read = read_groups(groups, _Places(), _Places(), group_size=spec["group_size"], labels=labels, cut=spec["cut"])
+    as_trained = {key: spec[key] for key in ("group_size", "cut", "reads_teacher")}
+    read = read_groups(groups, _Places(), _Places(), labels=labels, **as_trained)
     rows = read_group_table(groups, *DETAILS).rows.take(read.document_rows.ravel())
     wanted = pc.unique(rows["doc_id"])
     documents = pa.Table.from_batches(

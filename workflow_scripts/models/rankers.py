@@ -266,8 +266,12 @@ def save_ranker(
     """Write a folder that ``AutoModel``/``AutoModelForSequenceClassification`` and sentence-transformers load.
 
     ``max_tokens`` is the longest sequence sentence-transformers shall make, special tokens included; None for what the
-    model's positions hold.
+    model's positions hold. Raises :class:`InputError` for a weight that is no number: the last step of a training
+    can make one, and no loss shows it.
     """
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise InputError(f"the model's weight {name} is not finite: lower the learning rate or use fp32")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     cross = model.architecture == "cross-encoder"

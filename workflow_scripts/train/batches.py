@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.token_store import Sequences, TokenStore, pair_sequences, single_sequences
-from workflow_scripts.train.groups import Groups
+from workflow_scripts.train.groups import Groups, Positives
 
 AHEAD = 4
 
@@ -44,8 +44,9 @@ class Batch:
     def with_in_batch(self, scores: Tensor, output: Tensor) -> Tensor:
         """What the loss reads: ``scores`` and, with in-batch negatives, those of all the batch's documents behind them.
 
-        There a query's own documents (of its group, or of another group of the same query) and repetitions are at minus
-        infinity: softmax counts each document once, and no positive of the query's groups as a negative.
+        There a query's own documents (of its group, or of another group of the same query), all that are judged its
+        positives and repetitions are at minus infinity: softmax counts each document once, and no positive as a
+        negative.
         """
         if self.left_out is None:
             return scores
@@ -55,7 +56,10 @@ class Batch:
 
 
 class GroupBatches:
-    """Batch number n of a training, from the groups in their order; nothing else decides it."""
+    """Batch number n of a training, from the groups in their order; nothing else decides it.
+
+    With ``positives``, those of the whole collection, its documents are in-batch negatives.
+    """
 
     def __init__(
         self,
@@ -68,9 +72,9 @@ class GroupBatches:
         batch_groups: int,
         max_tokens: Mapping[str, int],
         device: str,
-        in_batch_negatives: bool = False,
+        positives: Positives | None = None,
     ) -> None:
-        self.in_batch_negatives = in_batch_negatives
+        self.positives = positives
         self.pairs = architecture == "cross-encoder"
         self.groups, self.queries, self.documents = groups, queries, documents
         self.order, self.batch_groups, self.device = order, batch_groups, device
@@ -85,7 +89,7 @@ class GroupBatches:
         count, docs = document_rows.shape
         sequences = self._sequences(query_rows, document_rows)
         teacher = None if self.groups.teacher is None else self._send(self.groups.teacher[chosen])
-        left_out = self._send(_left_out(query_rows, document_rows)) if self.in_batch_negatives else None
+        left_out = self._send(_left_out(query_rows, document_rows, self.positives)) if self.positives else None
         return Batch(pack(sequences, self.device), teacher, count, docs, left_out)
 
     def _send(self, array: np.ndarray) -> Tensor:
@@ -121,21 +125,28 @@ class GroupBatches:
     def longest(self) -> int:
         """Tokens of the longest sequence that the stores can give, special tokens included."""
         query = min(self.max_query, self.queries.artifact.counts["longest"])
-        return self.tokens_of(query, min(self.max_document, self.documents.artifact.counts["longest"]))
+        return self._tokens_of(query, min(self.max_document, self.documents.artifact.counts["longest"]))
 
-    def tokens_of(self, query: int, document: int) -> int:
+    def longest_allowed(self) -> int:
+        """Tokens of the longest sequence that evaluation may make, however short the texts of training are."""
+        return self._tokens_of(self.max_query, self.max_document)
+
+    def _tokens_of(self, query: int, document: int) -> int:
         """Tokens of the longest sequence of a query and a document of so many, special tokens included."""
         if self.pairs:
             return query + document + 2 + self.queries.separators
         return max(query, document) + 2
 
 
-def _left_out(query_rows: np.ndarray, document_rows: np.ndarray) -> np.ndarray:
-    """Documents of a batch that are each query's own or a repetition  # (groups, groups * docs) bool."""
+def _left_out(query_rows: np.ndarray, document_rows: np.ndarray, positives: Positives) -> np.ndarray:
+    """Documents of a batch that are each query's own, its positives or a repetition  # (groups, groups * docs) bool."""
     repeated = np.ones(document_rows.size, bool)
     repeated[np.unique(document_rows, return_index=True)[1]] = False
-    same_query = query_rows[:, None] == query_rows  # (groups, groups)
-    return np.stack([np.isin(document_rows, document_rows[groups]).ravel() | repeated for groups in same_query])
+    left_out = []
+    for query in query_rows:
+        own = np.append(document_rows[query_rows == query], positives.of(query))
+        left_out.append(np.isin(document_rows, own).ravel() | repeated)
+    return np.stack(left_out)
 
 
 def in_turn(make: Callable[[int], Batch], start: int, stop: int, *, ahead: bool) -> Iterator[Batch]:

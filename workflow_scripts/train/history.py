@@ -69,6 +69,19 @@ class History:
         self.columns["loss"] += fetched[:, 0].tolist()
         self.columns["gradient_norm"] += fetched[:, 1].tolist()
 
+    def skipped(self, epoch: int) -> int:
+        """Steps that moved no weight because their gradient was not finite, where the last ``epoch`` holds others.
+
+        Raises :class:`InputError` where it does not, or these are more than half of all; nothing may be pending.
+        """
+        skipped = [not math.isfinite(norm) for norm in self.columns["gradient_norm"]]
+        if 2 * sum(skipped) > len(skipped) or all(skipped[-epoch:]):
+            raise InputError(
+                f"{sum(skipped)} of {len(skipped)} steps had gradients that are not finite, and moved no weight: lower "
+                "the learning rate or use fp32"
+            )
+        return sum(skipped)
+
     def tensors(self) -> dict[str, Tensor]:
         """The columns as tensors, for a checkpoint; nothing may be pending."""
         return {name: torch.tensor(self.columns[name], dtype=kind) for name, kind in COLUMNS.items()}

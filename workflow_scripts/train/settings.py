@@ -16,11 +16,11 @@ class Settings:
     counted; ``warmup``: share of the steps; ``dropout``: None for the backbone's own; ``seeds``: ``initialisation``
     (the head) and ``order`` (epochs and dropout); ``max_tokens``: of a ``query`` and a ``document``, None for the token
     stores' own; ``pooling``, ``similarity``: a bi-encoder's, None for as the backbone's folder says;
-    ``in_batch_negatives``: whether a batch's documents are further negatives of its other queries (see
-    :meth:`~workflow_scripts.train.batches.Batch.with_in_batch`); ``cut``: the entropy cut whose queries alone are
-    trained on, None for all (see :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of the queries
-    that is not trained on, None for none; ``arithmetic``: what the process was started with; ``checkpoint_minutes``,
-    ``checkpoint_steps``: how often the state is saved.
+    ``in_batch_negatives``: whether a batch's documents are further negatives of its other queries, but for their
+    positives (see :meth:`~workflow_scripts.train.batches.Batch.with_in_batch`); ``cut``: the entropy cut whose queries
+    alone are trained on, None for all (see :func:`~workflow_scripts.train.groups.read_groups`); ``fold``: the part of
+    the queries that is not trained on, None for none; ``arithmetic``: what the process was started with;
+    ``checkpoint_minutes``, ``checkpoint_steps``: how often the state is saved.
     """
 
     name: str
@@ -47,9 +47,14 @@ class Settings:
     checkpoint_steps: int | None = None
 
     @property
+    def groups_a_step(self) -> int:
+        """Groups seen by one optimiser step."""
+        return self.batch_groups * self.gradient_accumulation
+
+    @property
     def documents_a_step(self) -> int:
         """Documents seen by one optimiser step."""
-        return self.batch_groups * self.group_size * self.gradient_accumulation
+        return self.groups_a_step * self.group_size
 
     @property
     def steps(self) -> int:

@@ -18,11 +18,13 @@ def train_ranker(
     labels: Path | None = None,
     queries: Path,
     documents: Path,
+    collection: Path | None = None,
     output: Path,
 ) -> None:
     """Write a ranker's folder (model, training history, card) by :class:`~workflow_scripts.train.settings.Settings`.
 
-    All paths are manifests. ``labels`` are the teacher's scores of the groups, where the loss or a cut reads them.
+    All paths are manifests. ``labels`` are the teacher's scores of the groups, where the loss or a cut reads them;
+    ``collection`` is theirs, where a batch's documents are negatives of its other queries.
     """
     # Importing torch takes a second: a mistyped option is refused, and what is there is kept, before that.
     from workflow_scripts.train.training import train
@@ -33,6 +35,7 @@ def train_ranker(
         labels=labels,
         queries=queries,
         documents=documents,
+        collection=collection,
         spec=spec,
         output=output,
     )

@@ -32,7 +32,7 @@ from workflow_scripts.storage.provenance import fingerprint
 from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.train.batches import Batch, GroupBatches, in_turn
 from workflow_scripts.train.checkpoints import Checkpoints
-from workflow_scripts.train.groups import TooFewQueries, group_order, read_groups
+from workflow_scripts.train.groups import TooFewQueries, group_order, read_groups, read_positives
 from workflow_scripts.train.history import History
 from workflow_scripts.train.losses import Loss, load_loss
 from workflow_scripts.train.model_card import write_model_card
@@ -185,13 +185,15 @@ def train(
     labels: str | Path | None,
     queries: str | Path,
     documents: str | Path,
+    collection: str | Path | None = None,
     spec: Mapping,
     output: str | Path,
 ) -> None:
     """Train a cross-encoder or bi-encoder from ``backbone`` and write its folder: model, history, card.
 
-    ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries`` and
-    ``documents`` (token stores) are manifests. Of a cut that keeps too few queries nothing is trained: the folder's
+    ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries``,
+    ``documents`` (token stores) and ``collection`` (of the groups, whose positives are no in-batch negatives) are
+    manifests. Of a cut that keeps too few queries nothing is trained: the folder's
     manifest says so, and so do those made from it. Raises :class:`InputError` for whatever does not fit together.
     """
     settings = read_settings(Settings, spec)
@@ -204,8 +206,12 @@ def train(
             f"in-batch negatives are a bi-encoder's under a contrastive loss: {settings.name} is a "
             f"{settings.architecture} under {loss.name}"
         )
+    if settings.in_batch_negatives and collection is None:
+        raise InputError("in-batch negatives leave out every positive of a query: give the groups' collection")
     labels = labels if loss.needs_teacher or settings.cut else None
+    collection = collection if settings.in_batch_negatives else None
     inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
+    inputs |= {"collection": collection}
     inputs = {name: path for name, path in inputs.items() if path is not None}
     kind = "teachers" if settings.name.startswith("teacher/") else "students"
     with ArtifactWriter(
@@ -228,11 +234,16 @@ def train(
         )
         history = fit(model, loss, batches, settings, checkpoints, device)
         folder = artifact.path("config.json").parent
-        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest())
+        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest_allowed())
         history.write(artifact.path("history.parquet"))
         write_model_card(artifact.path("README.md"), settings, inputs, history, precision, model.embedding)
         artifact.cost_before_resume = checkpoints.cost_before_resume
         artifact.counts |= {"documents": history.documents, "steps": settings.steps, "groups": len(batches.groups)}
+        if skipped := history.skipped(epoch=-(-len(batches.groups) // settings.groups_a_step)):
+            print(
+                f"{skipped} of {settings.steps} steps moved no weight: their gradients were not finite", file=sys.stderr
+            )
+            artifact.counts["skipped_steps"] = skipped
     checkpoints.remove()
 
 
@@ -271,8 +282,7 @@ def _open(
         batch_groups=settings.batch_groups,
         max_tokens=settings.max_tokens or {"query": queries.cut_at, "document": documents.cut_at},
         device=device,
-        in_batch_negatives=settings.in_batch_negatives,
+        positives=read_positives(inputs["collection"], queries, documents) if settings.in_batch_negatives else None,
     )
-    # In evaluation texts may be as long as is allowed, however short those of training are.
-    require_room(batches.tokens_of(batches.max_query, batches.max_document), model.longest)
+    require_room(batches.longest_allowed(), model.longest)
     return model, batches

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
 from changed_demo import demo, refused
 
-from workflow_scripts.experiment import checks
+from workflow_scripts.experiment import checks, functions
 from workflow_scripts.experiment.experiment import Experiment
 
 BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
@@ -276,6 +277,35 @@ def test_a_local_model_folder_is_looked_at_before_anything_is_made(
     if text:
         (tmp_path / "config.json").write_text(text)
     refused({"backbones.mini": {"source": str(tmp_path), "vocabulary": "mini"}}, message)
+
+
+POSITIVE_AWARE = {
+    "function": "positive_aware",
+    "systems": ["bm25"],
+    "pools": ["positives", "bm25"],
+    "options": {"pool": 50, "depth": 100, "limit": "share", "value": 0.95},
+}
+NO_LEVEL = "samplers.aware.options.limit: share depends on the level .* lce, the loss of teacher base, .* limit: margin"
+
+
+def test_a_share_of_scores_needs_a_teacher_whose_scores_have_a_level(tmp_path: Path, monkeypatch) -> None:
+    """Scores of a teacher trained by lce are as good with any constant added, and another share of each is dropped."""
+    refused({"samplers.aware": POSITIVE_AWARE}, NO_LEVEL)
+    outside = {"samplers.aware": POSITIVE_AWARE | {"in_grid": False}}
+    assert Experiment(demo(outside)).rankers
+    refused(outside | {"studies.losses": STUDY | {"losses": ["kl", "lce"], "samplers": ["bm25", "aware"]}}, NO_LEVEL)
+    margin = POSITIVE_AWARE["options"] | {"limit": "margin"}
+    assert Experiment(demo({"samplers.aware": POSITIVE_AWARE | {"options": margin}})).rankers
+    # A teacher that is used as it is, and one whose loss says that it fixes the level.
+    config = demo({"samplers.aware": POSITIVE_AWARE, "teachers": {"base": {"backbone": "mini", "trained": False}}})
+    del config["studies"]["teachers"]
+    assert Experiment(config).rankers
+    for kind in ("samplers", "losses"):
+        shutil.copytree(checks.ROOT / functions.FOLDERS[kind], tmp_path / functions.FOLDERS[kind])
+    with open(tmp_path / functions.FOLDERS["losses"] / "lce.py", "a") as file:
+        file.write("FIXES_LEVEL = True\n")
+    monkeypatch.setattr(functions, "ROOT", tmp_path)
+    assert Experiment(demo({"samplers.aware": POSITIVE_AWARE})).rankers
 
 
 @pytest.mark.parametrize("text", ["sources: [", "sources: {}\nfigures: [{source: none}]\n"])

@@ -47,6 +47,9 @@ def test_only_a_loss_with_in_batch_negatives_says_so_to_its_students() -> None:
     rankers = Rankers(Experiment(demo({"losses.batch": loss, "studies.losses": study})))
     own, batch = (rankers.student_spec(f"be/{name}.bm25.none/seed0") for name in ("lce", "batch"))
     assert batch == own | {"in_batch_negatives": True, "name": batch["name"]} and "in_batch_negatives" not in own
+    # Its job alone reads what is judged: the batch may hold a query's other positives.
+    read = [rankers.judged(f"be/{name}.bm25.none/seed0") for name in ("lce", "batch")]
+    assert read == [[], ["collections/demo-train"]]
 
 
 def test_a_student_s_pooling_is_in_its_spec_and_locality_is_measured_in_a_trained_space() -> None:

@@ -40,7 +40,7 @@ def test_every_shipped_experiment_is_valid() -> None:
     for name in SHIPPED:
         experiment = shipped(name)
         # Students x losses, and samplers.
-        others = {"small": (8, 4), "small-seeds": (2, 2), "rivals": (2, 8), "budgets": (2, 5), "large": (8, 4)}
+        others = {"small": (8, 4), "small-seeds": (2, 2), "rivals": (2, 7), "budgets": (2, 5), "large": (8, 4)}
         pairs, samplers = others.get(name, (8, 5))
         assert experiment.name == {"pipelines": "demo"}.get(name, name)
         assert len(experiment.grid_rankers) == len(experiment.config["seeds"]) * pairs * samplers

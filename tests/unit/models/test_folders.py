@@ -26,6 +26,16 @@ def test_who_may_read_a_model_is_the_umask_s_to_say(family, umask, saved, tmp_pa
     assert set(modes.values()) == {0o666 & ~umask} and "model.safetensors" in modes
 
 
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_a_model_with_a_weight_that_is_no_number_is_not_saved(family, saved, tmp_path):
+    own = rankers.load_ranker(saved(CONFIGS[family], "bi-encoder"), "bi-encoder", initialise_seed=0)
+    with torch.no_grad():
+        next(own.parameters())[0, 0] = torch.inf
+    with pytest.raises(InputError, match=r"the model's weight \S*word_embeddings.weight is not finite: lower"):
+        rankers.save_ranker(own, tmp_path / "saved", tmp_path)
+    assert not (tmp_path / "saved").exists()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,7 +1,6 @@
 """Training: against a plain second implementation, killed and resumed, and refused where it cannot work."""
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -9,11 +8,8 @@ import sys
 import time
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from factories import artifact
 from safetensors import safe_open
 
 from workflow_scripts.models.optimiser import AdamW
@@ -28,7 +24,7 @@ from workflow_scripts.train import training
 from workflow_scripts.train.checkpoints import FILE, Checkpoints
 from workflow_scripts.train.groups import group_order, read_groups
 from workflow_scripts.train.history import History
-from workflow_scripts.train.losses import load_loss, marginmse
+from workflow_scripts.train.losses import load_loss
 from workflow_scripts.train.settings import Settings
 from workflow_scripts.train.training import train
 
@@ -116,6 +112,19 @@ def test_agrees_with_a_plain_loop(inputs, tmp_path, architecture, function, embe
     if architecture == "bi-encoder":
         assert read_embedding(tmp_path) == Embedding(**embedding)
         assert ("the cosine of their mean states" if embedding else "the dot product of their [CLS] states") in card
+
+
+@pytest.mark.parametrize(("architecture", "longest"), [("cross-encoder", 12 + 12 + 3), ("bi-encoder", 12 + 2)])
+def test_sentence_transformers_cuts_where_the_settings_do_however_short_training_texts_are(
+    inputs, tmp_path, architecture, longest
+):
+    counts = {name: json.loads(inputs[name].read_text())["counts"] for name in ("queries", "documents")}
+    assert all(each["longest"] < each["cut_at"] == 12 for each in counts.values())
+    for lengths, fewer in ((None, 0), ({"query": 11, "document": 11}, 1 + (architecture == "cross-encoder"))):
+        output = tmp_path / f"{fewer}/manifest.json"
+        train(**inputs, spec=SPEC | {"architecture": architecture, "max_tokens": lengths}, output=output)
+        settings = json.loads((output.parent / "sentence_bert_config.json").read_text())
+        assert settings["max_seq_length"] == longest - fewer
 
 
 def test_a_batch_in_parts_is_the_whole_batch(inputs, tmp_path, monkeypatch):
@@ -243,38 +252,3 @@ def test_inputs_that_do_not_fit_together_are_one_line_and_leave_nothing(inputs, 
     with pytest.raises(InputError, match="a sequence of 29 tokens does not fit the model's 28 positions"):
         train(**inputs, spec=SPEC | {"max_tokens": {"query": 12, "document": 14}}, output=output)
     assert not any(tmp_path.rglob("*.*"))
-
-
-@pytest.mark.parametrize(
-    ("values", "score", "message"),
-    [
-        # NaN is the loss's own fault where scores are moderate; else the training went astray.
-        (
-            (0.5, 0.4, math.nan, math.inf),
-            3.0,
-            r"^loss lce \(train/losses/lce\.py, .*returned nan at step 3.* of at most 3;",
-        ),
-        ((0.5, 0.4, math.inf, math.nan), 3.0, "the loss is not a finite number at step 3: lower the learning rate"),
-        ((0.5, math.nan), 1e30, "the loss is not a finite number at step 2: lower"),
-        ((math.nan,), math.nan, "the loss is not a finite number at step 1: lower"),
-    ],
-)
-def test_a_loss_that_is_no_number_names_its_step(values, score, message):
-    history = History(load_loss("lce"))
-    for value in values:
-        history.add(torch.tensor(value), torch.tensor(1.0), torch.tensor(score), 6, 0.1)
-    with pytest.raises(InputError, match=message):
-        history.flush()
-
-
-def test_a_loss_that_is_nan_for_some_scores_is_named_in_training(inputs, tmp_path, monkeypatch):
-    # Made-up groups show nothing: it is NaN where a teacher's score is what these have.
-    monkeypatch.setattr(
-        marginmse, "loss", lambda student, teacher: (student.mean(1) * (3.1 - teacher[:, 0]).sqrt()).mean()
-    )
-    load_loss("marginmse")
-    labels = pq.read_table(inputs["labels"].with_name("labels.parquet"))
-    sevens = labels.set_column(3, labels.schema.field("score"), pa.array([7.0] * 15, pa.float32()))
-    other = artifact(tmp_path / "labels" / "manifest.json", {"labels.parquet": (sevens, labels.schema)})
-    with pytest.raises(InputError, match=r"loss marginmse .*losses/marginmse\.py.* returned nan at step 1, for scores"):
-        train(**inputs | {"labels": other}, spec=SPEC, output=tmp_path / "model/manifest.json")

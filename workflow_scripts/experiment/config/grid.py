@@ -191,8 +191,8 @@ class Loss(Part):
     function: Function = setting("a file of workflow_scripts/train/losses")
     reads_teacher: Flag = setting("filled in: false for a contrastive loss, trained without labels", left_out)
     in_batch_negatives: Flag = setting(
-        "bi-encoders: documents of the batch's other groups are further negatives; for a contrastive loss; left out, "
-        "false",
+        "bi-encoders: documents of the batch's other groups, but for the query's judged positives, are further "
+        "negatives; for a contrastive loss; left out, false",
         left_out,
     )
     options: dict[str, Any] = setting("of the function, see docs/configuration.md", {})

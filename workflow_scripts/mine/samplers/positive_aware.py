@@ -23,8 +23,10 @@ OPTIONS = {
     "limit": {
         "type": "choice",
         "choices": ["share", "margin"],
+        "needs_level": ["share"],
         "description": "a document stays that scores at most value x the positive's score (share, of scores between 0 "
-        "and 1: sigma(g)), or at most the positive's score less value (margin)",
+        "and 1: sigma(g), for a teacher whose loss fixes their level), or at most the positive's score less value "
+        "(margin)",
     },
     "value": {"type": "number", "gt": 0, "description": "of the limit: a share, or a margin in the teacher's scores"},
     "system": {"type": "text", "description": "whose ranking; null where there is one"},
@@ -48,13 +50,15 @@ def sample(
     g(d) <= g+ - value (margin); each of the pool is drawn with probability count / pool.
     Source: TopK-PercPos and TopK-MarginPos of NV-Retriever (Moreira et al. 2024, arXiv 2407.15831). Theirs is one
     embedding model's cosine, between 0 and 1; a share of a cross-encoder's score, which may be negative, would be none,
-    hence sigma.
+    hence sigma. A share needs scores with a level, as a cosine's or a trained probability's: lce is the same for g and
+    g + c, so that c, and with it what a share drops, is an accident of the training. A teacher that is trained here by
+    such a loss is refused; a margin is the same for every c.
     Shapes: ``count`` negatives, rank and score the ranking's. What the limit drops is counted (``filtered``), and the
     fill of a short group does not bring it back.
     When to use: hard negatives of one system where judgements are sparse. A pool of ``count`` takes the very best.
     Compare with: bm25 or dense, the same draw without a teacher; ensemble, its margin over several systems.
     Config: ``samplers: {positive-aware: {function: positive_aware, systems: [bm25], pools: [positives, bm25],
-    options: {pool: 50, depth: 100, limit: share, value: 0.95}}}``
+    options: {pool: 50, depth: 100, limit: margin, value: 0.5}}}``
     """
     highest = _limit(min(query.teacher_score(positive) for positive in query.positives), limit, value)
     candidates = without(query.listed(system, depth), query.positives)

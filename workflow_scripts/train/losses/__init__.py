@@ -8,8 +8,9 @@ A loss file holds ``NEEDS_TEACHER`` (does it read teacher scores?), ``OPTIONS`` 
 with student scores (groups, docs), teacher scores of the same shape or None, and the positive in column 0. It is a mean
 over the groups: a batch is computed in parts where it is accumulated or does not fit, and the parts' losses averaged.
 With in-batch negatives, a setting of the training for losses that read no teacher, further negatives stand behind the
-group's own, some at minus infinity. Options are keyword-only; their values are checked before the function is called.
-Adding a loss is adding its file.
+group's own, some at minus infinity. A loss that a constant added to all scores of a group changes, such as a pointwise
+one, says ``FIXES_LEVEL = True``: scores of a teacher that it trains have a level. Options are keyword-only; their
+values are checked before the function is called. Adding a loss is adding its file.
 """
 
 from __future__ import annotations
