@@ -125,6 +125,42 @@ def test_what_is_said_of_the_study_is_what_its_tables_show() -> None:
     assert f"better than bm25 {places}" in text and f"(crossencoder) is so {places}" in said
 
 
+def test_what_is_said_of_rivals_and_budgets_is_what_their_tables_show() -> None:
+    text = (ROOT / "docs/results.md").read_text()
+
+    def section(title: str) -> tuple[str, dict[tuple[str, ...], dict[str, str]]]:
+        """Its words, and of each row of its table of pairs the cells by header."""
+        part = text.split(f"## {title}\n")[1].split("\n## ")[0]
+        lines = part[part.index("| domain ") :].splitlines()
+        head, _, *rows = ([each.strip() for each in line.strip("|").split("|")] for line in lines if line[:1] == "|")
+        return " ".join(part.split()), {tuple(row[:3]): dict(zip(head[3:], row[3:], strict=True)) for row in rows}
+
+    said, pairs = section("What newer work proposes")
+    of = {key: row["bm25 / crossencoder"] for key, row in pairs.items()}
+    by_order = ("ranknet", "ranknet-soft", "listmle")
+    order = [cell for (_, _, loss), cell in of.items() if loss in by_order]
+    called = [cell for cell in order if cell.startswith("-") and cell.endswith("≠")]
+    assert (len(called), len(order)) == (4, 9) and "in four of nine places" in said
+    others = [cell for (_, _, loss), cell in of.items() if loss not in by_order]
+    assert len(others) == 18 and not any(cell.endswith("≠") for cell in others) and "none of the 18" in said
+    assert [key[2] for key, cell in of.items() if cell.endswith("≈")] == ["lce-in-batch"] * 2
+
+    said, pairs = section("Learning curves over the budget")
+    inside = {(student, loss): row for (domain, student, loss), row in pairs.items() if domain == "in-domain"}
+    assert all(inside["be-3200", loss]["random / bm25"].endswith("?") for loss in ("lce", "kl"))
+    later = [inside[name, "kl"]["random / bm25"] for name in ("be-12800", "be", "be-51200", "be-102400")]
+    assert all(cell.startswith("-") and cell.endswith("≠") for cell in later) and "(four of four)" in said
+    first = [cell for loss in ("lce", "kl") for pair, cell in inside["be-3200", loss].items() if "/ dense" in pair]
+    assert len(first) == 8 and all(cell.startswith("+") and cell.endswith("≠") for cell in first)
+    assert inside["be-102400", "kl"]["random / dense"].endswith("≠") and "(eight of eight)" in said
+    for domain, ahead in (
+        ("mild-shift", ("crossencoder / ensemble", "ensemble / dense")),
+        ("hard-shift", ("ensemble / dense",)),
+    ):
+        row = pairs[domain, "be-102400", "kl"]
+        assert {pair for pair, cell in row.items() if "ensemble" in pair and cell.endswith("≠")} == {*ahead}
+
+
 def test_readmes_numbers_are_those_that_ship() -> None:
     shipped = yaml.safe_load((ROOT / "config/expected/demo.yaml").read_text())["cells"]
     table = (ROOT / "README.md").read_text().split("| loss | sampler |")[1]
