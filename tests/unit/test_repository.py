@@ -150,6 +150,7 @@ def test_what_is_said_of_rivals_and_budgets_is_what_their_tables_show() -> None:
     assert all(inside["be-3200", loss]["random / bm25"].endswith("?") for loss in ("lce", "kl"))
     later = [inside[name, "kl"]["random / bm25"] for name in ("be-12800", "be", "be-51200", "be-102400")]
     assert all(cell.startswith("-") and cell.endswith("≠") for cell in later) and "(four of four)" in said
+    assert "at every budget, from half the demo's to four times" in " ".join((ROOT / "README.md").read_text().split())
     first = [cell for loss in ("lce", "kl") for pair, cell in inside["be-3200", loss].items() if "/ dense" in pair]
     assert len(first) == 8 and all(cell.startswith("+") and cell.endswith("≠") for cell in first)
     assert inside["be-102400", "kl"]["random / dense"].endswith("≠") and "(eight of eight)" in said
