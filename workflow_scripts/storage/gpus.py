@@ -6,14 +6,18 @@ exclusive one, of a shared card a shared one and one of its places. The kernel f
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from workflow_scripts.storage.errors import InputError
 
 DEVICE, GPU_SHARE = "DISTILLERY_DEVICE", "DISTILLERY_GPU_SHARE"
 """Variables of the environment that hold a job's options ``--device`` and ``--gpu-share``."""
@@ -31,8 +35,7 @@ def take_gpu(share: int = 1) -> None:
     names = visible_gpus()
     if len(names) < 2 or _held:
         return
-    folder = Path(tempfile.gettempdir()) / f"distillery-gpus-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
+    folder = _lock_folder()
     waiting = False
     while True:
         for place in range(share):
@@ -64,6 +67,19 @@ def visible_gpus() -> list[str]:
     names = re.findall(r"UUID: ((?:GPU|MIG)-[\w/-]+)", listed)
     parts = [name for name in names if name.startswith("MIG-")]
     return parts or names
+
+
+def _lock_folder() -> Path:
+    """Where the locks of this user's jobs lie, open to nobody else: others may write beside it, and know its name."""
+    folder = Path(tempfile.gettempdir()) / f"distillery-gpus-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        what = "is a link" if stat.S_ISLNK(found.st_mode) else "is another user's, or no folder"
+        raise InputError(f"{folder}, where GPUs are locked, {what}: remove it, or set TMPDIR to a folder of your own")
+    folder.chmod(0o700)
+    return folder
 
 
 def _take(path: Path, place: int | None) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -94,6 +97,33 @@ def test_small_jobs_share_a_gpu_and_no_large_one_joins_them(host: Path) -> None:
     assert whole.stdout.readline().strip() == "GPU-a"
     for job in (*small, whole):
         job.communicate()
+
+
+def test_locks_lie_in_a_folder_of_the_user_s_alone(host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder, theirs = tmp_path / f"distillery-gpus-{os.getuid()}", tmp_path / "theirs"
+    theirs.mkdir()
+
+    def refused(what: str) -> None:
+        with pytest.raises(InputError, match=f"distillery-gpus-.*, where GPUs are locked, {what}: remove it, or set"):
+            gpus.take_gpu()
+
+    for target in (theirs, tmp_path / "nothing"):
+        folder.symlink_to(target)
+        refused("is a link")
+        folder.unlink()
+    folder.touch()
+    refused("is another user's, or no folder")
+    folder.unlink()
+    job = _job(1)
+    assert job.stdout.readline().strip() == "GPU-a"
+    job.communicate()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o777)  # as an earlier version might have left it
+    assert stat.S_IMODE(gpus._lock_folder().stat().st_mode) == 0o700
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    refused("is another user's, or no folder")
+    assert not any(theirs.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> N
         "storage.checked": {"_append"},
         "storage.locks": {"note_started", "_locked", "_lock_file", "_create", "_take_over", "_is_gone"},
         "storage.logs": {"log_to"},
-        "storage.gpus": {"take_gpu"},
+        "storage.gpus": {"_lock_folder"},
         "storage.reuse": {"_take_over", "link", "_copy_output"},
         "train.model_card": {"write_model_card"},
     }
