@@ -24,7 +24,7 @@ def test_a_lost_ranking_and_a_new_seed_cost_what_is_new(tiny: Project, tmp_path:
     project = tiny.duplicate(tmp_path / "copy", records=False)
     for lost in ("rankings/bm25/demo-train", "index/demo"):
         shutil.rmtree(project.folder / RESULTS / lost)
-    project.edit("tests/config/tiny.yaml", "seeds: [0]", "seeds: [0, 1]")
+    project.edit("tests/config/tiny.yaml", "seeds: [0]", "seeds: [0, {seed: 1, order: 2}]")
     before = {path: path.stat().st_mtime_ns for path in (project.folder / RESULTS).rglob("model.safetensors")}
     made, kept = project.outcome()
     assert artifacts(made) == {

@@ -33,7 +33,7 @@ def test_a_variation_pays_for_its_own_cells_alone(tiny: Project, tmp_path: Path)
     before = state(other)
     project = Project.fresh(tmp_path / "project")
     project.edit(CONFIG, "experiment: tiny", "experiment: variation\nreuse: ['../another folder/results/tiny']")
-    project.edit(CONFIG, "seeds: [0]", "seeds: [0, 1]")
+    project.edit(CONFIG, "seeds: [0]", "seeds: [0, {seed: 1, order: 2}]")
     results = project.folder / "results/variation"
     wanted = [f"results/variation/{cell}" for cell in (SAME, OTHER_SEED, OF_DAMAGED)]
     made, reused = project.outcome(*wanted, experiment="variation")

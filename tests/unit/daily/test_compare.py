@@ -33,7 +33,8 @@ def experiment(folder: Path, name: str, better: float = 0.0, judgements: str = "
     for file in judged:
         Artifact(evaluation).file(file)
     config = folder / f"{name}.yaml"
-    text = TINY.read_text().replace("experiment: tiny", f"experiment: {name}").replace("seeds: [0]", "seeds: [0, 1, 2]")
+    seeds = "seeds: [0, {seed: 1, order: 2}, 2]"  # 1 alone is the teacher's
+    text = TINY.read_text().replace("experiment: tiny", f"experiment: {name}").replace("seeds: [0]", seeds)
     config.write_text(text)
     measured, generator = Measured([str(config)]), np.random.default_rng(7)
     for ranker in ["bm25", *measured.experiment.rankers]:
