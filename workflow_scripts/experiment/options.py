@@ -17,10 +17,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from workflow_scripts.experiment.config.settings import LARGEST
 from workflow_scripts.storage.errors import InputError, one_line
 
 TYPES = {"whole": "a whole number", "number": "a number", "text": "text", "texts": "a list of texts"}
+LARGEST = 2**31 - 1
+"""Beyond this a number is a slip of the keyboard."""
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 

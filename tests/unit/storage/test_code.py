@@ -158,6 +158,12 @@ def test_whatever_a_script_finds_by_name_is_in_its_digest() -> None:
         assert not reached or script.rpartition(".")[2] in found, (script, reached)
 
 
+def test_no_settings_description_is_in_the_digest_of_what_is_made_from_them() -> None:
+    for script in ("train_ranker", "mine_negatives", "score_pool", "rerank_candidates", "measure_runs"):
+        paths = [path.as_posix() for path in closure([script_of(script)])]
+        assert not [path for path in paths if "experiment/config/" in path], script
+
+
 def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> None:
     """No function of theirs writes a file but those named here."""
     writers = {

@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from workflow_scripts.experiment.options import LARGEST
+
 T = TypeVar("T")
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 FUNCTION = r"^[a-z][a-z0-9_]*$"
@@ -27,8 +29,6 @@ SHA256 = "^[0-9a-f]{64}$"
 LONGEST_ID = 40
 """Letters of an id: the longest file name has five of them, and a file system takes 255."""
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-LARGEST = 2**31 - 1
-"""Beyond this a number is a slip of the keyboard."""
 WORDS = {"null": None, "~": None, "true": True, "false": False}
 
 
