@@ -108,9 +108,10 @@ class Chaos:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         for _ in range(KILLS):
             build = subprocess.Popen(COMMAND, cwd=project.folder, start_new_session=True, **quiet)
-            end = time.monotonic() + draw.uniform(3, 10)
-            while time.monotonic() < end and build.poll() is None:
-                time.sleep(0.2)
+            # Now and then while it plans; else, on however busy a machine, once it has started jobs.
+            if draw.random() < 0.9:
+                wait(lambda build=build: build.poll() is not None or bool(running(build.pid)[0]), 120)
+            wait(lambda build=build: build.poll() is not None, draw.uniform(0, 6))
             if build.poll() is None:
                 outcomes.append(strike(build.pid, draw))
             try:
@@ -160,6 +161,13 @@ class Chaos:
         said = " ".join([f"exit status {first.returncode}", *lines[:1]])
         detail = f"{limit}, without {', '.join(each.name for each in gone)} ({said})"
         return Outcome(kind, detail, self.differs(project))
+
+
+def wait(over: Callable[[], bool], seconds: float) -> None:
+    """Until something is so, or the seconds have passed."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not over():
+        time.sleep(0.2)
 
 
 def running(session: int) -> tuple[dict[int, str], list[int]]:
