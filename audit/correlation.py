@@ -52,7 +52,8 @@ def _coefficient(
     fitted = temperature(calibration) if row.teacher in spec["calibrated"] else 1.0
     predictor = _predictor(teacher, tuple(runs), spec["depth"], fitted)
     shared = sorted(set(of_seeds[0]) & set(predictor))
-    x, y = [predictor[query] for query in shared], [fmean(of[query] for of in of_seeds) for query in shared]
+    x = [round(predictor[query], 9) for query in shared]
+    y = [round(fmean(of[query] for of in of_seeds), 9) for query in shared]
     if len(set(x)) == 1 or len(set(y)) == 1:
         return nan, len(shared)
     function = stats.spearmanr if row.method == "spearman" else stats.pearsonr

@@ -36,8 +36,8 @@ class TeacherCandidates:
         """Judged queries with a candidate pair, the order of every array here."""
 
     def entropy(self) -> np.ndarray:
-        """Teacher entropy H(g) of each query's candidates, in bits  # (queries,)."""
-        return self._per_query(pairwise_entropy, self._rows["score"].to_numpy())
+        """Teacher entropy H(g) of each query's candidates, in bits to nine decimals  # (queries,)."""
+        return self._per_query(pairwise_entropy, self._rows["score"].to_numpy()).round(9)
 
     def divergence(self, runs: Sequence[Path]) -> np.ndarray:
         """KL(teacher || student) over each query's candidates, in bits to nine decimals  # (queries,).

@@ -44,8 +44,9 @@ def make_correlation_table(
     ``calibrations``: theirs, in that order. ``teachers`` and ``students``: manifests of their runs, in the grid's order
     (students, losses, samplers, teachers, seeds, the last the fastest) and of each as many as there are evaluation
     sets. Queries with fewer than two candidates have no entropy and are left out (n_queries counts the rest).
-    Effectiveness and KL are averaged over seeds before they are correlated. A student's teacher is that of its cell,
-    whether its loss reads it or not. BM25 and the teachers themselves have rows for entropy. Correlations:
+    Effectiveness and KL are averaged over seeds, to nine decimals, before they are correlated: below these, equal
+    means differ, and would be ranked. A student's teacher is that of its cell, whether its loss reads it or not. BM25
+    and the teachers themselves have rows for entropy. Correlations:
     :func:`~workflow_scripts.locality.correlations.pooled_correlation`.
     """
     grid, domains = Grid.of(spec), parse_domains(spec["domains"])
@@ -71,13 +72,15 @@ def make_correlation_table(
     for ranker, teacher, seeds, runs in _rankers(values, grid, trained):
         found = candidates[teacher]
         effectiveness = {
-            name: values.of(ranker, seeds, name, measure)[_places(values.queries(name, measure), found[name].queries)]
+            name: values.of(ranker, seeds, name, measure)[
+                _places(values.queries(name, measure), found[name].queries)
+            ].round(9)
             for name in collections
         }
         predictors = {ENTROPY: entropies[teacher]}
         if runs:
             predictors[KL] = {
-                name: np.mean([found[name].divergence(each) for each in runs], axis=0) for name in collections
+                name: np.mean([found[name].divergence(each) for each in runs], axis=0).round(9) for name in collections
             }
         keys = (*ranker[:3], teacher)
         for domain, (predictor, arrays), method in product(domains, predictors.items(), (PEARSON, SPEARMAN)):
