@@ -12,6 +12,10 @@ from workflow_scripts.storage import gpus
 from workflow_scripts.storage.errors import InputError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# On a GPU float32 is float32. An environment may ask for TF32's 10 bits instead, as NVIDIA's containers do
+# (TORCH_ALLOW_TF32_CUBLAS_OVERRIDE), and no manifest would say so; cuDNN's convolutions take it by torch's default.
+torch.set_float32_matmul_precision("highest")
+torch.backends.cudnn.allow_tf32 = False
 
 
 @functools.cache

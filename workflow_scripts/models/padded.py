@@ -82,10 +82,14 @@ class PaddedRanker(nn.Module):
         return self.library.get_input_embeddings().num_embeddings
 
     def compute_in(self, dtype: torch.dtype) -> None:
-        """Cast the encoder; a cross-encoder's head stays float32."""
-        self.library.base_model.to(dtype)
-        for module in self._heads():
-            module.float()
+        """Cast the encoder's weights; a cross-encoder's head stays float32, and so do buffers, as in the library.
+
+        A rotary encoder's frequencies are buffers: in bf16 the angle of position 200 is off by a fifth of a radian.
+        """
+        heads = {id(weight) for module in self._heads() for weight in module.parameters()}
+        for weight in self.library.base_model.parameters():
+            if id(weight) not in heads:
+                weight.data = weight.data.to(dtype)
 
     def _heads(self) -> list[nn.Module]:
         """What a cross-encoder has beside and on top of its encoder: classifiers, poolers, dropouts."""

@@ -17,6 +17,7 @@ from bench.inputs import SHAPES, make_inputs, read_texts
 from bench.ours import Ours
 from bench.stages import list_stages
 from bench.workers import Worker
+from workflow_scripts.models import packed_encoder, ragged_attention
 from workflow_scripts.storage.code import script_of
 
 TINY = replace(SHAPES["2x32"], pairs=640)
@@ -53,6 +54,27 @@ def test_gpu_script_runs_on_a_cpu_without_what_a_gpu_machine_may_lack(tmp_path: 
     assert (table.drop(columns=["device", "shape", "pad_share", "torch"]) > 0).all().all()
     padded = table.index.str.contains("transformers padded")
     assert (table["pad_share"][padded] > 0.3).all() and (table["pad_share"][~padded] == 0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cross", "bi"])
+def test_gradients_by_the_way_of_a_gpu_in_fp32_agree_and_a_wrong_one_does_not(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    exact = gpu_equality._gradients(tmp_path, ours := Ours(inputs, "fp32"), name)
+    # One padded view, and the last layer's keys projected: key biases have rounding for a gradient, of which some is 0.
+    monkeypatch.setattr(ragged_attention, "_varlen_kernel", lambda device, p: None)
+    monkeypatch.setattr(packed_encoder, "attend", ragged_attention._attend_varlen)
+    monkeypatch.setattr(
+        packed_encoder._Layer,
+        "_attend_unprojected",
+        lambda layer, first, hidden, batch: layer._attend(first, hidden, batch, first=True),
+    )
+    found = gpu_equality._gradients(tmp_path, ours, name)
+    assert max(gpu_equality._difference(found[key], value) for key, value in exact.items()) > 1e-3
+    assert gpu_equality.gradient_difference(found, exact) < 3e-4
+    wrong = next(key for key in found if key.endswith("layer.0.attention.self.query.weight"))
+    assert gpu_equality.gradient_difference(found | {wrong: 1.01 * found[wrong]}, exact) > 5e-3
 
 
 def test_a_section_that_fails_on_a_gpu_is_named_and_the_others_run(

@@ -28,6 +28,20 @@ sys.stdin.read()
 """
 
 
+TF32 = """
+import torch
+assert torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32
+import workflow_scripts.models.devices
+assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+assert torch.get_float32_matmul_precision() == "highest"
+"""
+
+
+def test_the_environment_makes_no_tf32_of_float32() -> None:
+    environment = os.environ | {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
+    subprocess.run([sys.executable, "-c", TF32], cwd=ROOT, env=environment, check=True)
+
+
 def test_a_cpu_does_not_compute_in_fp16_nor_train_in_bf16_and_says_so(capsys: pytest.CaptureFixture) -> None:
     for precision in (devices.inference_precision, devices.training_precision):
         assert precision("fp16", "cpu") == "fp32"

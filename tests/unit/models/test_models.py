@@ -11,7 +11,7 @@ import transformers
 from small_models import CONFIGS, SMALL, library_twin
 from torch.nn import functional
 
-from workflow_scripts.models import arithmetic, packed_encoder, ragged_attention, rankers
+from workflow_scripts.models import arithmetic, packed_encoder, ragged_attention, rankers, scoring
 from workflow_scripts.models.scoring import for_inference
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError
@@ -215,6 +215,33 @@ def test_a_padded_model_s_head_is_float32_whatever_its_encoder_is(autocast, save
     # Scores of a half precision are half-precision numbers, whatever they are stored in: so they would tie.
     assert not torch.equal(found, found.bfloat16().float())
     assert len(found.unique()) == len(expected.unique())
+
+
+# Rotary encoders and albert, with the modules of their heads; a pooler lies in the encoder.
+HEADS = {
+    "modernbert": {"head", "classifier"},
+    "nomic_bert": {"pooler", "classifier"},
+    "eurobert": {"dense", "classifier"},
+    "albert": {"pooler", "classifier"},
+}
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("family", HEADS)
+def test_half_precision_rounds_neither_frequencies_nor_a_head(family, precision, saved, ragged, monkeypatch):
+    monkeypatch.setattr(scoring, "inference_precision", lambda wanted, device: wanted)  # a CPU computes no fp16
+    config = SMALL | {"model_type": family, "pad_token_id": 0}
+    own = rankers.load_ranker(saved(config, "cross-encoder"), "cross-encoder", initialise_seed=0)
+    low = for_inference(own, precision, torch.device("cpu"))
+    whole = dict(own.named_parameters()) | dict(own.named_buffers())
+    for name, tensor in (*low.named_parameters(), *low.named_buffers()):
+        if tensor.dtype == whole[name].dtype:
+            assert torch.equal(tensor, whole[name]), name
+    assert {buffer.dtype for name, buffer in low.named_buffers() if "inv_freq" in name} <= {torch.float32}
+    wide = {name for name, weight in low.named_parameters() if weight.dtype == torch.float32}
+    assert wide == {name for name, _ in low.named_parameters() if HEADS[family] & set(name.split("."))}
+    assert {weight.dtype for _, weight in low.named_parameters()} == {torch.float32, scoring.DTYPES[precision]}
+    assert torch.corrcoef(torch.stack([low(ragged), own(ragged)]))[0, 1] > 0.97
 
 
 # Families whose dropouts lie in their modules, in their configuration alone, or in both; and whose position tables have
