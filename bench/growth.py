@@ -24,8 +24,8 @@ from bench.made_study import Job, planned, write_study
 from bench.stages import ROOT
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
-from workflow_scripts.plan.bill import FIGURES
-from workflow_scripts.plan.sizes import Sizes
+from workflow_scripts.plan.costs import Costs
+from workflow_scripts.plan.throughput import read_figures
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
@@ -94,8 +94,10 @@ def measure_growth(
 def _steps(folder: Path, config: Path, number: int, share: float) -> Iterator[dict]:
     """A row for each step at one number of seeds."""
     experiment = Experiment({**read_config(config), "seeds": list(range(number))})
-    sizes = Sizes(experiment, read_config(FIGURES))
-    queries = {name: max(int(sizes.queries(name) * share), 2) for name in experiment.test_collections}
+    known = Costs(experiment, read_figures())
+    queries = {
+        name: max(int(known.texts("collections", name).number * share), 2) for name in experiment.test_collections
+    }
     snakemake = (
         *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)),
         *("--profile", str(ROOT / "config/profiles/local"), "--config", f"seeds={list(range(number))}"),
