@@ -67,6 +67,9 @@ class Costs:
         counts = [self._counts(job, collection, corpus, read) for collection, corpus in read]
 
         def total(rates: Mapping) -> float:
+            if unknown := rates.keys() - counts[0].keys():
+                valid = ", ".join(counts[0])
+                raise InputError(f"rules.{job.rule} of the figures: no count {', '.join(unknown)}: there are {valid}")
             # A job is one, and keeps the documents of one corpus at a time in memory.
             each = {name: [one[name]() for one in counts] for name in rates}
             sums = {name: (max if name in ("job", "documents") else sum)(each[name]) for name in rates}

@@ -58,11 +58,14 @@ class Speed(NamedTuple):
 
 
 def read_figures(path: str | Path = FIGURES) -> dict:
-    """The shipped figures or a copy of them; :class:`InputError` where there are none."""
+    """The shipped figures or a copy of them; :class:`InputError` where it is none."""
     try:
-        return dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+        figures = dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give --figures a copy of throughput.yaml") from None
+        raise InputError(f"{path} cannot be read ({error}): give --figures a copy of {FIGURES.name}") from None
+    if "rules" not in figures:
+        raise InputError(f"{path} has no rules: give --figures a copy of {FIGURES.name} as it is now")
+    return figures
 
 
 def backbone_shape(name: str, backbone: Mapping, figures: Mapping) -> Shape:
@@ -96,14 +99,12 @@ def speeds(figures: Mapping, bench: str | Path | None = None, *, batch_groups: i
     basis, measured = f"of {peak:.0f} TFLOP/s, the share assumed until measured", {}
     found = {kind: Speed(each["share"] * peak * 1e12, f"{each['share']:.0%} {basis}") for kind, each in work.items()}
     if bench:
-        # First the deepest model ("12 layers/768"), trained as usual: of CE training there are several rows.
+        # Last the deepest model ("12 layers/768"), trained as usual: of CE training there are several rows.
         usual = f" {batch_groups} groups ", "dropout 0.1"
         rows = _bench_rows(Path(bench), tuple(each["bench"] for each in work.values()))
-        rows.sort(
-            key=lambda row: (int(row["shape"].split()[0]), *(part in row["name"] for part in usual)), reverse=True
-        )
+        rows.sort(key=lambda row: [int(row["shape"].split()[0]), *(each in row["name"] for each in usual)])
         for kind, each in work.items():
-            for row in [row for row in rows if row["name"].startswith(each["bench"])][:1]:
+            for row in (row for row in rows if row["name"].startswith(each["bench"])):
                 where = f"{row['name']} ({row['shape']}, {row['device']}), {Path(bench).name}"
                 tflops = float(row["tflops"])
                 measured[kind] = Speed(tflops * 1e12, f"{tflops:.3g} TFLOP/s, measured: {where}")
@@ -115,9 +116,8 @@ def _bench_rows(path: Path, starts: tuple[str, ...]) -> list[dict[str, str]]:
     """Rows of a bench whose names start so, but for the peers' own."""
     try:
         rows = [row for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()) if row["tflops"]]
-        rows = [
-            row for row in rows if row["name"].startswith(starts) and not any(peer in row["name"] for peer in PEERS)
-        ]
+        rows = [row for row in rows if row["name"].startswith(starts)]
+        rows = [row for row in rows if not any(peer in row["name"] for peer in PEERS)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read as gpu.csv of make gpu-check ({error}): run it again") from None
     if not rows:
