@@ -27,8 +27,8 @@ from bench.stages import ROOT
 from workflow_scripts.analysis.measures import METRICS_FILE
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
-from workflow_scripts.plan.bill import FIGURES
-from workflow_scripts.plan.sizes import Sizes
+from workflow_scripts.plan.costs import Costs
+from workflow_scripts.plan.throughput import read_figures
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
@@ -113,8 +113,10 @@ def _snakemake(config: Sequence[Path], experiment: Experiment) -> tuple[str, ...
 
 def _steps(folder: Path, config: Sequence[Path], experiment: Experiment, share: float) -> Iterator[dict]:
     """A row for each step at one number of seeds."""
-    sizes = Sizes(experiment, read_config(FIGURES))
-    queries = {name: max(int(sizes.queries(name) * share), 2) for name in experiment.test_collections}
+    known = Costs(experiment, read_figures())
+    queries = {
+        name: max(int(known.texts("collections", name).number * share), 2) for name in experiment.test_collections
+    }
     snakemake = _snakemake(config, experiment)
     touched, made = folder / "touched", folder / "made"
     made.mkdir()

@@ -29,8 +29,8 @@ from workflow_scripts.archive.contents import (
     path_of,
     read_manifest,
 )
+from workflow_scripts.experiment.dry_run import refusal
 from workflow_scripts.experiment.overlay import read_config
-from workflow_scripts.plan.dry_run import refusal
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum

@@ -17,10 +17,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from workflow_scripts.experiment.dry_run import dry_run, fields_of_jobs, paths_of
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.experiment.places import Places
-from workflow_scripts.plan.dry_run import dry_run
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.circumstances import odd_ones
 from workflow_scripts.storage.command import end_in_one_line
@@ -28,7 +28,6 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import MANIFEST
 
 DONE, STALE, MISSING = "done", "stale", "missing"
-FIELD = re.compile(r" +(output|reason): (.+)")
 BY_ANOTHER, UPDATED, FORCED = "Input files updated by another job: ", "Updated input files: ", "Forced execution"
 CHANGED = "Params have changed since last execution: "
 
@@ -43,7 +42,8 @@ def states(configs: Sequence[str | Path], words: Sequence[str] = ()) -> Iterator
         needed = [places.manifest("students", ranker.path), *files[cell]]
         lacking[cell] = [path for path in needed if not os.path.exists(path)]
     made = [*itertools.chain(*(files[cell] for cell in files if not lacking[cell]))]
-    jobs = planned(dry_run(configs, made, quiet=("host",))) if made else {}
+    printed = fields_of_jobs(dry_run(configs, made, quiet=("host",))) if made else []
+    jobs = {path: job["reason"] for job in printed for path in paths_of(job.get("output"))}
     students = {
         cell: Path(places.manifest("students", experiment.cells[cell].path)) for cell in files if not lacking[cell]
     }
@@ -59,19 +59,6 @@ def states(configs: Sequence[str | Path], words: Sequence[str] = ()) -> Iterator
             why = f"most others were not made by {', '.join(odd[cell])}"
         if all(word in f"{cell} {state}" for word in words):
             yield cell, state, why.replace(f"{places.results}/", "")
-
-
-def planned(text: str) -> dict[str, str]:
-    """Output to the reason of the job that would make it, from what a dry run prints."""
-    found: dict[str, str] = {}
-    outputs: list[str] = []
-    for line in text.splitlines():
-        if field := FIELD.fullmatch(line):
-            if field[1] == "output":
-                outputs = [path.removesuffix(" (update)") for path in field[2].split(", ")]
-            else:
-                found |= dict.fromkeys(outputs, field[2])
-    return found
 
 
 def cause(path: str, jobs: Mapping[str, str]) -> str:

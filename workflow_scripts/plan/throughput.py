@@ -17,20 +17,14 @@ from typing import NamedTuple
 import yaml
 
 from workflow_scripts.experiment.backbone_source import local_folder
+from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
-SHAPE_KEYS = ("layers", "hidden", "feed_forward", "vocabulary", "positions")
+FIGURES = ROOT / "config" / "expected" / "throughput.yaml"
 LIBRARY_KEYS = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size", "max_position_embeddings")
-# Kind of work to the start of a bench's row: of CE training there are several, by groups a step and dropout.
-BENCH_ROWS = {
-    "scoring": "scoring pairs/s",
-    "encoding": "BE encoding passages/s",
-    "CE training": "CE training groups/s",
-    "BE training": "BE training groups/s",
-}
-INSTEAD = {"encoding": "scoring", "BE training": "CE training"}
-"""The kind whose speed stands for one that was not measured."""
+"""Fields of :class:`Shape` as a model's config.json names them."""
 PEERS = ("padded", "predict")
+"""In the names of a bench's rows that measure other libraries."""
 
 
 class Shape(NamedTuple):
@@ -52,9 +46,8 @@ class Shape(NamedTuple):
 
     def forward(self, tokens: float) -> float:
         """Floating-point operations of a forward pass over one sequence."""
-        hidden = self.hidden
-        linear = 2 * tokens * (4 * hidden**2 + 2 * hidden * self.feed_forward)
-        return self.layers * (linear + 4 * hidden * tokens**2)
+        linear = 2 * tokens * (4 * self.hidden**2 + 2 * self.hidden * self.feed_forward)
+        return self.layers * (linear + 4 * self.hidden * tokens**2)
 
 
 class Speed(NamedTuple):
@@ -64,15 +57,15 @@ class Speed(NamedTuple):
     basis: str
 
 
-def read_figures(path: str | Path) -> dict:
-    """The figures of ``config/expected/throughput.yaml`` or a copy; :class:`InputError` where it cannot be read."""
+def read_figures(path: str | Path = FIGURES) -> dict:
+    """The shipped figures or a copy of them; :class:`InputError` where it is none."""
     try:
-        figures = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(figures, dict):
-            raise InputError(f"{path} holds no figures: start from a copy of config/expected/throughput.yaml")
-        return figures
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give --figures a copy of throughput.yaml") from None
+        figures = dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read ({error}): give --figures a copy of {FIGURES.name}") from None
+    if "rules" not in figures:
+        raise InputError(f"{path} has no rules: give --figures a copy of {FIGURES.name} as it is now")
+    return figures
 
 
 def backbone_shape(name: str, backbone: Mapping, figures: Mapping) -> Shape:
@@ -86,58 +79,47 @@ def backbone_shape(name: str, backbone: Mapping, figures: Mapping) -> Shape:
     elif folder := local_folder(source):
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            sizes = dict(zip(SHAPE_KEYS, (config[key] for key in LIBRARY_KEYS), strict=True))
+            sizes = dict(zip(Shape._fields, (config[key] for key in LIBRARY_KEYS), strict=True))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"backbones.{name}: {source}/config.json does not say its sizes ({error})") from None
     elif not (sizes := figures["models"].get(source)):
-        wanted = ", ".join(SHAPE_KEYS)
+        wanted = ", ".join(Shape._fields)
         raise InputError(f"backbones.{name}: unknown size of {source}: give {wanted} under models in --figures FILE")
-    return Shape(**{key: sizes[key] for key in SHAPE_KEYS})
+    return Shape(**{key: sizes[key] for key in Shape._fields})
 
 
 def speeds(figures: Mapping, bench: str | Path | None = None, *, batch_groups: int = 8) -> tuple[str, dict[str, Speed]]:
-    """A device and its speed at each kind of :data:`BENCH_ROWS`.
+    """A device and its speed at each kind of work that the figures name.
 
     ``bench``: ``gpu.csv`` of ``make gpu-check`` on that device, or None for the shipped shares of the shipped peak.
-    Kinds that it did not measure are as fast as those of :data:`INSTEAD`, or else as assumed. Raises
+    Kinds that it did not measure are as fast as those that stand ``instead``, or else as assumed. Raises
     :class:`InputError` for a file with no row to use.
     """
-    device, peak = figures["device"], figures["device"]["tflops"] * 1e12
-    shares = {kind: device["shares"]["training" if "training" in kind else "scoring"] for kind in BENCH_ROWS}
-    found = {
-        kind: Speed(peak * share, f"{share:.0%} of {peak / 1e12:.0f} TFLOP/s, the share assumed until measured")
-        for kind, share in shares.items()
-    }
-    if bench is None:
-        return device["name"], found
-    rows = _bench_rows(Path(bench))
-    measured: dict[str, Speed] = {}
-    usual = f" {batch_groups} groups ", "dropout 0.1"
-    for kind, start in BENCH_ROWS.items():
-        if own := [row for row in rows if row["name"].startswith(start)]:
-            row = max(own, key=lambda row: (_layers(row), *(part in row["name"] for part in usual)))
-            where = f"{row['name']} ({row['shape']}, {row['device']}), {Path(bench).name}"
-            measured[kind] = Speed(
-                float(row["tflops"]) * 1e12, f"{float(row['tflops']):.3g} TFLOP/s, measured: {where}"
-            )
-    for kind in found:
-        found[kind] = measured.get(kind) or measured.get(INSTEAD.get(kind, kind)) or found[kind]
-    return rows[0]["device"], found
+    name, peak, work = figures["device"]["name"], figures["device"]["tflops"], figures["device"]["work"]
+    basis, measured = f"of {peak:.0f} TFLOP/s, the share assumed until measured", {}
+    found = {kind: Speed(each["share"] * peak * 1e12, f"{each['share']:.0%} {basis}") for kind, each in work.items()}
+    if bench:
+        # Last the deepest model ("12 layers/768"), trained as usual: of CE training there are several rows.
+        usual = f" {batch_groups} groups ", "dropout 0.1"
+        rows = _bench_rows(Path(bench), tuple(each["bench"] for each in work.values()))
+        rows.sort(key=lambda row: [int(row["shape"].split()[0]), *(each in row["name"] for each in usual)])
+        for kind, each in work.items():
+            for row in (row for row in rows if row["name"].startswith(each["bench"])):
+                where = f"{row['name']} ({row['shape']}, {row['device']}), {Path(bench).name}"
+                tflops = float(row["tflops"])
+                measured[kind] = Speed(tflops * 1e12, f"{tflops:.3g} TFLOP/s, measured: {where}")
+        name = rows[0]["device"]
+    return name, {kind: measured.get(kind) or measured.get(work[kind].get("instead")) or found[kind] for kind in found}
 
 
-def _bench_rows(path: Path) -> list[dict[str, str]]:
-    """A bench's rows of :data:`BENCH_ROWS` but for the peers' own."""
+def _bench_rows(path: Path, starts: tuple[str, ...]) -> list[dict[str, str]]:
+    """Rows of a bench whose names start so, but for the peers' own."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["name"].startswith(tuple(BENCH_ROWS.values()))]
-            rows = [row for row in rows if row["tflops"] and not any(word in row["name"] for word in PEERS)]
-    except (OSError, KeyError, TypeError) as error:
+        rows = [row for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()) if row["tflops"]]
+        rows = [row for row in rows if row["name"].startswith(starts)]
+        rows = [row for row in rows if not any(peer in row["name"] for peer in PEERS)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read as gpu.csv of make gpu-check ({error}): run it again") from None
     if not rows:
-        raise InputError(f"{path} has no row of {', '.join(BENCH_ROWS.values())}: run make gpu-check again")
+        raise InputError(f"{path} has no row of {', '.join(starts)}: run make gpu-check again")
     return rows
-
-
-def _layers(row: Mapping[str, str]) -> int:
-    """Layers of the model that a row measured: of "12 layers/768"."""
-    return int(row["shape"].split()[0])
