@@ -1,249 +1,144 @@
 """What one GPU makes of the project: the CPU's results, speed beside peers and the card's peak, a small distillation.
 
-Needs torch, transformers, numpy; neither Java nor a network. Sections of two minutes at most, each written when done:
-``gpu_checks.csv`` says what agrees with the CPU, ``gpu.csv`` holds the speeds (``make plan`` reads them). Where
+Needs torch, transformers, numpy; neither Java nor a network. Each section is a process of its own, which writes every
+row when it is there and has its share of what time is left: ``gpu_checks.csv`` says what agrees with the CPU and what
+failed, ``gpu.csv`` holds the speeds (``make plan`` reads them; columns: ``bench/gpu_speed.py``). Where
 sentence-transformers is installed, its ``predict`` is measured too.
-
-Arithmetic of a forward pass over n tokens in sequences of lengths L, per layer (h hidden, f feed-forward): linear
-layers 2 n (4 h^2 + 2 h f), attention 4 h sum(L^2). *Computed* leaves out what the project does not compute, the last
-layer beyond [CLS]; backward counts twice a forward. Padding counts for nobody.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import importlib.util
+import contextlib
+import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
-import traceback
-import types
-from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from bench.inputs import Shape, make_inputs
-from workflow_scripts.storage.artifacts import atomic_path
+from bench.gpu_section import (
+    CHECK_COLUMNS,
+    CHECK_TABLE,
+    CHECKS,
+    COLUMNS,
+    INPUTS,
+    SPEED_TABLE,
+    Failure,
+    Rows,
+    Section,
+    failed,
+    read_rows,
+)
+from bench.gpu_speed import PARTS
+from bench.inputs import Shape
 from workflow_scripts.storage.command import end_in_one_line
-
-try:
-    import workflow_scripts.storage.tables  # noqa: F401
-except ImportError:
-    # Without pandas and pyarrow: the loops measured here read no table, only their modules import the reader.
-    sys.modules["workflow_scripts.storage.tables"] = types.SimpleNamespace(read_arrow=None, write_table=None)
-
-from bench.gpu_equality import CHECKS
-from bench.gpu_peers import padded_scoring, padded_training, predict
-from bench.ours import Ours
-from bench.products import computed_flops, forward_flops
 
 ROOT = Path(__file__).parents[1]
 BERT = Shape(12, 768, 12, 3072, pairs=32768, steps=64)
 MINI = Shape(6, 384, 12, 1536, pairs=32768, steps=64)
 SMALL = Shape(4, 256, 4, 1024, pairs=512, steps=8)  # of the checks beside the CPU
 TINY = Shape(2, 32, 2, 64, pairs=64, steps=2)
-SECTION_SECONDS = 110
-COLUMNS = (
-    *("name", "device", "shape", "items_a_second", "tflops", "tflops_computed"),
-    *("peak_tflops", "share", "share_computed", "pad_share", "rounds", "torch"),
-)
-CHECK_COLUMNS = ("section", "name", "found", "limit", "passed", "device", "torch")
-
-
-def matmul_peak(device: torch.device, dtype: torch.dtype, size: int, repeats: int = 20) -> float:
-    """TFLOP/s of the best of ``repeats`` products of two (size, size) matrices."""
-    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    best = min(_seconds(lambda: left @ right, device) for _ in range(repeats))
-    return 2 * size**3 / best / 1e12
-
-
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of ``work`` with all that it put on the device's queue."""
-    _wait(device)
-    start = time.perf_counter()
-    work()
-    _wait(device)
-    return time.perf_counter() - start
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-Methods = dict[str, Callable[[], dict]]
-
-
-def measure(
-    part: str, *, shape: Shape, device: torch.device, rounds: int, groups: Sequence[int], folder: Path, seconds: float
-) -> list[dict]:
-    """Rows of ``gpu.csv`` of one :data:`PARTS`; methods take turns, the first round is dropped, medians are kept.
-
-    Rounds end after ``seconds``, but one is always kept. Scoring is bounded by the matrix products where the device is
-    full, else by the kernels' launches; so is training. The token store is made before the project's clock starts: a
-    study makes it once.
-    """
-    end = time.perf_counter() + seconds
-    on_gpu = device.type == "cuda"
-    dtype = torch.bfloat16 if on_gpu else torch.float32
-    peak = matmul_peak(device, dtype, 8192 if on_gpu else 256)
-    ours = Ours(folder, "bf16" if on_gpu else "fp32", device)
-    methods = PARTS[part](ours, folder, dtype, groups)
-    times: dict[str, list[float]] = {name: [] for name in methods}
-    answers: dict[str, dict] = {}
-    for done in range(rounds + 1):
-        if done > 1 and time.perf_counter() > end:
-            break
-        for name, method in methods.items():
-            answers[name] = method()
-            times[name].append(answers[name]["loop"])
-    return [_row(name, shape, device, peak, times[name][1:], answer) for name, answer in answers.items()]
-
-
-def _row(
-    name: str, shape: Shape, device: torch.device, peak: float, times: Sequence[float], answer: dict
-) -> dict[str, object]:
-    """A method's line: its speed, and the shares of the peak that the model's and the computed arithmetic are."""
-    seconds, lengths = float(np.median(times)), np.array(answer["lengths"])
-    passes = 3 if "training" in name else 1
-    own = "pad_share" in answer
-    model = passes * forward_flops(shape, lengths) / seconds / 1e12
-    # A bi-encoder's and a cross-encoder's last layer alike: [CLS] alone is computed.
-    computed = passes * computed_flops(shape, lengths) / seconds / 1e12 if own else model
-    padding = answer["pad_share"] if own else 1 - lengths.sum() / answer["positions"]
-    values = (answer["items"] / seconds, model, computed, peak, model / peak, computed / peak, padding)
-    about = (name, _device_name(device), shape.name, *values, len(times), torch.__version__)
-    return dict(zip(COLUMNS, about, strict=True))
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _own(ours: Ours, method: Callable[..., dict], *options: object) -> Callable[[], dict]:
-    """A method of the project, its loop's time without the tokenizer's."""
-
-    def work() -> dict:
-        answer = method(*options)
-        return answer | {"loop": answer["seconds"] - answer["tokenising_seconds"], "lengths": ours.lengths}
-
-    return work
-
-
-def _other(device: torch.device, method: Callable[[], dict]) -> Callable[[], dict]:
-    """A peer's method, timed whole."""
-
-    def work() -> dict:
-        answers: list[dict] = []
-        loop = _seconds(lambda: answers.append(method()), device)
-        return answers[0] | {"loop": loop}
-
-    return work
-
-
-PADDED = "transformers padded, tokenised in the loop"
-
-
-def _scoring(ours: Ours, folder: Path, dtype: torch.dtype, groups: Sequence[int]) -> Methods:
-    methods = {
-        "scoring pairs/s": _own(ours, ours.score),
-        f"scoring pairs/s, {PADDED}, batch 64": _other(ours.device, padded_scoring(folder, ours.device, dtype)),
-    }
-    if importlib.util.find_spec("sentence_transformers") is not None:
-        name = "scoring pairs/s, sentence-transformers' predict, batch 32"
-        methods[name] = _other(ours.device, predict(folder, ours.device, dtype))
-    return methods
-
-
-def _encoding(ours: Ours, folder: Path, dtype: torch.dtype, groups: Sequence[int]) -> Methods:
-    return {"BE encoding passages/s": _own(ours, ours.encode)}
-
-
-def _training(ours: Ours, folder: Path, dtype: torch.dtype, groups: Sequence[int]) -> Methods:
-    methods = {}
-    for count in groups:
-        for dropout in (0.1, 0.0):
-            name = f"CE training groups/s, {count} groups x 16, dropout {dropout:g}"
-            methods[name] = _own(ours, ours.train, "cross", count, dropout)
-        name = f"CE training groups/s, {count} groups x 16, dropout 0.1, {PADDED}"
-        methods[name] = _other(ours.device, padded_training(folder, ours.device, dtype, count))
-    methods[f"BE training groups/s, {groups[-1]} groups x 16, dropout 0"] = _own(
-        ours, ours.train, "bi", groups[-1], 0.0
-    )
-    return methods
-
-
-PARTS: dict[str, Callable[[Ours, Path, torch.dtype, Sequence[int]], Methods]] = {
-    "scoring": _scoring,
-    "encoding": _encoding,
-    "training": _training,
+SECONDS = {"equality": 90, "attention": 25, "distillation": 45, "scoring": 60, "training": 80, "encoding": 30}
+"""How the time is shared out between sections, of which those of speed come once a shape."""
+ALL_SECONDS = 460
+INPUTS_SECONDS = 60
+OVERTIME = 1.5
+"""A section that has not ended after so many of its shares is ended."""
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
 }
-
-
-def check(section: str, folder: Path, device: torch.device) -> list[dict]:
-    """Rows of ``gpu_checks.csv`` of one section."""
-    about = (_device_name(device), torch.__version__)
-    rows = []
-    for one in CHECKS[section](folder, device):
-        values = (section, one.name, one.found, one.limit, one.passed, *about)
-        rows.append(dict(zip(CHECK_COLUMNS, values, strict=True)))
-    return rows
+"""Variables of the environment that keep the libraries from the network and from bars."""
 
 
 def run_sections(options: argparse.Namespace, folder: Path) -> list[str]:
-    """Run the sections in turn, each written when done; returns what failed, a line each.
+    """Run the sections in turn, the dearest to know first; returns what failed, a line each.
 
     A section that fails does not stop those after it: minutes on a card are dear.
     """
-    device = torch.device("cpu" if options.smoke else "cuda")
+    end = time.time() + options.seconds
     shapes = [TINY] if options.smoke else [BERT, MINI]
-    groups = [2] if options.smoke else options.groups
+    if options.pairs:
+        shapes = [replace(shape, pairs=options.pairs) for shape in shapes]
     small = TINY if options.smoke else SMALL
-    make_inputs(folder / "checks", small)
-    speeds, checks, failed = [], [], []
-    plan = [("equality", small), *((part, shape) for part in PARTS for shape in shapes), ("distillation", small)]
-    seconds = SECTION_SECONDS / len(shapes)
-    for section, shape in plan:
-        start = time.perf_counter()
-        try:
-            if section in CHECKS:
-                checks += (rows := check(section, folder / "checks", device))
-                failed += [f"{section}: {row['name']} is {row['found']:.3g}" for row in rows if not row["passed"]]
-            else:
-                if options.pairs:
-                    shape = Shape(**(vars(shape) | {"pairs": options.pairs}))
-                inputs = folder / f"{shape.layers}x{shape.hidden}"
-                if not inputs.exists():
-                    make_inputs(inputs, shape)
-                limits = {"rounds": options.rounds, "groups": groups, "seconds": seconds}
-                speeds += (rows := measure(section, shape=shape, device=device, folder=inputs, **limits))
-        except Exception as error:
-            traceback.print_exc()
-            failed.append(f"{section} at {shape.name}: {type(error).__name__}: {error}")
-            rows = []
-        print(f"{section} at {shape.name}: {time.perf_counter() - start:.0f} s", flush=True)
-        for row in rows:
-            print("  " + "  ".join(f"{key} {v:.4g}" if isinstance(v, float) else str(v) for key, v in row.items()))
-        _write(Path(options.output) / "gpu.csv", COLUMNS, speeds)
-        _write(Path(options.output) / "gpu_checks.csv", CHECK_COLUMNS, checks)
-    return failed
+    plan = [(name, small) for name in CHECKS] + [(name, shape) for shape in shapes for name in PARTS]
+    output = Path(options.output).absolute()
+    for table, columns in ((CHECK_TABLE, CHECK_COLUMNS), (SPEED_TABLE, COLUMNS)):
+        Rows(output / table, columns).replace([])
+
+    def section(name: str, *shapes: Shape, until: float = end) -> Section:
+        groups = [2] if options.smoke else options.groups
+        device = "cpu" if options.smoke else "cuda"
+        return Section(name, shapes, str(folder), str(output), device, options.rounds, groups, until)
+
+    background = _start(section(INPUTS, *shapes))
+    try:
+        for place, (name, shape) in enumerate(plan):
+            if name in PARTS:
+                _wait(background, INPUTS_SECONDS)
+                _end(background)  # what it has not made a section makes itself
+            left = end - time.time()
+            share = left * SECONDS[name] / sum(SECONDS[other] for other, _ in plan[place:])
+            _run(section(name, shape, until=time.time() + share), min(left, OVERTIME * share))
+    finally:
+        _end(background)
+    return [_line(row) for row in read_rows(output / CHECK_TABLE) if row["passed"] != "True"]
 
 
-def _write(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:
-    with atomic_path(path) as part, open(part, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def _run(section: Section, seconds: float) -> None:
+    """Run one section, for so many seconds at most; of what ended it before its time a row says so."""
+    start = time.time()
+    process = _start(section)
+    try:
+        _wait(process, seconds)
+        status = process.poll()
+    finally:
+        _end(process)
+    if status != 0:
+        reason = f"was ended after {seconds:.0f} s" if status is None else f"ended with status {status}"
+        checks = Rows(Path(section.output) / CHECK_TABLE, CHECK_COLUMNS)
+        checks.add([failed(section, Failure("its process", reason))])
+    print(f"{section.title}: {time.time() - start:.0f} s", flush=True)
+
+
+def _start(section: Section) -> subprocess.Popen:
+    return subprocess.Popen(_command(section), cwd=ROOT, env=os.environ | QUIET)
+
+
+def _command(section: Section) -> list[str]:
+    return [sys.executable, "-m", "bench.gpu_section", json.dumps(asdict(section))]
+
+
+def _wait(process: subprocess.Popen, seconds: float) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(max(seconds, 0))
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()
+
+
+def _line(row: dict[str, str]) -> str:
+    """What failed, for the terminal."""
+    measured = "" if row["found"] == "nan" else f" is {float(row['found']):.3g}, the limit {float(row['limit']):.3g}"
+    return f"{row['section']}: {row['name']}{measured}"
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line: run all sections; exit status 1 names what failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="tiny models on the CPU: does it run?")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds at most; a section ends after two minutes")
+    parser.add_argument("--seconds", type=float, default=ALL_SECONDS, help="for all sections together")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each method at most, after one to warm up")
     parser.add_argument("--groups", type=int, nargs="+", default=[8, 32], help="groups a training step")
     parser.add_argument("--pairs", type=int, help="pairs that a round of scoring takes")
     parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from workflow_scripts.models import packed_encoder, ragged_attention
 from workflow_scripts.models.dense_retrieval import search_on_device
 from workflow_scripts.models.rankers import RankerModel, new_ranker
 
-HALF = ("bf16", "fp16")
+OUTPUTS = {"scores": "score", "vectors": "encode"}
+"""What a method of the project writes, to the method."""
 EPOCHS = 30
 """Times that the small distillation sees each of its groups."""
 SPREAD = 2.0
@@ -40,33 +43,35 @@ class Check:
         return bool(self.found >= self.limit if self.least else self.found <= self.limit)
 
 
-def equality(folder: Path, device: torch.device) -> Iterator[Check]:
-    """The device beside the CPU on the models and texts in ``folder``, precision by precision.
+def outputs(folder: Path, device: torch.device, what: str, precision: str) -> Iterator[Check]:
+    """Scores or vectors (:data:`OUTPUTS`) on the device beside the CPU's.
 
     Differences in fp32 are shares of the largest value on the CPU. In half precision scores must keep their order: what
     is read is their correlation with fp32.
     """
-    host, card = Ours(folder, "fp32", CPU), Ours(folder, "fp32", device)
-    for name, method in (("scores", "score"), ("vectors", "encode")):
-        exact = _array(folder, host, method)
-        yield Check(f"{name} in fp32", _difference(_array(folder, card, method), exact), 1e-4)
-        for precision in HALF:
-            found = _array(folder, Ours(folder, precision, device), method, precise=False)
-            yield Check(f"{name} in {precision}: correlation", _correlation(found, exact), 0.995, least=True)
-    for name in ARCHITECTURES:
-        exact, found = (_gradients(folder, side, name) for side in (host, card))
-        yield Check(f"gradients of a {ARCHITECTURES[name]} in fp32", gradient_difference(found, exact), 1e-3)
-        expected = _losses(host, name, host.load(name, 0.0), 2, 1e-4)
-        for precision, limit in (("fp32", 1e-3), *((half, 0.05) for half in HALF)):
-            side = Ours(folder, precision, device)
-            losses = _losses(side, name, side.load(name, 0.0), 2, 1e-4)
-            yield Check(f"losses of a {ARCHITECTURES[name]} in {precision}", _difference(losses, expected), limit)
-    yield from attention(device)
-    yield from attention_dropout(device)
-    yield search(device)
+    exact, card = _exact(folder, what), Ours(folder, precision, device)
+    found = _array(folder, card, OUTPUTS[what], precise=precision == "fp32")
+    if precision == "fp32":
+        yield Check(f"{what} in fp32", _difference(found, exact), 1e-4)
+    else:
+        yield Check(f"{what} in {precision}: correlation", _correlation(found, exact), 0.995, least=True)
 
 
-def attention(device: torch.device) -> Iterator[Check]:
+def gradients(folder: Path, device: torch.device, name: str) -> Iterator[Check]:
+    """Gradients of one step without dropout, in fp32, beside the CPU's."""
+    exact, found = (_gradients(folder, Ours(folder, "fp32", side), name) for side in (CPU, device))
+    yield Check(f"gradients of a {ARCHITECTURES[name]} in fp32", gradient_difference(found, exact), 1e-3)
+
+
+def losses(folder: Path, device: torch.device, name: str, precision: str) -> Iterator[Check]:
+    """Losses of the steps of a short training without dropout, beside the CPU's in fp32."""
+    found = _short_training(Ours(folder, precision, device), name)
+    limit = 1e-3 if precision == "fp32" else 0.05
+    difference = _difference(found, _exact_losses(folder, name))
+    yield Check(f"losses of a {ARCHITECTURES[name]} in {precision}", difference, limit)
+
+
+def attention(folder: Path, device: torch.device) -> Iterator[Check]:
     """The ragged kernel beside padded attention, in half precision, for all tokens and for first tokens alone."""
     draw = np.random.default_rng(0)
     lengths = draw.integers(1, 200, 64)
@@ -83,7 +88,7 @@ def attention(device: torch.device) -> Iterator[Check]:
             yield Check(name, _difference(found.float().cpu().numpy(), expected.float().cpu().numpy()), 1e-2)
 
 
-def attention_dropout(device: torch.device, p: float = 0.1) -> Iterator[Check]:
+def attention_dropout(folder: Path, device: torch.device, p: float = 0.1) -> Iterator[Check]:
     """Ragged attention under dropout beside its own mask, in half precision: what it gives, and its gradients.
 
     Where all logits are equal and the values are the positions' unit vectors, the result is the dropped weights
@@ -121,34 +126,33 @@ def attention_dropout(device: torch.device, p: float = 0.1) -> Iterator[Check]:
         yield Check(f"ragged attention under dropout, {name}", difference, 1e-2)
 
 
-def search(device: torch.device) -> Check:
+def search(folder: Path, device: torch.device) -> Iterator[Check]:
     """Exact search on the device beside numpy's on the CPU: the share of ten best documents that are not the same."""
     draw = np.random.default_rng(0)
     documents, queries = (draw.standard_normal((rows, 64)).astype(np.float32) for rows in (20_000, 100))
     _, places = search_on_device(documents, device=device)(queries, 10)
     expected = np.argsort(-(queries.astype(np.float64) @ documents.T), axis=1)[:, :10]
     agree = sum(len(set(one) & set(other)) for one, other in zip(places.tolist(), expected.tolist(), strict=True))
-    return Check("dense search: documents of the best ten that differ", 1 - agree / expected.size, 1e-3)
+    yield Check("dense search: documents of the best ten that differ", 1 - agree / expected.size, 1e-3)
 
 
-def distillation(folder: Path, device: torch.device) -> Iterator[Check]:
-    """Students from random weights learn the order that a teacher gives each group, in what ``auto`` computes in.
+def distillation(folder: Path, device: torch.device, name: str) -> Iterator[Check]:
+    """A student from random weights learns the order that a teacher gives each group, in what ``auto`` computes in.
 
     The teacher is the folder's cross-encoder. What is read are the student's scores of groups that it has seen
     :data:`EPOCHS` times: does the whole loop learn, not how well it generalises.
     """
-    ours = Ours(folder, "auto", device)
+    ours, architecture = Ours(folder, "auto", device), ARCHITECTURES[name]
     ours.texts["pairs"] = [(query, row) for query, rows in ours.texts["groups"] for row in rows]
     teacher = _array(folder, ours, "score", precise=False).reshape(-1, GROUP)
     ours.texts["teacher"] = ((teacher - teacher.mean()) / teacher.std() * SPREAD).tolist()
-    for name, architecture in ARCHITECTURES.items():
-        model = new_ranker(ours.load(name).config, architecture, initialise_seed=1, dropout=0.0)
-        losses = _losses(ours, name, model, EPOCHS, 5e-4)
-        epoch = max(1, len(losses) // EPOCHS)
-        fall = float(np.mean(losses[-epoch:]) / np.mean(losses[:epoch]))
-        yield Check(f"distilled {architecture}: last loss as a share of the first", fall, 0.8)
-        agreement = _agreement(_group_scores(ours, name, model), teacher)
-        yield Check(f"distilled {architecture}: agreement with the teacher's order", agreement, 0.3, least=True)
+    model = new_ranker(ours.load(name).config, architecture, initialise_seed=1, dropout=0.0)
+    losses = _losses(ours, name, model, EPOCHS, 5e-4)
+    epoch = max(1, len(losses) // EPOCHS)
+    fall = float(np.mean(losses[-epoch:]) / np.mean(losses[:epoch]))
+    yield Check(f"distilled {architecture}: last loss as a share of the first", fall, 0.8)
+    agreement = _agreement(_group_scores(ours, name, model), teacher)
+    yield Check(f"distilled {architecture}: agreement with the teacher's order", agreement, 0.3, least=True)
 
 
 @torch.no_grad()
@@ -165,6 +169,20 @@ def _agreement(scores: np.ndarray, teacher: np.ndarray) -> float:
     one, other = (np.sign(x[:, :, None] - x[:, None, :]) for x in (scores, teacher))
     docs = scores.shape[1]
     return float((one * other).sum(axis=(1, 2)).mean() / (docs * (docs - 1)))
+
+
+def _short_training(ours: Ours, name: str) -> list[float]:
+    return _losses(ours, name, ours.load(name, 0.0), 2, 1e-4)
+
+
+@functools.cache
+def _exact_losses(folder: Path, name: str) -> list[float]:
+    return _short_training(Ours(folder, "fp32", CPU), name)
+
+
+@functools.cache
+def _exact(folder: Path, what: str) -> np.ndarray:
+    return _array(folder, Ours(folder, "fp32", CPU), OUTPUTS[what])
 
 
 def _losses(ours: Ours, name: str, model: RankerModel, epochs: int, rate: float) -> list[float]:
@@ -208,7 +226,19 @@ def _correlation(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.corrcoef(found.ravel(), expected.ravel())[0, 1])
 
 
-CHECKS: dict[str, Callable[[Path, torch.device], Iterator[Check]]] = {
-    "equality": equality,
-    "distillation": distillation,
+PRECISIONS = ("fp32", "bf16", "fp16")
+# By section and name, so that one that fails takes no other with it.
+CHECKS: dict[str, dict[str, Callable[[Path, torch.device], Iterator[Check]]]] = {
+    "equality": {
+        **{f"{what}, {p}": partial(outputs, what=what, precision=p) for what in OUTPUTS for p in PRECISIONS},
+        **{f"gradients, {kind}": partial(gradients, name=kind) for kind in ARCHITECTURES},
+        **{
+            f"losses, {kind}, {p}": partial(losses, name=kind, precision=p)
+            for kind in ARCHITECTURES
+            for p in PRECISIONS
+        },
+        "dense search": search,
+    },
+    "attention": {"ragged attention": attention, "ragged attention under dropout": attention_dropout},
+    "distillation": {f"distillation, {kind}": partial(distillation, name=kind) for kind in ARCHITECTURES},
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from bench import compare, dag, gpu, gpu_equality, memory, report, search
+from bench import compare, dag, gpu, memory, report, search
 from bench.inputs import SHAPES, make_inputs, read_texts
 from bench.ours import Ours
+from bench.products import computed_flops, forward_flops
 from bench.stages import list_stages
 from bench.workers import Worker
-from workflow_scripts.models import packed_encoder, ragged_attention
 from workflow_scripts.storage.code import script_of
 
 TINY = replace(SHAPES["2x32"], pairs=640)
@@ -41,69 +39,12 @@ def test_texts_have_the_lengths_of_ms_marco_and_nothing_is_read_twice(inputs: Pa
     assert 0 < answer["tokenising_seconds"] < answer["seconds"]
 
 
-@pytest.mark.slow
-def test_gpu_script_runs_on_a_cpu_without_what_a_gpu_machine_may_lack(tmp_path: Path) -> None:
-    lacking = ["pandas", "pyarrow", "ir_datasets", "sentence_transformers"]
-    code = f"import sys; sys.modules |= dict.fromkeys({lacking}); from bench import gpu; gpu.main()"
-    command = [sys.executable, "-c", code, "--smoke", "--rounds", "1", "--output", str(tmp_path)]
-    subprocess.run(command, cwd=gpu.ROOT, check=True, capture_output=True)
-    checks = pd.read_csv(tmp_path / "gpu_checks.csv")
-    assert checks["passed"].all() and set(checks["section"]) == {"equality", "distillation"}
-    table = pd.read_csv(tmp_path / "gpu.csv").set_index("name")
-    assert set(table["device"]) == {"cpu"} and set(table["shape"]) == {"2 layers/32"}
-    assert (table.drop(columns=["device", "shape", "pad_share", "torch"]) > 0).all().all()
-    padded = table.index.str.contains("transformers padded")
-    assert (table["pad_share"][padded] > 0.3).all() and (table["pad_share"][~padded] == 0).all()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["cross", "bi"])
-def test_gradients_by_the_way_of_a_gpu_in_fp32_agree_and_a_wrong_one_does_not(
-    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    exact = gpu_equality._gradients(tmp_path, ours := Ours(inputs, "fp32"), name)
-    # One padded view, and the last layer's keys projected: key biases have rounding for a gradient, of which some is 0.
-    monkeypatch.setattr(ragged_attention, "_varlen_kernel", lambda device, p: None)
-    monkeypatch.setattr(packed_encoder, "attend", ragged_attention._attend_varlen)
-    monkeypatch.setattr(
-        packed_encoder._Layer,
-        "_attend_unprojected",
-        lambda layer, first, hidden, batch: layer._attend(first, hidden, batch, first=True),
-    )
-    found = gpu_equality._gradients(tmp_path, ours, name)
-    assert max(gpu_equality._difference(found[key], value) for key, value in exact.items()) > 1e-3
-    assert gpu_equality.gradient_difference(found, exact) < 3e-4
-    wrong = next(key for key in found if key.endswith("layer.0.attention.self.query.weight"))
-    assert gpu_equality.gradient_difference(found | {wrong: 1.01 * found[wrong]}, exact) > 5e-3
-
-
-def test_a_section_that_fails_on_a_gpu_is_named_and_the_others_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    def broken(folder: Path, device: torch.device) -> None:
-        raise RuntimeError("no kernel image")
-
-    def wrong(folder: Path, device: torch.device) -> list[gpu_equality.Check]:
-        return [gpu_equality.Check("scores", float("nan"), 1e-4), gpu_equality.Check("losses", 0.9, 0.8, least=True)]
-
-    monkeypatch.setattr(gpu, "CHECKS", {"equality": broken, "distillation": wrong})
-    monkeypatch.setattr(gpu, "PARTS", {})
-    with pytest.raises(SystemExit):
-        gpu.main(["--smoke", "--output", str(tmp_path)])
-    failed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("FAILED")]
-    assert failed == [
-        "FAILED equality at 2 layers/32: RuntimeError: no kernel image",
-        "FAILED distillation: scores is nan",
-    ]
-    assert list(pd.read_csv(tmp_path / "gpu_checks.csv")["passed"]) == [False, True]
-
-
 def test_arithmetic_of_a_forward_pass() -> None:
     # 12 layers of 2 * 90 * (4 * 768^2 + 2 * 768 * 3072) + 4 * 768 * 90^2.
-    assert gpu.forward_flops(gpu.BERT, np.array([90])) == pytest.approx(15.6e9, rel=0.01)
+    assert forward_flops(gpu.BERT, np.array([90])) == pytest.approx(15.6e9, rel=0.01)
     one = replace(TINY, layers=1, hidden=2, feed_forward=3)
     # Keys and values of 5 tokens; queries, projections (4 each) and feed-forwards (12) of 2; one query attends to each.
-    assert gpu.computed_flops(one, np.array([2, 3])) == 2 * (5 * 2 * 4 + 2 * (2 * 4 + 12)) + 4 * 2 * 5
+    assert computed_flops(one, np.array([2, 3])) == 2 * (5 * 2 * 4 + 2 * (2 * 4 + 12)) + 4 * 2 * 5
 
 
 def test_table_compares_medians_and_names_unequal_rows() -> None:
@@ -183,9 +124,3 @@ def test_dag_is_timed_with_nothing_and_with_everything_made(tmp_path: Path) -> N
     assert list(table["what"][:2]) == ["dry run, nothing made", "dry run, everything made"]
     assert len(table) == 2 + len(dag.CELL) and (table["seconds"] > 0).all()
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "dag.csv"), table, rtol=1e-3)
-
-
-def test_no_cuda_device_is_said(capsys: pytest.CaptureFixture) -> None:
-    if not torch.cuda.is_available():
-        gpu.main([])
-        assert "no CUDA device" in capsys.readouterr().out
