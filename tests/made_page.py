@@ -134,7 +134,10 @@ class MadePage:
         return path
 
     def _collection(self, name: str) -> tuple[Path, Path, Path]:
-        """Manifests of judgements, collection and corpus: every second document is relevant, every third not judged."""
+        """Manifests of judgements, collection and corpus.
+
+        Every third document is not judged. Of the others the odd are relevant, the even have grade 0 or -1 (junk).
+        """
         evaluation, collection, corpus = (
             self.folder / kind / name / "manifest.json" for kind in ("evaluation", "collections", "corpora")
         )
@@ -144,7 +147,7 @@ class MadePage:
             rows = {
                 "query_id": np.repeat(queries, len(judged)),
                 "doc_id": [documents[number] for number in judged] * len(queries),
-                "relevance": [number % 2 for number in judged] * len(queries),
+                "relevance": [number % 2 or -(number % 4 == 2) for number in judged] * len(queries),
             }
             write_table(writer.path(f"{name}.qrels.parquet"), rows, KINDS["qrels"])
             write_table(writer.path(f"{name}.queries.parquet"), {"query_id": queries}, KINDS["queries"])

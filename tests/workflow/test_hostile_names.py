@@ -46,8 +46,8 @@ def hostile(folder: Path) -> list[str]:
         (folder / model / name).parent.mkdir(exist_ok=True)
         (folder / model / name).write_text(json.dumps(content))
     (folder / names["documents"]).write_text(DOCUMENTS)
-    (folder / names["queries"]).write_text('{"query_id": "q1", "text": "wing"}\n')
-    (folder / names["qrels"]).write_text("q1 0 d1 1\n")
+    (folder / names["queries"]).write_text("".join(f'{{"query_id": "q{n}", "text": "wing"}}\n' for n in range(4)))
+    (folder / names["qrels"]).write_text("".join(f"q{n} 0 d1 1\n" for n in range(4)))
     config["corpora"]["own"] = {"source": "files", "documents": names["documents"]}
     own = {"corpus": "own", "source": "files", "role": "test", "queries": names["queries"], "qrels": names["qrels"]}
     public = {

@@ -29,6 +29,8 @@ SCHEMA = pa.schema([("doc_id", pa.string()), ("title", pa.string()), ("text", pa
 SPOOL = pa.schema([("position", pa.int64()), *SCHEMA])
 BATCH = 20_000  # documents that exist as Python objects at a time
 RANGE = 250_000  # documents sorted at a time
+ROW_GROUP = 50_000  # documents, in documents.parquet
+CHUNK = 1024  # documents of one array, 2 MB each; the rows that Parquet writes at a time, so the bytes do not show it
 LONGEST_ID = 1_000  # characters: in memory every id takes as much room as the longest
 # Control characters, byte order marks and halves of characters.
 NOT_IN_IDS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ufeff\\ud800-\\udfff]")
@@ -115,8 +117,8 @@ def write_documents(documents: Iterable[Document], place: Place, path: Path, scr
         for part in _split_ranges(spool, ranks, scratch):
             table = pq.read_table(part)
             part.unlink()
-            order = np.argsort(table["rank"].to_numpy(), kind="stable")
-            writer.write_table(table.select(SCHEMA.names).take(order), row_group_size=50_000)
+            for group in _sort_by_rank(table):
+                writer.write_table(group)
     return counts
 
 
@@ -181,6 +183,17 @@ def _rank_ids(spool: Path, place: Place) -> np.ndarray:
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order))
     return ranks
+
+
+def _sort_by_rank(table: pa.Table) -> Iterator[pa.Table]:
+    """The documents of a range in order of their ranks, a table for each row group."""
+    order = np.argsort(table["rank"].to_numpy(), kind="stable")
+    # What ``take`` puts together is one array, and an array of plain strings has room for 2 GB.
+    large = pa.schema([(name, pa.large_string()) for name in SCHEMA.names])
+    whole = table.select(SCHEMA.names).cast(large).combine_chunks()
+    for group in np.split(order, range(ROW_GROUP, len(order), ROW_GROUP)):
+        chunks = np.split(group, range(CHUNK, len(group), CHUNK))
+        yield pa.concat_tables(whole.take(chunk).cast(SCHEMA) for chunk in chunks)
 
 
 def _split_ranges(spool: Path, ranks: np.ndarray, scratch: Path) -> list[Path]:

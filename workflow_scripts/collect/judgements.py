@@ -20,6 +20,9 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
 
 JUDGEMENT = ["position", "query_id", "doc_id", "relevance"]
+LEAST_QUERIES = 4
+"""Of a collection that is tested on: the tables' correlations and curves need them. The planner knows ``max_queries``
+alone, not what a file holds."""
 
 
 def collect_queries(rows: Iterable[tuple[int, str, str]], place: Place) -> dict[str, str]:
@@ -107,6 +110,15 @@ def choose_queries(queries: dict[str, str], number: int | None, seed: int) -> di
         return queries
     order = sorted(queries, key=lambda query: (derive_seed(seed, "queries", query), query))
     return {query: queries[query] for query in order[:number]}
+
+
+def check_number(queries: dict[str, str], place: Place) -> None:
+    """Raise :class:`InputError` where fewer than :data:`LEAST_QUERIES` are left to be tested on."""
+    if len(queries) < LEAST_QUERIES:
+        raise InputError(
+            f"{place.source} leaves {len(queries)} queries that have a relevant document, too few to test on: give at "
+            f"least {LEAST_QUERIES}"
+        )
 
 
 def warn(counts: dict[str, int], place: Place) -> None:

@@ -12,7 +12,7 @@ Spec: ``source``, ``role`` ("test", "dev" or "train") and, by source (a key that
 Options of every source but ``generated``: ``max_queries`` (null: all) and ``seed`` (0) of their choice;
 ``min_relevance`` (1) that makes a document relevant; ``strict`` (true for files, else false): an unknown query or
 document, a pair judged twice or a query without a relevant document is an error, not left out and counted.
-No query without a relevant document is part of a collection.
+No query without a relevant document is part of a collection, and one of the role test or dev has four queries or more.
 
 Writes queries.parquet (query_id, text); qrels.parquet (query_id, doc_id, relevance) for the roles test and
 dev, positives.parquet (query_id, doc_id) for the role train; generated: truth.parquet (query_id, doc_id, relevance,
@@ -127,6 +127,8 @@ def _read_collection(
         judgements.warn(left_out, place)
         counts.update(left_out)
     texts = judgements.choose_queries(texts, options["max_queries"], options["seed"] or 0)
+    if not train:
+        judgements.check_number(texts, place)
     frame = relevant if train else frame
     return texts, frame[frame["query_id"].isin(texts)], counts
 

@@ -22,8 +22,8 @@ def calibrate_teacher(*, spec: Mapping, scores: Sequence[Path], collection: Path
     """Write an artifact whose counts hold ``temperature``, and the pairs and queries that it was fitted on.
 
     ``scores``: manifests of the scored pools of a development ``collection``'s candidates; a candidate that is not
-    judged is not relevant. ``bits`` and ``bits_before``: mean surprise of a pair's order with and without the
-    temperature; a coin toss has 1.
+    judged, or judged below 0, is not relevant. ``bits`` and ``bits_before``: mean surprise of a pair's order with and
+    without the temperature; a coin toss has 1.
     """
     margins, weights, queries = read_margins(scores, collection)
     inverse = fit_inverse_temperature(margins, weights, f"the scores of {', '.join(map(str, scores))}")
@@ -42,6 +42,8 @@ def read_margins(scores: Sequence[Path], collection: Path) -> tuple[np.ndarray, 
     pairs = pd.concat([read_table(Artifact(path).file(SCORES_FILE)) for path in scores])
     qrels = read_table(Artifact(collection).file("qrels.parquet"))
     judged = pairs.merge(qrels, on=["query_id", "doc_id"], how="left").fillna({"relevance": 0})
+    # TREC marks junk by grades below 0: it is not relevant, as what is not judged.
+    judged["relevance"] = judged["relevance"].clip(lower=0)
     judged = judged.drop_duplicates(["query_id", "doc_id"]).sort_values(["query_id", "doc_id"])
     margins = list(_margins(judged))
     if not margins:

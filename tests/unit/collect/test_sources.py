@@ -89,6 +89,15 @@ def test_sorting_in_ranges_equals_sorting_in_memory(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["documents.parquet"]  # the scratch files are gone
 
 
+@pytest.mark.slow  # 5 GB of memory
+def test_a_range_of_documents_may_hold_more_text_than_one_array_of_strings_does():
+    text = pa.chunked_array([pa.array(["wing " * 220_000] * 200)] * 10)  # 2.2 GB in 2,000 documents
+    columns = {"doc_id": [f"d{number:04}" for number in range(2_000)], "title": [""] * 2_000, "text": text}
+    (group,) = documents._sort_by_rank(pa.table(columns | {"rank": range(1_999, -1, -1)}))
+    assert group.schema == documents.SCHEMA and group["text"].nbytes > 2**31
+    assert group["doc_id"].to_pylist() == columns["doc_id"][::-1]
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -115,26 +124,41 @@ def test_titles_are_split_and_stripped():
 
 
 def test_a_test_collection_keeps_its_judged_queries(tmp_path, small, capsys):
-    qrels = "q1 0 a 2\nq1 0 c 0\nq1 0 z 1\nq1 0 c 1\nq2 0 b -1\nq9 0 a 1\n"
-    made = _collection(tmp_path, small, "q2\ttwo\nq1\t one  \nq3\tthree\n", qrels, TEST | {"strict": False})
-    assert pd.read_parquet(made.file("queries.parquet")).to_numpy().tolist() == [["q1", "one"]]
+    qrels = "q1 0 a 2\nq1 0 c 0\nq1 0 z 1\nq1 0 c 1\nq2 0 b -1\nq9 0 a 1\nq4 0 a 1\nq5 0 a 1\nq6 0 a 1\n"
+    queries = "q2\ttwo\nq1\t one  \nq3\tthree\nq6\tsix\nq5\tfive\nq4\tfour\n"
+    made = _collection(tmp_path, small, queries, qrels, TEST | {"strict": False})
+    kept = [["q1", "one"], ["q4", "four"], ["q5", "five"], ["q6", "six"]]
+    assert pd.read_parquet(made.file("queries.parquet")).to_numpy().tolist() == kept
     # A document outside the corpus stays in the qrels; of a pair judged twice the higher relevance does.
     assert pd.read_parquet(made.file("qrels.parquet")).to_numpy().tolist() == [
         ["q1", "a", 2],
         ["q1", "c", 1],
         ["q1", "z", 1],
+        *([query, "a", 1] for query in ("q4", "q5", "q6")),
     ]
     assert made.counts == {
-        "source_queries": 3,
-        "source_judgements": 6,
+        "source_queries": 6,
+        "source_judgements": 9,
         "judgements_of_unknown_queries": 1,
         "judgements_of_unknown_documents": 1,
         "judgements_repeated": 1,
         "queries_without_relevant": 2,
-        "queries": 1,
-        "qrels": 3,
+        "queries": 4,
+        "qrels": 6,
     }
     assert "queries without relevant: 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("role", ["test", "dev"])
+def test_three_queries_are_too_few_to_test_on_and_four_are_enough(tmp_path, small, role):
+    for number in (3, 4):
+        queries = "".join(f"q{each}\tone\n" for each in range(number))
+        qrels = "".join(f"q{each} 0 a 1\n" for each in range(number))
+        if number == 3:
+            with pytest.raises(InputError, match=r"qrels\.txt leaves 3 queries that have a relevant document, too few"):
+                _collection(tmp_path, small, queries, qrels, TEST | {"role": role})
+        else:
+            assert _collection(tmp_path, small, queries, qrels, TEST | {"role": role}).counts["queries"] == 4
 
 
 def test_training_positives_reach_the_least_relevance_and_lie_in_the_corpus(tmp_path, small):

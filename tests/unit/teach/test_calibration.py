@@ -60,3 +60,16 @@ def test_the_pairs_of_a_pool_are_its_candidates_of_different_grades_and_queries_
     assert (counts["pairs"], counts["queries"]) == (4, 2)
     assert counts["temperature"] == pytest.approx(1 / fit_inverse_temperature(margins, weights, "x"))
     assert counts["bits"] < counts["bits_before"] == pytest.approx(weights @ np.log2(1 + np.exp(-margins)))
+
+
+def test_a_candidate_graded_as_junk_is_not_relevant_as_one_that_is_not_judged(tmp_path: Path) -> None:
+    scores = [("q1", "a", 2.0), ("q1", "b", 3.0), ("q1", "c", 0.0), ("q2", "d", 1.0), ("q2", "e", 0.0)]
+    pool = artifact(tmp_path / "pool", SCORES_FILE, scores, SCORES_SCHEMA)
+    counts = []
+    for grade in (0, -1, -2):
+        judged = [("q1", "a", grade), ("q1", "b", 1), ("q2", "e", 2)]
+        collection = artifact(tmp_path / f"dev{grade}", "qrels.parquet", judged, QRELS)
+        output = tmp_path / f"calibration{grade}" / "manifest.json"
+        calibrate_teacher(spec={}, scores=[pool], collection=collection, output=output)
+        counts.append(Artifact(output).counts)
+    assert counts[0] == counts[1] == counts[2] and counts[0]["pairs"] == 3

@@ -101,7 +101,8 @@ def _columns(rows: pd.DataFrame, place: pd.Series, index: pd.Series, relevance: 
     where = place[rows["query_id"]].to_numpy(), rows["rank"].to_numpy() - 1
     documents[where], scores[where] = index[rows["doc_id"]].to_numpy(), rows["score"].to_numpy(np.float32)
     pairs = pd.MultiIndex.from_arrays([rows["query_id"], rows["doc_id"]])
-    judgements[where] = relevance.reindex(pairs).fillna(NOT_JUDGED).to_numpy(np.int32)
+    # A grade below 0 is a judgement too: not relevant.
+    judgements[where] = relevance.reindex(pairs).clip(lower=0).fillna(NOT_JUDGED).to_numpy(np.int32)
     return [documents, scores, judgements]
 
 
