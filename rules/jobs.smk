@@ -8,8 +8,9 @@ COMMAND = (
 )
 
 
-# Of jobs that can start, those that end in a cell go first, then what many students wait for, then students.
-STUDENTS_LAST, SHARED, RERANKING, MEASURING = range(4)
+# Of jobs that can start, those that read what others published go first, so that nothing is computed before a fault in
+# it is found; then those that end in a cell, then what many students wait for, then students.
+STUDENTS_LAST, SHARED, RERANKING, MEASURING, DATA_FIRST = range(5)
 
 
 rule python_job:
@@ -24,6 +25,7 @@ rule python_job:
 
 
 use rule python_job as prepare_job with:
+    priority: DATA_FIRST
     threads: threads_of(CONFIG, "prepare")
     resources:
         **resources_of(CONFIG, "prepare"),

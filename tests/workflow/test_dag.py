@@ -121,6 +121,16 @@ def test_one_cell_plans_one_student(fresh: Project) -> None:
     assert "train_teacher" not in contrastive and "label_groups" not in contrastive
 
 
+def test_all_data_are_read_before_anything_is_computed(fresh: Project) -> None:
+    planned = fresh.run("--dry-run").stdout
+    block = r"^(?:local)?rule (\w+):\n(?:    (?!priority).*\n)*(?:    priority: (\d+)\n)?"
+    jobs = re.findall(block, planned, re.MULTILINE)
+    of_data = {"prepare_corpus", "prepare_collection"}
+    first = {int(priority) for rule, priority in jobs if rule in of_data}
+    # Snakemake prints no priority of 0, and the target all has none.
+    assert len(first) == 1 and max(int(priority or 0) for rule, priority in jobs if rule not in of_data) < min(first)
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

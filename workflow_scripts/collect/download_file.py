@@ -8,7 +8,8 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from workflow_scripts.collect.transfer import addresses_of, fetch
+from workflow_scripts.collect.transfer import fetch
+from workflow_scripts.experiment.addresses import addresses_of
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError

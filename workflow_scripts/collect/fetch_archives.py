@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workflow_scripts.collect.ir_datasets_source import reading
-from workflow_scripts.collect.transfer import addresses_of, checksum, fetch
+from workflow_scripts.collect.transfer import checksum, fetch
+from workflow_scripts.experiment.addresses import addresses_of
 from workflow_scripts.experiment.archives import Archive, archives_of, ir_datasets, load, unpacked_of
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run

@@ -19,12 +19,6 @@ BLOCK = 2**20
 TIMEOUT_S = 60
 
 
-def addresses_of(url: str, mirrors: Mapping[str, str]) -> list[str]:
-    """Where to look for ``url``: at the mirrors whose key it begins with, the longest key first, then itself."""
-    keys = sorted((key for key in mirrors if url.startswith(key)), key=len, reverse=True)
-    return [mirrors[key] + url.removeprefix(key) for key in keys] + [url]
-
-
 def fetch(
     addresses: Sequence[str],
     part: Path,

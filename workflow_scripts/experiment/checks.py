@@ -6,6 +6,7 @@ The checks assume that every name that is used exists, see :mod:`workflow_script
 from __future__ import annotations
 
 import itertools
+import math
 import reprlib
 from collections.abc import Iterator, Mapping
 
@@ -121,7 +122,7 @@ def _collections(config: Mapping) -> Iterator[str]:
             role = collections[entry["collection"] or training]["role"]
             if role == "test" or (role == "dev" and (kind == "samplers" or entry["positives"])):
                 yield f"{kind}.{name}.collection: {entry['collection']} has role {role}; it needs role train"
-    yield from _dev_sources(config)
+    yield from _query_sources(config)
     for kind, key in (("samplers", "pools"), ("pools", "known")):
         for name, entry in config[kind].items():
             for pool in entry[key]:
@@ -142,18 +143,20 @@ def _collections(config: Mapping) -> Iterator[str]:
             yield f"evaluation.more_measures.{name}: is in no domain; name a test collection of the domains"
 
 
-def _dev_sources(config: Mapping) -> Iterator[str]:
-    """Development queries of a generated corpus that would be made from documents of test queries."""
+def _query_sources(config: Mapping) -> Iterator[str]:
+    """Generated test and development queries that are more than their corpus keeps documents for."""
     numbers: dict[str, dict[str, int]] = {}
     for entry in config["collections"].values():
         if entry["source"] == "generated":
-            of_corpus = numbers.setdefault(entry["corpus"], {})
-            of_corpus[entry["role"]] = max(of_corpus.get(entry["role"], 0), entry["queries"])
-    for corpus, of_corpus in numbers.items():
-        sources = int(config["corpora"][corpus].get("documents", 0) * TEST_SOURCES)
-        if "dev" in of_corpus and of_corpus["dev"] + of_corpus.get("test", 0) > sources:
-            wanted = f"{of_corpus['dev']} dev and {of_corpus.get('test', 0)} test queries need a source each"
-            yield f"corpora.{corpus}.documents: {wanted}, and an eighth of it is {sources}; ask for more"
+            of_corpus = numbers.setdefault(entry["corpus"], dict.fromkeys(("dev", "test", "train"), 0))
+            of_corpus[entry["role"]] = max(of_corpus[entry["role"]], entry["queries"])
+    for name, of_corpus in numbers.items():
+        corpus = config["corpora"][name]
+        sources = int(corpus["documents"] * TEST_SOURCES) if corpus["source"] == "generated" else math.inf
+        if of_corpus["dev"] + of_corpus["test"] > sources:
+            wanted = " and ".join(f"{of_corpus[role]} {role}" for role in ("dev", "test") if of_corpus[role])
+            wanted += " queries need a source each"
+            yield f"corpora.{name}.documents: {wanted}, and an eighth of it is {sources}; ask for more"
 
 
 def _sets(config: Mapping) -> Iterator[str]:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 
 from workflow_scripts.analysis.cut_names import RANDOM
+from workflow_scripts.experiment.addresses import copied_file
 from workflow_scripts.experiment.checks import problems
 from workflow_scripts.experiment.config import read_settings
 from workflow_scripts.experiment.controls import control_samplers, control_seeds
@@ -14,7 +15,7 @@ from workflow_scripts.experiment.cycles import cycle_problems
 from workflow_scripts.experiment.depths import score_problems
 from workflow_scripts.experiment.filled import fill_in
 from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trained_at
-from workflow_scripts.experiment.references import collections_of, file_of, reference_problems
+from workflow_scripts.experiment.references import collections_of, reference_problems
 from workflow_scripts.experiment.seeds import seeding
 from workflow_scripts.experiment.studies import budgets_of
 from workflow_scripts.experiment.twins import twin_problems
@@ -193,7 +194,9 @@ class Experiment:
     def own_files(self, axis: str, name: str, *keys: str) -> list[str]:
         """The user's files that an entry names under ``keys``, at most one each: some keys may be a number."""
         entry = self.entry(axis, name)
-        named = [file_of(entry["url"]) if key == "url" else entry.get(key) for key in keys]
+        if "url" in keys:
+            entry = entry | {"url": copied_file(entry["url"], self.config["mirrors"], entry["sha256"])}
+        named = [entry.get(key) for key in keys]
         return [path for path in named if isinstance(path, str)]
 
     def without_files(self, axis: str, name: str, *others: str) -> dict:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from workflow_scripts.experiment.addresses import copied_file
 from workflow_scripts.experiment.backbone_source import local_files, local_folder
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.results import results_folder
@@ -70,16 +70,13 @@ def _dangling(config: Mapping) -> Iterator[str]:
                 yield f"{where}: no {name!r} among the {axis}: there are {', '.join(config[axis])}"
 
 
-def file_of(url: str) -> str | None:
-    """The file that a file:// address names; None for another address."""
-    return urllib.parse.unquote(urllib.parse.urlparse(url).path) if url.startswith("file://") else None
-
-
 def _missing_files(config: Mapping) -> Iterator[str]:
     named = [(f"corpora.{name}.documents", entry.get("documents")) for name, entry in config["corpora"].items()]
     for name, entry in config["collections"].items():
         named += [(f"collections.{name}.{key}", entry.get(key)) for key in ("queries", "qrels")]
-    named += [(f"systems.{name}.url", file_of(entry.get("url", ""))) for name, entry in config["systems"].items()]
+    for name, entry in config["systems"].items():
+        if entry["model"] == "import":
+            named.append((f"systems.{name}.url", copied_file(entry["url"], config["mirrors"], entry["sha256"])))
     for where, path in named:
         if isinstance(path, str) and not Path(path).is_file():
             yield f"{where}: no file {path}; give its path from the working directory or an absolute one"

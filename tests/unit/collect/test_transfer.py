@@ -14,7 +14,7 @@ import ir_datasets
 import pytest
 
 from workflow_scripts.collect import fetch_archives as script
-from workflow_scripts.collect.transfer import addresses_of, fetch
+from workflow_scripts.collect.transfer import fetch
 from workflow_scripts.experiment.archives import Archive
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
@@ -50,16 +50,6 @@ def host() -> Iterator[SimpleNamespace]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield SimpleNamespace(address=f"http://127.0.0.1:{server.server_port}", asked=Host.asked)
         server.shutdown()
-
-
-def test_a_mirror_is_asked_before_the_publisher() -> None:
-    mirrors = {"https://": "file:///all/", "https://trec.nist.gov/data/": "https://mirror/trec/", "http://": "x"}
-    assert addresses_of("https://trec.nist.gov/data/deep/a.txt", mirrors) == [
-        "https://mirror/trec/deep/a.txt",
-        "file:///all/trec.nist.gov/data/deep/a.txt",
-        "https://trec.nist.gov/data/deep/a.txt",
-    ]
-    assert addresses_of("file:///a", mirrors) == ["file:///a"]
 
 
 def test_the_next_address_goes_on_where_one_broke_off(tmp_path: Path, host: SimpleNamespace, capsys) -> None:

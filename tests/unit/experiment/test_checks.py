@@ -73,6 +73,7 @@ FAULTS = [
         DEV["collections.dev"] | {"queries": 251},
         "corpora.demo.documents: 251 dev and 250 test",
     ),
+    ("corpora.demo", {"source": "files", "documents": __file__}, "its corpus demo is not generated; make them agree"),
     # Numbers
     (
         "training.documents",
@@ -228,6 +229,10 @@ def test_a_faulty_cross_reference_is_one_line(key: str, value: object, message: 
                 "studies.collections": STUDY | {"samplers": ["bm25", "again"]},
             },
             "studies.collections.samplers: bm25 and again are both bm25 on demo-train; name one of them",
+        ),
+        (
+            {"collections.demo-mild.queries": 501, "corpora.demo-mild.documents": 4000},
+            "corpora.demo-mild.documents: 501 test queries need a source each, and an eighth of it is 500",
         ),
     ],
 )

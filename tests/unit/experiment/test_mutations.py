@@ -211,8 +211,16 @@ TOGETHER = [
     ({"systems.x": IMPORTED | {"systems": ["fill"]}}, "systems.x: a ranking system cannot be called 'fill'"),
     ({"systems.corpus": IMPORTED}, "systems.corpus: a ranking system cannot be called 'corpus'"),
     *(
-        ({"systems.x": IMPORTED | {"url": url}}, r"systems.x.url: .* must begin with https:// \(or file://\)")
-        for url in ("http://a.org/b", "ftp://a.org/b", "a.org/b", "https://a.org/", "https://a.org/-b", "file:b/")
+        ({"systems.x": IMPORTED | {"url": url}}, r"systems.x.url: .* must begin with https:// \(or file:///\)")
+        for url in ("http://a.org/b", "ftp://a.org/b", "a.org/b", "https://a.org/", "https://a.org/-b", "file:b.gz")
+    ),
+    *(
+        ({"systems.x": IMPORTED | {"url": url}}, "systems.x.url: ")
+        for url in ("file:///", "file:b/", "file://b.gz", "file://b/c.gz")
+    ),
+    *(
+        ({"mirrors": {"https://": start}}, r"mirrors.*: .* must begin with https://, http:// or file:///")
+        for start in ("copies/", "file:copies/", "file://copies/", "ftp://a.org/")
     ),
     ({"systems.x": IMPORTED | {"sha256": "abc"}}, "systems.x.sha256: must be 64 hexadecimal digits"),
     *(

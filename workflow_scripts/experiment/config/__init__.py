@@ -49,7 +49,7 @@ class Config(Part):
     collections: Axis[data.Collection] = setting("queries over a corpus, for training or for testing")
     domains: Axis[data.Domain] = setting("named groups of test collections", min_length=1)
     lengths: data.Lengths = setting("longest texts")
-    mirrors: dict[Text, Text] = setting(
+    mirrors: data.Mirrors = setting(
         "beginning of an address to what stands in its place, tried first: https:// to file:///data/mirror/", {}
     )
     systems: Axis[data.System] = setting("rankings by Lucene, by a bi-encoder, or imported")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Tag, model_validator
 
+from workflow_scripts.experiment.addresses import is_address
 from workflow_scripts.experiment.config.settings import (
     SHA256,
     VALUE_OR_PART,
@@ -203,18 +204,27 @@ class DenseSystem(_System):
 
 
 def _address(url: str) -> str:
-    parsed = urllib.parse.urlparse(url)
-    name = urllib.parse.unquote(parsed.path).rsplit("/", 1)[-1]
-    if parsed.scheme not in ("https", "file") or not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError(f"{url!r} must begin with https:// (or file://) and end with a file's name")
+    name = urllib.parse.unquote(urllib.parse.urlparse(url).path).rsplit("/", 1)[-1]
+    if not is_address(url, "https", "file") or not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"{url!r} must begin with https:// (or file:///) and end with a file's name")
     return url
+
+
+def _mirror(start: str) -> str:
+    if not is_address(start, "https", "http", "file"):
+        raise ValueError(f"{start!r} must begin with https://, http:// or file:///")
+    return start
+
+
+Mirrors = dict[Text, Annotated[Text, AfterValidator(_mirror)]]
+"""Beginning of an address to what stands in its place."""
 
 
 class ImportedSystem(_System):
     """Published rankings in the format of SentenceTransformers' hard negatives."""
 
     model: Literal["import"]
-    url: Annotated[Text, AfterValidator(_address)] = setting("https address of the file, or file:// of a copy")
+    url: Annotated[Text, AfterValidator(_address)] = setting("https address of the file, or file:/// of a copy")
     sha256: Maybe[Annotated[str, Field(pattern=SHA256)]] = setting("checksum; null where none is published", None)
     systems: Some[Name] = setting("the file's systems to read")
 
