@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from workflow_scripts.models.rankers import RankerModel
 
 SHORT_TRIED, LONGEST_TRIED = 4, 1024
+SEEDS_TRIED = 8
+"""Enough that layers dropped one time in twenty are seen."""
 PADDING_TELLS = 1e-3
 """Difference, to a vector's largest number, that is no rounding."""
 PATTERNS = (
@@ -142,12 +144,14 @@ def _complete(source: Path, folder: Path, name: str) -> RankerModel | PaddedRank
     return model
 
 
-def _load(folder: Path, architecture: str, name: str, *, new_head: bool = True) -> RankerModel | PaddedRanker:
+def _load(
+    folder: Path, architecture: str, name: str, *, new_head: bool = True, dropout: float | None = None
+) -> RankerModel | PaddedRanker:
     """The model in ``folder``, which a refusal calls ``name``."""
     from workflow_scripts.models.rankers import load_ranker
 
     try:
-        return load_ranker(folder, architecture, initialise_seed=0, new_head=new_head)
+        return load_ranker(folder, architecture, initialise_seed=0, new_head=new_head, dropout=dropout)
     except InputError as error:
         line = str(error).replace(str(folder), name)
         raise InputError(line if name in line else f"{name}: {line}") from None
@@ -169,9 +173,28 @@ def _try_what_is_asked(spec: Mapping, encoder: RankerModel | PaddedRanker, folde
         except InputError as error:
             raise InputError(f"{error} (its teacher has trained: false)" if ranks else str(error)) from None
         _try(ranker, folder, name)
+    if spec.get("still"):
+        _refuse_noise(_load(folder, "cross-encoder" if pair else "bi-encoder", name, dropout=0.0), folder, name)
     for chosen in spec.get("encodes", ()):
         if other := sentence_transformers.other_embedding(folder, **chosen):
             raise InputError(f"{name} is no dense encoder as it is: {other}; train a bi-encoder from it")
+
+
+def _refuse_noise(model: RankerModel | PaddedRanker, folder: Path, name: str) -> None:
+    """Raise :class:`InputError` for a model without dropout that is still random in training."""
+    import torch
+
+    model.train()
+    text, results = _text(folder)[:SHORT_TRIED], []
+    with torch.random.fork_rng(devices=[]):
+        for seed in range(SEEDS_TRIED):
+            torch.manual_seed(seed)
+            results.append(_forward(model, [text], name))
+    if any(not torch.equal(result, results[0]) for result in results):
+        raise InputError(
+            f"{name}: the model is random in training where training.dropout is 0, by something that this setting does "
+            "not reach: choose another encoder, or set training.dropout to null"
+        )
 
 
 def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> tuple[Tensor, Tensor]:
@@ -179,23 +202,29 @@ def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> tuple[Te
 
     Raises :class:`InputError` for one that makes nothing of them, so that no training finds what is wrong.
     """
+    long = np.resize(_text(folder), min(model.longest, LONGEST_TRIED))
+    short = long[:SHORT_TRIED]
+    return _forward(model, [short], name)[0], _forward(model, [short, long], name)[0]
+
+
+def _text(folder: Path) -> np.ndarray:
+    """Tokens that models are tried with."""
+    return np.array(read_tokenizer(folder).encode(" ".join(library_tokenizer.PROBES)).ids, np.int32)
+
+
+def _forward(model: RankerModel | PaddedRanker, texts: Sequence[np.ndarray], name: str) -> Tensor:
+    """Scores or embeddings of texts' tokens; :class:`InputError` where the model has none."""
     import torch
 
     from workflow_scripts.models.token_store import Sequences
 
-    length = min(model.longest, LONGEST_TRIED)
-    tokens = read_tokenizer(folder).encode(" ".join(library_tokenizer.PROBES)).ids
-    long = np.resize(np.array(tokens, np.int32), length)
-    short = long[:SHORT_TRIED]
-    both = np.concatenate([short, long])
+    tokens, lengths = np.concatenate(texts), np.array([len(text) for text in texts])
     try:
         with torch.inference_mode():
-            alone = model(Sequences(short, np.zeros_like(short), np.array([len(short)])))[0]
-            beside = model(Sequences(both, np.zeros_like(both), np.array([len(short), length])))[0]
+            return model(Sequences(tokens, np.zeros_like(tokens), lengths))
     except Exception as error:  # whatever a model of the library raises that asks for more than tokens
         raise_shortage(error)
-        raise InputError(f"{name}: the model does not encode {length} tokens alone ({one_line(error)})") from None
-    return alone, beside
+        raise InputError(f"{name}: the model does not encode {max(lengths)} tokens alone ({one_line(error)})") from None
 
 
 if __name__ == "__main__":
