@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workflow_scripts.backbone import library_tokenizer
+from workflow_scripts.backbone.shared_vocabulary import refuse_other_tokens
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.models.tokenizer import Layout, read_tokenizer
@@ -45,20 +46,22 @@ PATTERNS = (
 )
 
 
-def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> None:
+def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = (), first: Sequence[Path] = ()) -> None:
     """Write a model folder: ``config.json``, one ``model.safetensors``, ``tokenizer.json`` and its settings.
 
     ``spec``: ``source`` (a local folder or a hub id), ``revision`` (of a hub id: a commit; an experiment has no other),
     and what is asked of the model, see :func:`~workflow_scripts.experiment.backbone_uses.asked_of`.
-    ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched, and the
-    checksum of each file as it came, are in the counts. Raises :class:`InputError` for a source that cannot be reached,
+    ``files``: those of a local folder, whose change makes another backbone; ``first``: another backbone, whose
+    tokenizer makes the token stores. The commit that was fetched, and the checksum of each file as it came, are in the
+    counts. Raises :class:`InputError` for a source that cannot be reached,
     has pickled weights only, brings its own code, lacks a weight, whose tokens are not those of the library, whose
     vectors depend on padding, or that cannot do what is asked of it.
     """
     source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)
+    inputs = {"files": list(files)} | ({"first": list(first)} if first else {})
     with (
-        ArtifactWriter(output, kind="backbones", spec=spec, inputs={"files": list(files)}) as writer,
+        ArtifactWriter(output, kind="backbones", spec=spec, inputs=inputs) as writer,
         tempfile.TemporaryDirectory() as scratch,
     ):
         if local is None:
@@ -67,6 +70,7 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
         folder = writer.path("")
         _copy(local, folder)
         model = _complete(local, folder, source)
+        refuse_other_tokens(read_tokenizer(folder), output, first)
         _try_what_is_asked(spec, model, folder)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         writer.counts |= {"parameters": parameters, "model_type": model.config["model_type"]}

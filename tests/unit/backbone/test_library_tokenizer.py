@@ -9,12 +9,15 @@ import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from tests.unit.backbone.test_pretraining import SPEC
 from tests.unit.models.test_tokens import write_collection
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
+from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.model_folders import copy_tokenizer
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
 WORDS = "wing lift drag flow heat shock plate cone nozzle jet boundary layer Wing école"
@@ -266,3 +269,13 @@ def test_another_tokenizer_of_the_same_vocabulary_is_refused(tmp_path):
     TokenStore(output).check_vocabulary(tmp_path / "lower")
     with pytest.raises(InputError, match=r"cased has another vocabulary .* or treats text otherwise"):
         TokenStore(output).check_vocabulary(tmp_path / "cased")
+    # Found when the second is fetched, or before it is pretrained, not by the student that is to learn from it.
+    lower = tmp_path / "lower/manifest.json"
+    fetch_backbone({"source": str(tmp_path / "lower-source")}, tmp_path / "same/manifest.json", first=[lower])
+    assert Artifact(tmp_path / "same/manifest.json").manifest["files"] == Artifact(lower).manifest["files"]
+    message = "backbones.other.vocabulary: the tokenizer of lower, .* makes other tokens .* give other a vocabulary"
+    made = {"output": tmp_path / "other/manifest.json", "first": [lower]}
+    with pytest.raises(InputError, match=message):
+        fetch_backbone({"source": str(tmp_path / "cased-source")}, **made)
+    with pytest.raises(InputError, match=message):
+        pretrain_backbone(corpora=[tmp_path / "corpus/manifest.json"], spec=SPEC, **made)
