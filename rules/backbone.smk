@@ -3,15 +3,24 @@
 SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["source"] == "scratch"]
 
 
+def first_of_vocabulary(wildcards):
+    """The backbone, where it is another, whose tokens this one must make; the settings tell it of two made here."""
+    first = EXPERIMENT.vocabulary_backbone(entry("backbones", wildcards.backbone)["vocabulary"])
+    same = first == wildcards.backbone or {first, wildcards.backbone} <= set(SCRATCH)
+    return [] if same else [manifest("backbones", first)]
+
+
+# Before other jobs: what cannot be used is found out when little has been done.
 use rule prepare_job as fetch_backbone with:
     input:
-        **reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"])),
+        **reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"]), first=first_of_vocabulary),
     output:
         artifact("backbones", "{backbone}"),
     log:
         log("fetch_backbone/{backbone}"),
     wildcard_constraints:
         backbone=other_than(SCRATCH),
+    priority: MEASURING
     params:
         **job(
             "backbone.fetch_backbone",
@@ -22,7 +31,10 @@ use rule prepare_job as fetch_backbone with:
 
 use rule pretrain_job as pretrain_backbone with:
     input:
-        **reads(corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]]),
+        **reads(
+            corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]],
+            first=first_of_vocabulary,
+        ),
     output:
         artifact("backbones", "{backbone}"),
     log:

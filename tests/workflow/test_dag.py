@@ -111,6 +111,12 @@ def test_the_overlays_of_the_demo_plan_their_own_students(fresh: Project) -> Non
     assert budgets["draw_budgets"] == 1
 
 
+def test_a_backbone_is_held_to_the_first_of_its_vocabulary(fresh: Project) -> None:
+    for name, fetched in (("bert", 1), ("electra", 2)):
+        jobs = fresh.planned(f"results/paper/backbones/{name}/manifest.json", config="config/paper.yaml")
+        assert jobs == {"fetch_backbone": fetched}
+
+
 def test_one_cell_plans_one_student(fresh: Project) -> None:
     jobs = fresh.planned("results/demo/cells/ce.marginmse.bm25.base.seed0.in-domain.csv", config="config/demo.yaml")
     assert jobs["train_student"] == jobs["rerank_candidates"] == jobs["measure_students_all"] == 1

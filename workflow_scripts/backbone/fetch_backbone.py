@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workflow_scripts.backbone import library_tokenizer
+from workflow_scripts.backbone.shared_vocabulary import refuse_other_tokens
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models import model_folders, sentence_transformers
 from workflow_scripts.models.tokenizer import Layout, read_tokenizer
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from workflow_scripts.models.rankers import RankerModel
 
 SHORT_TRIED, LONGEST_TRIED = 4, 1024
+SEEDS_TRIED = 8
+"""Enough that layers dropped one time in twenty are seen."""
 PADDING_TELLS = 1e-3
 """Difference, to a vector's largest number, that is no rounding."""
 PATTERNS = (
@@ -43,20 +46,22 @@ PATTERNS = (
 )
 
 
-def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> None:
+def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = (), first: Sequence[Path] = ()) -> None:
     """Write a model folder: ``config.json``, one ``model.safetensors``, ``tokenizer.json`` and its settings.
 
     ``spec``: ``source`` (a local folder or a hub id), ``revision`` (of a hub id: a commit; an experiment has no other),
     and what is asked of the model, see :func:`~workflow_scripts.experiment.backbone_uses.asked_of`.
-    ``files``: those of a local folder, whose change makes another backbone. The commit that was fetched, and the
-    checksum of each file as it came, are in the counts. Raises :class:`InputError` for a source that cannot be reached,
+    ``files``: those of a local folder, whose change makes another backbone; ``first``: another backbone, whose
+    tokenizer makes the token stores. The commit that was fetched, and the checksum of each file as it came, are in the
+    counts. Raises :class:`InputError` for a source that cannot be reached,
     has pickled weights only, brings its own code, lacks a weight, whose tokens are not those of the library, whose
     vectors depend on padding, or that cannot do what is asked of it.
     """
     source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)
+    inputs = {"files": list(files)} | ({"first": list(first)} if first else {})
     with (
-        ArtifactWriter(output, kind="backbones", spec=spec, inputs={"files": list(files)}) as writer,
+        ArtifactWriter(output, kind="backbones", spec=spec, inputs=inputs) as writer,
         tempfile.TemporaryDirectory() as scratch,
     ):
         if local is None:
@@ -65,6 +70,7 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = ()) -> N
         folder = writer.path("")
         _copy(local, folder)
         model = _complete(local, folder, source)
+        refuse_other_tokens(read_tokenizer(folder), output, first)
         _try_what_is_asked(spec, model, folder)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         writer.counts |= {"parameters": parameters, "model_type": model.config["model_type"]}
@@ -142,12 +148,14 @@ def _complete(source: Path, folder: Path, name: str) -> RankerModel | PaddedRank
     return model
 
 
-def _load(folder: Path, architecture: str, name: str, *, new_head: bool = True) -> RankerModel | PaddedRanker:
+def _load(
+    folder: Path, architecture: str, name: str, *, new_head: bool = True, dropout: float | None = None
+) -> RankerModel | PaddedRanker:
     """The model in ``folder``, which a refusal calls ``name``."""
     from workflow_scripts.models.rankers import load_ranker
 
     try:
-        return load_ranker(folder, architecture, initialise_seed=0, new_head=new_head)
+        return load_ranker(folder, architecture, initialise_seed=0, new_head=new_head, dropout=dropout)
     except InputError as error:
         line = str(error).replace(str(folder), name)
         raise InputError(line if name in line else f"{name}: {line}") from None
@@ -169,9 +177,28 @@ def _try_what_is_asked(spec: Mapping, encoder: RankerModel | PaddedRanker, folde
         except InputError as error:
             raise InputError(f"{error} (its teacher has trained: false)" if ranks else str(error)) from None
         _try(ranker, folder, name)
+    if spec.get("still"):
+        _refuse_noise(_load(folder, "cross-encoder" if pair else "bi-encoder", name, dropout=0.0), folder, name)
     for chosen in spec.get("encodes", ()):
         if other := sentence_transformers.other_embedding(folder, **chosen):
             raise InputError(f"{name} is no dense encoder as it is: {other}; train a bi-encoder from it")
+
+
+def _refuse_noise(model: RankerModel | PaddedRanker, folder: Path, name: str) -> None:
+    """Raise :class:`InputError` for a model without dropout that is still random in training."""
+    import torch
+
+    model.train()
+    text, results = _text(folder)[:SHORT_TRIED], []
+    with torch.random.fork_rng(devices=[]):
+        for seed in range(SEEDS_TRIED):
+            torch.manual_seed(seed)
+            results.append(_forward(model, [text], name))
+    if any(not torch.equal(result, results[0]) for result in results):
+        raise InputError(
+            f"{name}: the model is random in training where training.dropout is 0, by something that this setting does "
+            "not reach: choose another encoder, or set training.dropout to null"
+        )
 
 
 def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> tuple[Tensor, Tensor]:
@@ -179,23 +206,29 @@ def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> tuple[Te
 
     Raises :class:`InputError` for one that makes nothing of them, so that no training finds what is wrong.
     """
+    long = np.resize(_text(folder), min(model.longest, LONGEST_TRIED))
+    short = long[:SHORT_TRIED]
+    return _forward(model, [short], name)[0], _forward(model, [short, long], name)[0]
+
+
+def _text(folder: Path) -> np.ndarray:
+    """Tokens that models are tried with."""
+    return np.array(read_tokenizer(folder).encode(" ".join(library_tokenizer.PROBES)).ids, np.int32)
+
+
+def _forward(model: RankerModel | PaddedRanker, texts: Sequence[np.ndarray], name: str) -> Tensor:
+    """Scores or embeddings of texts' tokens; :class:`InputError` where the model has none."""
     import torch
 
     from workflow_scripts.models.token_store import Sequences
 
-    length = min(model.longest, LONGEST_TRIED)
-    tokens = read_tokenizer(folder).encode(" ".join(library_tokenizer.PROBES)).ids
-    long = np.resize(np.array(tokens, np.int32), length)
-    short = long[:SHORT_TRIED]
-    both = np.concatenate([short, long])
+    tokens, lengths = np.concatenate(texts), np.array([len(text) for text in texts])
     try:
         with torch.inference_mode():
-            alone = model(Sequences(short, np.zeros_like(short), np.array([len(short)])))[0]
-            beside = model(Sequences(both, np.zeros_like(both), np.array([len(short), length])))[0]
+            return model(Sequences(tokens, np.zeros_like(tokens), lengths))
     except Exception as error:  # whatever a model of the library raises that asks for more than tokens
         raise_shortage(error)
-        raise InputError(f"{name}: the model does not encode {length} tokens alone ({one_line(error)})") from None
-    return alone, beside
+        raise InputError(f"{name}: the model does not encode {max(lengths)} tokens alone ({one_line(error)})") from None
 
 
 if __name__ == "__main__":

@@ -54,12 +54,14 @@ def read_texts(corpora: Sequence[str | Path], *, most: int, seed: int) -> list[s
     return texts
 
 
-def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -> None:
+def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path, first: Sequence[Path] = ()) -> None:
     """Write the folder of a BERT (config.json, model.safetensors, tokenizer files) and losses.parquet by step.
 
-    Memory holds the texts, at most :data:`MOST_TEXTS`; bound by the encoder's products.
+    ``first``: another backbone, whose tokenizer makes the token stores. Raises :class:`InputError` where that makes
+    other tokens. Memory holds the texts, at most :data:`MOST_TEXTS`; bound by the encoder's products.
     """
     from workflow_scripts.backbone.pretraining import PretrainingBatches, build_backbone, pretrain
+    from workflow_scripts.backbone.shared_vocabulary import refuse_other_tokens
     from workflow_scripts.backbone.vocabulary import build_tokenizer, encode
     from workflow_scripts.models.devices import best_device
 
@@ -69,6 +71,7 @@ def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -
     device = best_device().type
     texts = read_texts(corpora, most=MOST_TEXTS, seed=seed)
     tokenizer = build_tokenizer(texts, **given.tokenizer)
+    refuse_other_tokens(tokenizer, output, first)
     vocabulary = tokenizer.get_vocab_size()
     # [CLS], two [SEP] and up to four words stand beside the text.
     encoded = [text for text in encode(tokenizer, texts, architecture["positions"] - 7) if len(text)]
@@ -81,7 +84,7 @@ def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path) -
     batches = PretrainingBatches(encoded, vocabulary=vocabulary, seed=seed, **sampling)
     optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight")}
     losses = pretrain(model, batches, device=device, **optimisation)
-    inputs = {"corpora": list(corpora)}
+    inputs = {"corpora": list(corpora)} | ({"first": list(first)} if first else {})
     with ArtifactWriter(output, kind="backbones", spec=spec, inputs=inputs, seed=given.seed, device=device) as artifact:
         _write(artifact, model, tokenizer, losses)
         artifact.counts |= {"texts": len(encoded), "vocabulary": vocabulary, "weights": weights}

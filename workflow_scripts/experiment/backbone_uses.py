@@ -23,6 +23,7 @@ def asked_of(config: Mapping, backbone: str) -> dict:
 
     ``longest``: ``texts`` (2 for a pair) and the ``tokens`` of these at most, without special ones. ``ranks``: true, it
     is a teacher as it is. ``encodes``: ``pooling`` and ``similarity`` of each dense system that it is the encoder of.
+    ``still``: true, it is trained without dropout.
     """
     asked: dict = {}
     query, document = config["lengths"]["query"], config["lengths"]["document"]
@@ -33,6 +34,10 @@ def asked_of(config: Mapping, backbone: str) -> dict:
         asked["longest"] = {"texts": 1, "tokens": max(query, document)}
     if any(each["backbone"] == backbone and not each["trained"] for each in config["teachers"].values()):
         asked["ranks"] = True
+    trained = {student["backbone"] for student in config["students"].values()}
+    trained |= {teacher["backbone"] for teacher in config["teachers"].values() if teacher["trained"]}
+    if config["training"]["dropout"] == 0 and backbone in trained:
+        asked["still"] = True
     systems = [system for system in config["systems"].values() if system.get("encoder") == backbone]
     if systems:
         asked["encodes"] = [{key: system.get(key) for key in ("pooling", "similarity")} for system in systems]

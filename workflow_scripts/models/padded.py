@@ -198,10 +198,13 @@ def load_padded(
 
 
 def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
-    """Set every dropout of a library's configuration, some of which no module of the model holds."""
+    """Set every dropout of a library's configuration, some of which no module of the model holds.
+
+    What drops whole layers or paths (FlauBERT's ``layerdrop``, ``drop_path_rate``) is no dropout of units: it is 0.
+    """
     for name, value in config.to_dict().items():
-        if ("dropout" in name or name.endswith("pdrop")) and (value is None or type(value) in (int, float)):
-            setattr(config, name, dropout)
+        if "drop" in name and (value is None or type(value) in (int, float)):
+            setattr(config, name, dropout if "dropout" in name or name.endswith("pdrop") else 0.0)
 
 
 def _check_weights(folder: str | Path, library: nn.Module, architecture: str, report: Mapping, new_head: bool) -> None:

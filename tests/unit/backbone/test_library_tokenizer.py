@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from tests.unit.backbone.test_pretraining import SPEC
 from tests.unit.models.test_tokens import write_collection
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
+from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.model_folders import copy_tokenizer
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
 WORDS = "wing lift drag flow heat shock plate cone nozzle jet boundary layer Wing école"
@@ -255,6 +259,35 @@ def test_files_that_are_broken_are_named(tmp_path):
     fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("family", "weight"), [("bert", "embeddings.word_embeddings"), ("modernbert", "layers.0.mlp.Wo")]
+)
+def test_weights_that_are_no_numbers_are_refused(family, weight, value, tmp_path):
+    """One row of one weight: most texts do not meet it, a training does."""
+    source = save(tmp_path / "source", family, wordpiece(), GENERIC | NAMED)
+    weights = load_file(source / "model.safetensors")
+    weights[f"{weight}.weight"][7] = value
+    save_file(weights, source / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=rf"source: weight {weight}.weight holds NaN or infinity: fetch or save"):
+        fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [("roberta", {"pad_token_id": 42}), ("modernbert", {"max_position_embeddings": -5})],
+)
+def test_positions_without_room_are_said_in_one_line(family, change, tmp_path):
+    source = save(tmp_path / "source", family, bytes_pairs() if family == "roberta" else wordpiece(), GENERIC | NAMED)
+    described = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps(described | change))
+    with pytest.raises(
+        InputError, match=r"source: its positions have no room for 4 tokens: mend config.json"
+    ) as caught:
+        fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
+    assert "\n" not in str(caught.value)
+
+
 def test_another_tokenizer_of_the_same_vocabulary_is_refused(tmp_path):
     words = {"q": "lift"}
     write_collection(tmp_path, {"d": ("", "lift")}, words)
@@ -266,3 +299,13 @@ def test_another_tokenizer_of_the_same_vocabulary_is_refused(tmp_path):
     TokenStore(output).check_vocabulary(tmp_path / "lower")
     with pytest.raises(InputError, match=r"cased has another vocabulary .* or treats text otherwise"):
         TokenStore(output).check_vocabulary(tmp_path / "cased")
+    # Found when the second is fetched, or before it is pretrained, not by the student that is to learn from it.
+    lower = tmp_path / "lower/manifest.json"
+    fetch_backbone({"source": str(tmp_path / "lower-source")}, tmp_path / "same/manifest.json", first=[lower])
+    assert Artifact(tmp_path / "same/manifest.json").manifest["files"] == Artifact(lower).manifest["files"]
+    message = "backbones.other.vocabulary: the tokenizer of lower, .* makes other tokens .* give other a vocabulary"
+    made = {"output": tmp_path / "other/manifest.json", "first": [lower]}
+    with pytest.raises(InputError, match=message):
+        fetch_backbone({"source": str(tmp_path / "cased-source")}, **made)
+    with pytest.raises(InputError, match=message):
+        pretrain_backbone(corpora=[tmp_path / "corpus/manifest.json"], spec=SPEC, **made)

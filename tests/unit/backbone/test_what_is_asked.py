@@ -76,6 +76,18 @@ def test_a_dense_encoder_embeds_as_its_folder_asks(tmp_path):
     refused(source, {"encodes": chosen}, "is no dense encoder as it is: .*module Dense.*; train a bi-encoder")
 
 
+@pytest.mark.parametrize(("family", "noise"), [("flaubert", "layerdrop"), ("mixtral", "router_jitter_noise")])
+def test_a_model_trained_without_dropout_is_not_random(tmp_path, family, noise):
+    """Layers that FlauBERT drops are turned off; the noise of a mixture's router is beyond reach."""
+    source = save(tmp_path / "source", family, wordpiece(), GENERIC | NAMED, num_key_value_heads=2, **{noise: 0.5})
+    text = {"longest": {"texts": 1, "tokens": 9}}
+    assert fetched(source, text)
+    if family == "flaubert":
+        assert fetched(source, text | {"still": True})
+    else:
+        refused(source, text | {"still": True}, "is random in training where training.dropout is 0")
+
+
 def test_what_is_asked_follows_from_the_config():
     config = Experiment(PAPER).config
     pair, text = ({"longest": {"texts": texts, "tokens": tokens}} for texts, tokens in ((2, 230), (1, 200)))
@@ -88,4 +100,6 @@ def test_what_is_asked_follows_from_the_config():
     config = Experiment(overlaid(PAPER, more)).config
     assert asked_of(config, "ranker") == pair | {"ranks": True}
     assert asked_of(config, "miner") == text | {"encodes": [{"pooling": "mean", "similarity": None}]}
+    config["training"]["dropout"] = 0.0
+    assert asked_of(config, "bert") == text | {"still": True}
     assert asked_of(config, "space") == text and asked_of(config, "unused") == {}

@@ -112,7 +112,9 @@ class Training(Part):
     gradient_accumulation: Count = setting("batches in a step", 1)
     warmup: Share = setting("share of the steps in which the learning rate rises", 0.1)
     weight_decay: Number = setting("decoupled weight decay", 0.01, ge=0, le=10)
-    dropout: Maybe[Annotated[Number, Field(ge=0, lt=1)]] = setting("null keeps the backbone's", None)
+    dropout: Maybe[Annotated[Number, Field(ge=0, lt=1)]] = setting(
+        "null keeps the backbone's; under a number no whole layer drops", None
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto: bf16 on a GPU that has it, fp16 on another, fp32 on a CPU, which trains in fp32 always and scores in "
         "bf16 where that is asked for",
