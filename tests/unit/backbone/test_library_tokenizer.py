@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from tests.unit.backbone.test_pretraining import SPEC
@@ -256,6 +257,35 @@ def test_files_that_are_broken_are_named(tmp_path):
         assert ".partial" not in str(caught.value)
         (source / name).write_bytes(good[name])
     fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("family", "weight"), [("bert", "embeddings.word_embeddings"), ("modernbert", "layers.0.mlp.Wo")]
+)
+def test_weights_that_are_no_numbers_are_refused(family, weight, value, tmp_path):
+    """One row of one weight: most texts do not meet it, a training does."""
+    source = save(tmp_path / "source", family, wordpiece(), GENERIC | NAMED)
+    weights = load_file(source / "model.safetensors")
+    weights[f"{weight}.weight"][7] = value
+    save_file(weights, source / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=rf"source: weight {weight}.weight holds NaN or infinity: fetch or save"):
+        fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [("roberta", {"pad_token_id": 42}), ("modernbert", {"max_position_embeddings": -5})],
+)
+def test_positions_without_room_are_said_in_one_line(family, change, tmp_path):
+    source = save(tmp_path / "source", family, bytes_pairs() if family == "roberta" else wordpiece(), GENERIC | NAMED)
+    described = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps(described | change))
+    with pytest.raises(
+        InputError, match=r"source: its positions have no room for 4 tokens: mend config.json"
+    ) as caught:
+        fetch_backbone({"source": str(source)}, tmp_path / "backbone/manifest.json")
+    assert "\n" not in str(caught.value)
 
 
 def test_another_tokenizer_of_the_same_vocabulary_is_refused(tmp_path):
