@@ -143,7 +143,7 @@ def _complete(source: Path, folder: Path, name: str) -> RankerModel | PaddedRank
     model = _load(folder, "bi-encoder", name)
     write_library_tokenizer(source, folder, model, name)
     alone, beside = _try(model, folder, name)
-    if (alone - beside).abs().max() > PADDING_TELLS * alone.abs().max():
+    if not (alone - beside).abs().max() <= PADDING_TELLS * alone.abs().max():
         raise InputError(f"{name}: a text's vector depends on the padding beside it; choose another encoder")
     return model
 
@@ -155,10 +155,28 @@ def _load(
     from workflow_scripts.models.rankers import load_ranker
 
     try:
-        return load_ranker(folder, architecture, initialise_seed=0, new_head=new_head, dropout=dropout)
+        model = load_ranker(folder, architecture, initialise_seed=0, new_head=new_head, dropout=dropout)
     except InputError as error:
         line = str(error).replace(str(folder), name)
         raise InputError(line if name in line else f"{name}: {line}") from None
+    except Exception as error:  # whatever the library makes of a configuration that it does not check
+        raise_shortage(error)
+        raise InputError(f"{name}: cannot be loaded as a {architecture} ({one_line(error)})") from None
+    _check(model, name)
+    return model
+
+
+def _check(model: RankerModel | PaddedRanker, name: str) -> None:
+    """Raise :class:`InputError` for a weight that is no number, and for a model that has no room for a text."""
+    for weight, values in model.named_parameters():
+        if not values.isfinite().all():
+            known_as = getattr(model, "checkpoint_name", str)(weight).removeprefix("library.")
+            raise InputError(f"{name}: weight {known_as} holds NaN or infinity: fetch or save the model again")
+    if model.longest < SHORT_TRIED:
+        raise InputError(
+            f"{name}: its positions have no room for {SHORT_TRIED} tokens: mend config.json (max_position_embeddings, "
+            "pad_token_id), or choose another model"
+        )
 
 
 def _try_what_is_asked(spec: Mapping, encoder: RankerModel | PaddedRanker, folder: Path) -> None:
@@ -217,7 +235,7 @@ def _text(folder: Path) -> np.ndarray:
 
 
 def _forward(model: RankerModel | PaddedRanker, texts: Sequence[np.ndarray], name: str) -> Tensor:
-    """Scores or embeddings of texts' tokens; :class:`InputError` where the model has none."""
+    """Scores or embeddings of texts' tokens; :class:`InputError` where the model has none, or they are no numbers."""
     import torch
 
     from workflow_scripts.models.token_store import Sequences
@@ -225,10 +243,13 @@ def _forward(model: RankerModel | PaddedRanker, texts: Sequence[np.ndarray], nam
     tokens, lengths = np.concatenate(texts), np.array([len(text) for text in texts])
     try:
         with torch.inference_mode():
-            return model(Sequences(tokens, np.zeros_like(tokens), lengths))
+            results = model(Sequences(tokens, np.zeros_like(tokens), lengths))
     except Exception as error:  # whatever a model of the library raises that asks for more than tokens
         raise_shortage(error)
         raise InputError(f"{name}: the model does not encode {max(lengths)} tokens alone ({one_line(error)})") from None
+    if not results.isfinite().all():
+        raise InputError(f"{name}: what the model makes of a text holds NaN or infinity; choose another model")
+    return results
 
 
 if __name__ == "__main__":

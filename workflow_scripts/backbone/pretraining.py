@@ -244,6 +244,7 @@ def _losses(model: CrossEncoder, head: MaskedTokenHead, batch: PretrainingBatch,
     lengths = batch.sequences.lengths
     first = torch.from_numpy(np.cumsum(lengths) - lengths).to(device)
     logits = head(states.index_select(0, batch.masked.to(device)), model.encoder.embeddings.word_embeddings.weight)
-    masked = functional.cross_entropy(logits, batch.answers.to(device))
+    # Few short texts may have no token masked: nothing is asked of them, and a mean over nothing is NaN.
+    masked = functional.cross_entropy(logits, batch.answers.to(device)) if len(logits) else logits.sum()
     belongs = model.head(states.index_select(0, first)).squeeze(-1)
     return masked, functional.binary_cross_entropy_with_logits(belongs, batch.belongs.to(device))

@@ -6,7 +6,22 @@ from collections.abc import Iterator, Mapping
 
 from workflow_scripts.experiment.backbone_source import local_folder
 from workflow_scripts.models.model_folders import read_config
+from workflow_scripts.models.tokenizer import TOKENIZER, Layout, read_tokenizer
 from workflow_scripts.storage.errors import InputError
+
+COUNT_FROM_PADDING = (
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
+"""Model types whose positions start behind the row of the padding token: 514 rows hold 512 tokens."""
 
 
 def uses(config: Mapping) -> Iterator[tuple[str, str]]:
@@ -47,22 +62,23 @@ def asked_of(config: Mapping, backbone: str) -> dict:
 def position_problems(config: Mapping) -> Iterator[str]:
     """Sequences that a backbone made here, or in a local folder, could not hold; of another, fetching it tells."""
     query, document = config["lengths"]["query"], config["lengths"]["document"]
-    sequences = {  # architecture: what it reads at most, special tokens included
-        "cross-encoder": (f"a pair of {query} + {document} + 3 special tokens", query + document + 3),
-        "bi-encoder": (f"a text of {max(query, document)} + 2 special tokens", max(query, document) + 2),
+    sequences = {  # architecture: what it reads at most, and its tokens
+        "cross-encoder": (f"a pair of {query} + {document}", query + document),
+        "bi-encoder": (f"a text of {max(query, document)}", max(query, document)),
     }
     for name, architecture in uses(config):
-        what, longest = sequences[architecture]
+        (what, tokens), backbone = sequences[architecture], config["backbones"][name]
         try:
-            room = _room(config["backbones"][name])
+            room = _room(backbone)
         except InputError as error:
             yield f"backbones.{name}.source: {error}"
             continue
-        if room and longest > room:
-            fix = (
-                f"raise them to {longest}" if config["backbones"][name]["source"] == "scratch" else "lower the lengths"
-            )
-            yield f"lengths: {what} exceeds the {room} positions of backbone {name}; {fix}"
+        special = 2 + (architecture == "cross-encoder")
+        if special == 3 and room == tokens + 3:  # elsewhere a second separator decides nothing
+            special = 2 + _separators(backbone)
+        if room and tokens + special > room:
+            fix = f"raise them to {tokens + special}" if backbone["source"] == "scratch" else "lower the lengths"
+            yield (f"lengths: {what} + {special} special tokens exceeds the {room} positions of backbone {name}; {fix}")
 
 
 def _room(backbone: Mapping) -> int | None:
@@ -70,5 +86,40 @@ def _room(backbone: Mapping) -> int | None:
     if backbone["source"] == "scratch":
         return backbone["architecture"]["positions"]
     folder = local_folder(backbone["source"])
-    positions = read_config(folder).get("max_position_embeddings") if folder else None
-    return positions if isinstance(positions, int) and positions > 0 else None
+    config = read_config(folder) if folder else {}
+    rows, padding = config.get("max_position_embeddings"), config.get("pad_token_id", 1)
+    if not isinstance(rows, int) or rows <= 0:
+        return None
+    if config["model_type"] in COUNT_FROM_PADDING and isinstance(padding, int) and 0 <= padding < rows - 1:
+        return rows - padding - 1
+    return rows
+
+
+def _separators(backbone: Mapping) -> int:
+    """Separators between the two texts of a pair; 1, the least, where they are not known yet."""
+    folder = local_folder(backbone["source"])
+    if folder is None or not (folder / TOKENIZER).is_file():
+        return 1
+    try:
+        return Layout.of(read_tokenizer(folder), folder).separators
+    except InputError:  # it is fetched with the tokenizer that the library makes of its files
+        return 1
+
+
+def head_problems(config: Mapping) -> Iterator[str]:
+    """Teachers that are used as they are, of a local folder whose own configuration names another task's head."""
+    for name, teacher in config["teachers"].items():
+        source = config["backbones"][teacher["backbone"]]["source"]
+        try:
+            folder = None if teacher["trained"] else local_folder(source)
+            described = read_config(folder) if folder else {}
+        except InputError:
+            continue  # position_problems says it
+        saved = str((described.get("architectures") or ["ForSequenceClassification"])[0])
+        labels = len(described.get("id2label") or [""])
+        if not saved.endswith("ForSequenceClassification") or labels != 1:
+            kind = saved + (f" of {labels} labels" if labels != 1 else "")
+            yield (
+                f"teachers.{name}.trained: {source} was saved as {kind}, not as a cross-encoder with one label; leave "
+                "trained out, or choose another backbone"
+            )

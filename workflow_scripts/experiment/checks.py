@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.measure_names import parse_measure
-from workflow_scripts.experiment.backbone_uses import position_problems
+from workflow_scripts.experiment.backbone_uses import head_problems, position_problems
 from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
 from workflow_scripts.experiment.depths import depth_problems
@@ -37,9 +37,11 @@ LUCENE = ("bm25", "qld")
 
 def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
-    for check in (_names, _domains, _collections, _first_stage, depth_problems, _teachers, _budgets, position_problems):
+    for check in (_names, _domains, _collections, _first_stage, depth_problems, _teachers, _budgets):
         yield from check(config)
     for check in (
+        position_problems,
+        head_problems,
         _measures,
         _curves,
         _systems,

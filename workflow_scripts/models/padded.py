@@ -74,7 +74,7 @@ class PaddedRanker(nn.Module):
         for name, table in self.library.named_modules():
             if "position" in name.rsplit(".", 1)[-1] and hasattr(table, "padding_idx"):
                 room.append(len(table.weight) - (0 if table.padding_idx is None else table.padding_idx + 1))
-        return min(rows for rows in room if rows > 0)
+        return min((rows for rows in room if rows > 0), default=0)
 
     @property
     def vocabulary_size(self) -> int:

@@ -13,6 +13,7 @@ from workflow_scripts.backbone.vocabulary import SPECIAL, build_tokenizer, encod
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.tables import read_table
 
 SPEC = {
     "tokenizer": {"kind": "wordpiece", "size": 60},
@@ -121,6 +122,15 @@ def test_a_spec_that_cannot_work_is_one_line(corpus, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         pretrain_backbone(corpora=[corpus], spec=SPEC | change, output=tmp_path / "manifest.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_without_a_masked_token_asks_for_none(tmp_path):
+    write_collection(tmp_path, {f"d{row:02}": ("", f"lift drag wing{row % 5}") for row in range(50)}, {"q": "x"})
+    spec = SPEC | {"pretraining": SPEC["pretraining"] | {"steps": 8, "batch": 4}}
+    pretrain_backbone(corpora=[tmp_path / "corpus/manifest.json"], spec=spec, output=tmp_path / "mini/manifest.json")
+    losses = read_table(tmp_path / "mini/losses.parquet")
+    assert (losses["masked_token_loss"] == 0).any() and (losses["masked_token_loss"] > 0).any()
+    assert (losses["next_segment_loss"] > 0).all()
 
 
 def test_of_many_texts_a_sample_is_read_in_order(tmp_path):

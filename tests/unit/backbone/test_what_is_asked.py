@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import transformers
 
 from tests.unit.backbone.test_library_tokenizer import GENERIC, NAMED, bytes_pairs, save, wordpiece
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
-from workflow_scripts.experiment.backbone_uses import asked_of
+from workflow_scripts.experiment.backbone_uses import COUNT_FROM_PADDING, asked_of, head_problems, position_problems
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import overlaid, read_config
+from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
@@ -60,6 +62,46 @@ def test_a_model_that_shall_rank_as_it_is_has_a_head(tmp_path):
     config = transformers.AutoConfig.from_pretrained(source, num_labels=1)
     transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(source)
     assert fetched(source, pair | {"ranks": True})
+
+
+@pytest.mark.parametrize("family", COUNT_FROM_PADDING)
+def test_the_room_of_a_local_folder_is_known_before_it_is_fetched(tmp_path, family):
+    shape = {"pad_token_id": 1, "type_vocab_size": 1} | ({"languages": ["a"]} if family == "xmod" else {})
+    source = save(tmp_path / "source", family, bytes_pairs(), **shape)
+    assert load_ranker(source, "bi-encoder", initialise_seed=0).longest == 40
+    assert not fits(source, "bi-encoder", 39) and fits(source, "bi-encoder", 38)
+    # <s> x </s> </s> y </s>
+    assert not fits(source, "cross-encoder", 37) and fits(source, "cross-encoder", 36)
+
+
+def fits(source: Path, architecture: str, tokens: int) -> bool:
+    """Whether a plan accepts a local folder for texts of so many tokens in all."""
+    config = {
+        "lengths": {"query": 1, "document": tokens - (architecture == "cross-encoder")},
+        "backbones": {"own": {"source": str(source)}},
+        "students": {"x": {"backbone": "own", "architecture": architecture}},
+        "analysis": {"locality": {"embedding": "x"}},
+        "teachers": {},
+        "systems": {},
+    }
+    return not list(position_problems(config))
+
+
+def test_a_local_teacher_without_a_head_is_refused_in_the_plan(tmp_path):
+    config = {"backbones": {"own": {"source": str(tmp_path / "source")}}, "teachers": {}}
+    save(tmp_path / "source", "electra", wordpiece())
+    for trained in (True, False):
+        config["teachers"] = {"base": {"backbone": "own", "trained": trained}}
+        found = list(head_problems(config))
+        assert bool(found) != trained
+    assert re.match(
+        r"teachers.base.trained: \S+source was saved as ElectraModel, not as a cross-encoder with one label; ", found[0]
+    )
+    for labels, refusals in ((1, 0), (3, 1)):
+        described = transformers.AutoConfig.from_pretrained(tmp_path / "source", num_labels=labels)
+        model = transformers.AutoModelForSequenceClassification.from_config(described)
+        model.save_pretrained(tmp_path / "source")
+        assert len(list(head_problems(config))) == refusals
 
 
 def test_a_model_without_cross_encoders_is_one_of_bi_encoders_alone(tmp_path):
