@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from workflow_scripts.models.packed_encoder import pack
-from workflow_scripts.models.scoring import default_budget, token_batches
-from workflow_scripts.models.token_store import TokenStore, require_room, single_sequences
+from workflow_scripts.models.scoring import default_budget, encode_batches
+from workflow_scripts.models.token_store import Sequences, TokenStore, require_room, single_sequences
 from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,8 +35,12 @@ def embed_texts(
     require_room(int(lengths.max(initial=0)), model.longest)
     order = np.argsort(lengths, kind="stable")
     vectors: np.ndarray | None = None
-    for batch in token_batches(lengths, order, token_budget or default_budget(model)):
-        encoded = model(pack(single_sequences(store, rows[batch], limit), model.device)).cpu().numpy()
+
+    def build(batch: np.ndarray) -> Sequences:
+        return single_sequences(store, rows[batch], limit)
+
+    for batch, output in encode_batches(model, lengths, order, build, token_budget or default_budget(model)):
+        encoded = output.cpu().numpy()
         if vectors is None:
             vectors = np.empty((len(rows), encoded.shape[1]), np.float32)
         vectors[batch] = encoded

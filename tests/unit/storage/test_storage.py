@@ -248,6 +248,9 @@ def _fail(error: Exception) -> None:
         (lambda: _fail(OSError(errno.EROFS, "Read-only file system", "a.csv")), "this user may not write or read"),
         (lambda: np.empty(2**60, np.int8), "memory is short"),
         (lambda: torch.empty(2**55), "memory is short"),
+        (lambda: _fail(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.25 GiB.")), "the GPU's memory"),
+        (lambda: _fail(torch.AcceleratorError("CUDA error: out of memory")), "the GPU's memory is short: in training"),
+        (lambda: _fail(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")), "the GPU's memory"),
         (lambda: _fail(RuntimeError("a shape\nmismatch")), "RuntimeError: a shape"),
     ],
 )
