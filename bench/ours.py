@@ -196,9 +196,6 @@ def _positions(model: torch.nn.Module) -> Positions:
 def main() -> None:
     folder, precision, threads = sys.argv[1:4]
     torch.set_num_threads(int(threads))
-    if precision != "fp32":
-        # A CPU may train in fp32 whatever a spec says; the bf16 rows ask what bf16 would give.
-        training.training_precision = lambda wanted, device: precision
     serve(Ours(folder, precision))
 
 

@@ -10,6 +10,7 @@ import pytest
 from fake_gpus import two_gpus
 from project import Project
 
+from workflow_scripts.experiment.rule_parameters import resources_of
 from workflow_scripts.storage import gpus
 
 NAMES = ("be/lce.bm25.none/seed0", "ce/lce.bm25.none/seed0")
@@ -38,6 +39,12 @@ def test_jobs_of_a_host_run_on_the_gpus_that_are_free(
     for name in NAMES:
         log = (project.folder / f"results/tiny/logs/train_student/{name}.log").read_text()
         assert "GPU GPU-b, one of 2, is taken" in log and "no GPU is seen: this job computes on the CPU" in log
+
+
+def test_a_job_that_is_tried_again_has_the_gpu_for_itself() -> None:
+    config = {"device": "auto", "resources": {"score": {"gpu_share": 3}}}
+    resources = resources_of(config, "score", gpu_parts=6, limit=lambda rule, wildcards: 60)
+    assert [resources[name]({}, attempt) for attempt in (1, 2) for name in ("gpu", "gpu_share")] == [2, 3, 6, 1]
 
 
 def test_a_shared_gpu_counts_for_as_many_jobs_as_share_it(tmp_path: Path) -> None:

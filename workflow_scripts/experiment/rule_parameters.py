@@ -104,11 +104,11 @@ def resources_of(
 ) -> dict[str, int | str | Callable]:
     """Memory (MB) and run time (minutes) of a stage's jobs, which double with each retry, device, and GPU where needed.
 
-    ``gpu_parts``: in how many parts Snakemake counts a GPU; a job that shares one holds some of them.
+    ``gpu_parts``: in how many parts Snakemake counts a GPU; a job that shares one holds some of them, and all of them
+    when it is tried again: its memory may have been short.
     ``limit``: minutes that a job, of its rule and wildcards, may ask for; the next attempt goes on from a checkpoint.
     """
     configured = config["resources"].get(stage, {})
-    share = configured.get("gpu_share", 1)
     on_gpu = stage in ON_GPU and config["device"] != "cpu"
     first = {what: configured.get(what, NEEDS[stage][place]) for what, place in (("mem_mb", 1), ("runtime", 2))}
 
@@ -118,9 +118,16 @@ def resources_of(
     def runtime(wildcards: Any, attempt: int, rulename: str) -> int:
         return int(min(first["runtime"] * 2 ** (attempt - 1), limit(rulename, wildcards)))
 
-    gpu = {"gpu": max(gpu_parts // share, 1)} if on_gpu else {}
+    def gpu_share(wildcards: Any, attempt: int) -> int:
+        return configured.get("gpu_share", 1) if attempt == 1 else 1
+
+    def parts(wildcards: Any, attempt: int) -> int:
+        return max(gpu_parts // gpu_share(wildcards, attempt), 1)
+
+    gpu = {"gpu": with_signature(parts)} if on_gpu else {}
     # Jobs of one group agree in every text: measuring, which uses no device, is in a group with its student's training.
-    device = {"device": config["device"] if stage in (*ON_GPU, "analyse") else "cpu", "gpu_share": share}
+    device = {"device": config["device"] if stage in (*ON_GPU, "analyse") else "cpu"}
+    device |= {"gpu_share": with_signature(gpu_share)}
     return {"mem_mb": with_signature(memory), "runtime": with_signature(runtime), **gpu, **device}
 
 

@@ -22,15 +22,22 @@ torch.backends.cudnn.allow_tf32 = False
 def best_device() -> torch.device:
     """The GPU where there is a free one, else the CPU, or what the job's ``--device`` (auto, cuda, cpu) asks for.
 
-    Raises :class:`InputError` where a GPU is asked for and none is seen.
+    Raises :class:`InputError` where a GPU is asked for and none is seen, and where none of several could be chosen.
     """
     wanted = os.environ.get(gpus.DEVICE, "auto")
     if wanted == "cpu":
         return torch.device("cpu")
     gpus.take_gpu(int(os.environ.get(gpus.GPU_SHARE, "1")))
     if torch.cuda.is_available():
-        if gpus.chosen() and torch.cuda.device_count() > 1:
-            raise RuntimeError("CUDA was initialised before this process chose its GPU: it would compute on another's")
+        if torch.cuda.device_count() > 1:
+            if gpus.chosen():
+                raise RuntimeError(
+                    "CUDA was initialised before this process chose its GPU: it would compute on another's"
+                )
+            raise InputError(
+                "several GPUs are seen and none could be chosen, so that all jobs would take the first: put nvidia-smi "
+                f"on PATH or name the GPUs in {gpus.VISIBLE}"
+            )
         return torch.device("cuda")
     if wanted == "cuda":
         raise InputError(

@@ -164,14 +164,48 @@ def _encode(
     require_room(int(lengths.max(initial=0)), model.longest)  # now, since the longest come last
     order = np.argsort(lengths, kind="stable")
     outputs: list[Tensor] = []
-    for rows in token_batches(lengths, order, budget):
-        outputs.append(model(pack(build(rows), model.device)))
+    for rows, output in encode_batches(model, lengths, order, build, budget):
+        outputs.append(output)
         if progress is not None:
             progress.add(int(lengths[rows].sum()))
     results = torch.cat(outputs).cpu().numpy()
     restored = np.empty_like(results)
     restored[order] = results
     return restored
+
+
+def encode_batches(
+    model: RankerModel | PaddedRanker,
+    lengths: np.ndarray,
+    order: np.ndarray,
+    build: Callable[[np.ndarray], Sequences],
+    budget: int,
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """The rows of each batch, in ``order``, and the model's outputs on its device.
+
+    From a batch that the GPU's memory has no room for on batches are half as large, and a line says so.
+    """
+    while len(order):
+        for rows in token_batches(lengths, order, budget):
+            try:
+                output = model(pack(build(rows), model.device))
+            except torch.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+                budget = int(lengths[rows].sum()) // 2
+                break
+            yield rows, output
+            order = order[len(rows) :]
+        else:
+            return
+        # Behind the except clause, which holds what the failed batch had on the device.
+        torch.cuda.empty_cache()
+        print(
+            f"the GPU's memory is short: batches hold {budget:,} tokens from here on. Scores are those of larger "
+            "batches but for their last digits",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def token_batches(lengths: np.ndarray, order: np.ndarray, budget: int) -> Iterator[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 
 class InputError(Exception):
@@ -15,6 +16,12 @@ def shortage_of(error: BaseException) -> str | None:
     # Libraries raise their own errors with the system's words.
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text:
         return f"the disk is full: free some space and run again ({text})"
+    # torch's own words, the driver's, and what cuBLAS makes of them.
+    if re.search(r"(CUDA|HIP)( error:)? out of memory|CU(BLAS|DNN)_STATUS_ALLOC_FAILED", text):
+        return (
+            "the GPU's memory is short: in training lower batch_groups and raise gradient_accumulation as much, under "
+            f"resources lower gpu_share, or take a larger GPU ({text})"
+        )
     if isinstance(error, MemoryError) or "OutOfMemoryError" in text or "can't allocate memory" in text:
         return f"memory is short: give the job more under resources in the config and run again ({text})"
     if getattr(error, "errno", None) in (errno.EROFS, errno.EACCES, errno.EPERM):

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from workflow_scripts.storage.errors import InputError
@@ -67,8 +68,8 @@ def visible_gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     names = re.findall(r"UUID: ((?:GPU|MIG)-[\w/-]+)", listed)
-    parts = [name for name in names if name.startswith("MIG-")]
-    return parts or names
+    # A card's parts stand behind it.
+    return [name for name, after in pairwise([*names, ""]) if name.startswith("MIG-") or not after.startswith("MIG-")]
 
 
 def _lock_folder() -> Path:

@@ -334,7 +334,8 @@ def _cost() -> dict[str, float]:
         "peak_rss_mb": round(max(_peak_rss_kb(own), children.ru_maxrss) / 1024, 1),
     }
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+    # Nothing more is asked of a job that used no GPU: is_available would load the driver.
+    if torch is not None and torch.cuda.is_initialized():
         cost["peak_gpu_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
         used = [index for index in range(torch.cuda.device_count()) if torch.cuda.max_memory_reserved(index)]
         energy = _METER.used_wh(str(torch.cuda.get_device_properties(index).uuid) for index in used)

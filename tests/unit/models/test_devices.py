@@ -151,9 +151,23 @@ def test_what_the_site_has_given_is_what_a_job_chooses_from(
     assert gpus.visible_gpus() == names
 
 
-def test_of_a_card_in_parts_the_parts_are_taken(host: Path) -> None:
+def test_of_a_card_in_parts_the_parts_are_taken_and_other_cards_whole(host: Path) -> None:
     host.write_text(
         '#!/bin/sh\necho "GPU 0: NVIDIA A100 (UUID: GPU-a)"\necho "  MIG 1g.10gb Device 0: (UUID: MIG-1)"\n'
-        'echo "  MIG 1g.10gb Device 1: (UUID: MIG-GPU-a/3/0)"\n'
+        'echo "  MIG 1g.10gb Device 1: (UUID: MIG-GPU-a/3/0)"\necho "GPU 1: NVIDIA A100 (UUID: GPU-b)"\n'
     )
-    assert gpus.visible_gpus() == ["MIG-1", "MIG-GPU-a/3/0"]
+    assert gpus.visible_gpus() == ["MIG-1", "MIG-GPU-a/3/0", "GPU-b"]
+
+
+def test_several_gpus_of_which_none_can_be_chosen_end_the_job(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr(gpus, "_held", [])
+    monkeypatch.setenv(gpus.DEVICE, "auto")
+    monkeypatch.setenv("PATH", str(host.parent / "nowhere"))
+    with pytest.raises(InputError, match=r"none could be chosen.*: put nvidia-smi on PATH or name the GPUs in CUDA_"):
+        devices.best_device.__wrapped__()
+    # A site's own choice needs no nvidia-smi.
+    monkeypatch.setenv(gpus.VISIBLE, "3")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert devices.best_device.__wrapped__().type == "cuda"

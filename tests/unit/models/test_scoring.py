@@ -11,6 +11,7 @@ from scored_world import make_world, one_by_one
 
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.models import scoring
+from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact
@@ -79,6 +80,33 @@ def test_batches_hold_the_budget_and_everything():
     order = np.argsort(lengths, kind="stable")
     batches = list(scoring.token_batches(lengths, order, 10))
     assert [lengths[batch].tolist() for batch in batches] == [[3, 4], [4, 5], [9], [20]]
+
+
+@pytest.mark.parametrize("architecture", ["cross-encoder", "bi-encoder"])
+def test_batches_that_a_gpu_has_no_room_for_are_halved(world, architecture, monkeypatch, capsys):
+    queries, documents = TokenStore(world / "queries/manifest.json"), TokenStore(world / "documents/manifest.json")
+    generator = np.random.default_rng(1)
+    pairs = generator.integers(0, 3, 40), generator.integers(0, 12, 40)
+    model = scoring.scoring_ranker(world / architecture, architecture, queries, documents)
+    expected = scoring.score_pairs(model, queries, documents, *pairs)
+    vectors = embed_texts(model, documents, np.arange(12)) if architecture == "bi-encoder" else None
+    forward, sizes, room = model.forward, [], 30
+
+    def short(batch):
+        sizes.append(len(batch.input_ids))
+        if sizes[-1] > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.25 GiB.")
+        return forward(batch)
+
+    monkeypatch.setattr(model, "forward", short)
+    np.testing.assert_allclose(scoring.score_pairs(model, queries, documents, *pairs), expected, atol=1e-5)
+    said = capsys.readouterr().err
+    assert "the GPU's memory is short: batches hold" in said and max(size for size in sizes if size <= room) > 15
+    if vectors is not None:
+        np.testing.assert_allclose(embed_texts(model, documents, np.arange(12)), vectors, atol=1e-5)
+    room = 2  # not even one text
+    with pytest.raises(torch.OutOfMemoryError):
+        scoring.score_pairs(model, queries, documents, *pairs)
 
 
 def test_a_text_that_does_not_fit_is_refused_before_anything_is_scored(world, monkeypatch):

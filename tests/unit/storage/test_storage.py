@@ -22,7 +22,7 @@ import torch
 from factories import artifact
 from safetensors import SafetensorError
 
-from workflow_scripts.storage import provenance
+from workflow_scripts.storage import code, provenance
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, atomic_path
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.energy import EnergyMeter
@@ -68,6 +68,30 @@ def test_a_job_tells_its_own_memory_not_that_of_what_started_it() -> None:
     command = [sys.executable, "-c", large, sys.executable, "-c", job]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert 5 < float(told) < 200
+
+
+NO_DRIVER = """
+import importlib, json, sys, torch
+def load(*given):
+    raise AssertionError("the driver is loaded")
+torch.cuda.is_available = torch.cuda.device_count = torch.cuda._lazy_init = load
+from workflow_scripts.experiment.warm_start import LIBRARIES
+for name in (*LIBRARIES, "workflow_scripts.train.training", "workflow_scripts.models.dense_retrieval"):
+    importlib.import_module(name)
+from workflow_scripts.models import devices
+from workflow_scripts.storage import provenance
+assert devices.best_device().type == "cpu"
+print(sorted(provenance.describe_run("cpu", {})["cost"]))
+"""
+
+
+def test_what_the_warm_process_loads_and_a_job_on_a_cpu_leave_the_driver_alone() -> None:
+    environment = os.environ | {"DISTILLERY_DEVICE": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", NO_DRIVER], env=environment, cwd=code.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['cpu_s', 'peak_rss_mb', 'wall_s']\n"
 
 
 def test_energy_is_what_the_devices_in_use_counted_between_two_readings() -> None:
@@ -248,6 +272,9 @@ def _fail(error: Exception) -> None:
         (lambda: _fail(OSError(errno.EROFS, "Read-only file system", "a.csv")), "this user may not write or read"),
         (lambda: np.empty(2**60, np.int8), "memory is short"),
         (lambda: torch.empty(2**55), "memory is short"),
+        (lambda: _fail(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.25 GiB.")), "the GPU's memory"),
+        (lambda: _fail(torch.AcceleratorError("CUDA error: out of memory")), "the GPU's memory is short: in training"),
+        (lambda: _fail(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")), "the GPU's memory"),
         (lambda: _fail(RuntimeError("a shape\nmismatch")), "RuntimeError: a shape"),
     ],
 )

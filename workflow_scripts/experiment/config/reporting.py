@@ -169,7 +169,10 @@ class Needs(Part):
     mem_mb: Count = setting("memory", left_out, unit="megabytes")
     runtime: Count = setting("longest run", left_out, unit="minutes")
     gpu_share: Count = setting(
-        "how many of these jobs share a GPU on one host; left out, 1", left_out, unit="jobs", le=64
+        "how many of these jobs share a GPU on one host; a retry has one for itself; left out, 1",
+        left_out,
+        unit="jobs",
+        le=64,
     )
 
 
