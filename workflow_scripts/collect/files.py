@@ -132,22 +132,32 @@ def _iterate_rows(path: Path, layouts: dict[int, str]) -> Iterator[tuple[int, li
     # A sole line with carriage returns is a file of old line ends: its columns would be those of several lines.
     if len(first) == 1 and any("\r" in field for field in first[0][1][1:-1]):
         raise InputError(f"{path}:{first[0][0]} ends lines with carriage returns: end them with line feeds")
+    quoted = _quotes_texts([field for _, fields in first for field in fields[1:]])
     usual = max(Counter(len(fields) for _, fields in first).items(), key=lambda item: item[1], default=(0, 0))[0]
     wanted = layouts.get(usual) or " or ".join(layouts.values())
     for number, fields in chain(first, rows):
         here = f"{path}:{number}"
         _check_headless(here, fields, first=number == first[0][0], columns=layouts.get(len(fields), ""))
-        if any(map(_is_quoted, fields)) or all(re.fullmatch('".*"', field) for field in fields):
+        if _in_quotes(fields[0]) or any(
+            _in_quotes(field) and (quoted or '""' in field.strip()[1:-1]) for field in fields
+        ):
             raise InputError(f"{here} has quotes around a column, as CSV files do: write texts and ids as they are")
         if len(fields) != usual or usual not in layouts:
             raise InputError(f"{here} has {len(fields)} columns: put tabs between {wanted}, and nowhere else")
         yield number, fields
 
 
-def _is_quoted(field: str) -> bool:
-    """Whether quotes stand around a text whose own quotes are doubled: a quotation alone is left as it is."""
+def _in_quotes(field: str) -> bool:
+    """Whether quotes stand around a text that has none of its own, or doubled ones."""
     inner = field.strip()[1:-1]
-    return field.strip() == f'"{inner}"' and '"' in inner and '"' not in inner.replace('""', "")
+    return field.strip() == f'"{inner}"' and '"' not in inner.replace('""', "")
+
+
+def _quotes_texts(texts: Sequence[str]) -> bool:
+    """Whether all texts that are not empty stand in quotes, or just those with a comma; a quotation alone is a text."""
+    quoted = [_in_quotes(text) for text in texts if text.strip()]
+    commas = ["," in text for text in texts if text.strip()]
+    return sum(quoted) > 1 and (all(quoted) or quoted == commas)
 
 
 def _check_headless(here: str, fields: Sequence[str], *, first: bool, columns: str = "") -> None:

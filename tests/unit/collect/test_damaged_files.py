@@ -107,6 +107,10 @@ DOCUMENTS += [
     # As pandas writes them.
     ("docs.tsv", 'd1\tone\nd2\t"a ""b"" c"\n', "docs.tsv:2 has quotes around a column, as CSV files do"),
     ("docs.tsv", '"d1"\t"one"\n', "docs.tsv:1 has quotes around a column"),
+    ("docs.tsv", 'd1\tone\n"d2"\ttwo\n', "docs.tsv:2 has quotes around a column"),
+    ("docs.tsv", '1\t"wing, lift"\n2\t"cone"\n', "docs.tsv:1 has quotes around a column"),
+    # As a spreadsheet does.
+    ("docs.tsv", '1\tcone\n2\t"wing, lift"\n3\t\n4\t"a, b"\n', "docs.tsv:2 has quotes around a column"),
 ]
 QUERIES = [
     *[
@@ -255,6 +259,12 @@ def test_a_file_that_changes_while_it_is_read_vouches_for_nothing(folder, monkey
     monkeypatch.undo()
     call(prepare_corpus, arguments)
     assert pa.parquet.read_table(output.with_name("documents.parquet"))["text"].to_pylist() == ["other"]
+
+
+@pytest.mark.parametrize("texts", [['"wing lift"'], ['"wing lift"', "one, two", '"a"'], ['"wing", "lift"', "cone"]])
+def test_quotations_are_texts(folder, texts):
+    path = written(folder, "docs.tsv", "".join(f"{number}\t{text}\n" for number, text in enumerate(texts)))
+    assert [document.text for document in files.iterate_documents(path)] == texts
 
 
 def test_odd_but_whole_files_are_read_as_they_are(folder, capsys):
