@@ -100,10 +100,14 @@ DOCUMENTS += [
         *("chunk_id text", "article_id content", "entity_id name", "post_id body", "record_id text", "sid segment"),
         *("doc_name doc_text", "passage_no passage_text", "cord_uid title abstract", "PMID title abstract"),
         *("asin title description", "product_id product_title product_description"),
+        # Told by the id below: it has a digit, or other letters first.
+        *("doi abstract", "file text", "path text", "sha1 text", "isbn title description", "code label"),
+        *("pmc title text", "paper title abstract", "key1 text"),
     )
 ]
 DOCUMENTS += [
     ("docs.tsv", "id\ttext\ttitle\nd1\tx\ty\n", "such a file has none, delete it; its columns are id, title and text"),
+    ("docs.tsv", f"md5\ttext\n{'0a' * 16}\tone\n{'b1' * 16}\ttwo\n", "docs.tsv:1 is a header line"),
     # As pandas writes them.
     ("docs.tsv", 'd1\tone\nd2\t"a ""b"" c"\n', "docs.tsv:2 has quotes around a column, as CSV files do"),
     ("docs.tsv", '"d1"\t"one"\n', "docs.tsv:1 has quotes around a column"),
@@ -265,6 +269,14 @@ def test_a_file_that_changes_while_it_is_read_vouches_for_nothing(folder, monkey
 def test_quotations_are_texts(folder, texts):
     path = written(folder, "docs.tsv", "".join(f"{number}\t{text}\n" for number, text in enumerate(texts)))
     assert [document.text for document in files.iterate_documents(path)] == texts
+
+
+@pytest.mark.parametrize(
+    "ids", ["d9 d10", "9 10 11", "page title a b", "7a b3 c", "10.1/x 10.2/y", "MED-1 PLAIN-2 MED-3", "é 字", "d1 page"]
+)
+def test_a_first_document_may_be_the_name_of_a_column_where_its_id_is_like_the_others(folder, ids):
+    path = written(folder, "docs.tsv", "".join(f"{each}\tabstract\n" for each in ids.split()))
+    assert [document.doc_id for document in files.iterate_documents(path)] == ids.split()
 
 
 def test_odd_but_whole_files_are_read_as_they_are(folder, capsys):
