@@ -81,7 +81,8 @@ def iterate_judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
                 f"{here} is no TREC judgement: the relevance is {shown(relevance)}, not a whole number of at most "
                 "nine digits"
             )
-        yield number, check_id("query", query, here), check_id("document", document, here), int(relevance)
+        query, document = check_id("query", query, here, own=True), check_id("document", document, here, own=True)
+        yield number, query, document, int(relevance)
 
 
 def _is_jsonl(path: Path) -> bool:

@@ -29,7 +29,7 @@ def collect_queries(rows: Iterable[tuple[int, str, str]], place: Place) -> dict[
     """Query texts by id from (position, id, text); :class:`InputError` for a bad or duplicate id, or none at all."""
     queries: dict[str, str] = {}
     for position, identifier, text in rows:
-        query = check_id("query", identifier, place.at(position))
+        query = check_id("query", identifier, place.at(position), own=place.is_file)
         check_text(text, place.at(position))
         if query in queries:
             raise InputError(f"{place.at(position)} repeats the query id {query!r}: remove one")

@@ -46,6 +46,10 @@ DOCUMENTS = [
     ("docs.tsv", "a\tone\na\ttwo\n", "docs.tsv:2 repeats"),
     ("docs.tsv", "a\0b\tone\n", "docs.tsv:1 has the document id 'a\\x00b'"),
     ("docs.tsv", "a\ufeff\tone\n", "docs.tsv:1 has the document id 'a\\ufeff'"),
+    *[
+        ("docs.tsv", f"a\tone\nb{sign}\ttwo\n", "docs.tsv:2 has the document id")
+        for sign in ("\u200b", "\u00ad", "\u200e", "\u202e", "\u2060")
+    ],
     ("docs.tsv", f"{'9' * 5000}\tone\n", "docs.tsv:1 has the document id"),
     ("docs.tsv", "a\xa0b\tone\n", "docs.tsv:1 has the document id 'a\\xa0b', with white space"),
     ("docs.tsv", "\tone\n", "docs.tsv:1 has no document id"),
@@ -125,6 +129,7 @@ QUERIES = [
     ("queries.tsv", "q1\tone\t\nq2\ttwo\t\n", "queries.tsv:1 has 3 columns"),
     ("queries.tsv", "q1\tone\nq1\ttwo\n", "queries.tsv:2 repeats"),
     ("queries.tsv", "\tone\n", "queries.tsv:1 has no query id"),
+    ("queries.tsv", "q\u200b1\tone\n", "queries.tsv:1 has the query id 'q\\u200b1', with a character that no one can"),
     ("queries.tsv", "q1\0\tone\n", "queries.tsv:1 has the query id"),
     ("queries.tsv", f"{'1' * 5000}\tone\n", "queries.tsv:1 has the query id"),
     ("queries.jsonl", '{"id": "q1", "text": "one"}\n{"id": "q2", "text": "\\ud83d"}\n', "queries.jsonl:2 holds half"),
@@ -145,6 +150,8 @@ QRELS = [
     ("qrels", "query-id\tcorpus-id\tscore\nq1\ta\t1\n", "qrels:1 is a header line"),
     ("qrels", "qid iter docno rel\nq1 0 a 1\n", "qrels:1 is a header line"),
     ("qrels", "q1 0 a yes\n", "qrels:1 is no TREC judgement"),
+    ("qrels", "q1 0 a\u202e 1\n", "qrels:1 has the document id 'a\\u202e'"),
+    ("qrels", "q\u00ad1 0 a 1\n", "qrels:1 has the query id"),
     ("qrels", "q1 0 a\0 1\n", "qrels:1 has the document id 'a\\x00'"),
     ("qrels", f"{'1' * 5000} 0 a 1\n", "qrels:1 has the query id"),
     ("qrels", b"q1 0 \xff 1\n", "qrels:1 is not UTF-8"),
