@@ -51,6 +51,11 @@ def clean(text: str | None) -> str:
     return " ".join(text.split()) if text else ""
 
 
+def is_empty(text: str) -> bool:
+    """Whether there is nothing to see, and no token: no letter, number, punctuation mark or symbol."""
+    return not any(unicodedata.category(character)[0] in "LNPS" for character in text)
+
+
 def check_id(what: str, identifier: object, here: str, *, own: bool) -> str:
     """The id as text; :class:`InputError` where it is missing, too long or not what a run file could hold.
 

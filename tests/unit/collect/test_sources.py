@@ -45,8 +45,13 @@ def _collection(tmp_path, corpus, queries, qrels, spec):
 
 @pytest.fixture
 def small(tmp_path):
-    """A corpus of documents a, b, c and d, of which a and b share a title and d has no body."""
-    rows = [("a", "Wings", "lift and drag"), ("b", "wings", "flaps"), ("c", "", "no title"), ("d", "Tails", "")]
+    """A corpus of documents a, b, c and d, of which a and b share a title and d has no body that is seen."""
+    rows = [
+        ("a", "Wings", "lift and drag"),
+        ("b", "wings", "flaps"),
+        ("c", "\u200b", "no title"),
+        ("d", "Tails", "\xad"),
+    ]
     return _corpus(tmp_path, "".join(f"{i}\t{t}\t{x}\n" for i, t, x in rows), "docs.tsv")
 
 
@@ -138,6 +143,7 @@ def test_training_positives_reach_the_least_relevance_and_lie_in_the_corpus(tmp_
     ("queries", "qrels", "message"),
     [
         ("q1\t\n", "q1 0 a 1\n", "the query 'q1' has no text"),
+        ("q1\t\u200b \u202e\n", "q1 0 a 1\n", "the query 'q1' has no text"),
         ("\n", "q1 0 a 1\n", "queries.tsv holds no queries"),
         ("q1\tone\n", "\n", "qrels.txt holds no judgements"),
         ("q1\tone\n", "q1 0 a 1\nq2 0 a 1\n", "qrels.txt:2 judges the query 'q2', which is not among"),
