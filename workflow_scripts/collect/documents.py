@@ -8,6 +8,7 @@ the ids and by one range of documents (a quarter of a million), disk by twice th
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -50,8 +51,17 @@ def clean(text: str | None) -> str:
     return " ".join(text.split()) if text else ""
 
 
-def check_id(what: str, identifier: object, here: str) -> str:
-    """The id as text; :class:`InputError` where it is missing, too long or not what a run file could hold."""
+def is_empty(text: str) -> bool:
+    """Whether there is nothing to see, and no token: no letter, number, punctuation mark or symbol."""
+    return not any(unicodedata.category(character)[0] in "LNPS" for character in text)
+
+
+def check_id(what: str, identifier: object, here: str, *, own: bool) -> str:
+    """The id as text; :class:`InputError` where it is missing, too long or not what a run file could hold.
+
+    In a user's ``own`` file no character may be invisible: to the eye two ids would be one. Public data, from which no
+    one can take it out, is read as it is.
+    """
     text = str(identifier) if isinstance(identifier, int) and not isinstance(identifier, bool) else identifier
     if text is None or text == "":
         raise InputError(f"{here} has no {what} id: every {what} needs one")
@@ -59,7 +69,8 @@ def check_id(what: str, identifier: object, here: str) -> str:
         raise InputError(f"{here} has the {what} id {shown(text)}, neither text nor a whole number: write it in quotes")
     if text.split() != [text]:
         raise InputError(f"{here} has the {what} id {shown(text)}, with white space in it: take it out")
-    if NOT_IN_IDS.search(text):
+    invisible = own and not text.isascii() and any(unicodedata.category(character) == "Cf" for character in text)
+    if invisible or NOT_IN_IDS.search(text):
         raise InputError(f"{here} has the {what} id {shown(text)}, with a character that no one can see: take it out")
     if len(text) > LONGEST_ID:
         raise InputError(f"{here} has the {what} id {shown(text)} of {len(text)} characters: {LONGEST_ID} are allowed")
@@ -164,7 +175,7 @@ def _check(document: Document, place: Place) -> Document:
     here = place.at(document.position)
     check_text(document.title, here)
     check_text(document.text, here)
-    return document._replace(doc_id=check_id("document", document.doc_id, here))
+    return document._replace(doc_id=check_id("document", document.doc_id, here, own=place.is_file))
 
 
 def _rank_ids(spool: Path, place: Place) -> np.ndarray:

@@ -33,7 +33,7 @@ OTHER_NAME = (
 DIGIT = re.compile("[0-9]")
 # Names of one word that other tools make up: chunk_id, cord_uid, product_title.
 LIKE_ID = re.compile(f".*(id|name|key|no)|asin|{OTHER_NAME}")
-LIKE_TEXT = re.compile(f".*(name|{TEXT_NAME})")
+LIKE_TEXT = re.compile(f".*(name|{TEXT_NAME})|{OTHER_NAME}")
 IS_ID, IS_TEXT, IS_NAME = map(re.compile, (ID_NAME, TEXT_NAME, f"{ID_NAME}|{TEXT_NAME}|{OTHER_NAME}"))
 
 
@@ -81,7 +81,8 @@ def iterate_judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
                 f"{here} is no TREC judgement: the relevance is {shown(relevance)}, not a whole number of at most "
                 "nine digits"
             )
-        yield number, check_id("query", query, here), check_id("document", document, here), int(relevance)
+        query, document = check_id("query", query, here, own=True), check_id("document", document, here, own=True)
+        yield number, query, document, int(relevance)
 
 
 def _is_jsonl(path: Path) -> bool:
@@ -107,7 +108,7 @@ def _iterate_records(path: Path, id_keys: Sequence[str], text_keys: Sequence[str
             raise InputError(f"{here} has several ids ({', '.join(map(shown, ids))}): keep one key of {id_keys}")
         texts = [_text(record, key, here) for key in text_keys]
         if ids and isinstance(ids[0], str):
-            _check_headless(here, [ids[0], *filter(None, texts)], first=False)
+            _check_headless(here, [ids[0], *filter(None, texts)], [])
         yield number, ids[0] if ids else None, *texts
     if unread:
         print(f"{path}: keys that are not read: {', '.join(sorted(unread))}", file=sys.stderr, flush=True)
@@ -132,46 +133,75 @@ def _iterate_rows(path: Path, layouts: dict[int, str]) -> Iterator[tuple[int, li
     # A sole line with carriage returns is a file of old line ends: its columns would be those of several lines.
     if len(first) == 1 and any("\r" in field for field in first[0][1][1:-1]):
         raise InputError(f"{path}:{first[0][0]} ends lines with carriage returns: end them with line feeds")
+    quoted = _quotes_texts([field for _, fields in first for field in fields[1:]])
     usual = max(Counter(len(fields) for _, fields in first).items(), key=lambda item: item[1], default=(0, 0))[0]
     wanted = layouts.get(usual) or " or ".join(layouts.values())
     for number, fields in chain(first, rows):
         here = f"{path}:{number}"
-        _check_headless(here, fields, first=number == first[0][0], columns=layouts.get(len(fields), ""))
-        if any(map(_is_quoted, fields)) or all(re.fullmatch('".*"', field) for field in fields):
+        ids = [row[0] for _, row in first] if number == first[0][0] else []
+        _check_headless(here, fields, ids, columns=layouts.get(len(fields), ""))
+        if _in_quotes(fields[0]) or any(
+            _in_quotes(field) and (quoted or '""' in field.strip()[1:-1]) for field in fields
+        ):
             raise InputError(f"{here} has quotes around a column, as CSV files do: write texts and ids as they are")
         if len(fields) != usual or usual not in layouts:
             raise InputError(f"{here} has {len(fields)} columns: put tabs between {wanted}, and nowhere else")
         yield number, fields
 
 
-def _is_quoted(field: str) -> bool:
-    """Whether quotes stand around a text whose own quotes are doubled: a quotation alone is left as it is."""
+def _in_quotes(field: str) -> bool:
+    """Whether quotes stand around a text that has none of its own, or doubled ones."""
     inner = field.strip()[1:-1]
-    return field.strip() == f'"{inner}"' and '"' in inner and '"' not in inner.replace('""', "")
+    return field.strip() == f'"{inner}"' and '"' not in inner.replace('""', "")
 
 
-def _check_headless(here: str, fields: Sequence[str], *, first: bool, columns: str = "") -> None:
+def _quotes_texts(texts: Sequence[str]) -> bool:
+    """Whether all texts that are not empty stand in quotes, or just those with a comma; a quotation alone is a text."""
+    quoted = [_in_quotes(text) for text in texts if text.strip()]
+    commas = ["," in text for text in texts if text.strip()]
+    return sum(quoted) > 1 and (all(quoted) or quoted == commas)
+
+
+def _check_headless(here: str, fields: Sequence[str], ids: Sequence[str], columns: str = "") -> None:
     """Raise :class:`InputError` for a header line, which would become a document or a query of its own.
 
-    On the ``first`` line the name of an id's column beside short texts is enough, or names of columns in any order, or
-    words that end as such names do. ``columns``: what they hold in a file without a header line.
+    ``ids``: where ``fields`` are the first line, its id and those of the lines after it. There the name of an id's
+    column beside short texts is enough, or names of columns in any order, or words that end as such names do, or such
+    words beside an id unlike the others. ``columns``: what they hold in a file without a header line.
     """
     # Most ids have a digit, names of columns have none.
     start = "" if DIGIT.search(fields[0]) else _letters(fields[0][:40])
-    if len(fields) < 2 or not (LIKE_ID.fullmatch(start) or IS_NAME.fullmatch(start)):
+    has_id_name, others = bool(IS_ID.fullmatch(start)), [_letters(field[:40]) for field in fields[1:]]
+    if not others:
         return
-    has_id_name = bool(IS_ID.fullmatch(start))
-    others = [_letters(field[:40]) for field in fields[1:]]
-    if first:
+    if ids:
         short = all(field.count(" ") < 3 for field in fields)
         is_header = (has_id_name and short) or (IS_NAME.fullmatch(start) and all(map(IS_NAME.fullmatch, others)))
-        words = not any(len(field.split()) > 1 for field in fields)
-        is_header = is_header or (words and LIKE_ID.fullmatch(start) and all(map(LIKE_TEXT.fullmatch, others)))
+        words = not any(len(field.split()) > 1 for field in fields) and all(map(LIKE_TEXT.fullmatch, others))
+        is_header = is_header or (words and (LIKE_ID.fullmatch(start) or _is_unlike(ids)))
     else:
         is_header = has_id_name and all(map(IS_TEXT.fullmatch, others))
     if is_header:
         fix = f"delete it; its columns are {columns}" if columns else "delete it"
         raise InputError(f"{here} is a header line ({', '.join(map(shown, fields))}): such a file has none, {fix}")
+
+
+def _is_unlike(ids: Sequence[str]) -> bool:
+    """Whether the first id lacks what all others share: it then names their column (doi, path, sha1 or any other).
+
+    A file's ids are made in one way: they have a digit, or the same letters before one, or one length, if not a short
+    one. The names of texts beside it must be those of columns, so that a document would have to be odd twice over.
+    """
+    for own, *others in zip(*map(_traits, ids), strict=True):
+        if others and None not in others and len({*others}) == 1 and own != others[0]:
+            return True
+    return False
+
+
+def _traits(identifier: str) -> tuple[bool | None, str | None, int | None]:
+    letters = re.match(r"([^\W\d_]*)[\W_]*\d", identifier)
+    length = len(identifier)
+    return bool(DIGIT.search(identifier)) or None, letters and letters[1], length if length >= 8 else None
 
 
 def _letters(name: str) -> str:

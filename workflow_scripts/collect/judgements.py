@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from workflow_scripts.analysis.measure_names import LARGEST_GAIN
-from workflow_scripts.collect.documents import check_id, check_text, find_documents
+from workflow_scripts.collect.documents import check_id, check_text, find_documents, is_empty
 from workflow_scripts.collect.places import Place
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
@@ -29,7 +29,7 @@ def collect_queries(rows: Iterable[tuple[int, str, str]], place: Place) -> dict[
     """Query texts by id from (position, id, text); :class:`InputError` for a bad or duplicate id, or none at all."""
     queries: dict[str, str] = {}
     for position, identifier, text in rows:
-        query = check_id("query", identifier, place.at(position))
+        query = check_id("query", identifier, place.at(position), own=place.is_file)
         check_text(text, place.at(position))
         if query in queries:
             raise InputError(f"{place.at(position)} repeats the query id {query!r}: remove one")
@@ -99,7 +99,7 @@ def keep_answered(
     if not kept:
         raise InputError(f"no query of {place.source} has a relevant document: look at the qrels and min_relevance")
     for query, text in kept.items():
-        if not text:
+        if is_empty(text):
             raise InputError(f"the query {query!r} has no text: write one, or choose another query field")
     return kept, {"queries_without_relevant": len(without)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workflow_scripts.collect.documents import iterate_columns
+from workflow_scripts.collect.documents import is_empty, iterate_columns
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
@@ -12,9 +12,9 @@ from workflow_scripts.storage.errors import InputError
 def title_pairs(corpus: Artifact) -> tuple[dict[str, str], pd.DataFrame, dict[str, int]]:
     """Queries (id -> text), positives (query_id, doc_id) and counts from the titles of ``corpus``.
 
-    A document without a title or without a body takes no part. Documents whose titles are the same but for case make
-    one query, "title-" and the first of their ids, and are all its positives: none of them is a negative for the
-    others' title. Memory: the titles. Raises :class:`InputError` where no document has both.
+    A document whose title or body is empty, or looks so, takes no part. Documents whose titles are the same but for
+    case make one query, "title-" and the first of their ids, and are all its positives: none of them is a negative for
+    the others' title. Memory: the titles. Raises :class:`InputError` where no document has both.
     """
     left_out = 0
     by_title: dict[str, str] = {}
@@ -22,7 +22,7 @@ def title_pairs(corpus: Artifact) -> tuple[dict[str, str], pd.DataFrame, dict[st
     pairs: list[tuple[str, str]] = []
     for batch in iterate_columns(corpus, ["doc_id", "title", "text"]):
         for document, title, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if not title or not text:
+            if is_empty(title) or is_empty(text):
                 left_out += 1
                 continue
             query = by_title.setdefault(title.casefold(), f"title-{document}")

@@ -46,6 +46,10 @@ DOCUMENTS = [
     ("docs.tsv", "a\tone\na\ttwo\n", "docs.tsv:2 repeats"),
     ("docs.tsv", "a\0b\tone\n", "docs.tsv:1 has the document id 'a\\x00b'"),
     ("docs.tsv", "a\ufeff\tone\n", "docs.tsv:1 has the document id 'a\\ufeff'"),
+    *[
+        ("docs.tsv", f"a\tone\nb{sign}\ttwo\n", "docs.tsv:2 has the document id")
+        for sign in ("\u200b", "\u00ad", "\u200e", "\u202e", "\u2060")
+    ],
     ("docs.tsv", f"{'9' * 5000}\tone\n", "docs.tsv:1 has the document id"),
     ("docs.tsv", "a\xa0b\tone\n", "docs.tsv:1 has the document id 'a\\xa0b', with white space"),
     ("docs.tsv", "\tone\n", "docs.tsv:1 has no document id"),
@@ -100,13 +104,21 @@ DOCUMENTS += [
         *("chunk_id text", "article_id content", "entity_id name", "post_id body", "record_id text", "sid segment"),
         *("doc_name doc_text", "passage_no passage_text", "cord_uid title abstract", "PMID title abstract"),
         *("asin title description", "product_id product_title product_description"),
+        # Told by the id below: it has a digit, or other letters first.
+        *("doi abstract", "file text", "path text", "sha1 text", "isbn title description", "code label"),
+        *("pmc title text", "paper title abstract", "key1 text"),
     )
 ]
 DOCUMENTS += [
     ("docs.tsv", "id\ttext\ttitle\nd1\tx\ty\n", "such a file has none, delete it; its columns are id, title and text"),
+    ("docs.tsv", f"md5\ttext\n{'0a' * 16}\tone\n{'b1' * 16}\ttwo\n", "docs.tsv:1 is a header line"),
     # As pandas writes them.
     ("docs.tsv", 'd1\tone\nd2\t"a ""b"" c"\n', "docs.tsv:2 has quotes around a column, as CSV files do"),
     ("docs.tsv", '"d1"\t"one"\n', "docs.tsv:1 has quotes around a column"),
+    ("docs.tsv", 'd1\tone\n"d2"\ttwo\n', "docs.tsv:2 has quotes around a column"),
+    ("docs.tsv", '1\t"wing, lift"\n2\t"cone"\n', "docs.tsv:1 has quotes around a column"),
+    # As a spreadsheet does.
+    ("docs.tsv", '1\tcone\n2\t"wing, lift"\n3\t\n4\t"a, b"\n', "docs.tsv:2 has quotes around a column"),
 ]
 QUERIES = [
     *[
@@ -117,6 +129,7 @@ QUERIES = [
     ("queries.tsv", "q1\tone\t\nq2\ttwo\t\n", "queries.tsv:1 has 3 columns"),
     ("queries.tsv", "q1\tone\nq1\ttwo\n", "queries.tsv:2 repeats"),
     ("queries.tsv", "\tone\n", "queries.tsv:1 has no query id"),
+    ("queries.tsv", "q\u200b1\tone\n", "queries.tsv:1 has the query id 'q\\u200b1', with a character that no one can"),
     ("queries.tsv", "q1\0\tone\n", "queries.tsv:1 has the query id"),
     ("queries.tsv", f"{'1' * 5000}\tone\n", "queries.tsv:1 has the query id"),
     ("queries.jsonl", '{"id": "q1", "text": "one"}\n{"id": "q2", "text": "\\ud83d"}\n', "queries.jsonl:2 holds half"),
@@ -137,6 +150,8 @@ QRELS = [
     ("qrels", "query-id\tcorpus-id\tscore\nq1\ta\t1\n", "qrels:1 is a header line"),
     ("qrels", "qid iter docno rel\nq1 0 a 1\n", "qrels:1 is a header line"),
     ("qrels", "q1 0 a yes\n", "qrels:1 is no TREC judgement"),
+    ("qrels", "q1 0 a\u202e 1\n", "qrels:1 has the document id 'a\\u202e'"),
+    ("qrels", "q\u00ad1 0 a 1\n", "qrels:1 has the query id"),
     ("qrels", "q1 0 a\0 1\n", "qrels:1 has the document id 'a\\x00'"),
     ("qrels", f"{'1' * 5000} 0 a 1\n", "qrels:1 has the query id"),
     ("qrels", b"q1 0 \xff 1\n", "qrels:1 is not UTF-8"),
@@ -255,6 +270,20 @@ def test_a_file_that_changes_while_it_is_read_vouches_for_nothing(folder, monkey
     monkeypatch.undo()
     call(prepare_corpus, arguments)
     assert pa.parquet.read_table(output.with_name("documents.parquet"))["text"].to_pylist() == ["other"]
+
+
+@pytest.mark.parametrize("texts", [['"wing lift"'], ['"wing lift"', "one, two", '"a"'], ['"wing", "lift"', "cone"]])
+def test_quotations_are_texts(folder, texts):
+    path = written(folder, "docs.tsv", "".join(f"{number}\t{text}\n" for number, text in enumerate(texts)))
+    assert [document.text for document in files.iterate_documents(path)] == texts
+
+
+@pytest.mark.parametrize(
+    "ids", ["d9 d10", "9 10 11", "page title a b", "7a b3 c", "10.1/x 10.2/y", "MED-1 PLAIN-2 MED-3", "é 字", "d1 page"]
+)
+def test_a_first_document_may_be_the_name_of_a_column_where_its_id_is_like_the_others(folder, ids):
+    path = written(folder, "docs.tsv", "".join(f"{each}\tabstract\n" for each in ids.split()))
+    assert [document.doc_id for document in files.iterate_documents(path)] == ids.split()
 
 
 def test_odd_but_whole_files_are_read_as_they_are(folder, capsys):

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -12,17 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from workflow_scripts.collect import documents, ir_datasets_source
-from workflow_scripts.collect.documents import Document, find_documents, split_title, strip_title, write_documents
+from workflow_scripts.collect import ir_datasets_source
 from workflow_scripts.collect.judgements import choose_queries
-from workflow_scripts.collect.places import Place
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 
@@ -50,8 +45,13 @@ def _collection(tmp_path, corpus, queries, qrels, spec):
 
 @pytest.fixture
 def small(tmp_path):
-    """A corpus of documents a, b, c and d, of which a and b share a title and d has no body."""
-    rows = [("a", "Wings", "lift and drag"), ("b", "wings", "flaps"), ("c", "", "no title"), ("d", "Tails", "")]
+    """A corpus of documents a, b, c and d, of which a and b share a title and d has no body that is seen."""
+    rows = [
+        ("a", "Wings", "lift and drag"),
+        ("b", "wings", "flaps"),
+        ("c", "\u200b", "no title"),
+        ("d", "Tails", "\xad"),
+    ]
     return _corpus(tmp_path, "".join(f"{i}\t{t}\t{x}\n" for i, t, x in rows), "docs.tsv")
 
 
@@ -77,27 +77,6 @@ def test_jsonl_and_tsv_give_the_same_sorted_documents(tmp_path):
         }
 
 
-def test_sorting_in_ranges_equals_sorting_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(documents, "BATCH", 7)
-    monkeypatch.setattr(documents, "RANGE", 10)
-    ids = [f"{draw:x}" for draw in random.Random(0).sample(range(10_000), 95)] + ["ü", "Z", "~", "字"]
-    rows = [Document(n, doc, f"title {doc}", f"text {n}") for n, doc in enumerate(ids, 1)]
-    counts = write_documents(rows, Place("here"), tmp_path / "documents.parquet", tmp_path)
-    expected = sorted((row[1:] for row in rows), key=lambda row: row[0].encode())
-    assert [tuple(row) for row in pd.read_parquet(tmp_path / "documents.parquet").to_numpy()] == expected
-    assert counts["documents"] == 99
-    assert [path.name for path in tmp_path.iterdir()] == ["documents.parquet"]  # the scratch files are gone
-
-
-@pytest.mark.slow  # 5 GB of memory
-def test_a_range_of_documents_may_hold_more_text_than_one_array_of_strings_does():
-    text = pa.chunked_array([pa.array(["wing " * 220_000] * 200)] * 10)  # 2.2 GB in 2,000 documents
-    columns = {"doc_id": [f"d{number:04}" for number in range(2_000)], "title": [""] * 2_000, "text": text}
-    (group,) = documents._sort_by_rank(pa.table(columns | {"rank": range(1_999, -1, -1)}))
-    assert group.schema == documents.SCHEMA and group["text"].nbytes > 2**31
-    assert group["doc_id"].to_pylist() == columns["doc_id"][::-1]
-
-
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -111,16 +90,6 @@ def test_bad_corpus_specs_are_refused(tmp_path, spec, message):
     given = tmp_path / "missing.tsv" if spec["source"] == "files" else None
     with pytest.raises(InputError, match=message):
         prepare_corpus(output=tmp_path / "corpus" / "manifest.json", spec=spec, documents=given)
-
-
-def test_titles_are_split_and_stripped():
-    assert split_title("on wings  lift\nand  drag", "  ") == ("on wings", "lift\nand  drag")
-    assert split_title("all body", "  ") == ("", "all body")
-    assert strip_title("mach 3 .5 .", "mach 3. 5 . tests were made") == "tests were made"
-    assert strip_title("wing", "wings are long") == "wings are long"
-    assert strip_title("wing theory", "wing") == "wing"
-    assert strip_title("wing", "wing") == ""
-    assert strip_title("", "wing") == "wing"
 
 
 def test_a_test_collection_keeps_its_judged_queries(tmp_path, small, capsys):
@@ -174,6 +143,7 @@ def test_training_positives_reach_the_least_relevance_and_lie_in_the_corpus(tmp_
     ("queries", "qrels", "message"),
     [
         ("q1\t\n", "q1 0 a 1\n", "the query 'q1' has no text"),
+        ("q1\t\u200b \u202e\n", "q1 0 a 1\n", "the query 'q1' has no text"),
         ("\n", "q1 0 a 1\n", "queries.tsv holds no queries"),
         ("q1\tone\n", "\n", "qrels.txt holds no judgements"),
         ("q1\tone\n", "q1 0 a 1\nq2 0 a 1\n", "qrels.txt:2 judges the query 'q2', which is not among"),
@@ -258,14 +228,6 @@ def test_of_training_judgements_only_those_that_count_are_read(tmp_path, small, 
     assert pd.read_parquet(output.with_name("positives.parquet")).to_numpy().tolist() == [["q1", "a"]]
     counts = Artifact(output).counts
     assert (counts["source_judgements"], counts["judgements_of_unknown_documents"]) == (1, 0)
-
-
-def test_documents_are_found_whatever_batch_they_are_in(tmp_path):
-    ids = sorted(f"{number}" for number in range(0, 240_000, 2))  # three batches
-    with ArtifactWriter(tmp_path / "manifest.json", kind="corpora", spec={}) as writer:
-        pq.write_table(pa.table({"doc_id": ids}), writer.path("documents.parquet"))
-    wanted = [f"{number}" for number in range(-9, 300_000, 7)] + [ids[0], ids[-1], ids[49_999], ids[50_000], "é"]
-    assert find_documents(Artifact(tmp_path / "manifest.json"), wanted) == set(ids) & set(wanted)
 
 
 @pytest.fixture(scope="module")
