@@ -71,6 +71,7 @@ def _compile(root: Path, output: Path, *options: str, sources: Sequence[str] = (
         cwd=root,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode:

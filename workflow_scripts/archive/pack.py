@@ -145,7 +145,7 @@ def _tracked() -> set[str] | None:
         return None
     command = ["git", "--git-dir", str(git), "--work-tree", str(ROOT), "ls-files", "-z"]
     try:
-        listed = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+        listed = os.fsdecode(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     except (OSError, subprocess.CalledProcessError) as error:
         raise InputError(f"git cannot list the project's files, and others are not packed: {error}") from None
     return set(listed.split("\0"))

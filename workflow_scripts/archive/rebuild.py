@@ -66,7 +66,9 @@ def page_without_texts(about: Mapping, files: Mapping[str, Path | bytes]) -> byt
 def missing_products(configs: Sequence[str]) -> list[str]:
     """Paths that the default target promises of an experiment whose results lie here, and that are not there."""
     command = [*_snakemake({"configs": configs, "texts": True}), *LOCAL, "--cores", "1", "--dry-run"]
-    done = subprocess.run([*command, "--allowed-rules", "all", "--", "all"], capture_output=True, encoding="utf-8")
+    done = subprocess.run(
+        [*command, "--allowed-rules", "all", "--", "all"], capture_output=True, encoding="utf-8", errors="replace"
+    )
     said = [line.strip() for line in f"{done.stderr}\n{done.stdout}".splitlines()]
     if done.returncode and "affected files:" not in said:
         raise InputError(refusal(said))
@@ -170,7 +172,9 @@ def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[st
 
 
 def _concluding_rules(folder: Path, about: Mapping) -> list[str]:
-    listed = subprocess.run([*_snakemake(about), "--list-rules"], cwd=folder, capture_output=True, encoding="utf-8")
+    listed = subprocess.run(
+        [*_snakemake(about), "--list-rules"], cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
+    )
     if listed.returncode:
         said = f"{listed.stderr}\n{listed.stdout}".splitlines()
         raise InputError(f"the experiment cannot be planned: {refusal(said)}")

@@ -59,7 +59,7 @@ def dry_run(
     # The profile's rule of what counts as changed is the one that a run goes by.
     command += ["--profile", str(ROOT / "config" / "profiles" / "local"), "--configfile", *map(str, configs)]
     command += ["--dry-run", "--cores", str(CORES), "--quiet", *quiet, "--", *targets]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise InputError(refusal(f"{done.stderr}\n{done.stdout}".splitlines()))
     return done.stdout

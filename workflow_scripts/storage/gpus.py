@@ -61,7 +61,9 @@ def visible_gpus() -> list[str]:
         names = [name.strip() for name in os.environ[VISIBLE].split(",")]
         return [name for name in names if name and name != "-1"]
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", timeout=60).stdout
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", errors="replace", timeout=60
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return []
     names = re.findall(r"UUID: ((?:GPU|MIG)-[\w/-]+)", listed)

@@ -291,7 +291,9 @@ def git_commit() -> str | None:
     place = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT)]
     command = ["git", *place, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 

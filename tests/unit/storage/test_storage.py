@@ -278,3 +278,11 @@ def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("GIT_DIR")
     own = commit(inner)
     assert provenance.git_commit() == own
+
+
+def test_a_git_that_speaks_latin_1_ends_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nprintf 'fatal\\240: ni ceci ni aucun de ses r\\351pertoires parents' >&2\nexit 128\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert provenance.git_commit() is None
