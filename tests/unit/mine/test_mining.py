@@ -208,6 +208,15 @@ def test_a_sampler_must_draw_by_its_own_generator(study, tmp_path, monkeypatch, 
     assert not list((tmp_path / "made").iterdir())
 
 
+@pytest.mark.parametrize("spec", [{"system": "bm25"}, {"systems": ["bm25"]}])
+def test_a_system_that_lists_nothing_at_all_leaves_its_negatives_to_chance(
+    study: dict, tmp_path: Path, spec: dict, capsys: pytest.CaptureFixture
+) -> None:
+    empty = write_ranking(tmp_path / "empty", {"bm25": {query: [] for query in QUERIES}}, spec | {"depth": 12})
+    groups = mine(study, tmp_path / "made" / "manifest.json", "bm25", rankings=[empty])
+    assert set(groups["source"]) == {"positive", "fill"} and "100.00% of the negatives" in capsys.readouterr().err
+
+
 def published(folder: Path) -> tuple[str, str]:
     """A file of hard negatives in both published forms; its address and checksum."""
     lines = [
