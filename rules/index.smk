@@ -93,7 +93,11 @@ use rule mine_job as merge_search with:
 
 use rule mine_job as import_rankings with:
     input:
-        **reads(file=manifest("downloads", "{system}"), collection=manifest("collections", "{collection}")),
+        **reads(
+            file=manifest("downloads", "{system}"),
+            corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
+            collection=manifest("collections", "{collection}"),
+        ),
     output:
         artifact("rankings", "{system}", "{collection}"),
     log:

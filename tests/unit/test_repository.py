@@ -408,6 +408,17 @@ def test_text_is_read_and_written_as_utf_8_whatever_the_locale() -> None:
     assert unsaid == []
 
 
+def test_no_byte_that_a_program_prints_in_another_locale_ends_a_job() -> None:
+    strict = []
+    for path in sorted([*ROOT.glob("workflow_scripts/**/*.py"), *ROOT.glob("environment/*.py")]):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("subprocess."):
+                options = {word.arg for word in node.keywords}
+                if options & {"encoding", "text", "universal_newlines"} and "errors" not in options:
+                    strict.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert strict == []
+
+
 def test_commands_of_the_docs_name_targets_that_exist_and_hide_none_behind_configfile() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")]

@@ -77,6 +77,13 @@ def test_braces_in_the_projects_path_are_refused_in_words(tmp_path: Path) -> Non
     assert "move the project to a path without braces" in output and "Traceback" not in output
 
 
+def test_a_project_whose_path_is_not_utf_8_is_refused_before_a_job_starts(tmp_path: Path) -> None:
+    project = Project.fresh(tmp_path / os.fsdecode(b"caf\xe9"))
+    output = project.refused("results/tiny/corpora/demo/manifest.json")
+    assert "Java cannot work in " in output and r"caf\udce9': move the project to a path whose name is UTF-8" in output
+    assert not (project.folder / "results").exists()
+
+
 def test_snakemakes_own_limit_of_jobs_a_second_is_taken_away_and_a_users_stays() -> None:
     own = get_argument_parser().get_default("max_jobs_per_timespan")
     for said, stays in {own: False, "99/1s": True, "100/1m": True}.items():

@@ -35,9 +35,10 @@ from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.command import end_in_one_line
+from workflow_scripts.storage.commit import git_commit
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.processor import model
-from workflow_scripts.storage.provenance import MANIFEST, git_commit
+from workflow_scripts.storage.provenance import MANIFEST
 
 CODE = ("Snakefile", "*.yml", "*.txt", "*.toml", "*.md", "LICENSE", "CITATION.cff")
 CODE_FOLDERS = ("rules", "workflow_scripts", "snakemake_logger_plugin_distillery", "config", "profiles", "docs")

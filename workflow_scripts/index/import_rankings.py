@@ -7,11 +7,14 @@ entry of a passage is its number, or an object with the number as ``pid`` (anoth
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
@@ -24,15 +27,17 @@ from workflow_scripts.storage.text_files import read_objects, shown
 CHUNK_QUERIES = 2_000
 NONE = -1
 MOST = 2**31 - 1  # of 4 bytes
+NUMBER = f"^(0|[1-9][0-9]{{0,{len(str(MOST)) - 1}}})$"
 
 
-def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -> None:
+def import_rankings(spec: Mapping, file: Path, corpus: Path, collection: Path, output: Path) -> None:
     """Write the top ``depth`` of each of ``spec["systems"]`` for the queries of ``collection``; no scores are known.
 
-    ``file`` is the manifest of a downloaded file. Queries of the file that the collection lacks are passed over.
+    ``file`` is the manifest of a downloaded file. Queries of the file that the collection lacks are passed over; a
+    passage that the corpus lacks is an error. Queries without results are counted on stderr, by system.
     Counts ``queries``, ``queries_without_results`` (of the collection, in no line of the file), ``hits`` and
     ``duplicates`` (passages that a system lists again for a query, left out). Lists lie in a scratch file of
-    systems x queries x depth numbers of 4 bytes; reading JSON bounds the time.
+    systems x queries x depth numbers of 4 bytes; reading JSON bounds the time, memory holds the corpus' ids.
     """
     systems, depth = spec["systems"], spec["depth"]
     source = Artifact(file)
@@ -40,11 +45,14 @@ def import_rankings(spec: Mapping, file: Path, collection: Path, output: Path) -
         raise InputError(f"{file} has {len(source.manifest['files'])} files: name the manifest of one download")
     path = source.file(next(iter(source.manifest["files"])))
     queries = pq.read_table(Artifact(collection).file("queries.parquet"), columns=["query_id"])["query_id"].to_pylist()
-    with ArtifactWriter(output, kind="rankings", spec=spec, inputs={"file": file, "collection": collection}) as writer:
+    inputs = {"file": file, "corpus": corpus, "collection": collection}
+    with ArtifactWriter(output, kind="rankings", spec=spec, inputs=inputs) as writer:
         scratch = writer.path("lists.scratch")
         lists = np.memmap(scratch, np.int32, "w+", shape=(len(systems), len(queries), depth))
         lists[:] = NONE
         counts = _read_lists(path, systems, queries, lists)
+        _check_passages(path, corpus, lists)
+        _say_without_results(systems, lists)
         with RankingWriter(writer.path(RANKING_FILE)) as ranking:
             for system in sorted(systems):
                 _write_lists(ranking, system, queries, lists[systems.index(system)])
@@ -87,6 +95,40 @@ def _read_lists(path: Path, systems: list[str], queries: list[str], lists: np.nd
             raise InputError(f"{path} has no system {system!r}: it has {', '.join(sorted(met)) or 'none'}")
     counts["queries_without_results"] = int((~done).sum())
     return dict(counts)
+
+
+def _check_passages(path: Path, corpus: Path, lists: np.ndarray) -> None:
+    """Raise :class:`InputError` for passages of ``lists`` that the corpus lacks: any reader would fail at them."""
+    numbers = _numbers(corpus)
+    lacking = np.empty(0, np.int32)
+    for ranked in lists:
+        for start in range(0, len(ranked), CHUNK_QUERIES):
+            passages = np.unique(ranked[start : start + CHUNK_QUERIES])
+            places = np.searchsorted(numbers, passages).clip(max=len(numbers) - 1)
+            lacking = np.union1d(lacking, passages[numbers[places] != passages])
+    if len(lacking):
+        raise InputError(
+            f"{path} lists {len(lacking):,} passages that {corpus} has no document of, the first is "
+            f"{lacking[0]}: import the file over the corpus that it was made from"
+        )
+
+
+def _numbers(corpus: Path) -> np.ndarray:  # (numbers,) int32, sorted
+    """NONE, and the passage numbers among the ids of the corpus."""
+    parts = [np.array([NONE], np.int32)]
+    for batch in pq.ParquetFile(Artifact(corpus).file("documents.parquet")).iter_batches(columns=["doc_id"]):
+        ids = batch.column(0)
+        numbers = ids.filter(pc.match_substring_regex(ids, NUMBER)).cast(pa.int64()).to_numpy()
+        parts.append(numbers[numbers <= MOST].astype(np.int32))
+    return np.sort(np.concatenate(parts))
+
+
+def _say_without_results(systems: list[str], lists: np.ndarray) -> None:
+    total = lists.shape[1]
+    for system, ranked in zip(systems, lists, strict=True):
+        if without := int((ranked[:, :1] == NONE).sum()):
+            most = ", which is most: is the file for this collection?" if 2 * without > total else ""
+            print(f"{system} lists nothing for {without:,} of {total:,} queries{most}", file=sys.stderr, flush=True)
 
 
 def _query(qid: object) -> str:

@@ -130,18 +130,16 @@ def _candidates(
 
 
 def _open_rankings(manifests: Sequence[str | Path], depth: int | None) -> dict[str, QueryRows]:
-    """One reader a system, in the order of ``manifests``, then of an artifact's own spec."""
+    """One reader a system, in the order of ``manifests``, then of a spec; empty where the system lists nothing."""
     readers: dict[str, QueryRows] = {}
     for manifest in manifests:
         artifact = Artifact(manifest)
-        groups = row_groups(manifest)
-        named = artifact.spec.get("systems") or list(groups)
-        for system in named:
+        groups, spec = row_groups(manifest), artifact.spec
+        for system in spec.get("systems") or ([spec["system"]] if "system" in spec else groups):
             if system in readers:
                 raise InputError(f"two rankings are of system {system!r}: give each system one name")
-            if system in groups:
-                path = artifact.file(RANKING_FILE)
-                readers[system] = QueryRows(path, ["doc_id", "score"], row_groups=groups[system], depth=depth)
+            path = artifact.file(RANKING_FILE)
+            readers[system] = QueryRows(path, ["doc_id", "score"], row_groups=groups.get(system, []), depth=depth)
     return readers
 
 

@@ -27,6 +27,7 @@ NOT_IN_DIGEST = frozenset(
         "storage.checked",
         "storage.locks",
         "storage.logs",
+        "storage.commit",
         "storage.provenance",
         "storage.results",
         "storage.reuse",

@@ -13,7 +13,6 @@ import json
 import platform
 import resource
 import shlex
-import subprocess
 import sys
 import time
 import tomllib
@@ -24,6 +23,7 @@ from pathlib import Path
 from workflow_scripts.storage.checked import file_fault, output_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
 from workflow_scripts.storage.code import ROOT, forget, job_digest
+from workflow_scripts.storage.commit import git_commit
 from workflow_scripts.storage.energy import start_meter
 from workflow_scripts.storage.processor import description, model
 
@@ -283,19 +283,6 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
-
-
-def git_commit() -> str | None:
-    """The code's git commit, with ``-dirty`` where the working tree differs; None where the project is no checkout."""
-    # Git would take a repository that the project only lies in.
-    place = ["--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT)]
-    command = ["git", *place, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _peak_rss_kb(own: resource.struct_rusage) -> int:

@@ -175,6 +175,7 @@ RANKINGS = [
     ('{"qid": "q1", "neg": {"other": [1]}}\n', "n.jsonl.gz has no system 'bm25': it has other"),
     ('{"qid": "q7", "neg": {"bm25": [1]}}\n', "n.jsonl.gz has no query of the collection"),
     ("", "n.jsonl.gz has no query of the collection"),
+    ('{"qid": "q1", "neg": {"bm25": [7, 5, 7]}}\n', "lists 2 passages that"),
 ]
 DOWNLOADS = [
     ({"url": "file://{folder}/none.gz"}, "none.gz cannot be downloaded"),
@@ -239,7 +240,8 @@ def test_damaged_queries_and_judgements(folder, refused, name, content, message,
 def test_damaged_rankings(folder, refused, content, message):
     packed = gzip.compress(content if isinstance(content, bytes) else content.encode())
     download = artifact(folder / "download" / "manifest.json", {"n.jsonl.gz": packed}, kind="downloads")
-    paths = {"file": download, "collection": folder / "queries" / "manifest.json"}
+    paths = {"file": download, "corpus": folder / "documents/manifest.json"}
+    paths["collection"] = folder / "queries/manifest.json"
     refused(import_rankings, {"systems": ["bm25"], "depth": 5}, message, **paths)
 
 

@@ -208,6 +208,15 @@ def test_a_sampler_must_draw_by_its_own_generator(study, tmp_path, monkeypatch, 
     assert not list((tmp_path / "made").iterdir())
 
 
+@pytest.mark.parametrize("spec", [{"system": "bm25"}, {"systems": ["bm25"]}])
+def test_a_system_that_lists_nothing_at_all_leaves_its_negatives_to_chance(
+    study: dict, tmp_path: Path, spec: dict, capsys: pytest.CaptureFixture
+) -> None:
+    empty = write_ranking(tmp_path / "empty", {"bm25": {query: [] for query in QUERIES}}, spec | {"depth": 12})
+    groups = mine(study, tmp_path / "made" / "manifest.json", "bm25", rankings=[empty])
+    assert set(groups["source"]) == {"positive", "fill"} and "100.00% of the negatives" in capsys.readouterr().err
+
+
 def published(folder: Path) -> tuple[str, str]:
     """A file of hard negatives in both published forms; its address and checksum."""
     lines = [
@@ -221,12 +230,19 @@ def published(folder: Path) -> tuple[str, str]:
     return path.as_uri(), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_published_negatives_become_rankings(tmp_path):
+def numbered(folder: Path, *ids: str) -> Path:
+    """A corpus with these ids."""
+    columns = {name: sorted(ids) for name in ("doc_id", "title", "text")}
+    return artifact(folder / "manifest.json", {"documents.parquet": strings(**columns)})
+
+
+def test_published_negatives_become_rankings(tmp_path, capsys):
     url, checksum = published(tmp_path)
     download_file({"url": url, "sha256": checksum}, tmp_path / "file" / "manifest.json")
     collection = write_collection(tmp_path / "collection", {"12": ["1"], "3": ["1"], "40": ["1"]})
     spec = {"systems": ["dense", "bm25"], "depth": 2}
-    paths = {"file": tmp_path / "file" / "manifest.json", "collection": collection}
+    corpus = numbered(tmp_path / "corpus", "1", "2", "3", "7", "8", "9", "x5", "2147483648")
+    paths = {"file": tmp_path / "file" / "manifest.json", "corpus": corpus, "collection": collection}
     import_rankings(spec, **paths, output=tmp_path / "out" / "manifest.json")
     frame = read_ranking(tmp_path / "out" / "manifest.json")
     found = defaultdict(list)
@@ -242,6 +258,14 @@ def test_published_negatives_become_rankings(tmp_path):
         "queries": 3, "queries_without_results": 1, "duplicates": 1, "hits": 5
     }  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["manifest.json", "ranking.parquet"]
+    assert [line for line in capsys.readouterr().err.splitlines() if "nothing" in line] == [
+        "dense lists nothing for 1 of 3 queries",
+        "bm25 lists nothing for 2 of 3 queries, which is most: is the file for this collection?",
+    ]
+    # Passage 5 is below the depth; 07 and x8 are not 7 and 8.
+    other = paths | {"corpus": numbered(tmp_path / "other", "1", "2", "3", "07", "x8", "9")}
+    with pytest.raises(InputError, match=r"lists 2 passages that .*/other/.* has no .*, the first is 7: import"):
+        import_rankings(spec, **other, output=tmp_path / "x" / "manifest.json")
     with pytest.raises(InputError, match="no system 'other': it has bm25, dense, third"):
         import_rankings({**spec, "systems": ["other"]}, **paths, output=tmp_path / "x" / "manifest.json")
 

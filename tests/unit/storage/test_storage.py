@@ -22,7 +22,7 @@ import torch
 from factories import artifact
 from safetensors import SafetensorError
 
-from workflow_scripts.storage import code, provenance
+from workflow_scripts.storage import code, commit, provenance
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, atomic_path
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.energy import EnergyMeter
@@ -289,7 +289,7 @@ def test_what_a_machine_lacks_or_forbids_is_said_as_that(work, message: str, cap
 
 
 def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def commit(folder: Path) -> str:
+    def committed(folder: Path) -> str:
         git = ["git", "-C", str(folder), "-c", "user.email=a@example.org", "-c", "user.name=a"]
         subprocess.run([*git, "init", "-q"], check=True)
         subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
@@ -297,11 +297,24 @@ def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.Monk
 
     inner = tmp_path / "a copy"
     inner.mkdir()
-    commit(tmp_path)
-    monkeypatch.setattr(provenance, "ROOT", inner)
-    assert provenance.git_commit() is None
+    committed(tmp_path)
+    monkeypatch.setattr(commit, "ROOT", inner)
+    assert commit.git_commit() is None
     monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
-    assert provenance.git_commit() is None
+    assert commit.git_commit() is None
     monkeypatch.delenv("GIT_DIR")
-    own = commit(inner)
-    assert provenance.git_commit() == own
+    own = committed(inner)
+    assert commit.git_commit() == own
+    (inner / "results.csv").touch()
+    assert commit.git_commit() == own
+    (inner / "workflow_scripts/mine").mkdir(parents=True)
+    (inner / "workflow_scripts/mine/own.py").touch()
+    assert commit.git_commit() == f"{own}-dirty"
+
+
+def test_a_git_that_speaks_latin_1_ends_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nprintf 'fatal\\240: ni ceci ni aucun de ses r\\351pertoires parents' >&2\nexit 128\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert commit.git_commit() is None
