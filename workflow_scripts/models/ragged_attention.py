@@ -14,6 +14,9 @@ from workflow_scripts.models.arithmetic import attention
 if TYPE_CHECKING:
     from workflow_scripts.models.packed_encoder import PackedBatch
 
+WIDEST_HEAD = 256
+"""Of the variable-length kernel."""
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor, batch: PackedBatch, p: float, first: bool) -> Tensor:
     """softmax(q k^T / sqrt(d)) v within each sequence; with ``first`` (GPU only) one query a sequence, its first token.
@@ -31,7 +34,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, batch: PackedBatch, p: flo
 
 def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, batch: PackedBatch, p: float, first: bool) -> Tensor:
     kernel = _varlen_kernel(q.device, p)
-    if kernel is None or q.dtype not in (torch.float16, torch.bfloat16) or q.shape[-1] % 8:
+    half = q.dtype in (torch.float16, torch.bfloat16)
+    if kernel is None or not half or q.shape[-1] % 8 or q.shape[-1] > WIDEST_HEAD:
         return _attend_padded(q, k, v, batch, p, first)
     if first:
         offsets, longest = torch.arange(len(batch) + 1, dtype=torch.int32, device=q.device), 1

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker
 
 MOST_TOKENS = {"cpu": 4096, "cuda": 131072}  # a GPU wants enough work to fill it
+MOST_SEQUENCES = 2**16 - 1  # a GPU's kernels have a block a sequence in a dimension of the grid that holds no more
 CHUNK_PAIRS = 2**20
 EMBEDDING_BYTES = 2**31
 
@@ -209,12 +210,13 @@ def encode_batches(
 
 
 def token_batches(lengths: np.ndarray, order: np.ndarray, budget: int) -> Iterator[np.ndarray]:
-    """Split ``order`` into stretches of at most ``budget`` tokens (one sequence at least)."""
+    """Split ``order`` into stretches of at most ``budget`` tokens (one sequence at least, :data:`MOST_SEQUENCES`)."""
     ends = np.cumsum(lengths[order])
     first = 0
     while first < len(order):
         used = ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, used + budget, side="right")))
+        fitting = int(np.searchsorted(ends, used + budget, side="right"))
+        last = min(max(first + 1, fitting), first + MOST_SEQUENCES)
         yield order[first:last]
         first = last
 

@@ -131,6 +131,26 @@ def test_the_way_a_gpu_goes_has_the_scores_and_gradients_of_the_cpus(
         torch.testing.assert_close(others[name], gradient, atol=0.05 * scale + 1e-3, rtol=0.05, msg=name)
 
 
+@pytest.mark.parametrize(
+    ("size", "dtype", "ragged"),
+    [
+        (8, torch.float16, True),
+        (256, torch.bfloat16, True),
+        (264, torch.bfloat16, False),  # wider heads raise in flash attention
+        (12, torch.float16, False),
+        (64, torch.float32, False),
+    ],
+)
+def test_heads_that_the_kernel_does_not_take_are_padded(
+    batch: PackedBatch, size: int, dtype: torch.dtype, ragged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ragged_attention, "_varlen_kernel", lambda device, p: lambda q, *others: "ragged")
+    monkeypatch.setattr(ragged_attention, "_attend_padded", lambda *given: "padded")
+    heads = torch.zeros(18, 2, size, dtype=dtype)
+    found = ragged_attention._attend_varlen(heads, heads, heads, batch, 0.0, False)
+    assert found == ("ragged" if ragged else "padded")
+
+
 def _run(model: rankers.RankerModel, batch: PackedBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Outputs and the gradients of a weighted sum; a CPU leaves out the last key bias, whose gradient is 0."""
     model.zero_grad()

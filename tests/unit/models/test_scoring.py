@@ -75,6 +75,13 @@ def test_a_cpu_s_batches_are_as_large_as_its_cache_has_room_for():
     assert budget("cuda", 3072) == 131072
 
 
+def test_a_batch_has_no_more_sequences_than_a_gpu_s_grid():
+    lengths = np.full(200_000, 2)
+    batches = list(scoring.token_batches(lengths, np.arange(200_000), scoring.MOST_TOKENS["cuda"] * 2))
+    assert [len(batch) for batch in batches] == [65535, 65535, 65535, 3395]
+    assert np.array_equal(np.concatenate(batches), np.arange(200_000))
+
+
 def test_batches_hold_the_budget_and_everything():
     lengths = np.array([5, 3, 9, 4, 4, 20])
     order = np.argsort(lengths, kind="stable")
