@@ -110,6 +110,7 @@ FAULTS = [
     ("training.documents", True, r"training.documents: must be a whole number \(is True\)"),
     ("training.documents", 0, r"training.documents: must be at least 1 \(is 0\)"),
     ("training.warmup", 1.5, r"training.warmup: must be at most 1 \(is 1.5\)"),
+    ("training.negatives", 32_768, r"training.negatives: must be at most 32767 \(is 32768\)"),
     ("training.weight_decay", math.nan, "training.weight_decay: must be a finite number"),
     ("training.weight_decay", "inf", "training.weight_decay: must be a finite number"),
     ("students.be.learning_rate", 0, "students.be.learning_rate: must be above 0"),

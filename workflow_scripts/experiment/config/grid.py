@@ -106,7 +106,8 @@ class Training(Part):
 
     collection: Slug = setting("the training collection")
     view: Literal["full", "body"] = setting("body hides the title that a pseudo-query was made of", "full")
-    negatives: Count = setting("beside the one positive of a group", unit="documents")
+    # A group's table numbers its documents by int16.
+    negatives: Count = setting("beside the one positive of a group", unit="documents", le=2**15 - 1)
     documents: Count = setting("budget of a student, a multiple of a step's documents", unit="documents seen")
     batch_groups: Count = setting("in a step, before accumulation", unit="groups")
     gradient_accumulation: Count = setting("batches in a step", 1)
