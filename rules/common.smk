@@ -56,7 +56,8 @@ if re.search("[{}]", workflow.basedir):
     raise WorkflowError(f"Snakemake cannot work in {workflow.basedir}: move the project to a path without braces")
 for folder in (workflow.basedir, os.getcwd()):
     if re.search("[\\udc80-\\udcff]", folder):  # what Python makes of bytes that are not UTF-8
-        raise WorkflowError(f"Java cannot work in {folder!a}: move the project to a path whose name is UTF-8")
+        # Snakemake itself could not print its error, which names the rules' file.
+        sys.exit(f"error: Java cannot work in {folder!a}: move the project to a path whose name is UTF-8")
 if workflow.is_main_process:
     take_over_locks()
 if not config:

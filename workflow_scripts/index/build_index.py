@@ -20,6 +20,8 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 
 SHARD_DOCUMENTS = 20_000
+LONGEST = 20_000_000
+"""UTF-16 units of a JSON text that Anserini's reader (Jackson) takes: a longer one would lose its whole file."""
 # Java's trim(), by which Anserini finds a document empty, takes off these and no others.
 JAVA_BLANKS = "".join(map(chr, range(0x21)))
 
@@ -28,7 +30,7 @@ def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memo
     """Build the index of ``corpus`` (manifest paths). ``spec``: {"docvectors": true} keeps what RM3 needs.
 
     Counts: ``documents``, ``indexed`` and ``empty`` (without text: Lucene lists none of them). Raises
-    :class:`InputError` where these do not add up.
+    :class:`InputError` where these do not add up, and for a document that is too long for Lucene's reader.
     """
     documents = Artifact(corpus).file("documents.parquet")
     with ArtifactWriter(output, kind="indexes", spec=spec, inputs={"corpus": corpus}) as writer:
@@ -55,6 +57,11 @@ def _write_shards(documents: Path, folder: Path) -> tuple[int, int]:
     for number, rows in enumerate(_full_views(documents)):
         with open(folder / f"{number:06d}.jsonl", "w", encoding="utf-8") as file:
             for doc_id, contents in rows:
+                if len(contents) > LONGEST // 2 and (length := len(contents.encode("utf-16-le")) // 2) > LONGEST:
+                    raise InputError(
+                        f"document {doc_id} has {length:,} characters, and Lucene reads at most {LONGEST:,}: "
+                        "split it or leave it out"
+                    )
                 empty += not contents.strip(JAVA_BLANKS)
                 file.write(json.dumps({"id": doc_id, "contents": contents}, ensure_ascii=False) + "\n")
         total += len(rows)

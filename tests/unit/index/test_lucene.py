@@ -133,6 +133,13 @@ def test_scores_follow_the_formula_and_ties_break_by_document_id(small, tmp_path
     assert Artifact(tmp_path / "manifest.json").counts["queries_without_results"] == 2
 
 
+@pytest.mark.parametrize("word", ["lift ", "\U0001f680\U0001f680 "])  # a rocket is two of Java's characters
+def test_a_document_longer_than_lucene_reads_is_named(tmp_path: Path, word: str) -> None:
+    corpus = corpus_artifact(tmp_path / "corpus", [("a", "", "wing"), ("b", "", word * 4_000_001), ("c", "", "drag")])
+    with pytest.raises(InputError, match="document b has 20,000,005 characters, and Lucene reads at most 20,000,000"):
+        build_index({"docvectors": False}, corpus, tmp_path / "index/manifest.json", threads=1, memory_mb=384)
+
+
 def test_index_counts_documents_and_neither_threads_nor_chunks_change_results(small, tmp_path, monkeypatch):
     assert Artifact(small / "index" / "manifest.json").counts == {"documents": 9, "indexed": 8, "empty": 1}
     output = tmp_path / "index" / "manifest.json"
