@@ -3,13 +3,6 @@
 SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["source"] == "scratch"]
 
 
-def first_of_vocabulary(wildcards):
-    """The backbone, where it is another, whose tokens this one must make; the settings tell it of two made here."""
-    first = EXPERIMENT.vocabulary_backbone(entry("backbones", wildcards.backbone)["vocabulary"])
-    same = first == wildcards.backbone or {first, wildcards.backbone} <= set(SCRATCH)
-    return [] if same else [manifest("backbones", first)]
-
-
 # Before other jobs: what cannot be used is found out when little has been done.
 use rule prepare_job as fetch_backbone with:
     input:

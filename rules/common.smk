@@ -232,6 +232,14 @@ def drawn_for(groups_id):
     return EXPERIMENT.training_collection_of(EXPERIMENT.sampler_of(groups_id)[0])
 
 
+def first_of_vocabulary(wildcards):
+    """The backbone, where it is another, whose tokens this one must make; the settings tell it of two made here."""
+    backbone = entry("backbones", wildcards.backbone)
+    first = EXPERIMENT.vocabulary_backbone(backbone["vocabulary"])
+    both_made = backbone["source"] == entry("backbones", first)["source"] == "scratch"
+    return [] if both_made or first == wildcards.backbone else [manifest("backbones", first)]
+
+
 def teacher_tokens(collection):
     """:func:`training_tokens` in a teacher's vocabulary; ``collection`` gives the wildcards' training collection."""
     return training_tokens(lambda w: (RANKERS.teacher(w.teacher)["backbone"], collection(w)))
