@@ -25,6 +25,7 @@ def test_sorting_in_ranges_equals_sorting_in_memory(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["documents.parquet"]  # the scratch files are gone
 
 
+@pytest.mark.slow
 @pytest.mark.long  # 5 GB of memory
 def test_a_range_of_documents_may_hold_more_text_than_one_array_of_strings_does():
     text = pa.chunked_array([pa.array(["wing " * 220_000] * 200)] * 10)  # 2.2 GB in 2,000 documents
