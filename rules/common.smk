@@ -331,6 +331,26 @@ def rules_all(wildcards):
     return [*map(rebuild_if_missing, promised), *all_runs(rankers)]
 
 
+REPORT_CAPTIONS = "../workflow_scripts/presentation/captions/report"
+
+
+def drawn(name):
+    """Files of a figure as a rule's outputs: ``snakemake --report`` shows the PNG with its caption."""
+    files, caption = figure(name), f"{REPORT_CAPTIONS}/{name}.rst"
+    return files | {"png": report(files["png"], caption=caption, category="Figures", labels={"figure": name})}
+
+
+def rendered(name):
+    """Files of a table as a rule's outputs: ``snakemake --report`` holds the Markdown, and names what it shows."""
+    files, caption = table(name), f"{REPORT_CAPTIONS}/table.rst"
+
+    def labels(wildcards, output):
+        first_line = Path(output.md).read_text(encoding="utf-8").split("\n")[0]
+        return {"table": wildcards.table, "what it shows": first_line.split(" Definitions and caveats:")[0]}
+
+    return files | {"md": report(files["md"], caption=caption, category="Tables", labels=labels)}
+
+
 IMPORTED, DENSE = (
     [name for name, system in CONFIG["systems"].items() if system["model"] == model] for model in ("import", "dense")
 )

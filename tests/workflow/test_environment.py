@@ -78,10 +78,10 @@ def test_braces_in_the_projects_path_are_refused_in_words(tmp_path: Path) -> Non
 
 
 def test_a_project_whose_path_is_not_utf_8_is_refused_before_a_job_starts(tmp_path: Path) -> None:
-    project = Project.fresh(tmp_path / os.fsdecode(b"th\xe9"))
+    project = Project.fresh(tmp_path / os.fsdecode(b"\xe9t\xe9"))
     output = project.refused("results/tiny/corpora/demo/manifest.json")
     *_, last = output.splitlines()
-    assert last.startswith("error: Java cannot work in ") and r"th\udce9': move the project" in last
+    assert last.startswith("error: Java cannot work in ") and r"\udce9t\udce9': move the project" in last
     assert "Traceback" not in output
     assert not (project.folder / "results").exists()
 
