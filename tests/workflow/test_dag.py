@@ -171,6 +171,11 @@ def test_seeds_that_share_their_sampling_share_its_groups(tmp_path: Path) -> Non
     assert jobs["mine_negatives"] == before["mine_negatives"] and jobs["label_groups"] == before["label_groups"]
 
 
+def test_snakemakes_lint_finds_nothing(fresh: Project) -> None:
+    done = fresh.run("--lint")
+    assert done.returncode == 0 and "in a good condition" in done.stdout + done.stderr
+
+
 def test_no_rule_names_a_site() -> None:
     for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]:
         # The module that asks a cluster for its limits is no site.
