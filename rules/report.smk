@@ -1,6 +1,6 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
-from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, kinds
+from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, kinds, models
 
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
@@ -252,6 +252,7 @@ use rule analyse_job as make_report with:
             depth=CONFIG["first_stage"]["depth"],
             first_stage=first_stage_in_words(EXPERIMENT),
             kinds=kinds(EXPERIMENT),
+            models=models(EXPERIMENT),
             generated=generated_collections(EXPERIMENT),
             rebuild=shlex.join(
                 ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]

@@ -117,14 +117,20 @@ def test_every_dot_of_the_grid_says_its_number(made: tuple[MadePage, str]) -> No
 def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, str]) -> None:
     text = html.unescape(re.search("<header>.*</header>", made[1], re.DOTALL)[0])
     assert "12 ways to train a student: 2 kinds of student (stu0: bi-encoder, stu1: bi-encoder) × 2 loss" in text
-    assert "Each is trained with 2 seeds, sees 1,000 documents, and re-ranks the first 100 documents that BM25" in text
-    claims = "1 claims about distillation, judged in 4 cases (by student and domain): 0 supported, 2 contradicted, 2"
-    assert f"{claims} undecided. Contradicted: “It helps” (2 of 4)." in text
-    assert "Undecided: 2 verdicts. What would decide them: 7 seeds (2)." in text
+    assert "Each starts from an encoder, sees 1,000 documents, and re-ranks the first 100 documents that BM25" in text
+    assert (
+        "Each student was trained with 2 seeds" in text and "near: 6 queries of 1 collection over 20 documents" in text
+    )
+    claims = "1 claim, 4 verdicts (of one student and domain each): 0 supported, 2 contradicted, 2 undecided."
+    assert f"{claims} What would decide the undecided: 7 seeds (2)." in text
+    # What was found, of the parts that the claim's opposite is shown for in two places of four.
+    assert "sam1 minus sam0: undecided in all 4 places (+0.02)<" in text
+    assert "sam1 better than sam2 by 0.02 in 2 of 4 places; undecided in 2 (+0.02)<" in text
     main, _ = read_numbers(made[0].folder / "main.parquet")
     whole = main[(main["collection"] == "all") & (main["loss"] != "")]
     blocks = whole.drop_duplicates(["student", "loss", "teacher", "domain"])
-    assert f"{blocks['different'].sum():.0f} of {blocks['tested'].sum():.0f} pairs of samplers" in text
+    assert f"{blocks['tested'].sum():.0f} pairs of samplers (of one loss, student and domain) were compared" in text
+    assert f"nDCG@10: {blocks['different'].sum():.0f} differ" in text
     means = main[main["collection"] == "all"].set_index(["student", "loss", "sampler", "domain"])["mean"]
     for domain in ("near", "far"):
         above = [
@@ -136,6 +142,13 @@ def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, 
     assert "generated language" not in text
 
 
+def test_controls_are_said_in_numbers_before_anything_rests_on_them() -> None:
+    controls = [{"sampler": name, "seeds": [0, 3, 4]} for name in ("a", "b", "a")]
+    said = outcome.trained_again(controls, {"seeds": [0]})
+    assert "3 of them, the controls (those with the samplers a and b), were trained 2 more times" in said
+    assert "nothing tells" in outcome.trained_again([], {"seeds": [0]})
+
+
 @pytest.mark.parametrize(("generated", "said"), [(["a", "b"], "All collections are"), (["b"], "Generated: b")])
 def test_what_is_generated_is_said_to_be(generated: list[str], said: str) -> None:
     assert outcome.generated({"generated": generated, "collections": ["a", "b"]}).startswith(said)
@@ -144,8 +157,8 @@ def test_what_is_generated_is_said_to_be(generated: list[str], said: str) -> Non
 def test_a_part_that_decided_stands_out_and_the_others_do_not(made: tuple[MadePage, str]) -> None:
     claims = re.search('<section id="claims">.*?</section>', made[1], re.DOTALL)[0]
     assert claims.count("<b>second</b>") == 2 and "<b>first</b>" not in claims and claims.count("first") == 4
-    assert claims.count("would decide it: 7 seeds") == 2 and "one seed" not in claims.lower()
-    assert "difference of nDCG@10" in claims and "p 0.900; of the opposite 0.040" in claims
+    assert claims.count("would decide it: 7 seeds, to support it") == 2 and "one seed" not in claims.lower()
+    assert "difference of nDCG@10" in claims and "p of its opposite 0.040, Holm over 8<" in claims
 
 
 def test_an_axis_places_values_and_ticks() -> None:

@@ -336,9 +336,9 @@ if (document.getElementById("about")) explore();
 // The header of the main table stays in view where the table needs no scrolling of its own.
 for (const box of document.querySelectorAll("#numbers > .sortable .scroll")) box.classList.toggle("fits", box.scrollWidth <= box.clientWidth);
 
-// A link to a table opens it.
+// A link to a table or a claim opens it.
 const openNamed = () => {
-  const named = location.hash.startsWith("#table-") && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const named = /^#(table|claim)-/.test(location.hash) && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!named) return;
   named.open = true;
   named.scrollIntoView();
