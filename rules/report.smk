@@ -225,8 +225,10 @@ use rule analyse_job as make_report with:
                 in_project(f"{PRESENTATION}/captions/{name}.rst")
                 for name in {"verdicts", *map(PLACES.layout, page_tables())}
             ),
+            definitions=in_project("docs/tables.md"),
             page=[
-                in_project(f"workflow_scripts/report/page/{name}") for name in ("template.html", "page.css", "page.js")
+                in_project(f"workflow_scripts/report/page/{name}")
+                for name in ("template.html", "page.css", "page.js", "explorer.js")
             ],
             profiles=numbers("profiles"),
             curves=numbers("curves"),

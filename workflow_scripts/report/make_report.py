@@ -25,8 +25,8 @@ from workflow_scripts.storage.runs import by_ranker
 from workflow_scripts.storage.tables import read_numbers, read_table
 
 FINDS = {"layouts": "presentation.layouts"}
-OPTIONAL = ("claims", "equivalence", "power")
-"""Tables that an experiment may lack, of whose numbers the page makes sentences."""
+OPTIONAL = ("claims", "equivalence", "power", "score_by_rank")
+"""Tables that an experiment may lack, of whose numbers the page makes sentences and lines."""
 
 
 def make_report(
@@ -34,6 +34,7 @@ def make_report(
     spec: Mapping,
     numbers: Sequence[Path],
     captions: Sequence[Path],
+    definitions: Path,
     page: Sequence[Path],
     profiles: Path,
     curves: Path,
@@ -47,7 +48,8 @@ def make_report(
     """Write one self-contained page; its pictures and tables read without JavaScript, nothing in it makes a request.
 
     ``numbers``: of every table, those of main, variance, locality and cost among them; ``captions``: the files of their
-    sentences; ``page``: template, style and script; ``profiles`` and ``curves``: scores by rank and training losses.
+    sentences, ``definitions``: docs/tables.md; ``page``: template, style and scripts; ``profiles`` and ``curves``:
+    scores by rank and training losses.
     ``runs``: of ``spec["rankers"]`` ([student, loss, sampler, teacher, seed], in their order), of each as many as there
     are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
     ``spec["collections"]``, in their order; without the latter two the page shows no text of a query or document.
@@ -63,7 +65,7 @@ def make_report(
     frames = {name: frame for name, (frame, _) in read.items()}
     measure, experiment, made_by = spec["measure"], spec["experiment"], read["main"][1]
     calls = sum_of_families(tested_blocks(frames["main"], measure), made_by["rule"]["difference_alpha"])
-    tables = page_tables(numbers, captions, experiment, spec["of_rankers"])
+    tables = page_tables(numbers, captions, definitions, experiment, spec["of_rankers"])
     by_name = {table.name: table for table in tables}
     confidence, words = made_by["bootstrap"]["confidence"], in_words(spec["kinds"])
     margin = claims.absolute_margin(read["claims"][1]) if "claims" in read else None
@@ -78,10 +80,11 @@ def make_report(
         "summaries": summaries(*read["claims"], margin) if "claims" in read else [],
         "margin": margin,
         "confidence": f"{100 * confidence:g}%",
+        "again": f"{100 * read['variance'][1]['confidence']:g}%",
         "claims_table": by_name.get("claims"),
-        "locality": pictures.locality_map(frames["locality"], spec["samplers"]),
+        "locality": pictures.locality_map(frames["locality"], frames["main"], spec),
         "other_teachers": sorted(set(frames["locality"]["teacher"]) - {"", *spec["teachers"]}),
-        "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]),
+        "scores": pictures.score_lines(read_table(profiles), read.get("score_by_rank"), spec),
         "cost": pictures.cost_maps(frames["cost"], frames["main"], spec),
         "training": pictures.training_lines(read_table(curves), spec["samplers"]),
         "queries": _explorer(spec, metrics, runs, evaluation, collections, corpora),
@@ -91,7 +94,7 @@ def make_report(
         "outcomes": outcome.outcomes(frames, calls, spec),
         "collections_line": _domains_line(frames["main"], spec, corpora),
         "facts": _facts(runs, frames["cost"]),
-        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses")},
+        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses", "teachers", "seeds")},
         "words": words,
     }
     with atomic_path(output) as path:
@@ -116,7 +119,9 @@ def _render(texts: Mapping, page: Sequence[Path]) -> str:
     """The page: every text escaped, the page's own style and script admitted by their hashes alone."""
     from jinja2 import Environment, StrictUndefined
 
-    parts = {path.suffix: path.read_text(encoding="utf-8") for path in page}
+    parts: dict[str, str] = {}
+    for path in page:
+        parts[path.suffix] = parts.get(path.suffix, "") + path.read_text(encoding="utf-8")
     style, script = parts[".css"], parts[".js"]
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(parts[".html"]).render(

@@ -12,10 +12,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_page import SHOWN, MadePage
 
-from workflow_scripts.report.page import charts, outcome, queries
+from workflow_scripts.report.page import charts, outcome, pictures, queries
 from workflow_scripts.storage.tables import read_numbers
 
 HOSTILE = '</script><script>alert(1)</script> & "quoted" <b>{} \u202eright to left'
@@ -159,6 +160,38 @@ def test_a_part_that_decided_stands_out_and_the_others_do_not(made: tuple[MadePa
     assert claims.count("<b>second</b>") == 2 and "<b>first</b>" not in claims and claims.count("first") == 4
     assert claims.count("would decide it: 7 seeds, to support it") == 2 and "one seed" not in claims.lower()
     assert "difference of nDCG@10" in claims and "p of its opposite 0.040, Holm over 8<" in claims
+
+
+def test_every_table_says_what_it_answers(made: tuple[MadePage, str]) -> None:
+    summaries = re.findall(r'<details id="table-[^"]+"><summary>([^<]+)<span class="soft">([^<]*)</span>', made[1])
+    assert len(summaries) == 6 and all(question.endswith("?") for _, question in summaries)
+    questions = {name.strip(): html.unescape(question) for name, question in summaries}
+    assert questions["Cost"].startswith("What does each stage cost, and what does a sampler need")
+
+
+def test_fitted_curves_are_drawn_where_they_were_fitted() -> None:
+    ratios = np.array([0.1, 0.2, 0.4, 0.8])
+    profile = {"student": "teacher", "collection": "a", "rank_ratio": ratios, "score": ratios**-0.3 / 2}
+    law = {"domain": "d", "ranker": "teacher", "form": "power law", "scale": 0.5, "rate": 0.3, "stretch": 1.0}
+    spec = {"students": ["be"], "domains": [{"name": "d", "collections": ["a"]}]}
+    fits = pd.DataFrame([law, law | {"form": "exponential"}]), {"fit_range": [0, 0.5]}
+    measured, fitted = pictures.score_lines(pd.DataFrame(profile), fits, spec).lines
+    # The profile follows the law: the fit lies on it, and ends at half of the candidates.
+    assert fitted.fit == 1 and fitted.points.split() == measured.points.split()[:3]
+
+
+def test_a_dot_of_the_map_grows_with_the_effectiveness_of_its_students() -> None:
+    rows = [("a", "t", 0.5), ("b", "t", 0.6), ("a", "far", np.nan)]
+    frames = [
+        pd.DataFrame({"sampler": s, "teacher": t, "quantity": ["diameter", "entropy"], "value": 1}) for s, t, _ in rows
+    ]
+    about = {"collection": "all", "measure": "m", "domain": "d"}
+    main = pd.DataFrame([{"sampler": s, "teacher": t, "mean": mean, **about} for s, t, mean in rows[:2]])
+    spec = {"samplers": ["a", "b"], "measure": "m", "domains": [{"name": "d"}]}
+    chart = pictures.locality_map(pd.concat(frames), main, spec)
+    small, large, none = sorted(chart.marks, key=lambda mark: (mark.hollow, mark.size))
+    assert small.size < large.size and none.hollow and large.details[-1].endswith("0.6000")
+    assert "0.500 (smallest) to 0.600; hollow" in chart.note
 
 
 def test_an_axis_places_values_and_ticks() -> None:
