@@ -32,6 +32,7 @@ class Part:
     seeds_needed: float = nan
     counts: bool = True
     why: str = ""
+    seeds_against: Callable[[float], float] | None = None
 
 
 class Untestable(Exception):
@@ -87,13 +88,15 @@ class Cells:
             return Part(found.estimate)
         p, opposite = both_p(found.estimate, found.rows, shown, margin)
         low, high = ends(found.estimate, found.rows, self.rule["confidence"])
-        seeds = self._seeds(block, weights, a, found.estimate, shown, margin)
-        return Part(found.estimate, low, high, p, opposite if contradicts else nan, BASIS[len(block.seeds) > 1], seeds)
+        seeds, against = self._seeds(block, weights, a, found.estimate, shown, margin)
+        basis = BASIS[len(block.seeds) > 1]
+        opposite = opposite if contradicts else nan
+        return Part(found.estimate, low, high, p, opposite, basis, seeds, seeds_against=against)
 
     def _seeds(
         self, block: Block, weights: Mapping, a: Sequence[float], mean: float, shown: str, margin: float
-    ) -> float:
-        """Fewest seeds that would show the part in four of five, were the estimate the truth."""
+    ) -> tuple[float, Callable[[float], float]]:
+        """Fewest seeds that would show the part in four of five, were the estimate the truth; and its opposite."""
         parts = parts_of(block, weights, self.measure, a, tested=True)
         involved = [len(each) for each in block.blocks if any(a[place] for place in each)]
         cells, alpha = max(sum(involved) - len(involved) + 1, 2), self.rule["difference_alpha"]
@@ -105,8 +108,12 @@ class Cells:
             "within margin": (alpha, 0.9, margin - abs(mean)),
             "different from 0": (alpha / 2, 0.8, abs(mean)),
         }[shown]
-        enough = (n for n in range(2, 101) if distance >= reach(parts, cells, n, False, tail, chance))
-        return float(next(enough, inf))
+        opposed = abs(mean) - margin if shown == "within margin" else -inf if shown == "different from 0" else -distance
+
+        def fewest(room: float, level: float, power: float) -> float:
+            return float(next((n for n in range(2, 101) if room >= reach(parts, cells, n, False, level, power)), inf))
+
+        return fewest(distance, tail, chance), lambda level: fewest(opposed, level, 0.8)
 
     def _blocks(self, part: Mapping, student: str, teacher: str) -> list[dict[Cell, float]]:
         """Coefficients of the cells that were trained, a block a loss (and of cuts a sampler)."""

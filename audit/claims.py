@@ -28,17 +28,22 @@ def claims(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
         corrected = iter(holm(every))
         if test == "curves":
             corrected = iter([p for parts in places for p in holm([part.p_opposite for part in parts])])
+        opposites = sum(p == p for p in every)
         for parts in places:
             against = [next(corrected) for _ in parts]
-            verdict, decided_by = _verdict(parts, against, test, alpha)
+            verdict, decided_by = _verdict(parts, against, test, alpha, opposites)
             for part, p in zip(parts, against, strict=True):
-                found = {column: value for column, value in vars(part).items() if column != "why"}
+                found = {
+                    column: value for column, value in vars(part).items() if column not in ("why", "seeds_against")
+                }
                 yield next(indices), found | {"p_opposite_holm": p, "verdict": verdict, "decided_by": decided_by}
         for index in indices:  # rows that nothing stands behind
             yield index, {"verdict": "no such part"}
 
 
-def _verdict(parts: Sequence[Part], against: Sequence[float], test: str, alpha: float) -> tuple[str, str]:
+def _verdict(
+    parts: Sequence[Part], against: Sequence[float], test: str, alpha: float, opposites: int
+) -> tuple[str, str]:
     """The verdict on a place, and what would decide it."""
     counting = [part for part in parts if part.counts]
     opposed = sum(p <= alpha for p in against)
@@ -51,5 +56,15 @@ def _verdict(parts: Sequence[Part], against: Sequence[float], test: str, alpha: 
     seeds = [part.seeds_needed for part in counting if not part.p <= alpha]
     if any(each != each for each in seeds):
         return "undecided", MORE.get(test, "a lower cost")
-    few = max(seeds) < inf
-    return "undecided", f"{max(seeds):.0f} seeds" if few else "no number of seeds up to 100, at this estimate"
+    refuting = [
+        part.seeds_against(alpha / opposites)
+        for part in parts
+        if part.seeds_against and part.p_opposite == part.p_opposite
+    ]
+    few, refuted = max(seeds), min([*refuting, inf])
+    if min(few, refuted) == inf:
+        return "undecided", "more queries (100 seeds on these would not)"
+    return (
+        "undecided",
+        f"{few:.0f} seeds, to support it" if few <= refuted else f"{refuted:.0f} seeds, to contradict it",
+    )

@@ -1,6 +1,6 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
-from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, kinds
+from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, kinds, models
 
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
@@ -225,8 +225,10 @@ use rule analyse_job as make_report with:
                 in_project(f"{PRESENTATION}/captions/{name}.rst")
                 for name in {"verdicts", *map(PLACES.layout, page_tables())}
             ),
+            definitions=in_project("docs/tables.md"),
             page=[
-                in_project(f"workflow_scripts/report/page/{name}") for name in ("template.html", "page.css", "page.js")
+                in_project(f"workflow_scripts/report/page/{name}")
+                for name in ("template.html", "page.css", "page.js", "explorer.js")
             ],
             profiles=numbers("profiles"),
             curves=numbers("curves"),
@@ -252,6 +254,7 @@ use rule analyse_job as make_report with:
             depth=CONFIG["first_stage"]["depth"],
             first_stage=first_stage_in_words(EXPERIMENT),
             kinds=kinds(EXPERIMENT),
+            models=models(EXPERIMENT),
             generated=generated_collections(EXPERIMENT),
             rebuild=shlex.join(
                 ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]

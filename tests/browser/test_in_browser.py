@@ -217,6 +217,24 @@ def test_queries_on_which_two_systems_tie_are_neither_won_nor_lost(driver, small
     assert driver.find_element("id", "most").text.startswith("+")
 
 
+def test_a_number_of_the_table_says_the_command_that_makes_it(driver, small: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    open_page(driver, small)
+    tip, cells = driver.find_element("id", "tip"), driver.find_elements("css selector", "#numbers .made")
+    driver.execute_script("arguments[0].click()", cells[0])
+    assert "make cell EXPERIMENT=made CELL=stu0.los0.sam0.base.seed0 DOMAIN=near" in tip.text
+    cells[0].send_keys(Keys.ARROW_DOWN)
+    driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    driver.switch_to.active_element.send_keys(Keys.ENTER)
+    command = tip.find_element("css selector", "code")
+    assert command.text == "make cell EXPERIMENT=made CELL=stu1.los0.sam1.base.seed0 DOMAIN=near"
+    # One line, whatever names it holds.
+    assert command.rect["height"] < 30
+    named = [cell.find_element("xpath", "..").text for cell in cells]
+    assert named and not any(text.startswith(("BM25", "teacher")) for text in named)
+
+
 @pytest.mark.parametrize("driver", [("phone", False), ("tablet", False)], indirect=True, ids=lambda p: p[0])
 def test_claims_are_read_without_scrolling_sideways(driver, small: Path) -> None:
     open_page(driver, small)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise, product
 
 import numpy as np
@@ -24,6 +25,7 @@ from workflow_scripts.analysis.power import (
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.rectangles import rectangles
 from workflow_scripts.claims.verdicts import Finding, Row, p_values
+from workflow_scripts.presentation.contrasts import contrast_in_words
 
 DISTILLING, CONTRASTIVE, HARD = "distilling", "contrastive", "hard"
 IN_DOMAIN, OUT_OF_DOMAIN = "in-domain", "out-of-domain"
@@ -67,7 +69,10 @@ class CellClaims:
             else self.spec["in_domain"]
         )
         for student, teacher, domain in product(study["students"], study["teachers"], places or [""]):
-            findings = [self._finding(part, student, teacher, domain) for part in claim["parts"]]
+            findings = [
+                replace(self._finding(part, student, teacher, domain), number=number, predicted=part["shown"])
+                for number, part in enumerate(claim["parts"])
+            ]
             yield Row(teacher, student, domain, findings)
 
     @property
@@ -75,7 +80,7 @@ class CellClaims:
         return [name for name in self.domains if name not in self.spec["in_domain"]]
 
     def _finding(self, part: Mapping, student: str, teacher: str, domain: str) -> Finding:
-        text = describe(part)
+        text = contrast_in_words(part)
         try:
             cells, contrast = self._contrast(part, student, teacher)
             weights, first = self._weights(part, domain)
@@ -168,7 +173,8 @@ class CellClaims:
                 found = cells.infer(domain.weights, measure, contrast[None])
                 p, opposite = p_values(found, WITHIN, margin)
                 text = f"{samplers[i]}, {samplers[j]} x {losses[k]}, {losses[m]}"
-                findings.append(finding(text, found, WITHIN, margin, p, opposite, self.rule, cells, contrast))
+                judged = finding(text, found, WITHIN, margin, p, opposite, self.rule, cells, contrast)
+                findings.append(replace(judged, predicted=WITHIN))
             yield Row(teacher, student, domain.name, findings)
 
 
@@ -185,22 +191,6 @@ def spread(factor: Mapping[str, float], groups: Mapping[str, Sequence[str]], the
     return found
 
 
-def describe(part: Mapping) -> str:
-    """A part of a claim as a table shows it: its factors, and what must be shown."""
-    factors = [_terms(part[name]) for name in ("losses", "samplers", "cuts", "domains") if name in part]
-    return f"{'; '.join(factors)}: {part['shown']}"
-
-
-def _terms(factor: Mapping[str, float]) -> str:
-    """``ensemble minus 1.25 random`` of coefficients, the largest first."""
-    text = ""
-    for name, coefficient in sorted(factor.items(), key=lambda item: -item[1]):
-        size = "" if abs(coefficient) == 1 else f"{abs(coefficient):g} "
-        sign = ("minus " if coefficient < 0 else "") if not text else (" minus " if coefficient < 0 else " plus ")
-        text += f"{sign}{size}{name}"
-    return text
-
-
 def finding(
     text: str,
     found: Estimates,
@@ -214,29 +204,36 @@ def finding(
 ) -> Finding:
     """One contrast of cells as a finding, with the seeds that would show it."""
     low, high = (float(end[0]) for end in found.interval(rule.confidence))
-    seeds = np.nan
+    seeds, against = np.nan, None
     if found.known[0] and found.components is not None:
         # The cells of the blocks that have a part in it: what their seeds leave as degrees of freedom.
         involved = sum(len(block) - 1 for block in cells.blocks if contrast[list(block)].any()) + 1
         # A sampler that varies more than its block counts with what is its own.
         components = replace(found.components, training=found.components.most_training)
         (pilot,) = pilots(components, max(involved, 2))
-        seeds = seeds_that_show(pilot, float(found.mean[0]), shown, margin, rule.difference_alpha)
+        plan = partial(seeds_that_show, pilot, float(found.mean[0]), shown, margin)
+        seeds, against = plan(rule.difference_alpha), partial(plan, opposite=True)
     basis = found.basis if found.known[0] else ""
-    return Finding(text, float(found.mean[0]), low, high, p, opposite, basis, seeds)
+    return Finding(text, float(found.mean[0]), low, high, p, opposite, basis, seeds, seeds_against=against)
 
 
-def seeds_that_show(pilot: Pilot, mean: float, shown: str, margin: float, alpha: float) -> float:
-    """Fewest seeds, of two or more, that would show a contrast, were its estimate the truth; infinite for too many."""
+def seeds_that_show(
+    pilot: Pilot, mean: float, shown: str, margin: float, alpha: float, *, opposite: bool = False
+) -> float:
+    """Fewest seeds, of two or more, that would show a contrast (or its ``opposite``), were its estimate the truth.
+
+    Infinite for too many.
+    """
     distance = {"above 0": mean, "below 0": -mean, "not above margin": margin - mean, "not below margin": margin + mean}
-    for seeds in range(2, MOST_SEEDS + 1):
-        design = Design(seeds)
-        if shown in distance:
-            enough = distance[shown] >= one_sided_reach(pilot, design, alpha)
-        elif shown == WITHIN:
-            enough = abs(mean) + smallest_margin(pilot, design, alpha, in_family=False) <= margin
-        else:
-            enough = abs(mean) >= detectable_difference(pilot, design, alpha, in_family=False)
-        if enough:
-            return seeds
-    return np.inf
+    reach = one_sided_reach
+    if shown in distance:
+        room = -distance[shown] if opposite else distance[shown]
+    elif shown == WITHIN and opposite:
+        room = abs(mean) - margin
+    elif shown == WITHIN:
+        room, reach = margin - abs(mean), partial(smallest_margin, in_family=False)
+    elif opposite:
+        return np.inf
+    else:
+        room, reach = abs(mean), partial(detectable_difference, in_family=False)
+    return next((seeds for seeds in range(2, MOST_SEEDS + 1) if room >= reach(pilot, Design(seeds), alpha)), np.inf)

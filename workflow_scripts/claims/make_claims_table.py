@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.domains import parse_domains
@@ -16,8 +17,9 @@ from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_numbers, read_table, write_numbers
 
 COLUMNS = (
-    *("claim", "sentence", "source", "teacher", "student", "domain", "part", "estimate", "ci_low", "ci_high", "p"),
-    *("p_opposite", "p_opposite_holm", "basis", "counts", "seeds_needed", "verdict", "decided_by"),
+    *("claim", "sentence", "source", "teacher", "student", "domain", "number", "part", "predicted", "estimate"),
+    *("ci_low", "ci_high", "p", "p_opposite", "p_opposite_holm", "basis", "counts", "seeds_needed", "verdict"),
+    "decided_by",
 )
 
 
@@ -65,12 +67,13 @@ def make_claims_table(
 
 def _judged(rows: Sequence[Row], test: str, alpha: float) -> Iterator[dict]:
     verdicts, corrected = judge_claim(rows, alpha, by_majority=test == "curves")
-    opposite = iter(corrected)
+    opposite, opposites = iter(corrected), int(np.isfinite(corrected).sum())
     for row, verdict in zip(rows, verdicts, strict=True):
-        decided_by = what_would_decide(row, verdict, test, alpha)
+        decided_by = what_would_decide(row, verdict, test, alpha, opposites)
         for found in row.findings:
             yield {
-                **{"teacher": row.teacher, "student": row.student, "domain": row.domain, "part": found.part},
+                **{"teacher": row.teacher, "student": row.student, "domain": row.domain, "number": found.number},
+                **{"part": found.part, "predicted": found.predicted},
                 **{"estimate": found.estimate, "ci_low": found.low, "ci_high": found.high, "p": found.p},
                 **{"p_opposite": found.p_opposite, "p_opposite_holm": next(opposite), "basis": found.basis},
                 **{"counts": found.counts, "seeds_needed": found.seeds, "verdict": verdict, "decided_by": decided_by},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pandas as pd
 
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.inference import DIGITS, infer, infer_runs
-from workflow_scripts.claims.cell_claims import NotTestable, describe, spread
+from workflow_scripts.claims.cell_claims import NotTestable, spread
 from workflow_scripts.claims.verdicts import Finding, Row, p_values
+from workflow_scripts.presentation.contrasts import contrast_in_words
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.seeds import derive_seed
 from workflow_scripts.storage.tables import read_table
@@ -37,11 +39,12 @@ def group_rows(claim: Mapping, quantities: pd.DataFrame, spec: Mapping) -> Itera
     rule = Rule(**spec["rule"])
     for teacher in spec["teachers"]:
         findings = []
-        for part in claim["parts"]:
+        for number, part in enumerate(claim["parts"]):
             own = quantities[(quantities["teacher"] == teacher) & (quantities["quantity"] == part["quantity"])]
             table = own.pivot(index="query_id", columns="sampler", values="value")
             for named in _each(part, spec["hard"]):
-                findings.append(_of_groups(named, table, rule))
+                found = _of_groups(named, table, rule)
+                findings.append(replace(found, number=number, predicted=part["shown"]))
         yield Row(teacher, findings=findings)
 
 
@@ -54,7 +57,7 @@ def _each(part: Mapping, hard: Sequence[str]) -> list[Mapping]:
 
 
 def _of_groups(part: Mapping, table: pd.DataFrame, rule: Rule) -> Finding:
-    text = f"{part['quantity']}: {describe(part)}"
+    text = f"{part['quantity']}: {contrast_in_words(part)}"
     try:
         coefficients = spread(part["samplers"], {}, list(table.columns), "sampler")
     except NotTestable as error:
@@ -74,8 +77,9 @@ def curve_rows(fits: pd.DataFrame) -> Iterator[Row]:
         for row in own.itertuples():
             p = row.p_holm if row.difference < 0 else 1.0
             opposite = row.p if row.difference > 0 else 1.0
-            text = f"{row.ranker}: held-out error of the power law minus that of the {row.rival}: below 0"
-            findings.append(Finding(text, row.difference, row.difference_low, row.difference_high, p, opposite))
+            text = f"{row.ranker}: held-out error of the power law minus that of the {row.rival}"
+            ends = row.difference_low, row.difference_high
+            findings.append(Finding(text, row.difference, *ends, p, opposite, predicted="below 0"))
         yield Row("", domain=domain, findings=findings)
 
 
@@ -107,19 +111,20 @@ def run_rows(claim: Mapping, trainings: Trainings, locality: pd.DataFrame, spec:
     """
     for teacher in spec["teachers"]:
         findings = []
-        for part in claim["parts"]:
+        for number, part in enumerate(claim["parts"]):
             own = locality[locality["teacher"] == teacher].pivot(index="sampler", columns="quantity", values="value")
             own = own.reindex(columns=["bounded", part["along"]])
             if part["along"] == "kappa":
                 own = own[own["bounded"] == 1]
             along = own[part["along"]].reindex(spec["samplers"]).dropna()
-            findings.append(_association(part, trainings, along, teacher, spec))
-            findings += _dial(part, trainings, spec)
+            found = _association(part, trainings, along, teacher, spec)
+            findings.append(replace(found, number=number, predicted=part["shown"]))
+            findings += [replace(each, number=number) for each in _dial(part, trainings, spec)]
         yield Row(teacher, findings=findings)
 
 
 def _association(part: Mapping, trainings: Trainings, along: pd.Series, teacher: str, spec: Mapping) -> Finding:
-    text = f"{part['quantity']} against {part['along']} of {len(along)} samplers, mean rho: {part['shown']}"
+    text = f"{part['quantity']} against {part['along']} of {len(along)} samplers, mean rho"
     if len(along) < FEWEST_SAMPLERS:
         what = "samplers with a finite kappa" if part["along"] == "kappa" else "samplers"
         return Finding(text, why=f"{len(along)} of the {FEWEST_SAMPLERS} {what} that it takes")

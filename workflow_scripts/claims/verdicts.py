@@ -33,7 +33,9 @@ class Finding:
 
     ``p``: that the part holds, small where it is shown; ``p_opposite``: that it does not, NaN where that would not
     contradict the claim. ``counts``: whether the verdict asks for it. ``seeds`` would show it, were the estimate the
-    truth: NaN where seeds would not help, infinite for more than anyone trains. ``why``: it cannot be tested, else "".
+    truth: NaN where seeds would not help, infinite for more than anyone trains; ``seeds_against`` says at a level how
+    many would show its opposite. ``why``: it cannot be tested, else "". ``number``: which part of the claim this is
+    of, ``predicted`` what the claim says of it.
     """
 
     part: str
@@ -46,6 +48,9 @@ class Finding:
     seeds: float = np.nan
     counts: bool = True
     why: str = ""
+    number: int = 0
+    predicted: str = ""
+    seeds_against: Callable[[float], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,15 @@ MORE = {"groups": "more training queries", "runs": "more samplers", "curves": "m
 """What would decide a test that seeds do not."""
 
 
-def what_would_decide(row: Row, verdict: str, test: str, alpha: float) -> str:
-    """What an undecided row of a claim's ``test`` waits for, or why it cannot be tested."""
+QUERIES = "more queries (100 seeds on these would not)"
+"""Queries, not seeds, limit what can be shown."""
+
+
+def what_would_decide(row: Row, verdict: str, test: str, alpha: float, opposites: int) -> str:
+    """What an undecided row of a claim's ``test`` waits for, or why it cannot be tested.
+
+    ``opposites``: how many opposites are tested over the claim's rows, by which each is corrected.
+    """
     if verdict == NOT_TESTABLE:
         return next((finding.why for finding in row.findings if finding.why), "one seed, no controls")
     if verdict != UNDECIDED:
@@ -107,5 +119,14 @@ def what_would_decide(row: Row, verdict: str, test: str, alpha: float) -> str:
     seeds = [finding.seeds for finding in row.findings if finding.counts and not finding.p <= alpha]
     if np.isnan(seeds).any():
         return MORE.get(test, "a lower cost")
-    most = max(seeds)
-    return f"{most:.0f} seeds" if np.isfinite(most) else "no number of seeds up to 100, at this estimate"
+    against = [
+        finding.seeds_against(alpha / opposites)
+        for finding in row.findings
+        if finding.seeds_against and not np.isnan(finding.p_opposite)
+    ]
+    supported, contradicted = max(seeds), min(against, default=np.inf)
+    if np.isinf([supported, contradicted]).all():
+        return QUERIES
+    if supported <= contradicted:
+        return f"{supported:.0f} seeds, to support it"
+    return f"{contradicted:.0f} seeds, to contradict it"

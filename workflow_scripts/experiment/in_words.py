@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.experiment.functions import read_function
 
@@ -19,16 +19,32 @@ def kinds(experiment: Experiment) -> dict[str, dict[str, str]]:
     }
 
 
-def in_words(of: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+def in_words(of: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """:func:`kinds` for a reader: an architecture's name, and of a function the first line of its docstring.
 
-    Read where the page is written and not in the plan, so that a docstring that changes reruns nothing.
+    ``teaching``: the losses that read the teacher. Read where the page is written and not in the plan, so that a
+    docstring that changes reruns nothing.
     """
     functions = {
         axis: {name: read_function(axis, function).summary for name, function in of[axis].items()}
         for axis in ("losses", "samplers")
     }
-    return {"students": dict(of["students"]), **functions}
+    teaching = [name for name, file in of["losses"].items() if read_function("losses", file).needs["NEEDS_TEACHER"]]
+    return {"students": dict(of["students"]), **functions, "teaching": teaching}
+
+
+def models(experiment: Experiment) -> dict[str, str]:
+    """Of each student the encoder that it starts from: its name, or of one that is trained here its size."""
+    found = {}
+    for name in experiment.grid["students"]:
+        backbone = experiment.entry("backbones", experiment.entry("students", name)["backbone"])
+        size = backbone.get("architecture")
+        found[name] = (
+            f"an encoder of {size['layers']} layers of width {size['hidden']} that was pretrained here"
+            if backbone["source"] == "scratch" and size
+            else backbone["source"]
+        )
+    return found
 
 
 def first_stage_in_words(experiment: Experiment) -> str:

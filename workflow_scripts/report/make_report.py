@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.families import sum_of_families
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER
 from workflow_scripts.experiment.in_words import in_words
 from workflow_scripts.presentation.layouts.main import tested_blocks
 from workflow_scripts.report.page import charts, claims, grid, outcome, pictures, queries
+from workflow_scripts.report.page.found import summaries
 from workflow_scripts.report.page.tables import page_tables, value_columns
 from workflow_scripts.storage.artifacts import Artifact, atomic_path
 from workflow_scripts.storage.command import run
@@ -23,8 +25,8 @@ from workflow_scripts.storage.runs import by_ranker
 from workflow_scripts.storage.tables import read_numbers, read_table
 
 FINDS = {"layouts": "presentation.layouts"}
-OPTIONAL = ("claims", "equivalence", "power")
-"""Tables that an experiment may lack, of whose numbers the page makes sentences."""
+OPTIONAL = ("claims", "equivalence", "power", "score_by_rank")
+"""Tables that an experiment may lack, of whose numbers the page makes sentences and lines."""
 
 
 def make_report(
@@ -32,6 +34,7 @@ def make_report(
     spec: Mapping,
     numbers: Sequence[Path],
     captions: Sequence[Path],
+    definitions: Path,
     page: Sequence[Path],
     profiles: Path,
     curves: Path,
@@ -45,15 +48,16 @@ def make_report(
     """Write one self-contained page; its pictures and tables read without JavaScript, nothing in it makes a request.
 
     ``numbers``: of every table, those of main, variance, locality and cost among them; ``captions``: the files of their
-    sentences; ``page``: template, style and script; ``profiles`` and ``curves``: scores by rank and training losses.
+    sentences, ``definitions``: docs/tables.md; ``page``: template, style and scripts; ``profiles`` and ``curves``:
+    scores by rank and training losses.
     ``runs``: of ``spec["rankers"]`` ([student, loss, sampler, teacher, seed], in their order), of each as many as there
     are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
     ``spec["collections"]``, in their order; without the latter two the page shows no text of a query or document.
     ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's budget), ``depth`` and ``first_stage``
     (how many documents of whose ranking are re-ranked), ``kinds`` (of ``students``, ``losses`` and ``samplers``: name
-    to architecture or function), ``generated`` (collections of a generated language), ``rebuild`` (the command that
-    makes all), ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the
-    grid's axes.
+    to architecture or function), ``models`` (the encoder that a student starts from, in words), ``generated``
+    (collections of a generated language), ``rebuild`` (the command that makes all), ``layouts`` (of the tables),
+    ``of_rankers`` (the tables that rest on all rankers), ``domains``, the grid's axes.
     """
     found = {path.stem: path for path in numbers}
     wanted = ["main", "variance", "locality", "cost", *(name for name in OPTIONAL if name in found)]
@@ -61,9 +65,10 @@ def make_report(
     frames = {name: frame for name, (frame, _) in read.items()}
     measure, experiment, made_by = spec["measure"], spec["experiment"], read["main"][1]
     calls = sum_of_families(tested_blocks(frames["main"], measure), made_by["rule"]["difference_alpha"])
-    tables = page_tables(numbers, captions, experiment, spec["of_rankers"])
+    tables = page_tables(numbers, captions, definitions, experiment, spec["of_rankers"])
     by_name = {table.name: table for table in tables}
-    confidence = made_by["bootstrap"]["confidence"]
+    confidence, words = made_by["bootstrap"]["confidence"], in_words(spec["kinds"])
+    margin = claims.absolute_margin(read["claims"][1]) if "claims" in read else None
     texts = {
         "experiment": experiment,
         "measure": measure,
@@ -72,22 +77,25 @@ def make_report(
         "tables": tables,
         "main_table": by_name["main"],
         "claims": claims.page_claims(*read["claims"], len(spec["seeds"])) if "claims" in read else [],
-        "margin": claims.absolute_margin(read["claims"][1]) if "claims" in read else None,
+        "summaries": summaries(*read["claims"], margin) if "claims" in read else [],
+        "margin": margin,
         "confidence": f"{100 * confidence:g}%",
+        "again": f"{100 * read['variance'][1]['confidence']:g}%",
         "claims_table": by_name.get("claims"),
-        "locality": pictures.locality_map(frames["locality"], spec["samplers"]),
+        "locality": pictures.locality_map(frames["locality"], frames["main"], spec),
         "other_teachers": sorted(set(frames["locality"]["teacher"]) - {"", *spec["teachers"]}),
-        "scores": pictures.score_lines(read_table(profiles), spec["students"], spec["domains"][0]),
+        "scores": pictures.score_lines(read_table(profiles), read.get("score_by_rank"), spec),
         "cost": pictures.cost_maps(frames["cost"], frames["main"], spec),
         "training": pictures.training_lines(read_table(curves), spec["samplers"]),
         "queries": _explorer(spec, metrics, runs, evaluation, collections, corpora),
-        "compared": outcome.compared(spec),
+        "compared": outcome.compared(spec, words["teaching"]),
+        "trained_again": outcome.trained_again(made_by["controls"], spec),
         "generated": outcome.generated(spec),
         "outcomes": outcome.outcomes(frames, calls, spec),
-        "collections_line": _domains_line(frames["main"], spec),
+        "collections_line": _domains_line(frames["main"], spec, corpora),
         "facts": _facts(runs, frames["cost"]),
-        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses")},
-        "words": in_words(spec["kinds"]),
+        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses", "teachers", "seeds")},
+        "words": words,
     }
     with atomic_path(output) as path:
         path.write_text(_render(texts, page), encoding="utf-8")
@@ -111,7 +119,9 @@ def _render(texts: Mapping, page: Sequence[Path]) -> str:
     """The page: every text escaped, the page's own style and script admitted by their hashes alone."""
     from jinja2 import Environment, StrictUndefined
 
-    parts = {path.suffix: path.read_text(encoding="utf-8") for path in page}
+    parts: dict[str, str] = {}
+    for path in page:
+        parts[path.suffix] = parts.get(path.suffix, "") + path.read_text(encoding="utf-8")
     style, script = parts[".css"], parts[".js"]
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(parts[".html"]).render(
@@ -135,15 +145,19 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _domains_line(main: pd.DataFrame, spec: Mapping) -> str:
-    """The domains, each with its collections and numbers of queries."""
+def _domains_line(main: pd.DataFrame, spec: Mapping, corpora: Sequence[Path]) -> str:
+    """The domains, each with its collections and numbers of queries, and of documents where corpora are given."""
+    corpus_of = dict(zip(spec["collections"], corpora, strict=True)) if corpora else {}
+    sizes = {path: Artifact(path).counts["documents"] for path in set(corpora)}
     own = main[(main["measure"] == spec["measure"]) & (main["collection"] == "all")]
-    counts = own.groupby("domain", sort=False)["n_queries"].first()
-    members = {domain["name"]: domain["collections"] for domain in spec["domains"]}
-    return "Domains: " + "; ".join(
-        f"{name}: {count:,} queries of {len(members[name])} collection{'s' * (len(members[name]) > 1)}"
-        for name, count in counts.items()
-    )
+    counts = own.groupby("domain")["n_queries"].first()
+    texts = []
+    for domain in parse_domains(spec["domains"]):
+        documents = sum(sizes[path] for path in {corpus_of[each] for each in domain.collections if each in corpus_of})
+        over = f" over {documents:,} documents" if documents else ""
+        number = len(domain.members)
+        texts.append(f"{domain.name}: {counts[domain.name]:,} queries of {number} collection{'s' * (number > 1)}{over}")
+    return f"Domains: {'; '.join(texts)}"
 
 
 def _facts(runs: Sequence[Path], cost: pd.DataFrame) -> list[str]:

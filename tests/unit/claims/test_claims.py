@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -20,10 +21,21 @@ from audit.__main__ import Tally
 from audit.sources import KEYS, Sources, Values
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.inference import infer
+from workflow_scripts.analysis.power import Design, Pilot, one_sided_reach
 from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.claims.cell_claims import seeds_that_show
 from workflow_scripts.claims.make_claims_table import make_claims_table
 from workflow_scripts.claims.measured_claims import mean_rank_correlation
-from workflow_scripts.claims.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, Row, judge_claim
+from workflow_scripts.claims.verdicts import (
+    CONTRADICTED,
+    NOT_TESTABLE,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    Row,
+    judge_claim,
+    what_would_decide,
+)
 from workflow_scripts.experiment.config.claims import read_claims
 from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
 
@@ -152,7 +164,7 @@ def test_the_studys_claims_where_they_hold_and_where_they_fail(tmp_path: Path) -
     assert part["p_opposite"] == pytest.approx(float(expected.above_p(0.01)[0]))
     assert (part["ci_low"], part["ci_high"]) == pytest.approx([float(end[0]) for end in expected.interval(0.95)])
     # A part that is shown in one domain and not in another is one contrast of signed weights.
-    shift = table[(table["claim"] == "c5") & table["part"].str.contains("minus in-domain")].iloc[0]
+    shift = table[(table["claim"] == "c5") & table["part"].str.contains("less the same in-domain")].iloc[0]
     assert shift["estimate"] == pytest.approx(-0.2 + 0.05, abs=0.02)
     dial = table[(table["claim"] == "c6") & ~table["counts"]].iloc[0]
     assert dial["estimate"] == pytest.approx(-2, abs=0.05) and dial["ci_high"] < 0
@@ -160,12 +172,35 @@ def test_the_studys_claims_where_they_hold_and_where_they_fail(tmp_path: Path) -
     assert "9 claims" in markdown and "**contradicted**" in markdown and "each-hard" not in markdown
 
 
+@pytest.mark.parametrize(
+    ("mean", "queries", "said"),
+    [
+        (0.03, 1e-5, "seeds, to support it"),
+        (-0.03, 1e-5, "seeds, to contradict it"),
+        (0.03, 1e-2, "more queries (100 seeds on these would not)"),
+        (-0.03, 1e-2, "more queries (100 seeds on these would not)"),
+    ],
+)
+def test_what_is_undecided_waits_for_seeds_either_way_or_for_queries(mean: float, queries: float, said: str) -> None:
+    """What the queries bring to the variance stays, however many seeds are trained."""
+    plan = partial(seeds_that_show, Pilot(queries, 1e-4, 1e-3, 200, 5), mean, "above 0", 0.01)
+    found = Finding("", mean, p=0.4, p_opposite=0.4, seeds=plan(0.05), seeds_against=partial(plan, opposite=True))
+    waits = what_would_decide(Row("", findings=[found]), UNDECIDED, "cells", 0.05, 6)
+    assert waits.lstrip("0123456789 ") == said
+    if waits[0].isdigit():
+        # Second path: at so many seeds the reach is below the estimate, and at one fewer it is not.
+        level = 0.05 if mean > 0 else 0.05 / 6
+        seeds = int(waits.split()[0])
+        reaches = [one_sided_reach(Pilot(queries, 1e-4, 1e-3, 200, 5), Design(n), level) for n in (seeds - 1, seeds)]
+        assert reaches[1] <= 0.03 < reaches[0]
+
+
 def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
     experiment = Experiment(tmp_path, {("kl", "ensemble"): 0.004}, seeds=2, noise=0.01)
     table = experiment.judge(SHIPPED, cuts=None, hard=[]).drop_duplicates(["claim", "domain"])
     found = table.set_index(["claim", "domain"])
     undecided = found.loc[("c1", "near")]
-    assert undecided["verdict"] == UNDECIDED and undecided["decided_by"].endswith(" seeds")
+    assert undecided["verdict"] == UNDECIDED and undecided["decided_by"].endswith(" seeds, to support it")
     assert found.loc[("c2", "near"), "decided_by"] == "no sampler hard"
     assert found.loc[("c3", ""), "decided_by"] == "a factorial of fewer than 3 seeds"
     assert found.loc[("c5", ""), "decided_by"] == "no study of cuts"

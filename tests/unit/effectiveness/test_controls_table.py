@@ -59,7 +59,7 @@ def test_a_cell_trained_again_by_hand(tmp_path: Path) -> None:
     assert (both["sd_low"], both["sd_high"]) == (pytest.approx(0.05822, abs=1e-5), pytest.approx(0.70268, abs=1e-4))
     assert both["called"] == pytest.approx(0.3115, abs=1e-4)  # 2 Phi(-1.96 / sqrt(3.75))
     _, text = render("controls", tmp_path / "controls.parquet")
-    assert "over all losses of a student it is 31% to 31%" in text.replace("\n", " ")
+    assert "over all losses of a student 31% to 31%" in text.replace("\n", " ")
 
 
 def test_the_rate_is_that_of_a_paired_test_on_two_trainings_of_one_cell() -> None:

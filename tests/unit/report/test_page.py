@@ -12,10 +12,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_page import SHOWN, MadePage
 
-from workflow_scripts.report.page import charts, outcome, queries
+from workflow_scripts.report.page import charts, outcome, pictures, queries
 from workflow_scripts.storage.tables import read_numbers
 
 HOSTILE = '</script><script>alert(1)</script> & "quoted" <b>{} \u202eright to left'
@@ -117,14 +118,20 @@ def test_every_dot_of_the_grid_says_its_number(made: tuple[MadePage, str]) -> No
 def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, str]) -> None:
     text = html.unescape(re.search("<header>.*</header>", made[1], re.DOTALL)[0])
     assert "12 ways to train a student: 2 kinds of student (stu0: bi-encoder, stu1: bi-encoder) × 2 loss" in text
-    assert "Each is trained with 2 seeds, sees 1,000 documents, and re-ranks the first 100 documents that BM25" in text
-    claims = "1 claims about distillation, judged in 4 cases (by student and domain): 0 supported, 2 contradicted, 2"
-    assert f"{claims} undecided. Contradicted: “It helps” (2 of 4)." in text
-    assert "Undecided: 2 verdicts. What would decide them: 7 seeds (2)." in text
+    assert "Each starts from an encoder, sees 1,000 documents, and re-ranks the first 100 documents that BM25" in text
+    assert (
+        "Each student was trained with 2 seeds" in text and "near: 6 queries of 1 collection over 20 documents" in text
+    )
+    claims = "1 claim, 4 verdicts (of one student and domain each): 0 supported, 2 contradicted, 2 undecided."
+    assert f"{claims} What would decide the undecided: 7 seeds (2)." in text
+    # What was found, of the parts that the claim's opposite is shown for in two places of four.
+    assert "sam1 minus sam0: undecided in all 4 places (+0.02)<" in text
+    assert "sam1 better than sam2 by 0.02 in 2 of 4 places; undecided in 2 (+0.02)<" in text
     main, _ = read_numbers(made[0].folder / "main.parquet")
     whole = main[(main["collection"] == "all") & (main["loss"] != "")]
     blocks = whole.drop_duplicates(["student", "loss", "teacher", "domain"])
-    assert f"{blocks['different'].sum():.0f} of {blocks['tested'].sum():.0f} pairs of samplers" in text
+    assert f"{blocks['tested'].sum():.0f} pairs of samplers (of one loss, student and domain) were compared" in text
+    assert f"nDCG@10: {blocks['different'].sum():.0f} differ" in text
     means = main[main["collection"] == "all"].set_index(["student", "loss", "sampler", "domain"])["mean"]
     for domain in ("near", "far"):
         above = [
@@ -136,6 +143,13 @@ def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, 
     assert "generated language" not in text
 
 
+def test_controls_are_said_in_numbers_before_anything_rests_on_them() -> None:
+    controls = [{"sampler": name, "seeds": [0, 3, 4]} for name in ("a", "b", "a")]
+    said = outcome.trained_again(controls, {"seeds": [0]})
+    assert "3 of them, the controls (those with the samplers a and b), were trained 2 more times" in said
+    assert "nothing tells" in outcome.trained_again([], {"seeds": [0]})
+
+
 @pytest.mark.parametrize(("generated", "said"), [(["a", "b"], "All collections are"), (["b"], "Generated: b")])
 def test_what_is_generated_is_said_to_be(generated: list[str], said: str) -> None:
     assert outcome.generated({"generated": generated, "collections": ["a", "b"]}).startswith(said)
@@ -144,8 +158,40 @@ def test_what_is_generated_is_said_to_be(generated: list[str], said: str) -> Non
 def test_a_part_that_decided_stands_out_and_the_others_do_not(made: tuple[MadePage, str]) -> None:
     claims = re.search('<section id="claims">.*?</section>', made[1], re.DOTALL)[0]
     assert claims.count("<b>second</b>") == 2 and "<b>first</b>" not in claims and claims.count("first") == 4
-    assert claims.count("would decide it: 7 seeds") == 2 and "one seed" not in claims.lower()
-    assert "difference of nDCG@10" in claims and "p 0.900; of the opposite 0.040" in claims
+    assert claims.count("would decide it: 7 seeds, to support it") == 2 and "one seed" not in claims.lower()
+    assert "difference of nDCG@10" in claims and "p of its opposite 0.040, Holm over 8<" in claims
+
+
+def test_every_table_says_what_it_answers(made: tuple[MadePage, str]) -> None:
+    summaries = re.findall(r'<details id="table-[^"]+"><summary>([^<]+)<span class="soft">([^<]*)</span>', made[1])
+    assert len(summaries) == 6 and all(question.endswith("?") for _, question in summaries)
+    questions = {name.strip(): html.unescape(question) for name, question in summaries}
+    assert questions["Cost"].startswith("What does each stage cost, and what does a sampler need")
+
+
+def test_fitted_curves_are_drawn_where_they_were_fitted() -> None:
+    ratios = np.array([0.1, 0.2, 0.4, 0.8])
+    profile = {"student": "teacher", "collection": "a", "rank_ratio": ratios, "score": ratios**-0.3 / 2}
+    law = {"domain": "d", "ranker": "teacher", "form": "power law", "scale": 0.5, "rate": 0.3, "stretch": 1.0}
+    spec = {"students": ["be"], "domains": [{"name": "d", "collections": ["a"]}]}
+    fits = pd.DataFrame([law, law | {"form": "exponential"}]), {"fit_range": [0, 0.5]}
+    measured, fitted = pictures.score_lines(pd.DataFrame(profile), fits, spec).lines
+    # The profile follows the law: the fit lies on it, and ends at half of the candidates.
+    assert fitted.fit == 1 and fitted.points.split() == measured.points.split()[:3]
+
+
+def test_a_dot_of_the_map_grows_with_the_effectiveness_of_its_students() -> None:
+    rows = [("a", "t", 0.5), ("b", "t", 0.6), ("a", "far", np.nan)]
+    frames = [
+        pd.DataFrame({"sampler": s, "teacher": t, "quantity": ["diameter", "entropy"], "value": 1}) for s, t, _ in rows
+    ]
+    about = {"collection": "all", "measure": "m", "domain": "d"}
+    main = pd.DataFrame([{"sampler": s, "teacher": t, "mean": mean, **about} for s, t, mean in rows[:2]])
+    spec = {"samplers": ["a", "b"], "measure": "m", "domains": [{"name": "d"}]}
+    chart = pictures.locality_map(pd.concat(frames), main, spec)
+    small, large, none = sorted(chart.marks, key=lambda mark: (mark.hollow, mark.size))
+    assert small.size < large.size and none.hollow and large.details[-1].endswith("0.6000")
+    assert "0.500 (smallest) to 0.600; hollow" in chart.note
 
 
 def test_an_axis_places_values_and_ticks() -> None:

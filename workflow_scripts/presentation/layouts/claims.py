@@ -23,11 +23,19 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     counts = verdicts["verdict"].value_counts()
     values = {name.replace(" ", "_"): counts.get(name, 0) for name in VERDICTS}
     values |= {"claims": numbers["claim"].nunique(), "rows": len(verdicts), "measure": spec["measure"]}
+    tests = {name: opposites(rows, spec["claims"][name]["test"]) for name, rows in numbers.groupby("claim", sort=False)}
+    values["opposites"] = ", ".join(f"{name}: {count}" for name, count in tests.items() if count)
     texts = {"": _verdicts(verdicts, spec), "Parts": _parts(numbers, spec)}
     # Trainings and queries are the sample where a part has a basis; groups, runs and curves have samples of their own.
     notes = ["parts of claims", *["controls"] * bool((numbers["basis"] == CONTROLS).any())]
     notes += ["given"] * bool((numbers["basis"] != "").any())
     return Layout(texts, ["shown", "found"], numbers, values, "%.6g", in_latex=2, notes=notes)
+
+
+def opposites(rows: pd.DataFrame, test: str) -> int:
+    """How many opposites of a claim's parts are tested together; those of curves domain by domain."""
+    tested = rows["p_opposite"].notna()
+    return int(tested.groupby(rows["domain"]).sum().max() if test == "curves" else tested.sum())
 
 
 def _labels(row: tuple, spec: Mapping) -> tuple[str, ...]:
@@ -64,12 +72,13 @@ def _parts(numbers: pd.DataFrame, spec: Mapping) -> TextTable:
     sections = []
     for _, block in numbers[numbers["estimate"].notna()].groupby("claim", sort=False):
         sections.append([((*_labels(row, spec), row.part), _numbers(row)) for row in block.itertuples()])
-    return TextTable((*_headers(spec), "part"), [("", ["estimate", "interval", "p", "p of the opposite"])], sections)
+    headers = ["predicted", "estimate", "interval", "p of the part", "p of its opposite, Holm"]
+    return TextTable((*_headers(spec), "part"), [("", headers)], sections)
 
 
 def _numbers(row: tuple) -> list[Cell]:
     interval = "" if np.isnan(row.ci_low) else f"{row.ci_low:+.3g} to {row.ci_high:+.3g}"
-    texts = [f"{row.estimate:+.3g}", interval, _p(row.p, row.basis), _p(row.p_opposite_holm, row.basis)]
+    texts = [row.predicted, f"{row.estimate:+.3g}", interval, _p(row.p, row.basis), _p(row.p_opposite_holm, row.basis)]
     return [Cell(text) for text in texts]
 
 

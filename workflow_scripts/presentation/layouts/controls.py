@@ -10,7 +10,7 @@ from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.presentation.grid_table import table_by_student
 from workflow_scripts.presentation.layout import Layout
 
-HEADERS = ("sd", "interval", "noise", "called")
+HEADERS = ("sd", "its interval", "noise (estimated apart)", "called")
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:

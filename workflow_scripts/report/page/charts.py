@@ -73,7 +73,10 @@ def tick_text(value: float) -> str:
 
 @dataclass(frozen=True)
 class Mark:
-    """A dot with what a reader sees of it on hovering: ``title`` and lines of ``details``; ``series`` is its colour."""
+    """A dot with what a reader sees of it on hovering: ``title`` and lines of ``details``; ``series`` is its colour.
+
+    ``hollow``: what its ``size`` stands for is not known.
+    """
 
     x: float
     y: float
@@ -84,20 +87,26 @@ class Mark:
     high: float | None = None
     marker: str = MARKERS[0]
     label: str = ""
+    size: float = 5
+    hollow: bool = False
 
 
 @dataclass(frozen=True)
 class Line:
-    """A path through points; ``points`` is the attribute of an SVG polyline, ``series`` None the teacher's look."""
+    """A path through points; ``points`` is the attribute of an SVG polyline, ``series`` None the teacher's look.
+
+    ``fit``: 0 for a line that was measured, else which of the curves that are fitted to it.
+    """
 
     points: str
     series: int | None
     title: str
+    fit: int = 0
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture: its box in pixels, axes, marks and lines, and the sentence that says what it shows."""
+    """A picture: its box in pixels, axes, marks and lines, and the sentences above and below it."""
 
     title: str
     width: int
@@ -106,6 +115,7 @@ class Chart:
     y: Axis
     marks: Sequence[Mark] = ()
     lines: Sequence[Line] = ()
+    note: str = ""
 
 
 def polyline(x: Axis, y: Axis, xs: np.ndarray, ys: np.ndarray, most: int = 160) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.inference import SEEDS
+from workflow_scripts.presentation.layouts.claims import opposites
 from workflow_scripts.report.page.charts import Axis, tick_text
 
 WIDTH, HEIGHT, EDGE = 260, 18, 4
@@ -21,13 +22,16 @@ IN_UNITS = ("cells", "factorial")
 class Part:
     """An estimate with its interval, and where they lie on the claim's axis; None where there is no estimate.
 
-    ``decides``: the verdict rests on this part.
+    ``predicted``: what the claim says of it, and ``side`` the pixels where that is. ``decides``: the verdict rests on
+    this part. ``p``: its p-values, each with its name.
     """
 
     text: str
+    predicted: str
+    side: tuple[float, float] | None
     decides: bool
     value: str
-    p: str
+    p: Sequence[str]
     dot: float | None
     low: float | None
     high: float | None
@@ -46,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with its rows, and whether one is ``decided``.
+    """A claim with its rows, and whether one is ``decided``; ``tests``: what its opposites are corrected over.
 
     ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none; ``ends``: the axis' texts.
     """
@@ -55,6 +59,7 @@ class Claim:
     sentence: str
     source: str
     tally: str
+    tests: str
     decided: bool
     ends: tuple[str, str, str] | None
     zero: float | None
@@ -71,8 +76,8 @@ def page_claims(numbers: pd.DataFrame, spec: Mapping, seeds: int) -> list[Claim]
     found = []
     for name, rows in numbers.groupby("claim", sort=False):
         own = shared if tests[name] in IN_UNITS else _axis(rows, [], "estimate")
-        limits = (own.at(-margin), own.at(margin)) if own is shared and own is not None and margin else None
-        found.append(_claim(rows, own, limits, alpha, seeds))
+        limits = margin if own is shared and own is not None else None
+        found.append(_claim(rows, own, limits, alpha, seeds, opposites(rows, tests[name])))
     return found
 
 
@@ -88,9 +93,7 @@ def _axis(rows: pd.DataFrame, more: Sequence[float], label: str) -> Axis | None:
     return Axis.around([*values, *more, 0.0], EDGE, WIDTH - EDGE, label=label) if len(values) else None
 
 
-def _claim(
-    rows: pd.DataFrame, axis: Axis | None, margin: tuple[float, float] | None, alpha: float, seeds: int
-) -> Claim:
+def _claim(rows: pd.DataFrame, axis: Axis | None, margin: float | None, alpha: float, seeds: int, tests: int) -> Claim:
     verdicts = rows.drop_duplicates(["teacher", "student", "domain"])["verdict"].value_counts()
     tally = ", ".join(f"{verdict} {count}" for verdict, count in verdicts.items())
     several = rows["teacher"].nunique() > 1
@@ -99,7 +102,7 @@ def _claim(
         about = " · ".join(filter(None, (str(student), str(domain), str(teacher) if several else "")))
         first = block.iloc[0]
         basis = f"{seeds} seeds" if first["basis"] == SEEDS else str(first["basis"] or "")
-        parts = [_part(row, axis, alpha) for row in block.itertuples() if row.part]
+        parts = [_part(row, axis, alpha, margin, tests) for row in block.itertuples() if row.part]
         shown.append(Row(about, first["verdict"], basis, _what_is_missing(first), parts))
     ends = None if axis is None else (_signed(axis.low), axis.label, _signed(axis.high))
     return Claim(
@@ -107,10 +110,11 @@ def _claim(
         sentence=rows["sentence"].iloc[0],
         source=rows["source"].iloc[0],
         tally=tally,
+        tests=_tests(rows, tests),
         decided=any(row.verdict in DECIDED for row in shown),
         ends=ends,
         zero=None if axis is None else axis.at(0.0),
-        margin=margin,
+        margin=(axis.at(-margin), axis.at(margin)) if axis and margin else None,
         rows=shown,
     )
 
@@ -121,22 +125,51 @@ def _what_is_missing(row: pd.Series) -> str:
     return f"{'would decide it' if row['verdict'] == 'undecided' else 'why'}: {row['decided_by']}"
 
 
+def _tests(rows: pd.DataFrame, tests: int) -> str:
+    """What the number counts by which a claim's opposites are corrected; empty where none is tested."""
+    of_row = rows.groupby(["teacher", "student", "domain"])["p_opposite"].count()
+    if not tests:
+        return ""
+    alike = of_row[of_row > 0]
+    places = f", {alike.iloc[0]} in each of {len(alike)} rows" if alike.nunique() == 1 and alike.sum() == tests else ""
+    if alike.sum() > tests:
+        places = ", row by row"
+    return f"{tests} test{'s' * (tests > 1)}: of every part whose opposite would contradict the claim{places}"
+
+
 def _signed(value: float) -> str:
     return ("+" if value > 0 else "") + tick_text(float(f"{value:.3g}"))
 
 
-def _part(row: tuple, axis: Axis | None, alpha: float) -> Part:
+def _part(row: tuple, axis: Axis | None, alpha: float, margin: float | None, tests: int) -> Part:
     known = axis is not None and np.isfinite(row.estimate)
     ends = (row.ci_low, row.ci_high) if np.isfinite(row.ci_low) else (np.nan, np.nan)
     low, high = (axis.at(end) if known and np.isfinite(end) else None for end in ends)
     value = "" if np.isnan(row.estimate) else f"{row.estimate:+.3g}"
     if np.isfinite(row.ci_low):
         value += f" ({row.ci_low:+.3g} to {row.ci_high:+.3g})"
-    p = "" if np.isnan(row.p) else f"p {_p(row.p)}"
-    p += "" if np.isnan(row.p_opposite_holm) else f"; of the opposite {_p(row.p_opposite_holm)}"
+    p = [] if np.isnan(row.p) else [f"p of the part {_p(row.p)}"]
+    if not np.isnan(row.p_opposite_holm):
+        p.append(f"p of its opposite {_p(row.p_opposite_holm)}, Holm over {tests}")
     decides = {"contradicted": row.p_opposite_holm <= alpha, "supported": bool(row.counts)}.get(row.verdict, False)
     dot = axis.at(row.estimate) if known else None
-    return Part(row.part, decides, value.replace("-", "−"), p, dot, low, high)
+    side = _side(row.predicted, axis, margin) if known else None
+    return Part(row.part, row.predicted, side, decides, value.replace("-", "−"), p, dot, low, high)
+
+
+def _side(predicted: str, axis: Axis, margin: float | None) -> tuple[float, float] | None:
+    """Pixels of the axis where a part is as predicted; None where that is almost everywhere or not the same for all."""
+    if "margin" in predicted and margin is None:
+        return None
+    within = margin or 0.0
+    ends = {
+        "above 0": (0.0, axis.high),
+        "below 0": (axis.low, 0.0),
+        "not above margin": (axis.low, within),
+        "not below margin": (-within, axis.high),
+        "within margin": (-within, within),
+    }.get(predicted)
+    return ends and (axis.at(ends[0]), axis.at(ends[1]))
 
 
 def _p(p: float) -> str:

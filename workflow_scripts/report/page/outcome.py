@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -13,23 +14,60 @@ from workflow_scripts.analysis.power import MOST_SEEDS
 from workflow_scripts.analysis.summaries import BM25, TEACHER
 from workflow_scripts.presentation.verdict_notes import share
 
-SEEDS = re.compile(r"\d+ seeds")
+SEEDS = re.compile(r"(\d+) seeds")
 PLACE = ["claim", "teacher", "student", "domain"]
 VERDICTS = ("supported", "contradicted", "undecided", "not testable here")
 
 
-def compared(spec: Mapping) -> str:
-    """What the experiment crossed, in one sentence; ``spec`` as :func:`make_report` has it."""
+@dataclass(frozen=True)
+class Outcome:
+    """A sentence, and the name and anchor of where on the page more is said; empty where nothing is."""
+
+    text: str
+    link: str = ""
+    anchor: str = ""
+
+
+def compared(spec: Mapping, teaching: Collection[str]) -> str:
+    """What the experiment crossed; ``spec`` as :func:`make_report` has it, ``teaching``: losses that read a teacher."""
     kinds = ", ".join(f"{name}: {spec['kinds']['students'][name]}" for name in spec["students"])
+    losses: dict[str, list[str]] = {"contrastive": [], "distilling": []}
+    samplers: dict[str, list[str]] = {"of the whole corpus": [], "hard": []}
+    for name in spec["losses"]:
+        losses["distilling" if name in teaching else "contrastive"].append(name)
+    for name in spec["samplers"]:
+        samplers["of the whole corpus" if spec["kinds"]["samplers"][name] == "random" else "hard"].append(name)
     axes = [f"{_count(len(spec['students']), 'kind')} of student ({kinds})"]
-    for axis, word in (("losses", "loss function"), ("samplers", "sampler"), ("teachers", "teacher")):
-        axes.append(f"{_count(len(spec[axis]), word)} ({', '.join(spec[axis])})")
+    axes += [f"{_count(len(spec['losses']), 'loss function')} ({_kinds(losses)})"]
+    axes += [f"{_count(len(spec['samplers']), 'sampler')} of negatives ({_kinds(samplers)})"]
+    axes += [f"{_count(len(spec['teachers']), 'teacher')} ({', '.join(spec['teachers'])})"]
     number = len(spec["students"]) * len(spec["losses"]) * len(spec["samplers"]) * len(spec["teachers"])
-    seeds = _count(len(spec["seeds"]), "seed")
+    models = list(dict.fromkeys(spec["models"].values()))
+    starts = models[0] if len(models) == 1 else "; ".join(f"{name}: {text}" for name, text in spec["models"].items())
     return (
-        f"{number} ways to train a student: {' × '.join(axes)}. Each is trained with {seeds}, "
-        f"sees {spec['documents']:,} documents, and re-ranks the first {spec['depth']} documents that "
-        f"{spec['first_stage']} finds for a query."
+        f"{number} ways to train a student: {' × '.join(axes)}. Each starts from {starts}, sees {spec['documents']:,} "
+        f"documents, and re-ranks the first {spec['depth']} documents that {spec['first_stage']} finds for a query."
+    )
+
+
+def _kinds(of: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in of.items() if names)
+
+
+def trained_again(controls: Sequence[Mapping], spec: Mapping) -> str:
+    """How often each student was trained, and what tells what training again changes; ``controls``: cells and seeds."""
+    if len(spec["seeds"]) > 1:
+        return (
+            f"Each student was trained with {len(spec['seeds'])} seeds: their spread tells what training again changes."
+        )
+    if not controls:
+        return "Each student was trained once, so nothing tells what training again would change."
+    samplers = list(dict.fromkeys(control["sampler"] for control in controls))
+    further = sorted({len(control["seeds"]) - 1 for control in controls})
+    times = f"{' to '.join(map(str, dict.fromkeys((further[0], further[-1]))))} more time{'s' * (further[-1] > 1)}"
+    return (
+        f"Each student was trained once. {len(controls)} of them, the controls (those with the samplers "
+        f"{' and '.join(samplers)}), were trained {times}: their spread tells what training again changes."
     )
 
 
@@ -42,49 +80,68 @@ def generated(spec: Mapping) -> str:
     return f"{some} in a generated language: this shows what the machinery finds, and says nothing about English."
 
 
-def outcomes(frames: Mapping[str, pd.DataFrame], calls: FalseCalls, spec: Mapping) -> list[str]:
-    """Sentences on the claims, the pairs of samplers, BM25 and the teachers, and what is undecided.
+def outcomes(frames: Mapping[str, pd.DataFrame], calls: FalseCalls, spec: Mapping) -> list[Outcome]:
+    """Sentences on the verdicts, the pairs of samplers, what could have been found, BM25 and the teachers.
 
     ``frames``: numbers by table: ``main``, and ``claims``, ``equivalence`` and ``power`` where there are; ``calls``: of
     the main table's pairs of samplers.
     """
-    claims, measure = frames.get("claims"), spec["measure"]
-    verdicts = None if claims is None else claims.drop_duplicates(PLACE)
-    found = [] if verdicts is None else [_verdicts(verdicts)]
-    found += [_pairs(calls, frames.get("equivalence"), measure), _references(frames["main"], spec)]
-    found += [] if verdicts is None else _deciding(verdicts[verdicts["verdict"] == UNDECIDED])
-    return found + _pairs_to_decide(frames.get("power"), measure)
+    measure, power = spec["measure"], frames.get("power")
+    power = None if power is None else power[power["measure"] == measure]
+    found = [_verdicts(frames["claims"].drop_duplicates(PLACE))] if "claims" in frames else []
+    found.append(_pairs(calls, frames.get("equivalence"), power, measure))
+    found += [] if power is None else _detectable(power, measure)
+    return [*found, Outcome(_references(frames["main"], spec))]
 
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 'es' if word.endswith('s') else 's'}"
 
 
-def _verdicts(verdicts: pd.DataFrame) -> str:
+def _verdicts(verdicts: pd.DataFrame) -> Outcome:
+    """How many verdicts of each kind, and what the undecided ones wait for."""
     counts = verdicts["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
     tally = [f"{count} {verdict}" for verdict, count in counts.items() if count or verdict in VERDICTS[:3]]
-    claims, cases = verdicts["claim"].nunique(), len(verdicts)
-    text = f"{claims} claims about distillation, judged in {cases} cases (by student and domain): {', '.join(tally)}."
-    for verdict in VERDICTS[:2]:
-        shown = [
-            f"“{rows['sentence'].iloc[0].rstrip('.')}” ({(rows['verdict'] == verdict).sum()} of {len(rows)})"
-            for _, rows in verdicts.groupby("claim", sort=False)
-            if (rows["verdict"] == verdict).any()
-        ]
-        text += f" {verdict.capitalize()}: {'; '.join(shown)}." if shown else ""
-    return text
+    claims = _count(verdicts["claim"].nunique(), "claim")
+    text = f"{claims}, {_count(len(verdicts), 'verdict')} (of one student and domain each): {', '.join(tally)}."
+    undecided = verdicts.loc[verdicts["verdict"] == UNDECIDED, "decided_by"]
+    seeds = [int(found[1]) for name in undecided if (found := SEEDS.match(name))]
+    needs = [f"{name} ({count})" for name, count in undecided.value_counts().items() if not SEEDS.match(name)]
+    if seeds:
+        range_of = " to ".join(map(str, dict.fromkeys((min(seeds), max(seeds)))))
+        needs.insert(0, f"{range_of} seeds ({len(seeds)})")
+    text += f" What would decide the undecided: {'; '.join(needs)}." if needs else ""
+    return Outcome(text, "every claim", "claims")
 
 
-def _pairs(calls: FalseCalls, equivalence: pd.DataFrame | None, measure: str) -> str:
-    """How many pairs of samplers are called different, and what share of these calls may be false."""
+def _pairs(calls: FalseCalls, equivalence: pd.DataFrame | None, power: pd.DataFrame | None, measure: str) -> Outcome:
+    """How many pairs of samplers are called different, how many of these calls chance may explain, and the rest."""
     if not calls.tested:
-        return f"No pair of samplers is tested in {measure}: nothing tells what training again would change."
-    text = f"{calls.called} of {calls.tested} pairs of samplers (of one loss, student and domain) differ in {measure}"
-    text += f"; at most {share(calls.bound)} of these calls are false" if calls.called else ""
+        return Outcome(f"No pair of samplers is tested in {measure}: nothing tells what training again would change.")
+    text = f"Apart from the claims, {calls.tested} pairs of samplers (of one loss, student and domain) were compared"
+    text += f" in {measure}: {calls.called} differ"
+    text += f" (estimated share of false calls: up to {share(calls.bound)})" if calls.called else ""
     if equivalence is not None:
         counts = equivalence.loc[equivalence["measure"] == measure, "outcome"].value_counts()
-        text += f"; {counts.get(EQUIVALENT, 0)} are equivalent and {counts.get(UNDECIDED, 0)} undecided"
-    return f"{text}."
+        text += f", {counts.get(EQUIVALENT, 0)} are equivalent, {counts.get(UNDECIDED, 0)} undecided"
+        pairs = power if power is None else power[power["scope"] == "pair"]
+        if pairs is not None and len(pairs):
+            decided = pairs["seeds_needed"].notna().sum()
+            text += f" ({MOST_SEEDS} seeds or fewer would decide {decided} of these, more queries the others)"
+    return Outcome(f"{text}.", "false calls", "false-calls") if calls.called else Outcome(f"{text}.")
+
+
+def _detectable(power: pd.DataFrame, measure: str) -> list[Outcome]:
+    """The smallest difference that this design finds, and the margin within which it shows equivalence."""
+    own = power[(power["scope"] == "block") & power["is_own"].fillna(False).astype(bool)]
+    if own.empty:
+        return []
+    difference, margin = (own[f"{name}_family"].median() for name in ("difference", "margin"))
+    text = (
+        f"Smallest difference of two samplers that is found in four cases of five: {difference:.3f} in {measure}; "
+        f"smallest margin within which two equal ones are shown to be equivalent: {margin:.3f} (medians)."
+    )
+    return [Outcome(text, "power", "table-power")]
 
 
 def _references(main: pd.DataFrame, spec: Mapping) -> str:
@@ -111,24 +168,3 @@ def _above(students: pd.DataFrame, spec: Mapping) -> str:
         shown = [f"{'all' if own.all() else f'{own.sum()} of'} {len(own)} {name}" for name, own in counts if own.any()]
         texts.append(f"{domain} {' and '.join(shown) or 'none'}")
     return ", ".join(texts)
-
-
-def _deciding(undecided: pd.DataFrame) -> list[str]:
-    """What the undecided verdicts wait for, numbers of seeds taken together."""
-    waiting = undecided["decided_by"].value_counts(sort=False)
-    seeds = {int(text.split()[0]): count for text, count in waiting.items() if SEEDS.fullmatch(text)}
-    texts = [f"{text} ({count})" for text, count in waiting.items() if not SEEDS.fullmatch(text)]
-    if seeds:
-        range_of = f"{min(seeds)} to " * (len(seeds) > 1) + str(max(seeds))
-        texts.insert(0, f"{range_of} seeds ({sum(seeds.values())})")
-    verdicts = _count(len(undecided), "verdict")
-    return [f"Undecided: {verdicts}. What would decide them: {'; '.join(texts)}."] * bool(texts)
-
-
-def _pairs_to_decide(power: pd.DataFrame | None, measure: str) -> list[str]:
-    """How many of the undecided pairs of samplers a number of seeds would decide."""
-    if power is None:
-        return []
-    pairs = power[(power["measure"] == measure) & (power["scope"] == "pair")]
-    decided = f"{pairs['seeds_needed'].notna().sum()} would be decided by {MOST_SEEDS} seeds or fewer"
-    return [f"Of {_count(len(pairs), 'undecided pair')} of samplers {decided}."] * bool(len(pairs))

@@ -11,9 +11,12 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.summaries import TEACHER
 from workflow_scripts.report.page.charts import MARKERS, Axis, Chart, Line, Mark, polyline
+from workflow_scripts.report.rank_curves import POWER, STRETCHED, curve_at
 
 WIDTH, HEIGHT = 420, 280
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
+SMALLEST = 4
+FITTED = (POWER, STRETCHED)
 
 
 def _box(
@@ -23,11 +26,19 @@ def _box(
     return x, Axis.around(ys, HEIGHT - BOTTOM, TOP, log=log[1], label=labels[1])
 
 
-def locality_map(locality: pd.DataFrame, samplers: Sequence[str]) -> Chart:
-    """Diameter across, teacher entropy up, a dot a sampler and teacher."""
+def locality_map(locality: pd.DataFrame, main: pd.DataFrame, spec: Mapping) -> Chart:
+    """Diameter across, teacher entropy up, a dot a sampler and teacher, its size by the effectiveness of its students.
+
+    That is their mean over students and losses in the first domain.
+    """
+    samplers, measure, domain = spec["samplers"], spec["measure"], spec["domains"][0]["name"]
     table = locality.pivot_table("value", ["sampler", "teacher"], "quantity", sort=False)
     rows = table[["diameter", "entropy"]].dropna().reset_index()
     rows = rows[rows["sampler"].isin(samplers)]
+    whole = main[(main["collection"] == ALL) & (main["measure"] == measure) & (main["domain"] == domain)]
+    means = whole.groupby(["sampler", "teacher"])["mean"].mean()
+    reached = means.reindex(pd.MultiIndex.from_frame(rows[["sampler", "teacher"]])).to_numpy()
+    low, high = np.nanmin(reached), np.nanmax(reached)
     labels = ("essential diameter of a group", "teacher entropy of a group, bits")
     x, y = _box(rows["diameter"], rows["entropy"], labels, (False, False))
     marks = [
@@ -35,12 +46,20 @@ def locality_map(locality: pd.DataFrame, samplers: Sequence[str]) -> Chart:
             (samplers, row.sampler),
             (x.at(row.diameter), y.at(row.entropy)),
             f"{row.sampler}, teacher {row.teacher}",
-            [f"diameter {row.diameter:.4f}", f"entropy {row.entropy:.4f} bits"],
+            [
+                f"diameter {row.diameter:.4f}",
+                f"entropy {row.entropy:.4f} bits",
+                "no student of the grid" if np.isnan(mean) else f"mean {measure} of its students {mean:.4f}",
+            ],
             label=f"{row.sampler} ({row.teacher})",
+            size=SMALLEST if np.isnan(mean) else round(SMALLEST + 5 * (mean - low) / (high - low or 1), 1),
+            hollow=bool(np.isnan(mean)),
         )
-        for row in rows.itertuples()
+        for row, mean in zip(rows.itertuples(), reached, strict=True)
     ]
-    return Chart("Locality against entropy", WIDTH, HEIGHT, x, y, marks)
+    hollow = "; hollow: no student of the grid" if np.isnan(reached).any() else ""
+    note = f"Size: mean {measure} {domain} of all students of a sampler, {low:.3f} (smallest) to {high:.3f}{hollow}."
+    return Chart("Locality against entropy", WIDTH, HEIGHT, x, y, marks, note=note)
 
 
 def cost_maps(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping) -> list[Chart]:
@@ -77,11 +96,15 @@ def _cost_mark(row: tuple, x: Axis, y: Axis, spec: Mapping) -> Mark:
     )
 
 
-def score_lines(profiles: pd.DataFrame, students: Sequence[str], domain: Mapping) -> Chart:
-    """Mean score against rank ratio on a domain, both logarithmic: the teacher, and each student over its cells."""
+def score_lines(profiles: pd.DataFrame, fits: tuple[pd.DataFrame, Mapping] | None, spec: Mapping) -> Chart:
+    """Mean score against rank ratio on the first domain, both logarithmic: the teacher, each student over its cells.
+
+    ``fits``: the curves that are fitted to them, and the settings of these fits; those :data:`FITTED` are drawn.
+    """
+    domain = spec["domains"][0]
     (parsed,) = parse_domains([domain])
     rows = profiles[profiles["collection"].isin(parsed.collections)]
-    places = {TEACHER: None} | {name: place for place, name in enumerate(students)}
+    places = {TEACHER: None} | {name: place for place, name in enumerate(spec["students"])}
     curves = {name: rows[rows["student"] == name].groupby("rank_ratio")["score"].mean() for name in places}
     curves = {name: curve for name, curve in curves.items() if len(curve)}
     every = pd.concat(curves.values())
@@ -91,7 +114,26 @@ def score_lines(profiles: pd.DataFrame, students: Sequence[str], domain: Mapping
         Line(polyline(x, y, curve.index.to_numpy(), np.maximum(curve.to_numpy(), 0)), places[name], name)
         for name, curve in curves.items()
     ]
-    return Chart(f"Score by rank, {domain['name']}", WIDTH, HEIGHT, x, y, lines=lines)
+    drawn, note = [], ""
+    if fits is not None:
+        found, (low, high) = fits[0][fits[0]["domain"] == domain["name"]], fits[1]["fit_range"]
+        inside = {name: curve.index[(curve.index >= low) & (curve.index <= high)] for name, curve in curves.items()}
+        drawn = _fitted(found, inside, places, x, y)
+        note = f"Thin: {FITTED[0]} in dashes and {FITTED[1]} in dots, fitted from {low:g} to {high:g} and drawn there."
+    return Chart(f"Score by rank, {domain['name']}", WIDTH, HEIGHT, x, y, lines=[*lines, *drawn], note=note)
+
+
+def _fitted(
+    fits: pd.DataFrame, inside: Mapping[str, pd.Index], places: Mapping[str, int | None], x: Axis, y: Axis
+) -> list[Line]:
+    """The curves of the forms :data:`FITTED` at the rank ratios that they are fitted to."""
+    lines = []
+    for row in fits[fits["form"].isin(FITTED) & fits["ranker"].isin([*inside])].itertuples():
+        ratios = inside[row.ranker].to_numpy()
+        scores = curve_at(row.form, row.scale, row.rate, row.stretch, ratios)
+        points = polyline(x, y, ratios, np.where((scores >= y.low) & (scores <= y.high), scores, np.nan))
+        lines.append(Line(points, places[row.ranker], f"{row.ranker}: {row.form}", 1 + FITTED.index(row.form)))
+    return lines
 
 
 def training_lines(curves: pd.DataFrame, samplers: Sequence[str]) -> list[Chart]:

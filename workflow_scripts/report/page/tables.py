@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ from workflow_scripts.presentation.render_table import anchor, read_caption, una
 from workflow_scripts.presentation.table_formats import TextTable
 from workflow_scripts.storage.tables import read_numbers
 
+QUESTION = re.compile(r"^## ([\w-]+)\n\n\*\*Question\.\*\* ([^?]*\?)", re.MULTILINE)
+"""Of docs/tables.md: a table's anchor, and the first question that it answers."""
+
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table: its name, what is said above it and sentence by sentence below, its parts, how to make it again."""
+    """A table: its name and question, what is said above it and sentence by sentence below, its parts, its command."""
 
     name: str
     caption: str
@@ -22,6 +26,7 @@ class PageTable:
     parts: Sequence[tuple[str, TextTable]]
     definition: str
     command: str
+    question: str
 
     @property
     def title(self) -> str:
@@ -41,15 +46,16 @@ def value_columns(table: TextTable) -> list[tuple[str, bool]]:
 
 
 def page_tables(
-    numbers: Sequence[Path], captions: Sequence[Path], experiment: str, of_rankers: Sequence[str]
+    numbers: Sequence[Path], captions: Sequence[Path], definitions: Path, experiment: str, of_rankers: Sequence[str]
 ) -> list[PageTable]:
-    """The tables whose numbers are given, by their layouts; ``captions`` are the files of their sentences.
+    """The tables whose numbers are given, by their layouts; ``captions`` are the files of their sentences,
+    ``definitions`` that of their questions.
 
     ``of_rankers``: those whose captions say what was made unalike.
     """
     sentences = {path.stem: path for path in captions}
     mixed = " ".join(unalike(path, [sentences["verdicts"]]) for path in numbers if path.stem == "configuration")
-    found = []
+    questions, found = dict(QUESTION.findall(definitions.read_text(encoding="utf-8"))), []
     for path in numbers:
         name = path.stem.split(".")[0]
         frame, made_by = read_numbers(path)
@@ -60,5 +66,6 @@ def page_tables(
         caption = f"{caption} {mixed}" if mixed and path.stem in of_rankers else caption
         command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
         definition = f"docs/tables.md#{anchor(name)}"
-        found.append(PageTable(path.stem, caption, notes, list(layout.texts.items()), definition, command))
+        question = " ".join(questions.get(anchor(name), "").split())
+        found.append(PageTable(path.stem, caption, notes, list(layout.texts.items()), definition, command, question))
     return found
