@@ -86,17 +86,13 @@ def failed(section: Section, failure: Failure) -> dict:
 def _check(section: Section, device: torch.device, checks: Rows) -> None:
     folder = _inputs(section, section.shapes[0])
     about = (device_name(device), torch.__version__)
-
-    def row(one) -> dict:
-        return dict(
-            zip(CHECK_COLUMNS, (section.title, one.name, one.found, one.limit, one.passed, *about), strict=True)
-        )
-
     for name, check in CHECKS[section.name].items():
 
         def work(check=check) -> None:
             for one in check(folder, device):
-                checks.add([row(one)])
+                values = (section.title, one.name, one.found, one.limit, one.passed, *about)
+                checks.add([dict(zip(CHECK_COLUMNS, values, strict=True))])
+                _say(one.name, {"found": one.found, "limit": one.limit, "passed": one.passed})
 
         _, failure = tried(name, work)
         if failure:
@@ -106,14 +102,18 @@ def _check(section: Section, device: torch.device, checks: Rows) -> None:
 def _measure(section: Section, device: torch.device, checks: Rows) -> None:
     speeds, shape = Rows(Path(section.output) / SPEED_TABLE, COLUMNS), section.shapes[0]
     limits = {"rounds": section.rounds, "groups": section.groups, "until": section.until}
-    found = measure(section.name, shape=shape, device=device, folder=_inputs(section, shape), **limits)
-    for rows in found:
-        if isinstance(rows, Failure):
-            checks.add([failed(section, rows)])
+    for found in measure(section.name, shape=shape, device=device, folder=_inputs(section, shape), **limits):
+        if isinstance(found, Failure):
+            checks.add([failed(section, found)])
         else:
-            speeds.replace(rows)
+            speeds.replace(found)
     for row in speeds.own:
-        print("  " + "  ".join(f"{key} {v:.4g}" if isinstance(v, float) else str(v) for key, v in row.items()))
+        _say(row["name"], {key: row[key] for key in COLUMNS[3:-1]})
+
+
+def _say(name: str, values: dict) -> None:
+    said = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())
+    print(f"  {name}: {', '.join(said)}", flush=True)
 
 
 def _inputs(section: Section, shape: Shape) -> Path:
