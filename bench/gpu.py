@@ -45,8 +45,9 @@ SMALL = Shape(4, 256, 4, 1024, pairs=512, steps=8)  # of the checks beside the C
 TINY = Shape(2, 32, 2, 64, pairs=64, steps=2)
 SECONDS = {"equality": 90, "attention": 25, "distillation": 45, "scoring": 60, "training": 80, "encoding": 30}
 """How the time is shared out between sections, of which those of speed come once a shape."""
-ALL_SECONDS = 460
-INPUTS_SECONDS = 60
+ALL_SECONDS = 460  # eight minutes, less what starts before them
+INPUTS_SECONDS = 60  # that the speeds wait for their texts and models
+END_SECONDS = 10  # that a killed process has to end: one that hangs in the driver does not
 OVERTIME = 1.5
 """A section that has not ended after so many of its shares is ended."""
 QUIET = {
@@ -124,7 +125,7 @@ def _wait(process: subprocess.Popen, seconds: float) -> None:
 
 def _end(process: subprocess.Popen) -> None:
     process.kill()
-    process.wait()
+    _wait(process, END_SECONDS)
 
 
 def _line(row: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
 
@@ -70,7 +71,7 @@ SHAPES = {
 
 
 def make_inputs(folder: str | Path, shape: Shape, *, seed: int = 0) -> None:
-    """Write texts and models into ``folder``. Every document stands in one pair and one group, so nothing is cached."""
+    """Write models and, last, texts into ``folder``. Every document stands in one pair and group, so none is cached."""
     from workflow_scripts.backbone.vocabulary import build_tokenizer, save_tokenizer
     from workflow_scripts.models.rankers import new_ranker, save_ranker
 
@@ -103,7 +104,8 @@ def make_inputs(folder: str | Path, shape: Shape, *, seed: int = 0) -> None:
         "groups": [[int(row[0]) // GROUP, row.tolist()] for row in groups],
         "teacher": draw.normal(0, 3, groups.shape).round(4).tolist(),
     }
-    (folder / "texts.json").write_text(json.dumps(texts))
+    with atomic_path(folder / "texts.json") as part:
+        part.write_text(json.dumps(texts))
 
 
 def read_texts(folder: str | Path) -> dict:
