@@ -61,7 +61,7 @@ RELATIVE, ABSOLUTE = 1e-7, 1e-9
 LABELS = {*KEYS, "domain", "sampler_a", "sampler_b", "scope", "source", "predictor", "method", "basis", "cut", "claim"}
 LABELS |= {"training", "training_b", "function", "teacher_b", "quantity", "seeds", "stage", "sentence", "part", "form"}
 LABELS |= {"ranker", "question", "budget", "setting", "of", "unit", "beside_basis"}
-LABELS |= {"published", "tolerance", "where", "differs"}
+LABELS |= {"published", "tolerance", "where", "differs", "number", "predicted"}
 """Columns that say what a row is."""
 SHOWN = 3
 

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILES = ("Snakefile", "environment.yml", "pyproject.toml")
 CODE = ("rules", "workflow_scripts", "snakemake_logger_plugin_distillery")
-PARTS = (*FILES, *CODE, "config", "profiles", "tests/config")
+PARTS = (*FILES, *CODE, "config", "profiles", "docs", "tests/config")
 
 
 def make(*words: str, folder: Path = ROOT) -> subprocess.CompletedProcess:

@@ -19,7 +19,7 @@ from environment.lock import entries
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 CRATE = Path(__file__).parents[1] / "crate"
 STUDENT = "results/tiny/students/ce/marginmse.bm25.base/seed0"
-DOCUMENTS = ("LICENSE", "CITATION.cff", "README.md", "requirements.txt", "docs")
+DOCUMENTS = ("LICENSE", "CITATION.cff", "README.md", "requirements.txt")
 
 
 def command(project: Project, module: str, *arguments: str, python: str = sys.executable) -> tuple[int, str, str]:
