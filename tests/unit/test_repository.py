@@ -175,7 +175,7 @@ def test_readmes_numbers_are_those_that_ship() -> None:
             assert f"{shipped[f'{cell} {domain}']:.3f}" == value, (cell, domain)
     readme, results = (" ".join((ROOT / name).read_text().split()) for name in ("README.md", "docs/results.md"))
     assert f"all {len(shipped)} means of the main table" in readme
-    found = re.search(r"over all losses of a student it is (\d+% to \d+%)", results)
+    found = re.search(r"over all losses of a student (\d+% to \d+%)", results)
     assert f"{found[1]} of cases, by student and domain" in readme
     found = re.search(r"Called different: (\d+) of (\d+)", results.split("## The demo, one seed")[1])
     assert f"leaves {found[1]} of {found[2]} pairs different" in readme
