@@ -138,7 +138,8 @@ def _detectable(power: pd.DataFrame, measure: str) -> list[Outcome]:
         return []
     difference, margin = (own[f"{name}_family"].median() for name in ("difference", "margin"))
     text = (
-        f"Smallest difference of two samplers that is found in four cases of five: {difference:.3f} in {measure}; "
+        f"Smallest difference of two samplers under one loss that is found in four cases of five: {difference:.3f} in "
+        f"{measure} (claims, over means of samplers and losses, find smaller ones); "
         f"smallest margin within which two equal ones are shown to be equivalent: {margin:.3f} (medians)."
     )
     return [Outcome(text, "power", "table-power")]
