@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
-from pathlib import Path
 
 
 def addresses_of(url: str, mirrors: Mapping[str, str]) -> list[str]:
@@ -21,20 +20,10 @@ def is_address(url: str, *schemes: str) -> bool:
 
 
 def file_of(url: str) -> str | None:
-    """The file that a ``file:`` address names, as urllib reads it; None for another address."""
+    """The file that a ``file:`` address names, as urllib reads it; None for another address.
+
+    A mirror's file is not one: it is a copy of what stands at the address, and may go once it was read.
+    """
     parsed = urllib.parse.urlparse(url)
     query = f"?{parsed.query}" if parsed.query else ""
     return urllib.parse.unquote(parsed.path + query) if parsed.scheme == "file" else None
-
-
-def copied_file(url: str, mirrors: Mapping[str, str], pinned: str | None) -> str | None:
-    """The file of this machine that a download copies, whose change gives another copy; None where there is none.
-
-    A mirror counts only where no checksum is ``pinned``: it could not give another file.
-    """
-    path = None
-    for address in [url] if pinned else addresses_of(url, mirrors):
-        path = file_of(address)
-        if path is None or Path(path).is_file():
-            break
-    return path

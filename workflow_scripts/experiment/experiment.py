@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 
 from workflow_scripts.analysis.cut_names import RANDOM
-from workflow_scripts.experiment.addresses import copied_file
+from workflow_scripts.experiment.addresses import file_of
 from workflow_scripts.experiment.checks import problems
 from workflow_scripts.experiment.config import read_settings
 from workflow_scripts.experiment.controls import control_samplers, control_seeds
@@ -195,7 +195,7 @@ class Experiment:
         """The user's files that an entry names under ``keys``, at most one each: some keys may be a number."""
         entry = self.entry(axis, name)
         if "url" in keys:
-            entry = entry | {"url": copied_file(entry["url"], self.config["mirrors"], entry["sha256"])}
+            entry = entry | {"url": file_of(entry["url"])}
         named = [entry.get(key) for key in keys]
         return [path for path in named if isinstance(path, str)]
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workflow_scripts.experiment.addresses import copied_file
+from workflow_scripts.experiment.addresses import file_of
 from workflow_scripts.experiment.backbone_source import local_files, local_folder
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.results import results_folder
@@ -76,7 +76,7 @@ def _missing_files(config: Mapping) -> Iterator[str]:
         named += [(f"collections.{name}.{key}", entry.get(key)) for key in ("queries", "qrels")]
     for name, entry in config["systems"].items():
         if entry["model"] == "import":
-            named.append((f"systems.{name}.url", copied_file(entry["url"], config["mirrors"], entry["sha256"])))
+            named.append((f"systems.{name}.url", file_of(entry["url"])))
     for where, path in named:
         if isinstance(path, str) and not Path(path).is_file():
             yield f"{where}: no file {path}; give its path from the working directory or an absolute one"
