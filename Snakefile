@@ -6,6 +6,7 @@ min_version("9.20")
 
 
 include: "rules/common.smk"
+include: "rules/shown.smk"
 include: "rules/jobs.smk"
 
 

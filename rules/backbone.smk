@@ -3,7 +3,6 @@
 SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["source"] == "scratch"]
 
 
-# Before other jobs: what cannot be used is found out when little has been done.
 use rule prepare_job as fetch_backbone with:
     input:
         **reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"]), first=first_of_vocabulary),
@@ -13,7 +12,6 @@ use rule prepare_job as fetch_backbone with:
         log("fetch_backbone/{backbone}"),
     wildcard_constraints:
         backbone=other_than(SCRATCH),
-    priority: MEASURING
     params:
         **job(
             "backbone.fetch_backbone",

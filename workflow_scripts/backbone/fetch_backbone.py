@@ -53,9 +53,9 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = (), firs
     and what is asked of the model, see :func:`~workflow_scripts.experiment.backbone_uses.asked_of`.
     ``files``: those of a local folder, whose change makes another backbone; ``first``: another backbone, whose
     tokenizer makes the token stores. The commit that was fetched, and the checksum of each file as it came, are in the
-    counts. Raises :class:`InputError` for a source that cannot be reached,
-    has pickled weights only, brings its own code, lacks a weight, whose tokens are not those of the library, whose
-    vectors depend on padding, or that cannot do what is asked of it.
+    counts. Raises :class:`InputError` for a source that cannot be reached, has pickled weights only, brings its own
+    code, lacks a weight, whose tokens are not those of the library, whose vectors depend on padding, or that cannot do
+    what is asked of it.
     """
     source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)

@@ -9,6 +9,7 @@ import numpy as np
 
 from workflow_scripts.analysis.families import holm
 from workflow_scripts.analysis.inference import Estimates
+from workflow_scripts.analysis.power import MOST_SEEDS
 
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE = "supported", "contradicted", "undecided", "not testable here"
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE)
@@ -103,7 +104,7 @@ MORE = {"groups": "more training queries", "runs": "more samplers", "curves": "m
 """What would decide a test that seeds do not."""
 
 
-QUERIES = "more queries (100 seeds on these would not)"
+QUERIES = f"more queries ({MOST_SEEDS} seeds on these would not)"
 """Queries, not seeds, limit what can be shown."""
 
 
