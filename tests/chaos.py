@@ -2,7 +2,8 @@
 
 ``python -m tests.chaos FOLDER [--minutes 30] [--seed 1] [--append FILE]`` builds it undisturbed once, in FOLDER, then
 disturbs copies until the time is over, and appends a table. What round k does is drawn from the seed and k, and
-``--round K`` repeats it. The documented command is the same command again; after damage, what ``make verify`` prints.
+``--round K ...`` is those rounds. The documented command is the same command again; after damage, what ``make verify``
+prints.
 """
 
 from __future__ import annotations
@@ -241,7 +242,10 @@ def mounted(folder: Path, *what: str | Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        # A job that Snakemake did not wait for may still hold a file there.
+        wait(lambda: subprocess.run(["umount", folder], capture_output=True).returncode == 0, 60)
+        if os.path.ismount(folder):
+            raise SystemExit(f"{folder} is in use: end what holds it and give umount {folder}")
 
 
 @contextlib.contextmanager
@@ -283,7 +287,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=30, help="no round starts later")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--round", type=int, help="this round alone")
+    parser.add_argument("--round", type=int, nargs="+", help="these rounds alone")
     parser.add_argument("--append", type=Path, default=ROOT / "docs/chaos.md")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, ignores it
@@ -292,13 +296,13 @@ def main() -> int:
         Project.fresh(alone.folder).build()
     chaos, outcomes = Chaos(alone.folder.parent, alone), []
     end = time.monotonic() + 60 * options.minutes
-    numbers = count() if options.round is None else [options.round]
+    numbers = options.round or count()
     with contextlib.suppress(KeyboardInterrupt):  # what was tried is told
         for number in numbers:
             for outcome in round_of(chaos, options.seed, number):
                 print(outcome, flush=True)
                 outcomes.append(outcome)
-            if time.monotonic() > end:  # not within a round, whose kills are known together
+            if options.round is None and time.monotonic() > end:  # not within a round, whose kills are known together
                 break
     with open(options.append, "a", encoding="utf-8") as file:
         file.write(part(outcomes, f"{today()}, commit {commit()}, seed {options.seed}"))
