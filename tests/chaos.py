@@ -103,28 +103,18 @@ class Chaos:
         return self.alone.duplicate(self.folder / name)
 
     def kills(self, draw: random.Random) -> Iterator[Outcome]:
-        """One build that is killed over and over, then run to its end."""
-        shutil.rmtree(self.folder / "killed", ignore_errors=True)
-        project, outcomes = Project.fresh(self.folder / "killed"), []
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        for _ in range(KILLS):
-            build = subprocess.Popen(COMMAND, cwd=project.folder, start_new_session=True, **quiet)
-            # Now and then while it plans; else, on however busy a machine, once it has started jobs.
-            if draw.random() < 0.9:
-                wait(lambda build=build: build.poll() is not None or bool(running(build.pid)[0]), 120)
-            wait(lambda build=build: build.poll() is not None, draw.uniform(0, 6))
-            if build.poll() is None:
-                outcomes.append(strike(build.pid, draw))
-            try:
-                build.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                os.killpg(build.pid, signal.SIGKILL)
-                build.wait()
-            outcomes += spoiled_checkpoint(project, draw)
-        differs = self.differs(project)
-        for outcome in outcomes:
-            outcome.differs = differs
-        yield from outcomes
+        """Builds that are killed over and over, each then run to its end: one, or where jobs are quick a few."""
+        left = KILLS
+        while left:
+            shutil.rmtree(self.folder / "killed", ignore_errors=True)
+            project, outcomes = Project.fresh(self.folder / "killed"), []
+            while left and (struck := struck_build(project, draw)):
+                left -= 1
+                outcomes += [struck, *spoiled_checkpoint(project, draw)]
+            differs = self.differs(project)
+            for outcome in outcomes:
+                outcome.differs = differs
+            yield from outcomes
 
     def damage(self, project: Project, draw: random.Random) -> Outcome:
         """Damage a file of some kind, run the command that ``make verify`` prints, and compare."""
@@ -178,6 +168,22 @@ def running(session: int) -> tuple[dict[int, str], list[int]]:
     modules = {int(pid): re.search(r"-m workflow_scripts\.(\S+)", words) for pid, words in found}
     forks = [int(pid) for pid, words in found if "warm_start.py serve" in words]
     return {pid: module[1] for pid, module in modules.items() if module}, forks
+
+
+def struck_build(project: Project, draw: random.Random) -> Outcome | None:
+    """Start a build and strike it, mostly once it has started jobs, else while it plans; None if it ended before."""
+    null = subprocess.DEVNULL
+    build = subprocess.Popen(COMMAND, cwd=project.folder, start_new_session=True, stdout=null, stderr=null)
+    if draw.random() < 0.9:
+        wait(lambda: build.poll() is not None or bool(running(build.pid)[0]), 120)
+    wait(lambda: build.poll() is not None, draw.uniform(0, 6))
+    struck = strike(build.pid, draw) if build.poll() is None else None
+    try:
+        build.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(build.pid, signal.SIGKILL)
+        build.wait()
+    return struck
 
 
 def strike(snakemake: int, draw: random.Random) -> Outcome:
