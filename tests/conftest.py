@@ -11,6 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from project import Project
 
+from workflow_scripts.storage import processor
+
 # One thread a process: tests share few cores with Snakemake's jobs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # As experiment.archives.ir_datasets has it, whichever test imports the library first.
@@ -23,3 +25,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project.fresh(tmp_path_factory.mktemp("tiny"))
     project.build()
     return project
+
+
+@pytest.fixture(autouse=True)
+def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``auto`` is fp32 in the tests' own process on any processor; those of bf16 ask for it."""
+    monkeypatch.setattr(processor, "multiplies_bf16", lambda: False)

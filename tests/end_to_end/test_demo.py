@@ -6,13 +6,20 @@ import gzip
 import json
 from pathlib import Path
 
+import ir_measures
 import pandas as pd
 import pytest
 import yaml
+from ir_measures import nDCG
 from project import ROOT, Project
+
+from workflow_scripts.models import scoring
+from workflow_scripts.models.token_store import TokenStore
+from workflow_scripts.storage.evaluation import read_candidates, read_evaluation
 
 CONFIG = "config/demo.yaml"
 RESULTS = Path("results/demo")
+ARCHITECTURES = {"be": "bi-encoder", "ce": "cross-encoder"}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,36 @@ def test_a_run_reranks_what_bm25_retrieved(demo: Project) -> None:
         return found
 
     assert read("bm25") == read("ce/kl.random.base/seed0") == read("teacher/base")
+
+
+@pytest.mark.parametrize("student", ["be", "ce"])
+def test_scores_in_bf16_rank_as_well_as_training_again_does(demo: Project, student: str) -> None:
+    """What ``auto`` scores in where arithmetic is fast and the processor multiplies it; here any emulates it."""
+    results, changes = demo.folder / RESULTS, []
+    controls = pd.read_csv(results / "tables/controls.csv")
+    again = controls[(controls["student"] == student) & (controls["measure"] == "nDCG@10")]
+    main = in_domain(pd.read_csv(results / "tables/main.csv", keep_default_na=False))
+    for sampler in ("random", "bm25"):
+        model = results / f"students/{student}/kl.{sampler}.base/seed0"
+        queries, documents = (
+            TokenStore(results / "tokens/mini/evaluation/all/manifest.json", f"demo.{kind}")
+            for kind in ("queries", "documents")
+        )
+        run = read_candidates(results / "runs/bm25/all/manifest.json", "demo")[["query_id", "doc_id"]]
+        pairs = queries.rows(run["query_id"]), documents.rows(run["doc_id"])
+        judged = read_evaluation(results / "runs/bm25/all/manifest.json", "demo", "qrels")
+        fp32, bf16 = (
+            ir_measures.calc_aggregate([nDCG @ 10], judged, run.assign(score=scores))[nDCG @ 10]
+            for ranker in (
+                scoring.scoring_ranker(model, ARCHITECTURES[student], queries, precision=precision)
+                for precision in ("fp32", "bf16")
+            )
+            for scores in [scoring.score_pairs(ranker, queries, documents, *pairs)]
+        )
+        row = main[(main["student"] == student) & (main["loss"] == "kl") & (main["sampler"] == sampler)].iloc[0]
+        assert fp32 == pytest.approx(float(row["mean"]), abs=1e-4)
+        changes.append(abs(bf16 - fp32))
+    assert 0 < max(changes) < again["sd"].median(), (changes, again["sd"])
 
 
 def test_a_second_run_has_nothing_to_do(demo: Project) -> None:

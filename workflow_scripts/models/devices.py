@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from workflow_scripts.storage import gpus
+from workflow_scripts.storage import gpus, processor
 from workflow_scripts.storage.errors import InputError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -53,21 +53,24 @@ def device_name(device: torch.device) -> str:
 
 
 def inference_precision(wanted: str, device: str) -> str:
-    """One of :data:`DTYPES`: ``auto`` is fp32 on a CPU, on a GPU (``cuda``) bf16 where it has it, else fp16.
+    """One of :data:`DTYPES`: ``auto`` is bf16 where the device multiplies it, else fp16 on a GPU, fp32 on a CPU.
 
-    A CPU multiplies fp16 many times slower than fp32: asked for there, it is fp32, and a line says so. bf16 stays.
+    With portable arithmetic a CPU's ``auto`` is fp32. It multiplies fp16 many times slower than that: asked for there,
+    it is fp32, and a line says so. bf16 stays, whatever it takes.
     """
     if device == "cpu" and wanted == "fp16":
         return _fp32_instead(wanted, "computes in fp32")
     if wanted != "auto":
         return wanted
     if device == "cpu":
-        return "fp32"
+        return "bf16" if processor.setting() == processor.FAST and processor.multiplies_bf16() else "fp32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def training_precision(wanted: str, device: str) -> str:
-    """As :func:`inference_precision`, but a CPU trains in fp32 always, and a line says so."""
+    """As :func:`inference_precision`, but a CPU trains in fp32 always; where bf16 was asked for, a line says so."""
+    if device == "cpu" and wanted == "auto":
+        return "fp32"
     if (device, wanted) == ("cpu", "bf16"):
         return _fp32_instead(wanted, "trains in fp32")
     return inference_precision(wanted, device)

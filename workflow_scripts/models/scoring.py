@@ -24,6 +24,7 @@ from workflow_scripts.models.token_store import (
     require_room,
     single_sequences,
 )
+from workflow_scripts.storage import processor
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 
@@ -63,7 +64,10 @@ def for_inference(
 ) -> RankerModel | PaddedRanker:
     """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32."""
     device = device or best_device()
-    dtype = DTYPES[inference_precision(precision, device.type)]
+    chosen = inference_precision(precision, device.type)
+    if device.type == "cpu" and chosen != "fp32":
+        processor.note_products(f"torch, in {chosen}")
+    dtype = DTYPES[chosen]
     ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
     if isinstance(ready, RankerModel):
         ready.encoder.to(dtype)

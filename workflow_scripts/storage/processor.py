@@ -26,6 +26,7 @@ LIMITS = {
 }
 """Of torch's own kernels, oneDNN, OpenBLAS (numpy's, scipy's and Faiss'), OpenMP, numpy's own loops, and Faiss."""
 NEEDED = {"avx2", "fma"}
+BF16 = ("avx512_bf16", "amx_bf16")
 _settled: dict[str, str] = {"setting": FAST}
 
 
@@ -56,7 +57,7 @@ def fall_back(reason: str) -> None:
 
 
 def note_products(library: str) -> None:
-    """Note which library multiplies matrices."""
+    """Note which library multiplies matrices, and in what precision where it is not fp32."""
     _settled["products"] = library
 
 
@@ -80,6 +81,11 @@ def model() -> str:
 def has(flag: str) -> bool:
     """Whether the processor has a set of instructions, by Linux' name of it; no where the system does not say."""
     return flag in _cpuinfo("flags")
+
+
+def multiplies_bf16() -> bool:
+    """Whether the processor has instructions for products of bf16; one without emulates them, far slower than fp32."""
+    return any(map(has, BF16))
 
 
 def _fault() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
@@ -15,7 +16,7 @@ import torch
 from fake_gpus import two_gpus
 
 from workflow_scripts.models import devices
-from workflow_scripts.storage import gpus
+from workflow_scripts.storage import gpus, processor
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
@@ -52,6 +53,22 @@ def test_a_cpu_does_not_compute_in_fp16_nor_train_in_bf16_and_says_so(capsys: py
     assert devices.inference_precision("bf16", "cpu") == "bf16" and capsys.readouterr().err == ""
     assert devices.training_precision("bf16", "cpu") == "fp32"
     assert "precision bf16 is asked for, and a CPU trains in fp32" in capsys.readouterr().err
+
+
+def test_auto_scores_in_bf16_where_arithmetic_is_fast_and_a_cpu_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = {}
+    for setting, flags in itertools.product(("fast", "portable"), ({"avx2"}, {"avx512_bf16"}, {"amx_bf16"})):
+        monkeypatch.undo()
+        monkeypatch.setitem(processor._settled, "setting", setting)
+        monkeypatch.setattr(processor, "has", flags.__contains__)
+        assert devices.training_precision("auto", "cpu") == "fp32"
+        found[setting, *flags] = devices.inference_precision("auto", "cpu")
+    assert {key for key, precision in found.items() if precision == "bf16"} == {
+        ("fast", "avx512_bf16"),
+        ("fast", "amx_bf16"),
+    }
 
 
 def test_without_a_gpu_auto_says_so_and_cuda_refuses(
