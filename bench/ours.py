@@ -17,7 +17,7 @@ from bench.products import computed_flops, measure_products
 from bench.workers import Positions, Stopwatch, serve
 from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.models import scoring
-from workflow_scripts.models.devices import DTYPES, inference_precision, training_precision
+from workflow_scripts.models.devices import DTYPES, settle_precision
 from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import RankerModel, load_ranker
 from workflow_scripts.models.token_store import TokenStore, pair_lengths
@@ -34,7 +34,7 @@ from workflow_scripts.train.settings import Settings
 MAX_TOKENS = {"queries": 30, "documents": 200}
 ARCHITECTURES = {"cross": "cross-encoder", "bi": "bi-encoder"}
 CPU = torch.device("cpu")
-AUTO_TRAINING = training_precision("auto", "cpu")
+ARITHMETIC = processor.description()  # before bf16 is among what the process computes in
 
 
 class Ours:
@@ -130,12 +130,11 @@ class Ours:
         return {"lines": measure_products(self.shape, rows, DTYPES[self.precision])}
 
     def about(self) -> dict:
-        """What ``auto`` computes in on this machine, when scoring and when training, and the threads in use."""
+        """What ``auto`` computes in on this machine, the threads in use, and what multiplies in fp32."""
         return {
-            "auto_scoring": str(DTYPES[inference_precision("auto", "cpu")]).removeprefix("torch."),
-            "auto_training": AUTO_TRAINING,
+            "auto": settle_precision("auto", "cpu"),
             "threads": torch.get_num_threads(),
-            "arithmetic": processor.description(),
+            "arithmetic": ARITHMETIC,
         }
 
     def load(self, name: str, dropout: float | None = None) -> RankerModel:

@@ -60,9 +60,12 @@ def attention(
     # (sequences * queries, heads), which are 1 without. One product for each length needs neither padding nor mask;
     one backward for all of them spares the calls that short sequences cost.
     """
-    if torch.is_grad_enabled():
-        return _Attention.apply(query, key, value, runs, queries, p)
-    return _attend(query, key, value, runs, queries, p)[:2]
+    # Autocast leaves tokens between layers in float32, and would take each softmax to it and back.
+    key, value = key.to(query.dtype), value.to(query.dtype)
+    with torch.autocast(query.device.type, enabled=False):
+        if torch.is_grad_enabled():
+            return _Attention.apply(query, key, value, runs, queries, p)
+        return _attend(query, key, value, runs, queries, p)[:2]
 
 
 def attention_by_operators(device: torch.device) -> contextlib.AbstractContextManager:

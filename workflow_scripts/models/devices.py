@@ -52,30 +52,19 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def inference_precision(wanted: str, device: str) -> str:
+def settle_precision(wanted: str, device: str) -> str:
     """One of :data:`DTYPES`: ``auto`` is bf16 where the device multiplies it, else fp16 on a GPU, fp32 on a CPU.
 
     With portable arithmetic a CPU's ``auto`` is fp32. It multiplies fp16 many times slower than that: asked for there,
-    it is fp32, and a line says so. bf16 stays, whatever it takes.
+    it is fp32, and a line says so. bf16 stays, whatever it takes. The manifest says what of it a CPU computes in.
     """
-    if device == "cpu" and wanted == "fp16":
-        return _fp32_instead(wanted, "computes in fp32")
-    if wanted != "auto":
-        return wanted
-    if device == "cpu":
-        return "bf16" if processor.setting() == processor.FAST and processor.multiplies_bf16() else "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-
-
-def training_precision(wanted: str, device: str) -> str:
-    """As :func:`inference_precision`, but a CPU trains in fp32 always; where bf16 was asked for, a line says so."""
-    if device == "cpu" and wanted == "auto":
-        return "fp32"
-    if (device, wanted) == ("cpu", "bf16"):
-        return _fp32_instead(wanted, "trains in fp32")
-    return inference_precision(wanted, device)
-
-
-def _fp32_instead(wanted: str, does: str) -> str:
-    print(f"precision {wanted} is asked for, and a CPU {does}", file=sys.stderr, flush=True)
-    return "fp32"
+    if device != "cpu":
+        own = "bf16" if wanted == "auto" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return own if wanted == "auto" else wanted
+    if wanted == "fp16":
+        print("precision fp16 is asked for, and a CPU computes in fp32", file=sys.stderr, flush=True)
+    at_best = "bf16" if processor.setting() == processor.FAST and processor.multiplies_bf16() else "fp32"
+    found = {"auto": at_best, "fp16": "fp32"}.get(wanted, wanted)
+    if found == "bf16":
+        processor.note_products("torch, in bf16")
+    return found

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.models.devices import DTYPES, best_device, device_name, inference_precision
+from workflow_scripts.models.devices import DTYPES, best_device, device_name, settle_precision
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES, pack
 from workflow_scripts.models.rankers import RankerModel, load_ranker
 from workflow_scripts.models.sentence_transformers import other_embedding
@@ -24,7 +24,6 @@ from workflow_scripts.models.token_store import (
     require_room,
     single_sequences,
 )
-from workflow_scripts.storage import processor
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 
@@ -64,10 +63,7 @@ def for_inference(
 ) -> RankerModel | PaddedRanker:
     """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32."""
     device = device or best_device()
-    chosen = inference_precision(precision, device.type)
-    if device.type == "cpu" and chosen != "fp32":
-        processor.note_products(f"torch, in {chosen}")
-    dtype = DTYPES[chosen]
+    dtype = DTYPES[settle_precision(precision, device.type)]
     ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
     if isinstance(ready, RankerModel):
         ready.encoder.to(dtype)

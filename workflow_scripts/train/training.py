@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.models.devices import DTYPES, best_device, device_name, training_precision
+from workflow_scripts.models.devices import DTYPES, best_device, device_name, settle_precision
 from workflow_scripts.models.optimiser import AdamW, learning_rate_at
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES
 from workflow_scripts.models.rankers import RankerModel, load_ranker, save_ranker
@@ -57,7 +57,7 @@ def fit(
         groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
         model.collect_word_gradients(groups < settings.batch_groups)
     batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
-    precision = training_precision(settings.precision, device)
+    precision = settle_precision(settings.precision, device)
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
@@ -225,7 +225,7 @@ def train(
             return
         decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
         # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
-        decisive["precision"] = precision = training_precision(settings.precision, device)
+        decisive["precision"] = precision = settle_precision(settings.precision, device)
         checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))
         print(
             f"{settings.steps} steps of {settings.documents_a_step} documents from {len(batches.groups)} groups",

@@ -16,7 +16,6 @@ from bench.ours import Ours
 from bench.products import computed_flops, forward_flops
 from bench.stages import list_stages
 from bench.workers import Worker
-from workflow_scripts.models.devices import training_precision
 from workflow_scripts.storage.code import script_of
 
 TINY = replace(SHAPES["2x32"], pairs=640)
@@ -75,13 +74,6 @@ def test_table_compares_medians_and_names_unequal_rows() -> None:
     assert [name for (name,) in names] == [row.name for row in ratios]
     # 12 items in 2 seconds, twice the peer's speed: bold where the aim is below that.
     assert [(cell[0].text, cell[1].bold) for cell in cells] == [("6", row.aim <= 2) for row in ratios]
-
-
-def test_training_is_measured_in_what_a_cpu_trains_in() -> None:
-    trainings = [row for row in (*compare.ROWS, *compare.PADDING) if row.ours == "train"]
-    assert len(trainings) == 7
-    for row in trainings:
-        assert [training_precision(precision, "cpu") for precision in row.precisions] == list(row.precisions), row
 
 
 def test_each_part_is_a_section_more(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from workflow_scripts.storage import gpus, processor
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
+MULTIPLIES_BF16 = processor.multiplies_bf16  # tests are run without
 TAKE = """
 import os, sys
 from workflow_scripts.storage.gpus import VISIBLE, take_gpu
@@ -43,32 +44,22 @@ def test_the_environment_makes_no_tf32_of_float32() -> None:
     subprocess.run([sys.executable, "-c", TF32], cwd=ROOT, env=environment, check=True)
 
 
-def test_a_cpu_does_not_compute_in_fp16_nor_train_in_bf16_and_says_so(capsys: pytest.CaptureFixture) -> None:
-    for precision in (devices.inference_precision, devices.training_precision):
-        assert precision("fp16", "cpu") == "fp32"
-        assert "precision fp16 is asked for, and a CPU computes in fp32" in capsys.readouterr().err
-        assert precision("auto", "cpu") == "fp32" and capsys.readouterr().err == ""
-        assert precision("fp16", "cuda") == "fp16"
-    # A CPU has bf16: scores are in it where that is asked for, and training is not.
-    assert devices.inference_precision("bf16", "cpu") == "bf16" and capsys.readouterr().err == ""
-    assert devices.training_precision("bf16", "cpu") == "fp32"
-    assert "precision bf16 is asked for, and a CPU trains in fp32" in capsys.readouterr().err
-
-
-def test_auto_scores_in_bf16_where_arithmetic_is_fast_and_a_cpu_has_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = {}
-    for setting, flags in itertools.product(("fast", "portable"), ({"avx2"}, {"avx512_bf16"}, {"amx_bf16"})):
-        monkeypatch.undo()
-        monkeypatch.setitem(processor._settled, "setting", setting)
-        monkeypatch.setattr(processor, "has", flags.__contains__)
-        assert devices.training_precision("auto", "cpu") == "fp32"
-        found[setting, *flags] = devices.inference_precision("auto", "cpu")
-    assert {key for key, precision in found.items() if precision == "bf16"} == {
-        ("fast", "avx512_bf16"),
-        ("fast", "amx_bf16"),
-    }
+def test_what_a_cpu_computes_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    settled = processor._settled | {"products": "MKL"}
+    monkeypatch.setattr(processor, "_settled", settled)
+    assert devices.settle_precision("auto", "cpu") == "fp32" and settled["products"] == "MKL"
+    assert capsys.readouterr().err == ""
+    assert devices.settle_precision("fp16", "cpu") == "fp32" and devices.settle_precision("fp16", "cuda") == "fp16"
+    assert capsys.readouterr().err == "precision fp16 is asked for, and a CPU computes in fp32\n"
+    assert devices.settle_precision("bf16", "cpu") == "bf16" and settled["products"] == "torch, in bf16"
+    found = set()
+    for setting, flag in itertools.product(("fast", "portable"), ("avx2", "avx512_bf16", "amx_bf16")):
+        settled["setting"] = setting
+        monkeypatch.setattr(processor, "has", flag.__eq__)
+        monkeypatch.setattr(processor, "multiplies_bf16", MULTIPLIES_BF16)
+        if devices.settle_precision("auto", "cpu") == "bf16":
+            found.add((setting, flag))
+    assert found == {("fast", "avx512_bf16"), ("fast", "amx_bf16")}
 
 
 def test_without_a_gpu_auto_says_so_and_cuda_refuses(

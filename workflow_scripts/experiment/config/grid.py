@@ -117,8 +117,8 @@ class Training(Part):
         "null keeps the backbone's; under a number no whole layer drops", None
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto: bf16 on a GPU that has it, fp16 on another; a CPU trains in fp32, and scores in bf16 where arithmetic "
-        "is fast and it has instructions for it, else in fp32",
+        "of training and scoring; auto: bf16 on a GPU that has it, fp16 on another; on a CPU bf16 where arithmetic is "
+        "fast and it has instructions for it, else fp32",
         "auto",
     )
 
