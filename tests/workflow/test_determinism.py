@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -28,8 +31,29 @@ ELSEWHERE = {
 THREADS = "{index: {threads: 3}, search: {threads: 3}, train: {threads: 4}, score: {threads: 3}, rerank: {threads: 2}}"
 
 
+def another_patch(folder: Path) -> str:
+    """This environment's packages under another patch version of its Python; skips where the machine has none."""
+    minor = "python{}.{}".format(*sys.version_info)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for python in (
+        *Path("/usr").glob(f"*bin/{minor}"),
+        *Path("/usr/local/bin").glob(minor),
+        *pyenv.glob(f"*/bin/{minor}"),
+    ):
+        about = subprocess.run([python, "-c", "import sys; print(sys.version)"], capture_output=True, text=True)
+        if about.returncode == 0 and about.stdout.split()[0] != sys.version.split()[0]:
+            subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+            packages = sysconfig.get_path("purelib")
+            (folder / f"lib/{minor}/site-packages/shared.pth").write_text(
+                f"import site; site.addsitedir({packages!r})\n"
+            )
+            return str(folder / "bin/python")
+    pytest.skip(f"no other {minor} on this machine")
+
+
 @pytest.mark.parametrize(
-    "condition", ["one core, last cell first, every job by itself", "four cores, more threads, elsewhere"]
+    "condition",
+    ["one core, last cell first, every job by itself", "four cores, more threads, elsewhere", "another Python patch"],
 )
 def test_cells_have_the_same_bytes_however_they_are_made(
     tiny: Project, tmp_path: Path, condition: str, monkeypatch: pytest.MonkeyPatch
@@ -39,6 +63,9 @@ def test_cells_have_the_same_bytes_however_they_are_made(
         monkeypatch.setenv("PYTHONHASHSEED", "1")
         for cell in reversed(CELLS):
             project.build(cell, "--no-hooks", "--cores", "1")
+    elif condition == "another Python patch":
+        project.python = another_patch(tmp_path / "python")
+        project.build(*CELLS)
     else:
         for name, value in ELSEWHERE.items():
             monkeypatch.setenv(name, value)
