@@ -164,6 +164,16 @@ def test_what_is_said_of_rivals_and_budgets_is_what_their_tables_show() -> None:
         assert {pair for pair, cell in row.items() if "ensemble" in pair and cell.endswith("≠")} == {*ahead}
 
 
+def test_what_is_said_of_chaos_is_the_sum_of_its_parts() -> None:
+    def counted(page: str) -> Counter:
+        rows = re.findall(r"^\| ([a-z -]+) \| (\d+) \| (\d+) \|$", (ROOT / page).read_text(), re.MULTILINE)
+        return sum(
+            (Counter({kind: int(number), f"{kind}, same bytes": int(same)}) for kind, number, same in rows), Counter()
+        )
+
+    assert counted("docs/determinism.md") == counted("docs/chaos.md")
+
+
 def test_readmes_numbers_are_those_that_ship() -> None:
     shipped = yaml.safe_load((ROOT / "config/expected/demo.yaml").read_text())["cells"]
     table = (ROOT / "README.md").read_text().split("| loss | sampler |")[1]
