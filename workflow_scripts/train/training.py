@@ -224,7 +224,7 @@ def train(
             print(error, file=sys.stderr, flush=True)
             return
         decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
-        # "auto" is decided by the GPU at hand, and steps in one precision do not go on in another.
+        # "auto" is decided by the device at hand, and steps in one precision do not go on in another.
         decisive["precision"] = precision = settle_precision(settings.precision, device)
         checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))
         print(
