@@ -25,12 +25,13 @@ import numpy as np
 import pandas as pd
 
 from bench.inputs import SHAPES, Shape, choose_shapes, make_inputs
-from bench.machine import bf16_units, commit, processor, today
+from bench.machine import commit, processor, today
 from bench.report import append_report, write_report
 from bench.workers import Worker
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.processor import multiplies_bf16
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("name", "shape", "ours", "peer", "ratio", "floor", "aim", "pad_share", "equal")
@@ -325,7 +326,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", default=ROOT / "results/bench", help="folder to write")
     options = vars(parser.parse_args(argv))
     options["shapes"] = choose_shapes(options["shapes"])
-    options["precisions"] = options["precisions"] or ["fp32"] + ["bf16"] * bool(bf16_units())
+    options["precisions"] = options["precisions"] or ["fp32"] + ["bf16"] * multiplies_bf16()
     appended = options.pop("append")
     options["pythons"] = {side: options.pop(side) for side in ("peers", "openvino")}
     table = compare(**options)

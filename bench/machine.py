@@ -7,6 +7,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from workflow_scripts.storage.processor import BF16, has
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -27,15 +29,10 @@ def processor() -> str:
     fields = _cpuinfo()
     if not fields:
         return platform.processor() or platform.machine()
-    name, units = fields.get("model name", platform.machine()), bf16_units()
+    name, units = fields.get("model name", platform.machine()), filter(has, BF16)
     # A virtual machine hides the model's number; family and model tell it all the same.
     number = f" (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
     return f"{name}{number}, {' and '.join(units) or 'no bf16 unit'}"
-
-
-def bf16_units() -> list[str]:
-    """Instructions of this processor that multiply bf16 matrices; none where /proc does not tell."""
-    return [flag for flag in ("avx512_bf16", "amx_bf16") if flag in _cpuinfo().get("flags", "").split()]
 
 
 def _cpuinfo() -> dict[str, str]:
