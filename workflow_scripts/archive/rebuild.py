@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import filecmp
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -163,10 +164,12 @@ def _as_json(config: Path) -> str:
 
 def _run_snakemake(folder: Path, about: Mapping, target: str, rules: Sequence[str], *options: str, cores: str) -> None:
     """Make a target in a folder by these rules alone; :class:`InputError` where it fails, its lines above."""
-    command = [*_snakemake(about), *LOCAL, "--cores", cores]
-    command += ["--quiet", "rules", "host", "reason", *options, "--allowed-rules", target, *rules]
-    # What is said of the products has stdout for itself.
-    done = subprocess.run([*command, "--", target], cwd=folder, stdout=sys.stderr)
+    command = [*_snakemake(about), *LOCAL, "--cores", cores, "--logger", "distillery"]
+    command += [*options, "--allowed-rules", target, *rules]
+    # The logger is found where this code lies. What is said of the products has stdout for itself.
+    done = subprocess.run(
+        [*command, "--", target], cwd=folder, stdout=sys.stderr, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     if done.returncode:
         raise InputError("the numbers could not be rebuilt: Snakemake's lines above say why")
 
