@@ -24,7 +24,7 @@ def main(folder: Path) -> int:
     started = time.monotonic()
     with world.environment(folder):
         command = [project.python, "-m", "snakemake", "--configfile", "config/paper.yaml", world.OVERLAY]
-        command += ["--cores", str(os.cpu_count()), "--keep-going", "--quiet", "rules"]
+        command += ["--cores", str(os.cpu_count()), "--keep-going", "--logger", "distillery"]
         status = subprocess.run(command, cwd=project.folder).returncode
         if status == 0 and (again := project.planned(config=f"config/paper.yaml {world.OVERLAY}")):
             print(f"not finished: a second run would do {again}", file=sys.stderr)
