@@ -76,7 +76,10 @@ def default_budget(model: RankerModel | PaddedRanker) -> int:
     """Tokens a batch may hold: on a CPU no more than its cache has room for in the model's widest layer."""
     most = MOST_TOKENS[model.device.type]
     if model.device.type == "cpu":
-        return max(1, min(most, CPU_CACHE_BYTES // (4 * model.widest)))
+        size = min(
+            weight.element_size() for weight in model.parameters()
+        )  # an encoder's, which may be bf16; a head is not
+        return max(1, min(most, CPU_CACHE_BYTES // (size * model.widest)))
     return most
 
 

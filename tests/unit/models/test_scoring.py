@@ -68,10 +68,14 @@ def texts_by_id(world, folder, name):
 
 
 def test_a_cpu_s_batches_are_as_large_as_its_cache_has_room_for():
-    def budget(device, widest):
-        return scoring.default_budget(SimpleNamespace(device=torch.device(device), widest=widest))
+    def budget(device, widest, *dtypes):
+        weights = [torch.zeros(1, dtype=dtype) for dtype in (torch.float32, *dtypes)]
+        return scoring.default_budget(
+            SimpleNamespace(device=torch.device(device), widest=widest, parameters=lambda: weights)
+        )
 
     assert [budget("cpu", widest) for widest in (64, 1024, 3072, 10**8)] == [4096, 2048, 682, 1]
+    assert budget("cpu", 3072, torch.bfloat16) == 1365
     assert budget("cuda", 3072) == 131072
 
 
