@@ -63,8 +63,8 @@ def for_inference(
 ) -> RankerModel | PaddedRanker:
     """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32."""
     device = device or best_device()
-    dtype = DTYPES[settle_precision(precision, device.type)]
     ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+    dtype = DTYPES[ready.computable(settle_precision(precision, device.type), precision, autocast=False)]
     if isinstance(ready, RankerModel):
         ready.encoder.to(dtype)
     else:
