@@ -245,6 +245,15 @@ def test_half_precision_rounds_neither_frequencies_nor_a_head(family, precision,
     assert torch.corrcoef(torch.stack([low(ragged), own(ragged)]))[0, 1] > 0.97
 
 
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_a_cpu_s_vectors_are_float32_though_it_scores_pairs_in_bf16(family, saved, ragged, monkeypatch):
+    monkeypatch.setattr(processor, "_settled", dict(processor._settled))
+    monkeypatch.setattr(processor, "multiplies_bf16", lambda: True)
+    for architecture, exact in (("bi-encoder", True), ("cross-encoder", False)):
+        own = rankers.load_ranker(saved(CONFIGS[family], architecture), architecture, initialise_seed=0)
+        assert torch.equal(for_inference(own, "auto", torch.device("cpu"))(ragged), own(ragged)) == exact
+
+
 @pytest.mark.parametrize(("family", "autocast"), [("deberta", True), ("mra", False)])
 def test_what_the_library_cannot_compute_in_half_precision_is_fp32(
     family, autocast, saved, ragged, capsys, monkeypatch
