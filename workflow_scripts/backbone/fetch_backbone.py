@@ -195,6 +195,8 @@ def _try_what_is_asked(spec: Mapping, encoder: RankerModel | PaddedRanker, folde
         except InputError as error:
             raise InputError(f"{error} (its teacher has trained: false)" if ranks else str(error)) from None
         _try(ranker, folder, name)
+    if ranks and (other := sentence_transformers.other_scoring(folder)):
+        raise InputError(f"{name} is no teacher as it is: {other}; leave trained: false out, or choose another")
     if spec.get("still"):
         _refuse_noise(_load(folder, "cross-encoder" if pair else "bi-encoder", name, dropout=0.0), folder, name)
     for chosen in spec.get("encodes", ()):

@@ -256,4 +256,6 @@ _ONEDNN = False
 if _AMD and not _PORTABLE and processor.has("avx512f") and torch.backends.mkldnn.is_available():
     _ONEDNN = _onednn_is_faster()
 _of_amd = f"{'oneDNN and ' if _ONEDNN else ''}OpenBLAS on one thread, else MKL"
-processor.note_products("OpenBLAS" if _PORTABLE else _of_amd if _AMD else "MKL")
+FP32_PRODUCTS = "OpenBLAS" if _PORTABLE else _of_amd if _AMD else "MKL"
+"""Which library multiplies matrices of float32, as manifests say it."""
+processor.note_products(FP32_PRODUCTS)

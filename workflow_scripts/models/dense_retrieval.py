@@ -16,7 +16,7 @@ from workflow_scripts.models import scoring
 from workflow_scripts.models.devices import device_name
 from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.found import Found, merge, order_ties
-from workflow_scripts.models.sentence_transformers import other_embedding
+from workflow_scripts.models.sentence_transformers import other_embedding, says_similarity
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.processor import is_portable
@@ -76,6 +76,12 @@ class DenseRetriever:
         if other := other_embedding(folder, **chosen):
             raise InputError(
                 f"{folder} is no dense encoder as it is: {other}; train a bi-encoder from it, or take another"
+            )
+        if settings.similarity is None and not says_similarity(folder):
+            print(
+                f"{folder}: its files name no similarity: vectors are compared by the dot product, where "
+                "sentence-transformers itself takes the cosine; set the system's similarity",
+                file=sys.stderr,
             )
         self.encoder = scoring.scoring_ranker(folder, "bi-encoder", *stores, precision=settings.precision, **chosen)
         self.device = device_name(self.encoder.device)

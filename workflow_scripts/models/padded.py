@@ -7,6 +7,8 @@ here only.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
 import inspect
 import sys
@@ -14,22 +16,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workflow_scripts.models.arithmetic import attention_by_operators
+from workflow_scripts.models.arithmetic import FP32_PRODUCTS, attention_by_operators
+from workflow_scripts.models.devices import DTYPES
 from workflow_scripts.models.model_folders import headless, refuse_unread
 from workflow_scripts.models.packed_encoder import PackedBatch, pack
 from workflow_scripts.models.sentence_transformers import Embedding
 from workflow_scripts.models.token_store import Sequences, require_room
-from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
+from workflow_scripts.storage.errors import InputError, one_line, raise_shortage, shortage_of
+from workflow_scripts.storage.processor import note_products
 from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 PADDED_TOKENS = {"cpu": 4096, "cuda": 65536}
+SHORT = 4
+"""Tokens of a text that a precision is tried with."""
 
 
 class PaddedRanker(nn.Module):
@@ -80,6 +87,36 @@ class PaddedRanker(nn.Module):
     def vocabulary_size(self) -> int:
         """Tokens that have an embedding."""
         return self.library.get_input_embeddings().num_embeddings
+
+    def computable(self, precision: str, wanted: str, *, autocast: bool) -> str:
+        """``precision``, or fp32 where the library fails in it: DeBERTa by ``autocast``, as in training, MRA without.
+
+        Says so on stderr, and raises :class:`InputError` where ``wanted`` is not ``auto``.
+        """
+        if precision == "fp32" or not (reason := self._fault_in(DTYPES[precision], autocast)):
+            return precision
+        kind = self.config["model_type"]
+        if wanted != "auto":
+            raise InputError(f"a {kind} model cannot compute in {precision} ({reason}): set training.precision to auto")
+        print(f"computing in fp32: a {kind} model cannot in {precision} ({reason})", file=sys.stderr, flush=True)
+        note_products(FP32_PRODUCTS)
+        return "fp32"
+
+    def _fault_in(self, dtype: torch.dtype, autocast: bool) -> str | None:
+        """What the library raises of a text in half precision and not in fp32, in one line."""
+        tokens = np.arange(SHORT, dtype=np.int32) % self.vocabulary_size
+        text = Sequences(tokens, np.zeros_like(tokens), np.array([SHORT]))
+        tried = self if autocast else copy.deepcopy(self)
+        with torch.inference_mode(), contextlib.suppress(Exception):  # what fails in fp32 is not for here to say
+            tried(text)
+            if not autocast:
+                tried.compute_in(dtype)
+            try:
+                with torch.autocast(self.device.type, dtype=dtype, enabled=autocast):
+                    tried(text)
+            except Exception as error:
+                return None if shortage_of(error) else one_line(error)
+        return None
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Cast the encoder's weights; a cross-encoder's head stays float32, and so do buffers, as in the library.

@@ -72,6 +72,10 @@ class RankerModel(nn.Module):
         """Keep the word embeddings' gradient sparse until the step, or not: a dense one is filled for every part."""
         self.encoder.embeddings.sparse = collect
 
+    def computable(self, precision: str, wanted: str, *, autocast: bool) -> str:
+        """``precision``: the packed encoder computes in each."""
+        return precision
+
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence that fits, special tokens included."""

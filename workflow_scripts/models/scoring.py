@@ -61,10 +61,16 @@ def scoring_ranker(
 def for_inference(
     model: RankerModel | PaddedRanker, precision: str = "auto", device: torch.device | None = None
 ) -> RankerModel | PaddedRanker:
-    """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32."""
+    """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32.
+
+    Of a bi-encoder ``auto`` is fp32 on a CPU: products of vectors that are rounded to 8 bits order near documents
+    otherwise, and the search of a corpus shall be exact.
+    """
     device = device or best_device()
-    dtype = DTYPES[settle_precision(precision, device.type)]
+    if precision == "auto" and device.type == "cpu" and model.architecture == "bi-encoder":
+        precision = "fp32"
     ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+    dtype = DTYPES[ready.computable(settle_precision(precision, device.type), precision, autocast=False)]
     if isinstance(ready, RankerModel):
         ready.encoder.to(dtype)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +12,15 @@ from workflow_scripts.storage.errors import InputError
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 TEXT_SETTINGS = "sentence_bert_config.json"
-PATTERNS = (MODULES, SETTINGS, TEXT_SETTINGS, f"*/{CONFIG}")
+ANY_TEXT_SETTINGS = "sentence_*_config.json"
+"""Older folders have the model's family in the name, as in sentence_roberta_config.json."""
+PATTERNS = (MODULES, SETTINGS, ANY_TEXT_SETTINGS, f"*/{CONFIG}")
 
 
 def files(folder: Path) -> list[Path]:
     """The folder's files by which sentence-transformers would embed with it; none where it does not say."""
     modules = [settings for _, settings in _modules(folder)]
-    named = [folder / MODULES, folder / SETTINGS, folder / TEXT_SETTINGS, *modules] if modules else []
+    named = [folder / MODULES, folder / SETTINGS, *_text_settings(folder), *modules] if modules else []
     return [path for path in named if path.is_file()]
 
 
@@ -46,7 +48,7 @@ def read_embedding(folder: str | Path, pooling: str | None = None, similarity: s
     asked = _asked(Path(folder))
     (own,) = asked.poolings if len(asked.poolings) == 1 else ("",)
     return Embedding(
-        pooling or (own if own in POOLINGS else "cls"), similarity or SIMILARITIES.get(asked.similarity, "dot")
+        pooling or (own if own in POOLINGS else "cls"), similarity or SIMILARITIES.get(asked.similarity or "", "dot")
     )
 
 
@@ -54,16 +56,32 @@ def other_embedding(folder: str | Path, pooling: str | None = None, similarity: 
     """What a folder asks for beyond its :func:`read_embedding`, in words; None where it asks for nothing else."""
     asked = _asked(Path(folder))
     found = list(asked.others)
-    if similarity is None and asked.similarity not in SIMILARITIES:
+    if similarity is None and asked.similarity not in (None, *SIMILARITIES):
         found.insert(0, f"{asked.similarity} similarity")
     if pooling is None and not (len(asked.poolings) == 1 and asked.poolings[0] in POOLINGS):
         found.insert(0, f"{' and '.join(asked.poolings)} pooling")
     return f"sentence-transformers would embed with {', '.join(found)}, which is not done here" if found else None
 
 
+def says_similarity(folder: str | Path) -> bool:
+    """Whether a folder with modules says how its vectors are compared; older ones leave it to whoever uses them."""
+    return _asked(Path(folder)).similarity is not None
+
+
+def other_scoring(folder: Path) -> str | None:
+    """What sentence-transformers' CrossEncoder would do to a pair's text before it is scored, in words, or None."""
+    settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
+    prompts = settings.get("prompts")
+    # Of several prompts it puts the default one in front, if there is one; an encoder has one for each kind of text.
+    chosen = prompts.get(settings.get("default_prompt_name")) if isinstance(prompts, dict) else None
+    found = [f"the prompt {chosen!r}"] * bool(chosen) + ["lower-cased text"] * _lowers(folder)
+    return f"sentence-transformers would score with {', '.join(found)}, which is not done here" if found else None
+
+
 class _Asked(NamedTuple):
     poolings: Sequence[str] = ("cls",)
-    similarity: str = "dot"
+    similarity: str | None = "dot"
+    """None where there are modules and none of their files says."""
     others: Sequence[str] = ()
     """Modules and treatments of text that have no counterpart here."""
 
@@ -80,10 +98,12 @@ def _asked(folder: Path) -> _Asked:
         kinds = [kind for kind, _ in modules]
         settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
         named = settings.get("similarity_fn_name")
-        # Vectors of length 1 have one similarity, whatever its name. Older files name none: then it is the dot product.
-        similarity = "cosine" if "Normalize" in kinds and named in (None, *SIMILARITIES) else named or "dot"
+        # Vectors of length 1 have one similarity, whatever its name.
+        similarity = "cosine" if "Normalize" in kinds and named in (None, *SIMILARITIES) else named
         others = [f"the module {kind}" for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
-        return _Asked(poolings or ["no"], similarity, [*others, *_text(folder)])
+        if size := settings.get("truncate_dim"):
+            others.append(f"vectors cut to their first {size} numbers")
+        return _Asked(poolings or ["no"], similarity, [*others, *_text(folder, settings)])
     except (AttributeError, TypeError):
         raise InputError(f"{folder / MODULES} names files that are not as sentence-transformers writes them") from None
 
@@ -99,13 +119,21 @@ def _modules(folder: Path) -> list[tuple[str, Path]]:
         raise InputError(f"{folder / MODULES} lists no modules of sentence-transformers, by type and path") from None
 
 
-def _text(folder: Path) -> Iterator[str]:
+def _text(folder: Path, settings: Mapping) -> Iterator[str]:
     """What is done to a text before it is tokenised."""
-    for name in (SETTINGS, TEXT_SETTINGS):
-        settings = read_json(folder / name) if (folder / name).is_file() else {}
-        yield from (f"the prompt {prompt!r}" for prompt in (settings.get("prompts") or {}).values() if prompt)
-        if settings.get("do_lower_case"):
-            yield "lower-cased text"
+    yield from (f"the prompt {prompt!r}" for prompt in (settings.get("prompts") or {}).values() if prompt)
+    if _lowers(folder):
+        yield "lower-cased text"
+
+
+def _lowers(folder: Path) -> bool:
+    return any(
+        read_json(path).get("do_lower_case") for path in (folder / SETTINGS, *_text_settings(folder)) if path.is_file()
+    )
+
+
+def _text_settings(folder: Path) -> list[Path]:
+    return sorted(folder.glob(ANY_TEXT_SETTINGS))
 
 
 def _poolings(settings: dict) -> list[str]:

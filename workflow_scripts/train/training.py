@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +225,9 @@ def train(
             return
         decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
         # "auto" is decided by the device at hand, and steps in one precision do not go on in another.
-        decisive["precision"] = precision = settle_precision(settings.precision, device)
+        precision = settle_precision(settings.precision, device)
+        decisive["precision"] = precision = model.to(device).computable(precision, settings.precision, autocast=True)
+        settings = replace(settings, precision=precision)
         checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))
         print(
             f"{settings.steps} steps of {settings.documents_a_step} documents from {len(batches.groups)} groups",

@@ -62,6 +62,14 @@ def test_a_model_that_shall_rank_as_it_is_has_a_head(tmp_path):
     config = transformers.AutoConfig.from_pretrained(source, num_labels=1)
     transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(source)
     assert fetched(source, pair | {"ranks": True})
+    # As sentence-transformers' CrossEncoder writes it: there the default prompt stands before every query.
+    (source / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Transformer", "path": ""}]))
+    asks = {"prompts": {"web": "query: ", "other": "text: "}, "default_prompt_name": None}
+    (source / "config_sentence_transformers.json").write_text(json.dumps(asks))
+    assert fetched(source, pair | {"ranks": True})
+    (source / "config_sentence_transformers.json").write_text(json.dumps(asks | {"default_prompt_name": "web"}))
+    assert fetched(source, pair)
+    refused(source, pair | {"ranks": True}, "is no teacher as it is: sentence-transformers would .* prompt 'query: '")
 
 
 @pytest.mark.parametrize("family", COUNT_FROM_PADDING)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from workflow_scripts.models import arithmetic, packed_encoder, ragged_attention, rankers, scoring
 from workflow_scripts.models.scoring import for_inference
 from workflow_scripts.models.token_store import Sequences
+from workflow_scripts.storage import processor
 from workflow_scripts.storage.errors import InputError
 
 
@@ -242,6 +243,41 @@ def test_half_precision_rounds_neither_frequencies_nor_a_head(family, precision,
     assert wide == {name for name, _ in low.named_parameters() if HEADS[family] & set(name.split("."))}
     assert {weight.dtype for _, weight in low.named_parameters()} == {torch.float32, scoring.DTYPES[precision]}
     assert torch.corrcoef(torch.stack([low(ragged), own(ragged)]))[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_a_cpu_s_vectors_are_float32_though_it_scores_pairs_in_bf16(family, saved, ragged, monkeypatch):
+    monkeypatch.setattr(processor, "_settled", dict(processor._settled))
+    monkeypatch.setattr(processor, "multiplies_bf16", lambda: True)
+    for architecture, exact in (("bi-encoder", True), ("cross-encoder", False)):
+        own = rankers.load_ranker(saved(CONFIGS[family], architecture), architecture, initialise_seed=0)
+        assert torch.equal(for_inference(own, "auto", torch.device("cpu"))(ragged), own(ragged)) == exact
+
+
+@pytest.mark.parametrize(("family", "autocast"), [("deberta", True), ("mra", False)])
+def test_what_the_library_cannot_compute_in_half_precision_is_fp32(
+    family, autocast, saved, ragged, capsys, monkeypatch
+):
+    monkeypatch.setattr(processor, "_settled", settled := dict(processor._settled))
+    own = rankers.load_ranker(
+        saved(SMALL | {"model_type": family}, "cross-encoder"), "cross-encoder", initialise_seed=0
+    )
+    capsys.readouterr()
+    assert own.computable("bf16", "auto", autocast=not autocast) == "bf16"
+    assert capsys.readouterr().err == ""
+    assert own.computable("bf16", "auto", autocast=autocast) == "fp32"
+    assert capsys.readouterr().err.startswith(f"computing in fp32: a {family} model cannot in bf16 (")
+    with pytest.raises(
+        InputError, match=f"^a {family} model cannot compute in bf16 .*: set training.precision to auto$"
+    ):
+        own.computable("bf16", "bf16", autocast=autocast)
+    monkeypatch.setattr(processor, "multiplies_bf16", lambda: True)
+    low = for_inference(own, "auto", torch.device("cpu"))
+    assert settled["products"] == ("torch, in bf16" if autocast else arithmetic.FP32_PRODUCTS)
+    assert torch.equal(low(ragged), own(ragged)) != autocast
+    # It says nothing of what fails in fp32 too.
+    monkeypatch.setattr(own.library, "forward", lambda **inputs: 1 / 0)
+    assert own.computable("bf16", "auto", autocast=autocast) == "bf16"
 
 
 # Families whose dropouts lie in their modules, in their configuration alone, or in both; and whose position tables have

@@ -26,7 +26,7 @@ CLS = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
 MEAN = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
 
 
-def ask_for(folder, pooling, *modules, similarity=None, prompts=None, lower=False):
+def ask_for(folder, pooling, *modules, similarity=None, prompts=None, lower=False, family="bert", **more):
     """Write the files by which sentence-transformers embeds with a folder; ``pooling`` None writes no settings."""
     kinds = ["Transformer", "Pooling", *modules]
     paths = ["", *(f"{place}_{kind}" for place, kind in enumerate(kinds[1:], 1))]
@@ -36,9 +36,10 @@ def ask_for(folder, pooling, *modules, similarity=None, prompts=None, lower=Fals
     (folder / "1_Pooling/config.json").unlink(missing_ok=True)
     if pooling is not None:
         (folder / "1_Pooling/config.json").write_text(json.dumps(pooling | {"word_embedding_dimension": 16}))
-    settings = {"similarity_fn_name": similarity, "prompts": prompts or {"query": "", "document": ""}}
+    settings = {"similarity_fn_name": similarity, "prompts": prompts or {"query": "", "document": ""}, **more}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 9, "do_lower_case": lower}))
+    text = {"max_seq_length": 9, "do_lower_case": lower}
+    (folder / f"sentence_{family}_config.json").write_text(json.dumps(text))
     return folder
 
 
@@ -60,6 +61,8 @@ def ask_for(folder, pooling, *modules, similarity=None, prompts=None, lower=Fals
         ([CLS], {"similarity": "euclidean"}, ("cls", "dot"), "euclidean similarity"),
         ([CLS], {"prompts": {"query": "query: "}}, ("cls", "dot"), "the prompt 'query: '"),
         ([CLS], {"lower": True}, ("cls", "dot"), "lower-cased text"),
+        ([CLS], {"lower": True, "family": "roberta"}, ("cls", "dot"), "lower-cased text"),
+        ([CLS], {"truncate_dim": 8}, ("cls", "dot"), "vectors cut to their first 8 numbers"),
     ],
 )
 def test_how_a_folder_asks_to_be_used(asked, options, embedding, message, tmp_path):
@@ -152,9 +155,26 @@ def test_a_mean_pooled_folder_is_a_dense_encoder_and_where_a_mean_pooled_student
     store = queries_of(tmp_path, backbone)
     assert DenseRetriever(backbone, Settings(depth=1), store).encoder.embedding == ("mean", "cosine")
     assert DenseRetriever(backbone, Settings(depth=1, similarity="dot"), store).encoder.embedding == ("mean", "dot")
+    assert capsys.readouterr().err == ""
     student = load_ranker(backbone.parent, "bi-encoder", initialise_seed=0, similarity="dot")
     save_ranker(student, tmp_path / "student", backbone.parent)
     assert read_embedding(tmp_path / "student") == ("mean", "dot")
+
+
+def test_a_folder_that_names_no_similarity_is_compared_by_the_dot_product_and_a_line_says_so(tmp_path, capsys):
+    write_backbone(tmp_path / "words")
+    save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=0), tmp_path / "source", tmp_path / "words")
+    ask_for(tmp_path / "source", MEAN, family="roberta")
+    backbone = tmp_path / "backbone/manifest.json"
+    fetch_backbone({"source": str(tmp_path / "source")}, backbone)
+    assert (backbone.parent / "sentence_roberta_config.json").is_file()
+    store = queries_of(tmp_path, backbone)
+    capsys.readouterr()
+    assert DenseRetriever(backbone, Settings(depth=1), store).encoder.embedding == ("mean", "dot")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "backbone: its files name no similarity" in said and "takes the cosine" in said
+    DenseRetriever(backbone, Settings(depth=1, similarity="dot"), store)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_folder_that_asks_for_more_is_where_a_student_starts_and_no_dense_encoder(tmp_path, capsys):

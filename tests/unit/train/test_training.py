@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 from workflow_scripts.models.optimiser import AdamW
-from workflow_scripts.models.rankers import load_ranker
+from workflow_scripts.models.rankers import RankerModel, load_ranker
 from workflow_scripts.models.sentence_transformers import Embedding, read_embedding
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
 from workflow_scripts.storage.artifacts import CHECKPOINT
@@ -221,7 +221,7 @@ def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypa
     marks = []
 
     def stop(model, loss, batches, settings, checkpoints, device):
-        marks.append(checkpoints.fingerprint)
+        marks.append((checkpoints.fingerprint, settings.precision))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "fit", stop)
@@ -230,7 +230,12 @@ def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypa
         monkeypatch.setattr(training, "settle_precision", lambda wanted, device, found=precision: found)
         with pytest.raises(KeyboardInterrupt):
             train(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
-    assert marks[0] == marks[1] != marks[2]
+    # A model of the library that fails in it.
+    monkeypatch.setattr(RankerModel, "computable", lambda self, precision, wanted, autocast: "fp32")
+    with pytest.raises(KeyboardInterrupt):
+        train(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
+    assert marks[0] == marks[1] and len(set(marks)) == 3
+    assert [precision for _, precision in marks] == ["bf16", "bf16", "fp16", "fp32"]
 
 
 def test_settings_that_cannot_work_are_one_line():
