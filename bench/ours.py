@@ -132,7 +132,7 @@ class Ours:
     def about(self) -> dict:
         """What ``auto`` computes in on this machine, the threads in use, and what multiplies in fp32."""
         return {
-            "auto": settle_precision("auto", "cpu"),
+            "auto": settle_precision("auto", "cpu", self.shape.feed_forward),
             "threads": torch.get_num_threads(),
             "arithmetic": ARITHMETIC,
         }

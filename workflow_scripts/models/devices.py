@@ -11,6 +11,8 @@ import torch
 from workflow_scripts.storage import gpus, processor
 from workflow_scripts.storage.errors import InputError
 
+BF16_PAYS = 1024
+"""Features of the widest layer from which a CPU's bf16 pays: at 128 scoring takes as long as in fp32, at 1024 0.6."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # On a GPU float32 is float32. An environment may ask for TF32's 10 bits instead, as NVIDIA's containers do
 # (TORCH_ALLOW_TF32_CUBLAS_OVERRIDE), and no manifest would say so; cuDNN's convolutions take it by torch's default.
@@ -52,19 +54,20 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def settle_precision(wanted: str, device: str) -> str:
+def settle_precision(wanted: str, device: str, widest: int) -> str:
     """One of :data:`DTYPES`: ``auto`` is bf16 where the device multiplies it, else fp16 on a GPU, fp32 on a CPU.
 
-    With portable arithmetic a CPU's ``auto`` is fp32. It multiplies fp16 many times slower than that: asked for there,
-    it is fp32, and a line says so. bf16 stays, whatever it takes. The manifest says what of it a CPU computes in.
+    ``widest``: features of the model's widest layer. A CPU's ``auto`` is fp32 too for a model under :data:`BF16_PAYS`
+    and with portable arithmetic. It multiplies fp16 many times slower: asked for there, it is fp32, and a line says so.
+    bf16 stays, whatever it takes. The manifest says that a CPU computed in it.
     """
     if device != "cpu":
         own = "bf16" if wanted == "auto" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         return own if wanted == "auto" else wanted
     if wanted == "fp16":
         print("precision fp16 is asked for, and a CPU computes in fp32", file=sys.stderr, flush=True)
-    at_best = "bf16" if processor.setting() == processor.FAST and processor.multiplies_bf16() else "fp32"
-    found = {"auto": at_best, "fp16": "fp32"}.get(wanted, wanted)
+    pays = widest >= BF16_PAYS and processor.setting() == processor.FAST and processor.multiplies_bf16()
+    found = {"auto": "bf16" if pays else "fp32", "fp16": "fp32"}.get(wanted, wanted)
     if found == "bf16":
         processor.note_products("torch, in bf16")
     return found

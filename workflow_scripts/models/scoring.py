@@ -70,7 +70,8 @@ def for_inference(
     if precision == "auto" and device.type == "cpu" and model.architecture == "bi-encoder":
         precision = "fp32"
     ready = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-    dtype = DTYPES[ready.computable(settle_precision(precision, device.type), precision, autocast=False)]
+    settled = settle_precision(precision, device.type, ready.widest)
+    dtype = DTYPES[ready.computable(settled, precision, autocast=False)]
     if isinstance(ready, RankerModel):
         ready.encoder.to(dtype)
     else:
@@ -82,9 +83,7 @@ def default_budget(model: RankerModel | PaddedRanker) -> int:
     """Tokens a batch may hold: on a CPU no more than its cache has room for in the model's widest layer."""
     most = MOST_TOKENS[model.device.type]
     if model.device.type == "cpu":
-        size = min(
-            weight.element_size() for weight in model.parameters()
-        )  # an encoder's, which may be bf16; a head is not
+        size = min(weight.element_size() for weight in model.parameters())  # a head's is 4 whatever the encoder's is
         return max(1, min(most, CPU_CACHE_BYTES // (size * model.widest)))
     return most
 

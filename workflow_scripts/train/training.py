@@ -57,7 +57,7 @@ def fit(
         groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
         model.collect_word_gradients(groups < settings.batch_groups)
     batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
-    precision = settle_precision(settings.precision, device)
+    precision = settle_precision(settings.precision, device, model.widest)
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
@@ -225,7 +225,7 @@ def train(
             return
         decisive = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_FINGERPRINT}
         # "auto" is decided by the device at hand, and steps in one precision do not go on in another.
-        precision = settle_precision(settings.precision, device)
+        precision = settle_precision(settings.precision, device, model.widest)
         decisive["precision"] = precision = model.to(device).computable(precision, settings.precision, autocast=True)
         settings = replace(settings, precision=precision)
         checkpoints = Checkpoints(artifact.folder, fingerprint(decisive, inputs, device))

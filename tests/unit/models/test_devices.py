@@ -47,19 +47,20 @@ def test_the_environment_makes_no_tf32_of_float32() -> None:
 def test_what_a_cpu_computes_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     settled = processor._settled | {"products": "MKL"}
     monkeypatch.setattr(processor, "_settled", settled)
-    assert devices.settle_precision("auto", "cpu") == "fp32" and settled["products"] == "MKL"
+    assert devices.settle_precision("auto", "cpu", 8) == "fp32" and settled["products"] == "MKL"
     assert capsys.readouterr().err == ""
-    assert devices.settle_precision("fp16", "cpu") == "fp32" and devices.settle_precision("fp16", "cuda") == "fp16"
+    assert [devices.settle_precision("fp16", device, 8) for device in ("cpu", "cuda")] == ["fp32", "fp16"]
     assert capsys.readouterr().err == "precision fp16 is asked for, and a CPU computes in fp32\n"
-    assert devices.settle_precision("bf16", "cpu") == "bf16" and settled["products"] == "torch, in bf16"
+    assert devices.settle_precision("bf16", "cpu", 8) == "bf16" and settled["products"] == "torch, in bf16"
     found = set()
     for setting, flag in itertools.product(("fast", "portable"), ("avx2", "avx512_bf16", "amx_bf16")):
         settled["setting"] = setting
         monkeypatch.setattr(processor, "has", flag.__eq__)
         monkeypatch.setattr(processor, "multiplies_bf16", MULTIPLIES_BF16)
-        if devices.settle_precision("auto", "cpu") == "bf16":
-            found.add((setting, flag))
-    assert found == {("fast", "avx512_bf16"), ("fast", "amx_bf16")}
+        for widest in (1023, 1024):
+            if devices.settle_precision("auto", "cpu", widest) == "bf16":
+                found.add((setting, flag, widest))
+    assert found == {("fast", "avx512_bf16", 1024), ("fast", "amx_bf16", 1024)}
 
 
 def test_without_a_gpu_auto_says_so_and_cuda_refuses(

@@ -230,7 +230,7 @@ HEADS = {
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("family", HEADS)
 def test_half_precision_rounds_neither_frequencies_nor_a_head(family, precision, saved, ragged, monkeypatch):
-    monkeypatch.setattr(scoring, "settle_precision", lambda wanted, device: wanted)  # a CPU computes no fp16
+    monkeypatch.setattr(scoring, "settle_precision", lambda wanted, *_: wanted)  # a CPU computes no fp16
     config = SMALL | {"model_type": family, "pad_token_id": 0}
     own = rankers.load_ranker(saved(config, "cross-encoder"), "cross-encoder", initialise_seed=0)
     low = for_inference(own, precision, torch.device("cpu"))

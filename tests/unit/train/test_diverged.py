@@ -74,7 +74,7 @@ def lose_gradients(monkeypatch, *, steps, precision):
 
     monkeypatch.setattr(marginmse, "loss", loss)
     monkeypatch.setattr(training, "CPU_CACHE_BYTES", 2**23)
-    monkeypatch.setattr(training, "settle_precision", lambda wanted, device: precision)
+    monkeypatch.setattr(training, "settle_precision", lambda *_: precision)
     monkeypatch.setitem(training.DTYPES, "fp16", torch.float32)  # a CPU has the scaler, and no such products
 
 

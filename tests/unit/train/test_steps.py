@@ -37,9 +37,9 @@ def test_adamw_is_torch_s_and_skips_a_step_whose_gradient_overflowed():
 def test_auto_is_bf16_only_where_the_gpu_itself_has_it(monkeypatch):
     for own in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True, own=own: own)
-        assert settle_precision("auto", "cuda") == ("bf16" if own else "fp16")
+        assert settle_precision("auto", "cuda", 8) == ("bf16" if own else "fp16")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert settle_precision("auto", "cuda") == "fp16"
+    assert settle_precision("auto", "cuda", 8) == "fp16"
 
 
 def test_learning_rate_rises_to_its_peak_and_falls_to_nothing():

@@ -227,7 +227,7 @@ def test_a_checkpoint_belongs_to_the_precision_in_use(inputs, tmp_path, monkeypa
     monkeypatch.setattr(training, "fit", stop)
     # The same spec, on a GPU with and without bf16.
     for precision in ("bf16", "bf16", "fp16"):
-        monkeypatch.setattr(training, "settle_precision", lambda wanted, device, found=precision: found)
+        monkeypatch.setattr(training, "settle_precision", lambda *_, found=precision: found)
         with pytest.raises(KeyboardInterrupt):
             train(**inputs, spec=SPEC, output=tmp_path / "manifest.json")
     # A model of the library that fails in it.
