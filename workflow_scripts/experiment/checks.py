@@ -15,6 +15,7 @@ from workflow_scripts.analysis.measure_names import parse_measure
 from workflow_scripts.experiment.backbone_uses import head_problems, position_problems
 from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
+from workflow_scripts.experiment.datasets import dataset_problems
 from workflow_scripts.experiment.depths import depth_problems
 from workflow_scripts.experiment.faiss_index import index_problems
 from workflow_scripts.experiment.functions import read_function
@@ -42,6 +43,7 @@ def problems(config: Mapping) -> Iterator[str]:
     for check in (
         position_problems,
         head_problems,
+        dataset_problems,
         _measures,
         _curves,
         _systems,

@@ -127,7 +127,6 @@ ACCEPTED = {
     ("experiment", "nothing"): "a new name",
     ("vocabulary", "nothing"): "a new name",
     # Only the other side knows its names.
-    **{(key, "nothing"): "of ir_datasets" for key in ("id", "text_fields", "title_field")},
     ("source", "nothing"): "of the hub",
     ("systems", "nothing"): "of a published file",
 }
