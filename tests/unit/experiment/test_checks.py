@@ -85,6 +85,12 @@ FAULTS = [
         TRAINED | {"pairs": "docpairs"},
         "collections.more.id: vaswani of ir_datasets has no docpairs",
     ),
+    ("systems.qld.mu", 1e-46, "systems.qld.mu: must be at least 0.001"),
+    # A system that an ensemble would draw from twice, or from none
+    *(
+        ("samplers.ensemble.options.systems", names, "ensemble.options.systems: must be different systems, at least")
+        for names in (["qld", "qld"], [])
+    ),
     # Settings that nothing would read
     ("collections.more", TITLES | {"strict": False}, "collections.more: strict is not read where pairs is titles"),
     ("collections.more", TITLES | {"min_relevance": 2}, "more: min_relevance is not read where pairs is titles"),

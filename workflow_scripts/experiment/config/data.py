@@ -21,7 +21,6 @@ from workflow_scripts.experiment.config.settings import (
     Number,
     Part,
     Pooling,
-    Positive,
     Share,
     Similarity,
     Slug,
@@ -203,7 +202,7 @@ class QldSystem(_Lucene):
     """Lucene's query likelihood with Dirichlet smoothing."""
 
     model: Literal["qld"]
-    mu: Positive = setting("smoothing")
+    mu: Number = setting("smoothing", ge=0.001)
 
 
 class DenseSystem(_System):
