@@ -10,7 +10,7 @@ from workflow_scripts.storage.errors import InputError
 
 
 def dataset_problems(config: Mapping) -> Iterator[str]:
-    """Ids, parts and fields that ir_datasets lacks, as lines that name the key: a job would say so after fetching all."""
+    """Ids, parts and fields that ir_datasets lacks, as lines that name the key: a job says so after fetching all."""
     for axis in ("corpora", "collections"):
         for name, entry in config[axis].items():
             read = families({"corpora": {}, "collections": {}, axis: {name: entry}})
