@@ -71,6 +71,13 @@ def values_of(measure: Measure, judgements: Mapping[str, Mapping], scores: Mappi
                 f"{measure} is of grades up to {LARGEST_GRADE} and a judgement has grade {largest}: drop the measure, "
                 "or write nDCG's gains out, as in nDCG(gains={2:3,3:7,4:15,5:31})@10"
             )
+    if measure.params.get("judged_only"):
+        # A ranking without a judged document is as good as none: trec_eval's interpolated precision of it is 0 / 0.
+        scores = {
+            query: ranked
+            for query, ranked in scores.items()
+            if any(judgements[query].get(document, -1) >= 0 for document in ranked)
+        }
     try:
         found = providers.FallbackProvider(_evaluators()).iter_calc([measure], judgements, scores)
         return {each.query_id: each.value for each in found}
@@ -95,6 +102,8 @@ def _faults(measure: Measure) -> Iterator[str]:
             yield f"recall is {value!r}, of which the evaluator reads two decimals: round it"
         elif isinstance(value, float) and not math.isfinite(value):
             yield f"{key} is {value!r}, and must be a finite number"
+        elif key == "p" and value > 1:  # of Compat, which would weight the last ranks most, and overflow
+            yield f"p is {value!r}, and must be at most 1"
         elif key == "gains":
             numbers = [*value.keys(), *value.values()]
             if any(type(number) is not int or not 0 <= number <= LARGEST_GAIN for number in numbers):

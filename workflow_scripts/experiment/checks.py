@@ -15,6 +15,7 @@ from workflow_scripts.analysis.measure_names import parse_measure
 from workflow_scripts.experiment.backbone_uses import head_problems, position_problems
 from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
+from workflow_scripts.experiment.datasets import dataset_problems
 from workflow_scripts.experiment.depths import depth_problems
 from workflow_scripts.experiment.faiss_index import index_problems
 from workflow_scripts.experiment.functions import read_function
@@ -42,6 +43,7 @@ def problems(config: Mapping) -> Iterator[str]:
     for check in (
         position_problems,
         head_problems,
+        dataset_problems,
         _measures,
         _curves,
         _systems,
@@ -193,9 +195,14 @@ def _systems(config: Mapping) -> Iterator[str]:
                     yield f"systems.{name}.{key}: {system['encoder']} embeds as it was trained; leave it out"
     for name, sampler in config["samplers"].items():
         ranked = list(itertools.chain(*(config["systems"][each].get("systems", [each]) for each in sampler["systems"])))
+        if twice := [each for each in ranked if ranked.count(each) > 1]:
+            yield f"samplers.{name}.systems: two of them rank as {twice[0]!r}; name one of them"
         options, where = sampler["options"], f"samplers.{name}.options"
         chosen = [("system", options["system"])] if options.get("system") is not None else []
         chosen += [("systems", each) for each in options.get("systems") or ()]
+        drawn_from = options.get("systems")
+        if drawn_from is not None and not 0 < len(drawn_from) == len({*drawn_from}):
+            yield f"{where}.systems: must be different systems, at least one; null stands for all"
         for option, each in chosen:
             if each not in ranked:
                 yield f"{where}.{option}: {reprlib.repr(each)} is none of {', '.join(ranked)}, which its systems rank"

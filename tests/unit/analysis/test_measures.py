@@ -131,6 +131,17 @@ def test_a_grade_that_gdeval_cannot_read_is_refused_and_the_same_gains_written_o
     assert values(["nDCG(gains={2:3,3:7,4:15,5:31})@10"], higher, ranking)
 
 
+@pytest.mark.parametrize("document", ["x", "b"])
+def test_of_judged_documents_alone_a_ranking_without_one_has_the_value_of_an_empty_ranking(document: str) -> None:
+    """x is unjudged, b was pooled and not judged (-1): trec_eval's IPrec divides by their number, 0."""
+    ranking = pd.DataFrame([("q3", document, 1), ("q1", "b", 1)], columns=["query_id", "doc_id", "rank"])
+    names = [name for name in ALL if "judged_only" in name] + ["IPrec(judged_only=True)@0.0"]
+    for alone in (ranking, ranking[:1]):
+        found = values(names, QRELS, alone)
+        assert [value for (query, _), value in found.items() if query == "q3"] == [0] * len(names)
+    assert values(names, QRELS, ranking)["q1", "IPrec(judged_only=True)@0.0"] == 1
+
+
 def test_names_are_as_ir_measures_prints_them() -> None:
     assert [str(parse_measure(name)) for name in ("AP(rel=1)", "RR(rel=2)@10")] == ["AP", "RR(rel=2)@10"]
     assert [str(parse_measure(name)) for name in ALL] == ALL
@@ -150,6 +161,7 @@ def test_names_are_as_ir_measures_prints_them() -> None:
         ("P(rel=0)@5 AP(rel=99999999999) RR(rel=True)", "rel is .* must be a whole number"),
         ("IPrec@0.125", "recall is 0.125, of which the evaluator reads two decimals"),
         ("SetF(beta=1e999)", "beta is inf"),
+        ("Compat(p=1.5) Compat(p=10.0)", "p is 1.*, and must be at most 1"),
         ("nDCG(gains={2:2.5})@10 nDCG(gains={2:3000000000})@10 nDCG(gains={'a':2})@10", "gains must be whole numbers"),
         (
             "alpha_nDCG@10 RBP RR(judged_only=True)@10 NumRel(rel=2) nDCG(dcg='exp-log2') Accuracy",

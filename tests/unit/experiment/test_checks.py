@@ -17,6 +17,10 @@ OTHER = {"collections.other": {"corpus": "demo", "source": "generated", "role": 
 """A second training collection."""
 DEV = {"collections.dev": {"corpus": "demo", "source": "generated", "role": "dev", "seed": 7, "queries": 150}}
 STUDY = {"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["base"]}
+PUBLIC = {"source": "ir_datasets", "id": "vaswani"}
+JUDGED = {"corpus": "demo", "role": "test"} | PUBLIC
+TRAINED = JUDGED | {"role": "train"}
+TITLES = {"corpus": "demo", "source": "files", "role": "train", "pairs": "titles"}
 TWICE = [{"name": "x", "collections": ["demo"]}, {"name": "x", "collections": ["demo-mild"]}]
 FAULTS = [
     # Names
@@ -46,9 +50,59 @@ FAULTS = [
         {"model": "import", "url": "file:///none.jsonl.gz", "systems": ["a"], "depth": 5},
         "systems.own.url: no file /none.jsonl.gz",
     ),
+    # What ir_datasets has
+    ("corpora.more", PUBLIC | {"id": "vaswany"}, "corpora.more.id: ir_datasets has no collection 'vaswany'"),
+    ("corpora.more", PUBLIC | {"id": "clinicaltrials"}, "corpora.more.id: clinicaltrials of ir_datasets has no docs"),
+    ("corpora.more", PUBLIC | {"id": "gov"}, "corpora.more.text_fields: gov has no field 'text'; it has doc_id, url"),
+    (
+        "corpora.more",
+        PUBLIC | {"text_fields": ["text", "body"]},
+        "more.text_fields: vaswani has no field 'body'; it has",
+    ),
+    (
+        "corpora.more",
+        PUBLIC | {"title_field": "title"},
+        "more.title_field: vaswani has no field 'title'; it has doc_id",
+    ),
+    ("corpora.more", PUBLIC | {"title_repeated": True}, "corpora.more: title_repeated needs title_field"),
+    (
+        "corpora.more",
+        PUBLIC | {"title_field": "text", "title_separator": "-"},
+        "corpora.more: title_field and title_sep",
+    ),
+    (
+        "collections.more",
+        JUDGED | {"query_field": "title"},
+        "collections.more.query_field: vaswani has no field 'title'",
+    ),
+    (
+        "collections.more",
+        JUDGED | {"id": "msmarco-passage/eval"},
+        "more.id: msmarco-passage/eval of ir_datasets has no q",
+    ),
+    (
+        "collections.more",
+        TRAINED | {"pairs": "docpairs"},
+        "collections.more.id: vaswani of ir_datasets has no docpairs",
+    ),
+    ("systems.qld.mu", 1e-46, "systems.qld.mu: must be at least 0.001"),
+    # A system that an ensemble would draw from twice, or from none
+    *(
+        ("samplers.ensemble.options.systems", names, "ensemble.options.systems: must be different systems, at least")
+        for names in (["qld", "qld"], [])
+    ),
+    # Settings that nothing would read
+    ("collections.more", TITLES | {"strict": False}, "collections.more: strict is not read where pairs is titles"),
+    ("collections.more", TITLES | {"min_relevance": 2}, "more: min_relevance is not read where pairs is titles"),
+    ("collections.more", TRAINED | {"pairs": "titles", "query_field": "text"}, "more: query_field is not read where"),
+    (
+        "collections.more",
+        TRAINED | {"pairs": "docpairs", "min_relevance": 2},
+        "min_relevance is not read where pairs is d",
+    ),
     (
         "collections.titled",
-        {"corpus": "demo", "source": "files", "role": "train", "pairs": "titles"},
+        TITLES,
         "training.view: full shows a query of titled, which is a title, in its own positive; set it to body",
     ),
     ("samplers.bm25.collection", "demo", "samplers.bm25.collection: demo has role test; it needs role train"),

@@ -127,7 +127,6 @@ ACCEPTED = {
     ("experiment", "nothing"): "a new name",
     ("vocabulary", "nothing"): "a new name",
     # Only the other side knows its names.
-    **{(key, "nothing"): "of ir_datasets" for key in ("id", "text_fields", "title_field")},
     ("source", "nothing"): "of the hub",
     ("systems", "nothing"): "of a published file",
 }
@@ -209,6 +208,13 @@ TOGETHER = [
     ({"pools.x": {"systems": [], "depth": 5, "positives": True}}, "pools.x: depth 5 of 0 systems"),
     ({"systems.x": IMPORTED | {"systems": ["a", "a"]}}, "systems.x.systems: has 'a' twice"),
     ({"systems.x": IMPORTED | {"systems": ["fill"]}}, "systems.x: a ranking system cannot be called 'fill'"),
+    (
+        {
+            "systems.x": IMPORTED | {"systems": ["bm25"], "depth": 20},
+            "samplers.ensemble.systems": ["bm25-short", "x", "qld", "bm25"],
+        },
+        "samplers.ensemble.systems: two of them rank as 'bm25'",
+    ),
     ({"systems.corpus": IMPORTED}, "systems.corpus: a ranking system cannot be called 'corpus'"),
     *(
         ({"systems.x": IMPORTED | {"url": url}}, r"systems.x.url: .* must begin with https:// \(or file:///\)")

@@ -21,7 +21,6 @@ from workflow_scripts.experiment.config.settings import (
     Number,
     Part,
     Pooling,
-    Positive,
     Share,
     Similarity,
     Slug,
@@ -53,6 +52,15 @@ class IrDatasetsCorpus(_Corpus):
     title_separator: Maybe[Annotated[str, Field(min_length=1, max_length=100)]] = setting(
         "what ends a title at the start of the text; left out, nothing", left_out
     )
+
+    @model_validator(mode="after")
+    def _one_title(self) -> IrDatasetsCorpus:
+        title = getattr(self, "title_field", None)
+        if title and getattr(self, "title_separator", None):
+            raise ValueError("title_field and title_separator are both given; keep one")
+        if getattr(self, "title_repeated", False) and not title:
+            raise ValueError("title_repeated needs title_field, which holds the title; name it, or leave both out")
+        return self
 
 
 class GeneratedCorpus(_Corpus):
@@ -92,8 +100,13 @@ class _Judged(_Collection):
     seed: Natural = setting("of the choice of queries; left out, 0", left_out)
 
     def refuse_training_settings(self) -> None:
-        """Raise ValueError where a collection with judgements says which training pairs it gives."""
+        """Raise ValueError where a collection with judgements says which training pairs it gives, and for settings of
+        judgements and queries where training pairs come from elsewhere."""
         pairs = getattr(self, "pairs", None)
+        unread = {"titles": ("min_relevance", "query_field", "strict"), "docpairs": ("min_relevance",)}
+        for key in unread.get(pairs or "", ()):
+            if key in self.model_fields_set:
+                raise ValueError(f"{key} is not read where pairs is {pairs}; leave it out")
         if self.role != "train" and pairs not in (None, "qrels"):
             raise ValueError(f"pairs {pairs} are for training; leave pairs out for role {self.role}")
         if self.role != "train" and "min_relevance" in self.model_fields_set:
@@ -189,7 +202,7 @@ class QldSystem(_Lucene):
     """Lucene's query likelihood with Dirichlet smoothing."""
 
     model: Literal["qld"]
-    mu: Positive = setting("smoothing")
+    mu: Number = setting("smoothing", ge=0.001)
 
 
 class DenseSystem(_System):
