@@ -11,7 +11,7 @@ import transformers
 from small_models import CONFIGS, SMALL, library_twin
 from torch.nn import functional
 
-from workflow_scripts.models import arithmetic, packed_encoder, ragged_attention, rankers, scoring
+from workflow_scripts.models import arithmetic, devices, packed_encoder, ragged_attention, rankers, scoring
 from workflow_scripts.models.scoring import for_inference
 from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage import processor
@@ -249,6 +249,7 @@ def test_half_precision_rounds_neither_frequencies_nor_a_head(family, precision,
 def test_a_cpu_s_vectors_are_float32_though_it_scores_pairs_in_bf16(family, saved, ragged, monkeypatch):
     monkeypatch.setattr(processor, "_settled", dict(processor._settled))
     monkeypatch.setattr(processor, "multiplies_bf16", lambda: True)
+    monkeypatch.setattr(devices, "BF16_PAYS", 0)
     for architecture, exact in (("bi-encoder", True), ("cross-encoder", False)):
         own = rankers.load_ranker(saved(CONFIGS[family], architecture), architecture, initialise_seed=0)
         assert torch.equal(for_inference(own, "auto", torch.device("cpu"))(ragged), own(ragged)) == exact
@@ -272,6 +273,7 @@ def test_what_the_library_cannot_compute_in_half_precision_is_fp32(
     ):
         own.computable("bf16", "bf16", autocast=autocast)
     monkeypatch.setattr(processor, "multiplies_bf16", lambda: True)
+    monkeypatch.setattr(devices, "BF16_PAYS", 0)
     low = for_inference(own, "auto", torch.device("cpu"))
     assert settled["products"] == ("torch, in bf16" if autocast else arithmetic.FP32_PRODUCTS)
     assert torch.equal(low(ragged), own(ragged)) != autocast
