@@ -113,8 +113,8 @@ def test_restored_without_torch_every_product_has_the_same_bytes(
     done = subprocess.run(compare, cwd=project.folder, capture_output=True, text=True)
     assert done.returncode == 0 and "16 cells: 16 same bytes" in done.stdout, done.stdout + done.stderr
     # No job of a model, a text or a download ran, and what a restored table says is what was packed.
-    ran = set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", stderr))
-    assert ran and not ran & {"train_student", "train_teacher", "rerank_candidates", "prepare_corpus", "embed_groups"}
+    assert sum(int(done) for done in re.findall(r"^(\d+) of \d+ jobs done in ", stderr, re.MULTILINE)) > 40, stderr
+    assert not re.search("train_|rerank_|prepare_|embed_", stderr)  # this Python could not run them either
     for name in ("tables/main.csv", "tables/locality.md", "figures/cost.png", "metrics.parquet"):
         assert (clone.folder / "results/tiny" / name).read_bytes() == (
             project.folder / "results/tiny" / name
