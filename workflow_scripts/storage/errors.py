@@ -24,6 +24,11 @@ def shortage_of(error: BaseException) -> str | None:
         )
     if isinstance(error, MemoryError) or "OutOfMemoryError" in text or "can't allocate memory" in text:
         return f"memory is short: give the job more under resources in the config and run again ({text})"
+    if "completedTaskCount" in text:  # Anserini's words; what befell the query's thread it does not say
+        return (
+            "Java searched fewer queries than it was asked, as where its memory is short: give the job more under "
+            f"resources in the config and run again ({text})"
+        )
     if getattr(error, "errno", None) in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"this user may not write or read here: change the permissions and run again ({text})"
     return None

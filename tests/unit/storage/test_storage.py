@@ -275,6 +275,10 @@ def _fail(error: Exception) -> None:
         (lambda: _fail(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.25 GiB.")), "the GPU's memory"),
         (lambda: _fail(torch.AcceleratorError("CUDA error: out of memory")), "the GPU's memory is short: in training"),
         (lambda: _fail(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")), "the GPU's memory"),
+        (
+            lambda: _fail(RuntimeError("JVM exception: queryCount = 2 is not equal to completedTaskCount = 1")),
+            "Java searched fewer queries",
+        ),
         (lambda: _fail(RuntimeError("a shape\nmismatch")), "RuntimeError: a shape"),
     ],
 )
