@@ -50,12 +50,7 @@ def hostile(folder: Path) -> list[str]:
     (folder / names["qrels"]).write_text("".join(f"q{n} 0 d1 1\n" for n in range(4)))
     config["corpora"]["own"] = {"source": "files", "documents": names["documents"]}
     own = {"corpus": "own", "source": "files", "role": "test", "queries": names["queries"], "qrels": names["qrels"]}
-    public = {
-        "source": "ir_datasets",
-        "id": "cranfield",
-        "title_field": "title",
-        "title_separator": f"{{input}}{{{FILE}",
-    }
+    public = {"source": "ir_datasets", "id": "cranfield", "title_separator": f"{{input}}{{{FILE}"}
     config["corpora"]["public"] = public
     config["collections"] |= {
         "own": own,
