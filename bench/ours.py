@@ -105,7 +105,7 @@ class Ours:
             group_size=GROUP,
             learning_rate=learning_rate,
             seeds={"initialisation": 0, "order": 0},
-            precision=self.precision,
+            precision=settle_precision(self.precision, self.device.type, model.widest),
         )
         checkpoints = Checkpoints(self.folder / "checkpoints", "bench")
         return training.fit(model, load_loss("kl"), batches, settings, checkpoints, self.device.type)

@@ -112,7 +112,7 @@ dropout 0.1, AdamW and 4 groups of 16 a step.
 The project's times include making the token store of the texts, though a study makes it once; the peers tokenise in
 their loops. A trainer's time starts with its first step. rankers' trainer fails as published: its stand-in is
 transformers.Trainer with whole groups padded to the longest, tokenised in the collator. On this CPU the project's
-`auto` is {ours["auto"]} where arithmetic is fast; rows in another precision say what it would give.
+`auto` is {ours["auto"]} where arithmetic is fast, of vectors fp32; rows in another precision say what it would give.
 
 *padding*: share of the positions in the linear layers that hold no token. *difference*: the largest between the
 project's and the peer's scores (at most 1e-5) or gradients (at most 1e-4), in fp32 without dropout.

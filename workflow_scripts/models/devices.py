@@ -62,8 +62,9 @@ def settle_precision(wanted: str, device: str, widest: int) -> str:
     bf16 stays, whatever it takes. The manifest says that a CPU computed in it.
     """
     if device != "cpu":
-        own = "bf16" if wanted == "auto" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        return own if wanted == "auto" else wanted
+        if wanted != "auto":
+            return wanted
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if wanted == "fp16":
         print("precision fp16 is asked for, and a CPU computes in fp32", file=sys.stderr, flush=True)
     pays = widest >= BF16_PAYS and processor.setting() == processor.FAST and processor.multiplies_bf16()

@@ -49,6 +49,7 @@ def fit(
 ) -> History:
     """Train ``model`` in place through its whole budget; goes on from a checkpoint of this very job.
 
+    ``settings.precision`` is decided: one of :data:`DTYPES`.
     Bound by the encoder; on a GPU the host only fills the queue: batches come ready, losses are fetched every 50 steps.
     A CPU computes a batch in parts that its cache holds, unless its groups are negatives of one another.
     """
@@ -57,10 +58,9 @@ def fit(
         groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
         model.collect_word_gradients(groups < settings.batch_groups)
     batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
-    precision = settle_precision(settings.precision, device, model.widest)
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
-    scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+    scaler = torch.amp.GradScaler(device, enabled=settings.precision == "fp16")
     start, history = _resume(model, loss, optimiser, scaler, checkpoints)
     clock = _Clock(settings, start)
     stream = in_turn(batches, start * accumulation, steps * accumulation, ahead=device != "cpu")
@@ -71,9 +71,8 @@ def fit(
             )
             torch.manual_seed(derive_seed(settings.seeds["order"], "dropout", step))
             some = itertools.islice(stream, accumulation)
-            history.add(
-                *_step(model, loss, some, optimiser, scaler, accumulation, DTYPES[precision]), optimiser.learning_rate
-            )
+            done = _step(model, loss, some, optimiser, scaler, accumulation, DTYPES[settings.precision])
+            history.add(*done, optimiser.learning_rate)
             clock.report(history)
             if terminated or clock.checkpoint_is_due(step + 1):
                 history.flush()
@@ -199,15 +198,7 @@ def train(
     settings = read_settings(Settings, spec)
     device = best_device().type
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
-    if loss.needs_teacher and labels is None:
-        raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
-    if settings.in_batch_negatives and (loss.needs_teacher or settings.architecture != "bi-encoder"):
-        raise InputError(
-            f"in-batch negatives are a bi-encoder's under a contrastive loss: {settings.name} is a "
-            f"{settings.architecture} under {loss.name}"
-        )
-    if settings.in_batch_negatives and collection is None:
-        raise InputError("in-batch negatives leave out every positive of a query: give the groups' collection")
+    _refuse_what_lacks(settings, loss, labels, collection)
     labels = labels if loss.needs_teacher or settings.cut else None
     collection = collection if settings.in_batch_negatives else None
     inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
@@ -247,6 +238,20 @@ def train(
             )
             artifact.counts["skipped_steps"] = skipped
     checkpoints.remove()
+
+
+def _refuse_what_lacks(
+    settings: Settings, loss: Loss, labels: str | Path | None, collection: str | Path | None
+) -> None:
+    if loss.needs_teacher and labels is None:
+        raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
+    if settings.in_batch_negatives and (loss.needs_teacher or settings.architecture != "bi-encoder"):
+        raise InputError(
+            f"in-batch negatives are a bi-encoder's under a contrastive loss: {settings.name} is a "
+            f"{settings.architecture} under {loss.name}"
+        )
+    if settings.in_batch_negatives and collection is None:
+        raise InputError("in-batch negatives leave out every positive of a query: give the groups' collection")
 
 
 def _open(
