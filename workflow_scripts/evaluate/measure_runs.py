@@ -67,30 +67,33 @@ def _measure(
         path = artifact.file(f"{name}.run.gz")
         ranking = read_run(path)
         check_ranks(ranking, str(path))
-        judged, counts[name] = _judgements(name, evaluation, ranking)
+        candidates = read_candidates(evaluation, name)
+        judged, counts[name] = _judgements(name, evaluation, ranking, candidates)
         found = [evaluate(measures[name], judged, ranking)]
         if EXCESS_RISK in names[name]:
-            _check_candidates(name, evaluation, ranking)
+            _check_candidates(name, ranking, candidates)
             found.append(run_risks(ranking, judged))
         rows = pd.concat(found).sort_values(["query_id", "measure"], ignore_index=True)
         frames.append(rows.assign(collection=name))
     return pd.concat(frames, ignore_index=True), counts
 
 
-def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+def _judgements(
+    name: str, evaluation: Path, ranking: pd.DataFrame, candidates: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, int]]:
     """The collection's qrels, after checking that the run answers it; counts of what the means contain."""
     qrels = read_evaluation(evaluation, name, "qrels")
     if qrels.empty:
         raise InputError(f"the qrels of {name} are empty: an evaluation collection needs judgements")
     queries = set(read_evaluation(evaluation, name, "queries")["query_id"])
-    ranked, judged = set(ranking["query_id"]), set(qrels["query_id"])
+    ranked, judged = set(ranking["query_id"].unique()), set(qrels["query_id"].unique())
     foreign = ranked - queries
     if foreign:
         raise InputError(
             f"the run of {name} ranks query {min(foreign)}, which the collection lacks: make the run again"
         )
     missing = judged - ranked
-    lost = missing & set(read_candidates(evaluation, name)["query_id"])
+    lost = missing & set(candidates["query_id"].unique())
     if lost:
         raise InputError(
             f"the run of {name} lacks query {min(lost)}, which the first stage retrieved documents for: "
@@ -105,12 +108,13 @@ def _judgements(name: str, evaluation: str | Path, ranking: pd.DataFrame) -> tup
     }
 
 
-def _check_candidates(name: str, evaluation: Path, ranking: pd.DataFrame) -> None:
+def _check_candidates(name: str, ranking: pd.DataFrame, candidates: pd.DataFrame) -> None:
     """Refuse a run of other documents than the first stage's: risks of other pairs do not compare."""
-    runs = (ranking, read_candidates(evaluation, name))
-    pairs = [set(zip(run["query_id"], run["doc_id"], strict=True)) for run in runs]
-    if pairs[0] != pairs[1]:
-        query, document = min(pairs[0] ^ pairs[1])
+    pairs = [run[["query_id", "doc_id"]] for run in (ranking, candidates)]
+    both = pairs[0].merge(pairs[1], how="outer", indicator="found")
+    differing = both.loc[both["found"] != "both", ["query_id", "doc_id"]]
+    if len(differing):
+        query, document = min(differing.itertuples(index=False, name=None))
         raise InputError(
             f"the run of {name} and the first stage's differ in query {query}, document {document}: re-rank the same "
             f"candidates, or drop the {EXCESS_RISK}"

@@ -11,6 +11,8 @@ import pandas as pd
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
+CHUNK_LINES = 2**16
+
 
 def order_run(frame: pd.DataFrame) -> pd.DataFrame:
     """Sort by query, then score descending, then document id; adds ``rank`` from 1 within each query.
@@ -33,11 +35,14 @@ def order_run(frame: pd.DataFrame) -> pd.DataFrame:
 def write_run(path: str | Path, frame: pd.DataFrame, tag: str) -> None:
     """Write a run from columns query_id, doc_id, score; the same frame gives the same bytes."""
     ordered = order_run(frame)
-    rows = zip(ordered["query_id"], ordered["doc_id"], ordered["rank"], ordered["score"], strict=True)
-    # No name and no time in the gzip header: identical runs have identical checksums. Nine digits keep a float32 exact.
+    # No name and no time in the gzip header: identical runs have identical checksums.
     with open(path, "wb") as file, gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
-        for query, document, rank, score in rows:
-            zipped.write(f"{query} Q0 {document} {rank} {score:.9g} {tag}\n".encode())
+        for first in range(0, len(ordered), CHUNK_LINES):
+            part = ordered.iloc[first : first + CHUNK_LINES]
+            rows = zip(*(part[name].tolist() for name in ("query_id", "doc_id", "rank", "score")), strict=True)
+            # Nine digits keep a float32 exact.
+            lines = (f"{query} Q0 {document} {rank} {score:.9g} {tag}\n" for query, document, rank, score in rows)
+            zipped.write("".join(lines).encode())
 
 
 def read_run(path: str | Path) -> pd.DataFrame:
