@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,10 @@ def measured(tmp_path: Path, gains: dict[tuple[str, str], float], noise: dict[st
     """Students of (sampler, teacher), two seeds each: difficulty, the cell's gain, noise by sampler or teacher."""
     generator, noise = np.random.default_rng(0), noise or {}
     base = generator.uniform(0.3, 0.5, QUERIES)
-    values = {
-        ("be", "kl", sampler, teacher, seed, "a"): base
-        + gain
-        + generator.normal(0, noise.get(sampler, noise.get(teacher, 0.01)), QUERIES)
-        for (sampler, teacher), gain in gains.items()
-        for seed in (0, 1)
-    }
+    values = {}
+    for ((sampler, teacher), gain), seed in product(gains.items(), (0, 1)):
+        deviation = noise.get(sampler, noise.get(teacher, 0.01))
+        values["be", "kl", sampler, teacher, seed, "a"] = base + gain + generator.normal(0, deviation, QUERIES)
     values |= {("teacher", "", "", teacher, None, "a"): base for _, teacher in gains}
     return write_metrics(tmp_path / "metrics.parquet", values | {("bm25", "", "", "", None, "a"): base})
 
