@@ -60,10 +60,8 @@ def world(tmp_path_factory):
     write_backbone(folder / "backbone")
     new_encoder(folder / "model", "bi-encoder", folder / "backbone")
     for name, count in (("one", 60), ("two", 9)):
-        write_corpus(
-            folder / name / "corpus",
-            {f"d{row:02}": " ".join(generator.choice(WORDS[:4], 1 + row % 3)) for row in range(count)},
-        )
+        texts = {f"d{row:02}": " ".join(generator.choice(WORDS[:4], 1 + row % 3)) for row in range(count)}
+        write_corpus(folder / name / "corpus", texts)
         questions = {f"{'d' if row == 1 else 'q'}{row:02}": " ".join(generator.choice(WORDS, 2)) for row in range(5)}
         write_collection(folder / name / "collection", dict(sorted(questions.items())))
         tokenise(folder / name, folder / "backbone")
