@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from factories import RULE, artifact, table_spec, write_collection, write_corpus
 
 from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA
 from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
 from workflow_scripts.effectiveness.make_main_table import make_main_table
 from workflow_scripts.effectiveness.make_variance_table import make_variance_table
 from workflow_scripts.report.make_report import make_report
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.evaluation import KINDS
-from workflow_scripts.storage.runs import write_run
 from workflow_scripts.storage.tables import write_numbers, write_table
 
 ROOT = Path(__file__).parents[1] / "workflow_scripts"
@@ -95,29 +92,24 @@ class MadePage:
     def _spec(self) -> dict:
         half = len(self.collections) // 2
         names = {"near": self.collections[:half] or self.collections, "far": self.collections[half:]}
-        return self.grid | {
-            "domains": [{"name": name, "collections": members} for name, members in names.items()],
-            "measures": [MEASURE],
-            "measure": MEASURE,
-            "rule": {
-                **{"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05},
-                "confidence": 0.95,
-            },
-            "bootstrap": {"samples": 20, "seed": 0, "confidence": 0.95},
-            "controls": [],
-            "depth": 100,
-            "confidence": 0.95,
-            "experiment": "made",
-            "documents": 1000,
-            "first_stage": "BM25",
-            "generated": [],
-            "kinds": {axis: dict.fromkeys(self.grid[axis], function) for axis, function in FUNCTIONS.items()},
-            "models": dict.fromkeys(self.grid["students"], "an encoder"),
-            "of_rankers": [],
-            "rebuild": "make made",
-            "rankers": [list(keys) for keys in self.rankers],
-            "collections": self.collections,
-        }
+        return table_spec(
+            **self.grid,
+            domains=[{"name": name, "collections": members} for name, members in names.items()],
+            measures=[MEASURE],
+            measure=MEASURE,
+            rule=RULE | {"margin": 0.01, "alpha": 0.05},
+            bootstrap={"samples": 20, "seed": 0, "confidence": 0.95},
+            experiment="made",
+            documents=1000,
+            first_stage="BM25",
+            generated=[],
+            kinds={axis: dict.fromkeys(self.grid[axis], function) for axis, function in FUNCTIONS.items()},
+            models=dict.fromkeys(self.grid["students"], "an encoder"),
+            of_rankers=[],
+            rebuild="make made",
+            rankers=[list(keys) for keys in self.rankers],
+            collections=self.collections,
+        )
 
     def _metrics(self) -> Path:
         frames = []
@@ -140,45 +132,31 @@ class MadePage:
 
         Every third document is not judged. Of the others the odd are relevant, the even have grade 0 or -1 (junk).
         """
-        evaluation, collection, corpus = (
-            self.folder / kind / name / "manifest.json" for kind in ("evaluation", "collections", "corpora")
-        )
         queries, documents = self.queries[name], self.documents[name]
         judged = [number for number in range(len(documents)) if number % 3]
-        with ArtifactWriter(evaluation, kind="runs", spec={}) as writer:
-            rows = {
-                "query_id": np.repeat(queries, len(judged)),
-                "doc_id": [documents[number] for number in judged] * len(queries),
-                "relevance": [number % 2 or -(number % 4 == 2) for number in judged] * len(queries),
-            }
-            write_table(writer.path(f"{name}.qrels.parquet"), rows, KINDS["qrels"])
-            write_table(writer.path(f"{name}.queries.parquet"), {"query_id": queries}, KINDS["queries"])
-        with ArtifactWriter(collection, kind="collections", spec={}) as writer:
-            texts = {"query_id": queries, "text": [self.about(each) for each in queries]}
-            pq.write_table(pa.table(texts), writer.path("queries.parquet"))
-        with ArtifactWriter(corpus, kind="corpora", spec={}) as writer:
-            writer.counts["documents"] = len(documents)
-            texts = {"doc_id": documents, "title": [""] * len(documents), "text": [self.text(d) for d in documents]}
-            pq.write_table(pa.table(texts), writer.path("documents.parquet"))
-        return evaluation, collection, corpus
+        rows = {
+            "query_id": np.repeat(queries, len(judged)),
+            "doc_id": [documents[number] for number in judged] * len(queries),
+            "relevance": [number % 2 or -(number % 4 == 2) for number in judged] * len(queries),
+        }
+        files = {f"{name}.qrels.parquet": (rows, KINDS["qrels"])}
+        files[f"{name}.queries.parquet"] = {"query_id": queries}, KINDS["queries"]
+        return (
+            artifact(self.folder / "evaluation" / name / "manifest.json", files, kind="evaluation"),
+            write_collection(self.folder / "collections" / name, {each: self.about(each) for each in queries}),
+            write_corpus(self.folder / "corpora" / name, {each: self.text(each) for each in documents}),
+        )
 
     def _runs(self, number: int, keys: tuple) -> Path:
-        manifest = self.folder / "runs" / str(number) / "manifest.json"
-        with ArtifactWriter(manifest, kind="runs", spec={}, device="cpu") as writer:
-            for name in self.collections:
-                parts = [
-                    pd.DataFrame(
-                        {
-                            "query_id": query,
-                            "doc_id": self.draw.choice(self.documents[name], SHOWN, replace=False),
-                            "score": np.arange(SHOWN, 0, -1.0),
-                        }
-                    )
-                    for query in self.queries[name]
-                ]
-                self.rankings[keys, name] = pd.concat(parts, ignore_index=True)
-                write_run(writer.path(f"{name}.run.gz"), self.rankings[keys, name], "made")
-        return manifest
+        for name in self.collections:
+            rows = [
+                (query, document, float(SHOWN - place))
+                for query in self.queries[name]
+                for place, document in enumerate(self.draw.choice(self.documents[name], SHOWN, replace=False))
+            ]
+            self.rankings[keys, name] = pd.DataFrame(rows, columns=["query_id", "doc_id", "score"])
+        files = {f"{name}.run.gz": self.rankings[keys, name] for name in self.collections}
+        return artifact(self.folder / "runs" / str(number) / "manifest.json", files, kind="runs")
 
     def _claims(self) -> tuple[pd.DataFrame, dict]:
         """A claim of two parts for each student and domain: contradicted by its second part, or undecided."""

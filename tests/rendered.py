@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
+from factories import run_script
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,6 +32,12 @@ def render(layout: str, numbers: Path) -> tuple[pd.DataFrame, str]:
     files = {ending: numbers.with_suffix(f".{ending}") for ending in ("csv", "md", "tex")}
     render_table(spec={"layout": layout}, numbers=numbers, captions=captions(layout), **files)
     return pd.read_csv(files["csv"]), files["md"].read_text()
+
+
+def make_table(script: Callable[..., object], spec: Mapping, output: Path, **paths: object) -> tuple[pd.DataFrame, str]:
+    """Call a table's script by its command line, and render its numbers; ``output`` is named as the layout."""
+    run_script(script, spec, **paths, output=output)
+    return render(output.stem, output)
 
 
 def keep_figures(monkeypatch: pytest.MonkeyPatch, script: ModuleType) -> list[Figure]:

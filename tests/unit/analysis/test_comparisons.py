@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations
 from pathlib import Path
 
@@ -10,21 +9,19 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from rendered import render
+from factories import RULE, table_spec, write_metrics
+from rendered import make_table
 from statsmodels.stats.multitest import multipletests
 
 from audit.inference import by_members, ends, p_values, rows_of
 from workflow_scripts.analysis import equivalence, measures
 from workflow_scripts.analysis.letters import compact_letters
 from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import write_table
 
-RULE = {"margin": 0.02, "margin_of": "absolute", "alpha": 0.1, "difference_alpha": 0.05, "confidence": 0.95}
-GRID = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y", "z"], "teachers": ["t"], "seeds": [0, 1, 2]}
 DOMAINS = [{"name": "near", "collections": ["a"]}, {"name": "all three", "collections": ["a", "b", "c"]}]
-SPEC = GRID | {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE, "controls": [], "depth": 100}
+SPEC = table_spec(samplers=["x", "y", "z"], seeds=[0, 1, 2], domains=DOMAINS)
 QUERIES = {"a": 60, "b": 30, "c": 20}
 
 
@@ -53,22 +50,18 @@ def test_letters_are_shared_exactly_where_items_do_not_differ() -> None:
         assert letters["a"].startswith("a")
 
 
-def metrics(tmp_path: Path, cells: dict[tuple[str, str, str], float], seeds: range, measure: str = "nDCG@10") -> Path:
+def measured(tmp_path: Path, cells: dict[tuple[str, str, str], float], seeds: range, measure: str = "nDCG@10") -> Path:
     """Students of (loss, sampler, teacher), each with its gain: difficulty of a query, training and other noise."""
     generator = np.random.default_rng(0)
     difficulty = {name: generator.uniform(0.2, 0.6, count) for name, count in QUERIES.items()}
-    rows = []
+    values = {}
     for cell, gain in cells.items():
         for seed in seeds:
             training = generator.normal(0, 0.002)
-            for collection, base in difficulty.items():
-                values = base + gain + training + generator.normal(0, 0.01, len(base))
-                rows += [("be", *cell, seed, collection, f"q{i:02}", measure, v) for i, v in enumerate(values)]
-    for collection, base in difficulty.items():
-        rows += [("bm25", "", "", "", None, collection, f"q{i:02}", measure, v) for i, v in enumerate(base)]
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
-    return tmp_path / "metrics.parquet"
+            for name, base in difficulty.items():
+                values["be", *cell, seed, name] = base + gain + training + generator.normal(0, 0.01, len(base))
+    values |= {("bm25", "", "", "", None, name): base for name, base in difficulty.items()}
+    return write_metrics(tmp_path / "metrics.parquet", values, [measure])
 
 
 def samplers(**gains: float) -> dict[tuple[str, str, str], float]:
@@ -86,13 +79,11 @@ def arrays(path: Path, cells: list[tuple[str, str, str]], seeds: list[int]) -> d
 
 
 def make(tmp_path: Path, path: Path, spec: dict) -> tuple[pd.DataFrame, str]:
-    output = tmp_path / "equivalence.parquet"
-    call(make_equivalence_table, ["--spec", json.dumps(spec), "--metrics", str(path), "--output", str(output)])
-    return render("equivalence", output)
+    return make_table(make_equivalence_table, spec, tmp_path / "equivalence.parquet", metrics=path)
 
 
 def test_the_table_is_the_inference_written_twice(tmp_path: Path) -> None:
-    path = metrics(tmp_path, samplers(x=0.0, y=0.002, z=0.1), range(3))
+    path = measured(tmp_path, samplers(x=0.0, y=0.002, z=0.1), range(3))
     table, markdown = make(tmp_path, path, SPEC)
     assert list(table.columns) == list(equivalence.COLUMNS) and len(table) == 6
     y = arrays(path, list(samplers(x=0, y=0, z=0)), [0, 1, 2])
@@ -149,7 +140,7 @@ def one_seed_metrics(tmp_path: Path) -> Path:
         for loss in LOSSES
         for name, gain in (("x", 0), ("y", 0.004), ("z", 0.1))
     }
-    return metrics(tmp_path, cells, range(2))
+    return measured(tmp_path, cells, range(2))
 
 
 def test_one_seed_has_verdicts_by_controls_alone(tmp_path: Path) -> None:
@@ -182,7 +173,7 @@ def test_cells_of_a_teacher_without_controls_have_one_seed(tmp_path: Path) -> No
     cells = {("kl", name, teacher): 0.0 for name in "xyz" for teacher in "tu"} | {
         ("ce", name, "none"): 0.0 for name in "xyz"
     }
-    path = metrics(tmp_path, cells, range(5))
+    path = measured(tmp_path, cells, range(5))
     controls = [
         {"student": "be", "loss": loss, "sampler": "x", "teacher": teacher, "seeds": [0, 1, 2, 3, 4]}
         for loss, teacher in (("kl", "t"), ("ce", "none"))
@@ -195,7 +186,7 @@ def test_cells_of_a_teacher_without_controls_have_one_seed(tmp_path: Path) -> No
 
 
 def test_cells_that_are_the_same_are_not_compared(tmp_path: Path) -> None:
-    path = metrics(tmp_path, samplers(x=0.0, y=0.0, z=0.1), range(3))
+    path = measured(tmp_path, samplers(x=0.0, y=0.0, z=0.1), range(3))
     frame = pd.read_parquet(path)
     same = frame["sampler"] == "y"
     frame.loc[same, "value"] = frame.loc[frame["sampler"] == "x", "value"].to_numpy()
@@ -211,19 +202,19 @@ def test_cells_that_are_the_same_are_not_compared(tmp_path: Path) -> None:
 
 
 def test_the_candidates_recall_has_no_verdict(tmp_path: Path) -> None:
-    path = metrics(tmp_path, samplers(x=0.0, y=0.0, z=0.1), range(3), measure="R@100")
+    path = measured(tmp_path, samplers(x=0.0, y=0.0, z=0.1), range(3), measure="R@100")
     assert len(make(tmp_path, path, SPEC | {"measures": ["R@100"], "depth": 200})[0]) == 6
     assert make(tmp_path, path, SPEC | {"measures": ["R@100"]})[0].empty
 
 
 def test_one_sampler_leaves_nothing_to_compare(tmp_path: Path) -> None:
-    path = metrics(tmp_path, samplers(x=0.0), range(3))
+    path = measured(tmp_path, samplers(x=0.0), range(3))
     table, markdown = make(tmp_path, path, SPEC | {"samplers": ["x"]})
     assert table.empty and "one sampler" in markdown
 
 
 def test_a_hole_in_the_metrics_is_named(tmp_path: Path) -> None:
-    path = metrics(tmp_path, samplers(x=0.0, y=0.0), range(3))
+    path = measured(tmp_path, samplers(x=0.0, y=0.0), range(3))
     with pytest.raises(InputError, match="lack nDCG@10 of student=be loss=kl sampler=z teacher=t seed=0 on a"):
         make(tmp_path, path, SPEC)
     frame = pd.read_parquet(path)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from factories import write_metrics
 
-from workflow_scripts.analysis.measures import METRICS_SCHEMA
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import values_at
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import write_table
 
 MEASURED = {
     ("ce", "lce", "bm25", "none"): [0.2, 0.4],
@@ -21,11 +20,8 @@ MEASURED = {
 
 
 def test_it_stands_at_every_teachers_place_and_nothing_else_does(tmp_path: Path) -> None:
-    rows = [
-        (*key, 0, "a", f"q{place}", "AP", value) for key, two in MEASURED.items() for place, value in enumerate(two)
-    ]
-    write_table(tmp_path / "metrics.parquet", pd.DataFrame(rows, columns=METRICS_SCHEMA.names), METRICS_SCHEMA)
-    values = QueryValues(tmp_path / "metrics.parquet")
+    own = {(*key, 0, "a"): two for key, two in MEASURED.items()}
+    values = QueryValues(write_metrics(tmp_path / "metrics.parquet", own, ["AP"]))
     for (student, loss, sampler, teacher), expected in MEASURED.items():
         for place in ("weak", "base") if teacher == "none" else (teacher,):
             key = (student, loss, sampler, place)

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from factories import artifact
 from project import commands_of
 from snakemake.common.configfile import load_configfile
 
@@ -27,7 +28,6 @@ from workflow_scripts.archive.contents import (
 )
 from workflow_scripts.archive.restore import _line, restore
 from workflow_scripts.report.lineage import STAGES
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
@@ -45,9 +45,7 @@ def made(results: Path) -> Path:
         "exports/a": ("export", ["texts.jsonl"]),
     }
     for place, (kind, names) in artifacts.items():
-        with ArtifactWriter(results / place / "manifest.json", kind=kind, spec={}) as writer:
-            for name in names:
-                writer.path(name).write_text(name)
+        artifact(results / place / "manifest.json", {name: name for name in names}, kind=kind)
     for name in ("analysis/contamination_pairs.parquet", "tables/main.csv", "report.html", "notes.txt"):
         (results / name).parent.mkdir(exist_ok=True)
         (results / name).touch()

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from factories import scratch_spec, write_collection, write_corpus
 from safetensors.torch import load_file, save_file
+from scored_world import tokenise
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from tests.unit.backbone.test_pretraining import SPEC
-from tests.unit.models.test_tokens import write_collection
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone
-from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.model_folders import copy_tokenizer
 from workflow_scripts.models.token_store import TokenStore, pair_sequences, single_sequences
@@ -142,11 +141,9 @@ def test_tokens_are_the_library_s_in_stores_and_in_what_is_saved(case, tmp_path)
     source = save(tmp_path / "source", family, tokenizer(), settings, **(changes[0] if changes else {}))
     backbone = tmp_path / "backbone" / "manifest.json"
     fetch_backbone({"source": str(source)}, backbone)
-    write_collection(tmp_path, {name: ("", text) for name, text in DOCUMENTS.items()}, QUERIES)
-    stores = [tmp_path / name / "manifest.json" for name in ("queries", "documents")]
-    tokenise_queries({"max_tokens": 30}, backbone, tmp_path / "collection/manifest.json", stores[0])
-    tokenise_corpus({"view": "full", "max_tokens": 50}, backbone, tmp_path / "corpus/manifest.json", stores[1])
-    queries, documents = map(TokenStore, stores)
+    write_corpus(tmp_path / "corpus", DOCUMENTS)
+    write_collection(tmp_path / "collection", QUERIES)
+    queries, documents = map(TokenStore, tokenise(tmp_path, backbone.parent, query_tokens=30, document_tokens=50))
     rows = np.repeat(np.arange(len(QUERIES)), len(DOCUMENTS)), np.tile(np.arange(len(DOCUMENTS)), len(QUERIES))
     pairs, single = (
         pair_sequences(queries, rows[0], documents, rows[1], 99, 99),
@@ -289,13 +286,15 @@ def test_positions_without_room_are_said_in_one_line(family, change, tmp_path):
 
 
 def test_another_tokenizer_of_the_same_vocabulary_is_refused(tmp_path):
-    words = {"q": "lift"}
-    write_collection(tmp_path, {"d": ("", "lift")}, words)
+    collection, corpus = (
+        write_collection(tmp_path / "asked", {"q": "lift"}),
+        write_corpus(tmp_path / "texts", {"d": "lift"}),
+    )
     for name, settings in (("lower", None), ("cased", {"do_lower_case": False})):
         source = save(tmp_path / f"{name}-source", "bert", wordpiece(), settings)
         fetch_backbone({"source": str(source)}, tmp_path / name / "manifest.json")
     output = tmp_path / "tokens/manifest.json"
-    tokenise_queries({"max_tokens": 9}, tmp_path / "lower/manifest.json", tmp_path / "collection/manifest.json", output)
+    tokenise_queries({"max_tokens": 9}, tmp_path / "lower/manifest.json", collection, output)
     TokenStore(output).check_vocabulary(tmp_path / "lower")
     with pytest.raises(InputError, match=r"cased has another vocabulary .* or treats text otherwise"):
         TokenStore(output).check_vocabulary(tmp_path / "cased")
@@ -308,4 +307,4 @@ def test_another_tokenizer_of_the_same_vocabulary_is_refused(tmp_path):
     with pytest.raises(InputError, match=message):
         fetch_backbone({"source": str(tmp_path / "cased-source")}, **made)
     with pytest.raises(InputError, match=message):
-        pretrain_backbone(corpora=[tmp_path / "corpus/manifest.json"], spec=SPEC, **made)
+        pretrain_backbone(corpora=[corpus], spec=scratch_spec(), **made)

@@ -1,12 +1,10 @@
 """Backbones from scratch: their tokenizer, word vectors, batches, and a folder that others can load."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
-from factories import artifact
+from factories import scratch_spec, write_corpus
 
-from tests.unit.models.test_tokens import write_collection
 from workflow_scripts.backbone.pretrain_backbone import pretrain_backbone, read_texts
 from workflow_scripts.backbone.pretraining import CLS, MASK, SEP, PretrainingBatches, cooccurrence_vectors
 from workflow_scripts.backbone.vocabulary import SPECIAL, build_tokenizer, encode
@@ -15,12 +13,7 @@ from workflow_scripts.models.token_store import Sequences
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table
 
-SPEC = {
-    "tokenizer": {"kind": "wordpiece", "size": 60},
-    "architecture": {"layers": 2, "hidden": 16, "heads": 2, "feed_forward": 32, "positions": 40},
-    "pretraining": {"steps": 3, "batch": 8, "learning_rate": 3e-3, "mlm_weight": 0.3},
-    "seed": 0,
-}
+SPEC = scratch_spec()
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +21,8 @@ def corpus(tmp_path_factory):
     generator = np.random.default_rng(0)
     words = ["running", "runner", "Lake", "lakes", "a", "the", "stone", "stones", "river"]
     texts = [" ".join(generator.choice(words, size=9)) for _ in range(12)]
-    columns = {"doc_id": [f"d{number:02}" for number in range(12)], "title": ["Café"] + [""] * 11, "text": texts}
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    return artifact(tmp_path_factory.mktemp("corpus") / "manifest.json", {"documents.parquet": (columns, schema)})
+    titled = {f"d{number:02}": ("" if number else "Café", text) for number, text in enumerate(texts)}
+    return write_corpus(tmp_path_factory.mktemp("corpus"), titled)
 
 
 @pytest.mark.slow
@@ -68,12 +60,11 @@ def test_word_tokenizer_keeps_the_most_frequent_and_lower_cases():
 
 
 def test_word_pieces_cover_what_words_do_not():
-    tokenizer = build_tokenizer(["running runner run"] * 3, kind="wordpiece", size=40)
-    assert (
-        tokenizer.encode("runs", add_special_tokens=False).tokens[0] == "run"
-        or "[UNK]" in tokenizer.encode("runs").tokens
-    )
-    assert tokenizer.encode("runner", add_special_tokens=False).tokens == ["runner"]
+    pieces, words = (build_tokenizer(["running runner run"] * 3, kind=kind, size=40) for kind in ("wordpiece", "words"))
+    assert pieces.encode("runner", add_special_tokens=False).tokens == ["runner"]
+    found = pieces.encode("runnerrun", add_special_tokens=False).tokens
+    assert len(found) > 1 and "".join(token.removeprefix("##") for token in found) == "runnerrun"
+    assert words.encode("runnerrun", add_special_tokens=False).tokens == ["[UNK]"]
 
 
 def test_words_of_the_same_company_get_like_vectors():
@@ -125,19 +116,21 @@ def test_a_spec_that_cannot_work_is_one_line(corpus, tmp_path, change, message):
 
 
 def test_a_batch_without_a_masked_token_asks_for_none(tmp_path):
-    write_collection(tmp_path, {f"d{row:02}": ("", f"lift drag wing{row % 5}") for row in range(50)}, {"q": "x"})
+    corpus = write_corpus(tmp_path / "corpus", {f"d{row:02}": f"lift drag wing{row % 5}" for row in range(50)})
     spec = SPEC | {"pretraining": SPEC["pretraining"] | {"steps": 8, "batch": 4}}
-    pretrain_backbone(corpora=[tmp_path / "corpus/manifest.json"], spec=spec, output=tmp_path / "mini/manifest.json")
+    pretrain_backbone(corpora=[corpus], spec=spec, output=tmp_path / "mini/manifest.json")
     losses = read_table(tmp_path / "mini/losses.parquet")
     assert (losses["masked_token_loss"] == 0).any() and (losses["masked_token_loss"] > 0).any()
     assert (losses["next_segment_loss"] > 0).all()
 
 
 def test_of_many_texts_a_sample_is_read_in_order(tmp_path):
-    for name in ("one", "two"):
-        documents = {f"d{row:03}": ("title" if row % 2 else "", f"{name} {row}") for row in range(60)}
-        write_collection(tmp_path / name, documents, {"q": "x"})
-    corpora = [tmp_path / name / "corpus/manifest.json" for name in ("one", "two")]
+    corpora = [
+        write_corpus(
+            tmp_path / name, {f"d{row:03}": ("title" if row % 2 else "", f"{name} {row}") for row in range(60)}
+        )
+        for name in ("one", "two")
+    ]
     everything = read_texts(corpora, most=120, seed=0)
     assert len(everything) == 120 and everything[:2] == ["one 0", "title one 1"] and everything[-1] == "title two 59"
     sample = read_texts(corpora, most=70, seed=0)

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 import transformers
+from factories import shipped
 
 from tests.unit.backbone.test_library_tokenizer import GENERIC, NAMED, bytes_pairs, save, wordpiece
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.experiment.backbone_uses import COUNT_FROM_PADDING, asked_of, head_problems, position_problems
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.overlay import overlaid, read_config
+from workflow_scripts.experiment.overlay import overlaid
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
-PAPER = read_config(ROOT / "config/paper.yaml")
+PAPER = shipped("paper")
 
 
 def refused(source: Path, asked: dict, message: str) -> None:

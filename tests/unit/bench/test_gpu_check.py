@@ -181,7 +181,7 @@ def test_what_ends_a_section_s_process_takes_no_other_with_it(
     assert "its process: was ended after 1 s" in failed[1]
 
 
-def test_no_cuda_device_is_said(capsys: pytest.CaptureFixture) -> None:
-    if not torch.cuda.is_available():
-        gpu.main([])
-        assert "no CUDA device" in capsys.readouterr().out
+def test_no_cuda_device_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gpu.main([])
+    assert "no CUDA device" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from factories import artifact
+from factories import RULE, artifact, table_spec, write_metrics
 from project import ROOT
 from rendered import render
 from scipy.stats import spearmanr, ttest_1samp
@@ -19,7 +19,6 @@ from scipy.stats import spearmanr, ttest_1samp
 import audit.claims
 from audit.__main__ import Tally
 from audit.sources import KEYS, Sources, Values
-from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.analysis.power import Design, Pilot, one_sided_reach
 from workflow_scripts.analysis.query_values import QueryValues
@@ -37,14 +36,13 @@ from workflow_scripts.claims.verdicts import (
     what_would_decide,
 )
 from workflow_scripts.experiment.config.claims import read_claims
-from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers, write_numbers
 
 SHIPPED = read_claims(yaml.safe_load((ROOT / "config/claims.yaml").read_text()), "config/claims.yaml")
 SAMPLERS = ["random", "bm25", "crossencoder", "ensemble", "dense"]
 LOSSES = ["lce", "kl"]
 CUTS = ["all queries", "lower-quartile", "middle-quarter", "upper-quartile"]
 DOMAINS = {"near": ["a"], "far": ["b"]}
-RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.95}
 
 
 class Experiment:
@@ -56,14 +54,12 @@ class Experiment:
         base = {name: generator.uniform(0.3, 0.5, 120) for name in "ab"}
         cells = list(product(LOSSES, SAMPLERS)) + [("kl", f"bm25-{cut}") for cut in CUTS[1:]]
         cells += list(product(("kl-1", "kl-4"), ("near-0", "near-50", "near-100")))
-        rows = []
+        values = {}
         for (loss, sampler), seed, name in product(cells, self.seeds, "ab"):
             gain = gains.get((loss, sampler, name), gains.get((loss, sampler), 0.0))
-            training = generator.normal(0, noise)
-            values = base[name] + gain + training + generator.normal(0, 0.02, 120)
-            rows += [("be", loss, sampler, "t", seed, name, f"q{i}", "nDCG@10", v) for i, v in enumerate(values)]
-        frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-        write_table(folder / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+            own = base[name] + gain + generator.normal(0, noise) + generator.normal(0, 0.02, 120)
+            values["be", loss, sampler, "t", seed, name] = own
+        write_metrics(folder / "metrics.parquet", values)
         costs = [("student", "be", loss, sampler, "t", 1.0 + SAMPLERS.index(sampler)) for loss, sampler in cells[:10]]
         self.write("cost", costs, ["scope", "student", "loss", "sampler", "teacher", "alone_wh"])
         self.quantities()
@@ -113,21 +109,15 @@ class Experiment:
 
     def judge(self, claims: Mapping, **changes: object) -> pd.DataFrame:
         """The table's numbers."""
-        spec = {
-            **{"students": ["be"], "losses": LOSSES, "samplers": SAMPLERS, "teachers": ["t"], "seeds": self.seeds},
-            **{"claims": claims, "distilling": ["kl"], "contrastive": ["lce"], "hard": SAMPLERS[1:], "warmup": 0.1},
-            **{"in_domain": ["near"], "domains": DOMAINS, "measure": "nDCG@10", "rule": RULE, "controls": []},
-            "cuts": {
-                **{"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["t"], "seeds": self.seeds},
-                "cuts": {cut: {"bm25": f"bm25-{cut}"} for cut in CUTS[1:]},
-            },
-            "factorial": {
-                **{"students": ["be"], "losses": ["kl-1", "kl-4"], "teachers": ["t"], "seeds": self.seeds},
-                **{"samplers": ["near-0", "near-50", "near-100"], "interaction_margin": 2},
-                "locality": {"near-0": 0.0, "near-50": 0.5, "near-100": 1.0},
-            },
-            "trainings": self.keys,
-        } | changes
+        spec = table_spec(losses=LOSSES, samplers=SAMPLERS, seeds=self.seeds, domains=DOMAINS, measure="nDCG@10")
+        spec |= {"claims": claims, "distilling": ["kl"], "contrastive": ["lce"], "hard": SAMPLERS[1:], "warmup": 0.1}
+        spec |= {"in_domain": ["near"], "trainings": self.keys, "rule": RULE | {"margin": 0.01, "alpha": 0.05}}
+        kept = {cut: {"bm25": f"bm25-{cut}"} for cut in CUTS[1:]}
+        spec["cuts"] = table_spec(samplers=["bm25"], seeds=self.seeds, cuts=kept)
+        near = {"near-0": 0.0, "near-50": 0.5, "near-100": 1.0}
+        spec["factorial"] = table_spec(losses=["kl-1", "kl-4"], samplers=list(near), seeds=self.seeds, locality=near)
+        spec["factorial"]["interaction_margin"] = 2
+        spec |= changes
         paths = {
             name: self.folder / f"{name}.parquet" for name in ("metrics", "cost", "locality", "quantities", "curves")
         }

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from factories import artifact
+from factories import artifact, run_script, write_collection, write_corpus
 
 from workflow_scripts.collect import files
 from workflow_scripts.collect.download_file import download_file
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
 from workflow_scripts.index.import_rankings import import_rankings
-from workflow_scripts.storage.command import call, end_in_one_line
+from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 
@@ -194,10 +193,8 @@ def folder(tmp_path: Path) -> Path:
     """Good files, a corpus of documents a and b, and a collection of query q1."""
     for name, text in GOOD.items():
         (tmp_path / name).write_text(text)
-    for name, columns in (("documents", ("doc_id", "title", "text")), ("queries", ("query_id", "text"))):
-        rows = {column: ["a", "b"] if column == "doc_id" else ["q1", "q2"] for column in columns}
-        schema = pa.schema([(column, pa.string()) for column in columns])
-        artifact(tmp_path / name / "manifest.json", {f"{name}.parquet": (rows, schema)})
+    write_corpus(tmp_path / "documents", {"a": "one", "b": "two"})
+    write_collection(tmp_path / "queries", ["q1", "q2"])
     return tmp_path
 
 
@@ -205,10 +202,8 @@ def folder(tmp_path: Path) -> Path:
 def refused(folder: Path, capsys: pytest.CaptureFixture) -> Callable[..., None]:
     def check(function: Callable, spec: dict, message: str, **paths: Path) -> None:
         output = folder / "made" / "manifest.json"
-        arguments = ["--spec", json.dumps(spec), "--output", str(output)]
-        arguments += [text for name, path in paths.items() for text in (f"--{name}", str(path))]
         with pytest.raises(SystemExit) as ended:
-            end_in_one_line(lambda: call(function, arguments))
+            end_in_one_line(lambda: run_script(function, spec, **paths, output=output))
         *before, last = capsys.readouterr().err.splitlines()
         assert ended.value.code == 1 and last.startswith("error: ") and message in last and len(last) < 500, last[:999]
         assert not any(line.startswith(("Traceback", "error")) for line in before)
@@ -265,12 +260,11 @@ def test_a_file_that_changes_while_it_is_read_vouches_for_nothing(folder, monkey
         documents.write_text("a\tother\n")
 
     monkeypatch.setattr(files, "iterate_documents", edited_while_read)
-    arguments = ["--spec", '{"source": "files"}', "--documents", str(documents), "--output", str(output)]
     with pytest.raises(InputError, match=r"docs\.tsv changed while it was read: run again"):
-        call(prepare_corpus, arguments)
+        run_script(prepare_corpus, {"source": "files"}, documents=documents, output=output)
     assert not output.exists() and output.with_name(STARTED).exists()
     monkeypatch.undo()
-    call(prepare_corpus, arguments)
+    run_script(prepare_corpus, {"source": "files"}, documents=documents, output=output)
     assert pa.parquet.read_table(output.with_name("documents.parquet"))["text"].to_pylist() == ["other"]
 
 
@@ -292,10 +286,7 @@ def test_odd_but_whole_files_are_read_as_they_are(folder, capsys):
     """Byte order marks of joined files go; other keys are passed over and said; words that name columns are texts."""
     lines = ["\ufeffa\ttext\n", "\ufeffb\t\ufefftwo\r\n", "\n", "page\tid\n", "title\ttwo  words\n", "é😀\tx\n"]
     documents = written(folder, "docs.tsv", "".join(lines))
-    call(
-        prepare_corpus,
-        ["--spec", '{"source": "files"}', "--documents", str(documents), "--output", f"{folder}/c/manifest.json"],
-    )
+    run_script(prepare_corpus, {"source": "files"}, documents=documents, output=folder / "c/manifest.json")
     rows = pa.parquet.read_table(folder / "c" / "documents.parquet").to_pylist()
     assert [(row["doc_id"], row["text"]) for row in rows] == [
         ("a", "text"),
@@ -305,8 +296,5 @@ def test_odd_but_whole_files_are_read_as_they_are(folder, capsys):
         ("é😀", "x"),
     ]
     documents = written(folder, "docs.jsonl", '{"_id": 7, "id": "7", "text": "x", "metadata": {"url": 1}}\n')
-    call(
-        prepare_corpus,
-        ["--spec", '{"source": "files"}', "--documents", str(documents), "--output", f"{folder}/d/manifest.json"],
-    )
+    run_script(prepare_corpus, {"source": "files"}, documents=documents, output=folder / "d/manifest.json")
     assert "docs.jsonl: keys that are not read: metadata" in capsys.readouterr().err

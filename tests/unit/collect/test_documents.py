@@ -4,13 +4,13 @@ import random
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from factories import artifact
 
 from workflow_scripts.collect import documents
 from workflow_scripts.collect.documents import Document, find_documents, split_title, strip_title, write_documents
 from workflow_scripts.collect.places import Place
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact
 
 
 def test_sorting_in_ranges_equals_sorting_in_memory(tmp_path, monkeypatch):
@@ -52,7 +52,6 @@ def test_ids_of_public_data_are_taken_as_they_are(tmp_path):
 
 def test_documents_are_found_whatever_batch_they_are_in(tmp_path):
     ids = sorted(f"{number}" for number in range(0, 240_000, 2))  # three batches
-    with ArtifactWriter(tmp_path / "manifest.json", kind="corpora", spec={}) as writer:
-        pq.write_table(pa.table({"doc_id": ids}), writer.path("documents.parquet"))
+    corpus = artifact(tmp_path / "manifest.json", {"documents.parquet": pa.table({"doc_id": ids})}, kind="corpora")
     wanted = [f"{number}" for number in range(-9, 300_000, 7)] + [ids[0], ids[-1], ids[49_999], ids[50_000], "é"]
-    assert find_documents(Artifact(tmp_path / "manifest.json"), wanted) == set(ids) & set(wanted)
+    assert find_documents(Artifact(corpus), wanted) == set(ids) & set(wanted)

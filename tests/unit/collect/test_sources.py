@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from factories import run_script
 
 from workflow_scripts.collect import ir_datasets_source
 from workflow_scripts.collect.judgements import choose_queries
 from workflow_scripts.collect.prepare_collection import prepare_collection
 from workflow_scripts.collect.prepare_corpus import prepare_corpus
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -302,11 +302,7 @@ def test_the_scripts_parse_what_they_are_given(tmp_path):
     (tmp_path / "queries.tsv").write_text("q\talpha\n")
     (tmp_path / "qrels.txt").write_text("q 0 a 1\n")
     corpus, output = tmp_path / "c" / "manifest.json", tmp_path / "q" / "manifest.json"
-    call(
-        prepare_corpus,
-        ["--spec", '{"source": "files"}', "--documents", str(source), "--output", str(corpus)],
-    )
-    arguments = ["--spec", json.dumps(TRAIN), "--corpus", str(corpus), "--output", str(output)]
-    arguments += ["--queries", str(tmp_path / "queries.tsv"), "--qrels", str(tmp_path / "qrels.txt")]
-    call(prepare_collection, arguments)
+    run_script(prepare_corpus, {"source": "files"}, documents=source, output=corpus)
+    given = {"queries": tmp_path / "queries.tsv", "qrels": tmp_path / "qrels.txt"}
+    run_script(prepare_collection, TRAIN, corpus=corpus, **given, output=output)
     assert set(json.loads(output.read_text())["inputs"]) == {"corpus", "queries", "qrels"}

@@ -14,13 +14,14 @@ import ir_datasets
 import pytest
 
 from workflow_scripts.collect import fetch_archives as script
+from workflow_scripts.collect.download_file import download_file
 from workflow_scripts.collect.transfer import fetch
 from workflow_scripts.experiment.archives import Archive
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
 CONTENT = bytes(range(256)) * 40
-MD5 = hashlib.md5(CONTENT).hexdigest()
+MD5, SHA256 = hashlib.md5(CONTENT).hexdigest(), hashlib.sha256(CONTENT).hexdigest()
 
 
 class Host(http.server.BaseHTTPRequestHandler):
@@ -68,6 +69,31 @@ def test_nothing_unchecked_comes_over_http(tmp_path: Path, host: SimpleNamespace
     with pytest.raises(InputError, match="must begin with https:// or file://"):
         fetch([f"{host.address}/file"], tmp_path / "part", algorithm="sha256", pinned=None)
     assert host.asked == []
+
+
+def test_a_download_is_held_to_its_checksum(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "file.bin").write_bytes(CONTENT)
+    url, output = (tmp_path / "file.bin").as_uri(), tmp_path / "file" / "manifest.json"
+    for spec, message in [
+        ({"url": url, "sha256": "0" * 64}, "not the pinned"),
+        ({"url": url + "x", "sha256": SHA256}, "cannot be downloaded"),
+        ({"url": "http://host/file", "sha256": None}, "must begin with https:// or file://"),
+        ({"url": "https://host/..", "sha256": SHA256}, "must end with a file's name"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            download_file(spec, output)
+        assert not output.exists() and not list(tmp_path.glob("file/*.bin*"))
+    download_file({"url": url, "sha256": None}, output)
+    assert Artifact(output).counts["sha256"] == SHA256
+    assert "no checksum is pinned" in capsys.readouterr().err
+
+
+def test_a_download_goes_on_where_it_broke_off(tmp_path: Path, host: SimpleNamespace) -> None:
+    spec, output = {"url": f"{host.address}/file", "sha256": SHA256}, tmp_path / "manifest.json"
+    with pytest.raises(InputError, match=r"broke off at 5,000 of 10,240 bytes: run again to go on"):
+        download_file(spec, output)
+    download_file(spec, output)
+    assert Artifact(output).file("file").read_bytes() == CONTENT and not list(tmp_path.glob("*.part"))
 
 
 def test_archives_that_are_there_are_checked_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from factories import artifact
+from factories import artifact, write_collection
 from scipy.stats import ttest_rel
 
 from workflow_scripts.analysis.domains import parse_domains
@@ -55,8 +55,8 @@ def experiment(folder: Path, name: str, better: float = 0.0, judgements: str = "
         (manifest,) = measured.places.by_set("metrics", [ranker])
         artifact(manifest, {"metrics.parquet": frame}, inputs={"evaluation": evaluation})
     for collection, count in QUERIES.items():
-        texts = {"query_id": [f"q{n}" for n in range(count)], "text": [f"text of\n{n}" for n in range(count)]}
-        artifact(measured.places.manifest("collections", collection), {"queries.parquet": pd.DataFrame(texts)})
+        texts = {f"q{number}": f"text of\n{number}" for number in range(count)}
+        write_collection(Path(measured.places.manifest("collections", collection)).parent, texts)
     return str(config)
 
 

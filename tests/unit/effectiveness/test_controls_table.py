@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from rendered import render
+from factories import table_spec, write_metrics
+from rendered import make_table
 from scipy.stats import ttest_rel
 
-from workflow_scripts.analysis import measures
 from workflow_scripts.effectiveness.make_controls_table import called_different, make_controls_table
-from workflow_scripts.storage.command import call
-from workflow_scripts.storage.tables import read_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers
 
 NAMES = ("student", "loss", "sampler", "teacher")
 # Two cells of a student, on three queries under the seeds 0 and 1.
@@ -22,27 +19,14 @@ VALUES = {
     ("be", "lce", "random", "none"): [[0.1, 0.2, 0.6], [0.3, 0.2, 0.7]],
     ("be", "kl", "random", "base"): [[0.5, 0.5, 0.8], [0.5, 0.2, 0.5]],
 }
-SPEC = {
-    "controls": [{**dict(zip(NAMES, cell, strict=True)), "seeds": [0, 1]} for cell in VALUES],
-    "domains": [{"name": "in", "collections": ["x"]}],
-    "measures": ["nDCG@10", "R@100"],
-    "depth": 100,
-    "confidence": 0.95,
-}
 
 
 def test_a_cell_trained_again_by_hand(tmp_path: Path) -> None:
-    rows = [
-        (*cell, seed, "x", f"q{query}", measure, value)
-        for cell, table in VALUES.items()
-        for seed, values in enumerate(table)
-        for query, value in enumerate(values)
-        for measure in SPEC["measures"]
-    ]
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names)
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
-    arguments = ["--metrics", str(tmp_path / "metrics.parquet"), "--output", str(tmp_path / "controls.parquet")]
-    call(make_controls_table, ["--spec", json.dumps(SPEC), *arguments])
+    controls = [{**dict(zip(NAMES, cell, strict=True)), "seeds": [0, 1]} for cell in VALUES]
+    spec = table_spec(controls=controls, measures=["nDCG@10", "R@100"])
+    values = {(*cell, seed, "a"): own for cell, both in VALUES.items() for seed, own in enumerate(both)}
+    path = write_metrics(tmp_path / "metrics.parquet", values, spec["measures"])
+    _, text = make_table(make_controls_table, spec, tmp_path / "controls.parquet", metrics=path)
     table, _ = read_numbers(tmp_path / "controls.parquet")
     # Recall of the candidates is not the ranker's.
     assert table[["loss", "measure", "n_cells", "df"]].values.tolist() == [
@@ -58,7 +42,6 @@ def test_a_cell_trained_again_by_hand(tmp_path: Path) -> None:
     both = table.iloc[2]
     assert (both["sd_low"], both["sd_high"]) == (pytest.approx(0.05822, abs=1e-5), pytest.approx(0.70268, abs=1e-4))
     assert both["called"] == pytest.approx(0.3115, abs=1e-4)  # 2 Phi(-1.96 / sqrt(3.75))
-    _, text = render("controls", tmp_path / "controls.parquet")
     assert "over all losses of a student 31% to 31%" in text.replace("\n", " ")
 
 

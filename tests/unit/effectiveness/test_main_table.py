@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from factories import artifact
+from factories import RULE, artifact, table_spec, write_metrics
 from rendered import render
 
 from workflow_scripts.analysis import equivalence, measures, summaries
@@ -21,7 +21,7 @@ from workflow_scripts.evaluate import collect_metrics
 from workflow_scripts.evaluate.write_cell import write_cell
 from workflow_scripts.presentation.table_formats import escape_latex
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import read_numbers, read_table, write_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers, read_table, write_numbers
 
 VALUES = {"one": [0.2, 0.4], "two": [0.9], "three": [0.1, 0.1, 0.1, 0.5]}
 DOMAINS = [
@@ -29,10 +29,7 @@ DOMAINS = [
     {"name": "far", "collections": ["one", {"name": "both", "collections": ["two", "three"]}]},
 ]
 GRID = {"students": ["be", "ce"], "losses": ["lce", "kl"], "samplers": ["random"], "teachers": ["t_1"], "seeds": [0, 1]}
-BOOTSTRAP = {"samples": 500, "seed": 0, "confidence": 0.95}
-RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.1, "difference_alpha": 0.05, "confidence": 0.95}
-VERDICTS = {"rule": RULE, "controls": [], "depth": 100}
-SPEC = GRID | VERDICTS | {"domains": DOMAINS, "measures": ["nDCG@10", "AP"], "bootstrap": BOOTSTRAP}
+SPEC = table_spec(**GRID, domains=DOMAINS, measures=["nDCG@10", "AP"])
 
 
 def metrics(tmp_path: Path, keys: tuple, shift: float = 0.0, names: Sequence[str] = tuple(VALUES)) -> Path:
@@ -131,14 +128,8 @@ def test_main_table_for_people(tmp_path: Path) -> None:
         "### nDCG@10",
         "| loss    | sampler   |           near be |           near ce |            far be |            far ce |",
     ]
-    assert [cell.strip() for cell in tables[3].strip("|").split("|")] == [
-        "BM25",
-        "",
-        "0.300",
-        "0.300",
-        "0.425",
-        "0.425",
-    ]
+    bm25 = ["BM25", "", "0.300", "0.300", "0.425", "0.425"]
+    assert [cell.strip() for cell in tables[3].strip("|").split("|")] == bm25
     assert [cell.strip() for cell in tables[6].strip("|").split("|")][:3] == ["kl", "random", "**0.510 ± 0.014**"]
     assert "near be" in tables[8] and "far be" not in tables[8], "AP is not measured everywhere in far"
     latex = (tmp_path / "main.tex").read_text()
@@ -150,25 +141,19 @@ def test_main_table_for_people(tmp_path: Path) -> None:
 
 def letter_tables(tmp_path: Path, seeds: Sequence[int]) -> None:
     """Three tables of two samplers: one clearly better on `wide` (20 queries), no different on `even`."""
-    rows = []
+    values = {}
     students = [("be", "kl", sampler, "t", seed) for sampler in "xy" for seed in seeds]
     for place, keys in enumerate((("bm25", "", "", "", None), ("teacher", "", "", "t", None), *students)):
-        for name, gain in (("even", 0.0), ("wide", 0.3)):
-            noise = np.random.default_rng(place).normal(0, 0.05, 20)
-            rows += [
-                (*keys, name, f"q{i:02}", "nDCG@10", 0.4 + gain * (keys[2] == "x") + e) for i, e in enumerate(noise)
-            ]
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+        noise = np.random.default_rng(place).normal(0, 0.05, 20)
+        values |= {(*keys, "even"): 0.4 + noise, (*keys, "wide"): 0.4 + 0.3 * (keys[2] == "x") + noise}
+    source = write_metrics(tmp_path / "metrics.parquet", values)
     domains = [{"name": "d-even", "collections": ["even"]}, {"name": "d-wide", "collections": ["wide"]}]
-    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": seeds}
-    spec |= VERDICTS | {"domains": domains, "measures": ["nDCG@10"]}
+    rule = RULE | {"margin": 0.01}
+    spec = table_spec(samplers=["x", "y"], seeds=list(seeds), domains=domains, rule=rule, measure="nDCG@10")
     paths = {name: tmp_path / f"{name}.parquet" for name in ("equivalence", "main", "be")}
-    source = tmp_path / "metrics.parquet"
     make_equivalence_table(spec=spec, metrics=source, output=paths["equivalence"])
-    options = {"spec": spec | {"bootstrap": BOOTSTRAP}, "metrics": source, "equivalence": paths["equivalence"]}
-    make_main_table(**options, output=paths["main"])
-    make_per_collection_table(spec=spec | {"measure": "nDCG@10"}, main=paths["main"], output=paths["be"])
+    make_main_table(spec=spec, metrics=source, equivalence=paths["equivalence"], output=paths["main"])
+    make_per_collection_table(spec=spec, main=paths["main"], output=paths["be"])
 
 
 def test_letters_and_the_table_of_collections(tmp_path: Path) -> None:
@@ -194,10 +179,9 @@ def test_letters_and_the_table_of_collections(tmp_path: Path) -> None:
     assert "d-wide wide" in text and f"±{half[1]:.3f}" in text
     renamed, made_by = read_numbers(tmp_path / "equivalence.parquet")
     write_numbers(tmp_path / "equivalence.parquet", renamed.assign(sampler_b="q"), made_by)
-    spec = {**made_by, "bootstrap": BOOTSTRAP}
     paths = {"metrics": tmp_path / "metrics.parquet", "equivalence": tmp_path / "equivalence.parquet"}
     with pytest.raises(InputError, match="x and y were not compared for be kl t d-even nDCG@10"):
-        make_main_table(spec=spec, **paths, output=tmp_path / "main.parquet")
+        make_main_table(spec=made_by, **paths, output=tmp_path / "main.parquet")
 
 
 def test_one_seed_without_controls_has_neither_letters_nor_bands(tmp_path: Path) -> None:
@@ -222,7 +206,7 @@ def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
     # The collections of a domain may be of several evaluation sets.
     sets = [metrics(tmp_path, ("be", "lce", "random", "t_1", 0), names=names) for names in (["one", "two"], ["three"])]
     for domain in DOMAINS:
-        spec = {"domains": [domain], "bootstrap": BOOTSTRAP}
+        spec = {"domains": [domain], "bootstrap": SPEC["bootstrap"]}
         write_cell(spec=spec, metrics=sets, output=tmp_path / f"{domain['name']}.csv")
     near, far = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("near", "far"))
     assert list(near.columns) == ["measure", "value", "ci_low", "ci_high", "n_queries"]
@@ -232,9 +216,8 @@ def test_cells_agree_with_the_main_table(tmp_path: Path) -> None:
     assert near[["ci_low", "ci_high"]].to_numpy().tolist() == [[0.2, 0.4], [0.2, 0.4]]
     assert (far["ci_low"] < 0.425).all() and (far["ci_high"] > 0.425).all()
     main = make_tables(tmp_path, all_metrics(tmp_path)).query("student == 'bm25' and domain == 'far'").iloc[-1]
-    assert main[["ci_low", "ci_high"]].tolist() == far.loc[0, ["ci_low", "ci_high"]].tolist(), (
-        "BM25 has these values too"
-    )
+    # BM25 has these values too.
+    assert main[["ci_low", "ci_high"]].tolist() == far.loc[0, ["ci_low", "ci_high"]].tolist()
 
 
 def test_weights_of_a_domain_add_up_to_one() -> None:

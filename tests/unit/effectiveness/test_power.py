@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from rendered import render
+from factories import RULE, run_script, table_spec, write_metrics
+from rendered import make_table
 from scipy import stats
 
-from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.power import Design, Pilot, detectable_difference, seeds_to_decide, smallest_margin
 from workflow_scripts.effectiveness.make_equivalence_table import make_equivalence_table
 from workflow_scripts.effectiveness.make_power_table import make_power_table
-from workflow_scripts.storage.command import call
-from workflow_scripts.storage.tables import write_table
 
 DEMO = Pilot(2 * 0.021**2 / 250, 2 * 0.09**2 / 250, 2 * 0.006**2, 249, 5)
 """Variances like the demo's: 250 queries, trainings .006 apart, seed x query noise .09, cell x query .021."""
-RULE = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.95}
 
 
 @pytest.mark.parametrize(
@@ -56,23 +53,16 @@ def test_seeds_that_would_decide_a_pair() -> None:
 
 def make(tmp_path: Path, seeds: list[int]) -> tuple[pd.DataFrame, str]:
     """Three samplers, one far better, on 40 queries."""
-    generator = np.random.default_rng(0)
-    rows = [
-        ("be", "kl", sampler, "t", seed, "a", f"q{query:02}", "nDCG@10", 0.4 + gain + generator.normal(0, 0.05))
-        for sampler, gain in (("x", 0.0), ("y", 0.001), ("z", 0.5))
-        for seed in seeds
-        for query in range(40)
-    ]
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
-    spec = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y", "z"], "teachers": ["t"], "seeds": seeds}
-    spec |= {"domains": [{"name": "near", "collections": ["a"]}], "measures": ["nDCG@10"]}
-    spec |= {"rule": RULE, "controls": [], "depth": 100}
-    given = ["--spec", json.dumps(spec), "--metrics", f"{tmp_path}/metrics.parquet"]
-    equivalence = f"{tmp_path}/equivalence.parquet"
-    call(make_equivalence_table, [*given, "--output", equivalence])
-    call(make_power_table, [*given, "--equivalence", equivalence, "--output", f"{tmp_path}/power.parquet"])
-    return render("power", tmp_path / "power.parquet")
+    generator, gains = np.random.default_rng(0), {"x": 0.0, "y": 0.001, "z": 0.5}
+    values = {
+        ("be", "kl", name, "t", seed, "a"): 0.4 + gains[name] + generator.normal(0, 0.05, 40)
+        for name, seed in product(gains, seeds)
+    }
+    path = write_metrics(tmp_path / "metrics.parquet", values)
+    spec = table_spec(samplers=list(gains), seeds=seeds, rule=RULE | {"margin": 0.01, "alpha": 0.05})
+    run_script(make_equivalence_table, spec, metrics=path, output=tmp_path / "equivalence.parquet")
+    paths = {"metrics": path, "equivalence": tmp_path / "equivalence.parquet"}
+    return make_table(make_power_table, spec, tmp_path / "power.parquet", **paths)
 
 
 def test_the_table_by_hand(tmp_path: Path) -> None:

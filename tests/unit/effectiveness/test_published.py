@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from factories import shipped
 from project import ROOT
 from rendered import render
 
@@ -87,7 +88,7 @@ def test_a_figure_that_is_wrong_is_named(tmp_path: Path, figure: dict, message: 
 
 
 def test_the_papers_figures_are_of_rankers_that_its_experiment_has() -> None:
-    experiment = Experiment(yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
+    experiment = Experiment(shipped("paper"))
     figures = read_published(ROOT / f"config/expected/{experiment.config['evaluation']['published']}.yaml").figures
     for figure in figures:
         assert figure.collection in experiment.test_collections

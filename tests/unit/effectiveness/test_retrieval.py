@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from itertools import product
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 import torch
-from rendered import render
-from scored_world import CONFIG
+from factories import RULE, run_script, table_spec, write_collection, write_corpus, write_metrics
+from rendered import make_table
+from scored_world import WORDS, new_encoder, tokenise, write_backbone
 
-from tests.unit.models.test_tokens import WORDS, write_backbone, write_collection
-from workflow_scripts.analysis.measures import KEYS, METRICS_SCHEMA, metrics_table
-from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
-from workflow_scripts.backbone.tokenise_queries import tokenise_queries
+from workflow_scripts.analysis.measures import METRICS_SCHEMA
 from workflow_scripts.effectiveness.make_retrieval_table import make_retrieval_table
 from workflow_scripts.evaluate.retrieve_documents import retrieve_documents
 from workflow_scripts.index.merge_search import merge_search
@@ -26,11 +22,9 @@ from workflow_scripts.index.search_shard import search_shard
 from workflow_scripts.models import dense_retrieval
 from workflow_scripts.models.dense_retrieval import nearest, search_by_faiss, search_on_device
 from workflow_scripts.models.faiss_indexes import is_supported
-from workflow_scripts.models.rankers import new_ranker, save_ranker
 from workflow_scripts.models.scoring import score_pairs, scoring_ranker
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
-from workflow_scripts.storage.command import call
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.runs import read_run
@@ -64,19 +58,22 @@ def world(tmp_path_factory):
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
     write_backbone(folder / "backbone")
-    with ArtifactWriter(folder / "model/manifest.json", kind="test", spec={}) as writer:
-        save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=2), writer.path("x").parent, folder / "backbone")
-    backbone = folder / "backbone/manifest.json"
+    new_encoder(folder / "model", "bi-encoder", folder / "backbone")
     for name, count in (("one", 60), ("two", 9)):
-        texts = {f"d{row:02}": ("", " ".join(generator.choice(WORDS[:4], 1 + row % 3))) for row in range(count)}
+        texts = {f"d{row:02}": " ".join(generator.choice(WORDS[:4], 1 + row % 3)) for row in range(count)}
+        write_corpus(folder / name / "corpus", texts)
         questions = {f"{'d' if row == 1 else 'q'}{row:02}": " ".join(generator.choice(WORDS, 2)) for row in range(5)}
-        write_collection(folder / name, texts, dict(sorted(questions.items())))
-        made = {
-            part: folder / name / part / "manifest.json" for part in ("corpus", "documents", "collection", "queries")
-        }
-        tokenise_corpus({"view": "full", "max_tokens": 10}, backbone, made["corpus"], made["documents"])
-        tokenise_queries({"max_tokens": 3}, backbone, made["collection"], made["queries"])
+        write_collection(folder / name / "collection", dict(sorted(questions.items())))
+        tokenise(folder / name, folder / "backbone")
     return folder
+
+
+def manifests(world, *names):
+    """Of the named collections, each a list: what is searched in, by the option that takes it."""
+    return {
+        part: [world / name / part / "manifest.json" for name in names]
+        for part in ("collection", "queries", "documents")
+    }
 
 
 def brute_force(world, name, depth, remove_query=False):
@@ -95,15 +92,11 @@ def brute_force(world, name, depth, remove_query=False):
     return frame.groupby("query_id").head(depth).reset_index(drop=True)
 
 
-def search(world, output, **spec):
-    arguments = ["--model", f"{world}/model/manifest.json", "--output", str(output)]
-    for part in ("collection", "queries", "documents"):
-        arguments += [f"--{part}", f"{world}/one/{part}/manifest.json"]
-    call(
-        search_dense,
-        ["--spec", json.dumps({"system": "dense", "depth": 12, "index": "Flat", **spec}), *arguments],
-    )
-    return read_ranking(output)
+def search(world, output, script=search_dense, more=None, **spec):
+    spec = {"system": "dense", "depth": 12, "index": "Flat", **spec}
+    paths = manifests(world, "one") | {"model": world / "model/manifest.json", "output": output} | (more or {})
+    run_script(script, spec, **paths)
+    return read_ranking(output) if script is search_dense else None
 
 
 @pytest.mark.parametrize("remove_query", [False, True])
@@ -125,16 +118,12 @@ def test_search_dense_ranks_as_brute_force(world, tmp_path, monkeypatch, remove_
 @pytest.mark.parametrize(("count", "remove_query"), [(2, False), (3, True), (5, True)])
 def test_shards_make_up_the_ranking_byte_for_byte(world, tmp_path, monkeypatch, count, remove_query):
     monkeypatch.setattr(dense_retrieval, "CHUNK_BYTES", 4 * 16 * 25)  # 60 documents: chunks of 25, 25 and 10
-    spec = {"system": "dense", "depth": 12, "index": "Flat", "remove_query": remove_query}
     whole, merged = (tmp_path / name / "manifest.json" for name in ("whole", "merged"))
-    search(world, whole, **spec)
-    given = [f"--model={world}/model/manifest.json"]
-    given += [f"--{part}={world}/one/{part}/manifest.json" for part in ("collection", "queries", "documents")]
+    search(world, whole, remove_query=remove_query)
     shards = [tmp_path / shard / "manifest.json" for shard in shard_names(count)]
     for manifest in shards:
-        shard = json.dumps({**spec, "shard": manifest.parent.name})
-        call(search_shard, ["--spec", shard, *given, f"--output={manifest}"])
-    call(merge_search, ["--spec", json.dumps(spec), *given, f"--output={merged}", "--shards", *map(str, shards)])
+        search(world, manifest, search_shard, remove_query=remove_query, shard=manifest.parent.name)
+    search(world, merged, merge_search, {"shards": shards}, remove_query=remove_query)
     assert Artifact(merged).identity == Artifact(whole).identity
     assert merged.with_name("ranking.parquet").read_bytes() == whole.with_name("ranking.parquet").read_bytes()
 
@@ -163,60 +152,49 @@ def test_search_dense_by_an_index_and_what_it_refuses(world, tmp_path):
 
 def test_retrieve_documents_writes_a_run_a_collection_and_embeds_a_corpus_once(world, tmp_path, monkeypatch):
     names = {"first": "one", "other": "two", "again": "one"}
-    arguments = ["--model", f"{world}/model/manifest.json", "--output", f"{tmp_path}/manifest.json"]
-    for option, part in (("tests", "collection"), ("queries", "queries"), ("documents", "documents")):
-        arguments += [f"--{option}", *(f"{world}/{name}/{part}/manifest.json" for name in names.values())]
+    paths = manifests(world, *names.values())
+    paths |= {"tests": paths.pop("collection"), "collections": list(names), "output": tmp_path / "manifest.json"}
     embedded, real = [], dense_retrieval.embed_texts
     monkeypatch.setattr(
         dense_retrieval, "embed_texts", lambda *values, **more: embedded.append(len(values[2])) or real(*values, **more)
     )
     spec = {"depth": 12, "tag": "student", "index": "Flat", "remove_query": {"again": True}}
-    call(retrieve_documents, [*arguments, "--collections", *names, "--spec", json.dumps(spec)])
+    run_script(retrieve_documents, spec, model=world / "model/manifest.json", **paths)
     assert sorted(embedded) == [5, 5, 5, 9, 60]
-    for collection, name in names.items():
-        run = read_run(tmp_path / f"{collection}.run.gz")
-        expected = brute_force(world, name, 12, collection == "again")
+    for each, name in names.items():
+        run = read_run(tmp_path / f"{each}.run.gz")
+        expected = brute_force(world, name, 12, each == "again")
         pd.testing.assert_frame_equal(run[["query_id", "doc_id"]], expected[["query_id", "doc_id"]], check_dtype=False)
         np.testing.assert_allclose(run["score"], expected["score"], atol=2e-4)
     assert Artifact(tmp_path / "manifest.json").counts == {"first": 60, "other": 45, "again": 60}
 
 
-GRID = {"students": ["be"], "losses": ["kl"], "samplers": ["x", "y"], "teachers": ["t"], "seeds": [0, 1]}
 MEASURES = ["nDCG@10", "R@100"]
 
 
-def write_metrics(path, gains, order):
-    """Metrics of the grid: query n of collection a or b has n / 10 + its ranker's gain + seed / 100."""
-    tables = []
-    for sampler, seed in product(GRID["samplers"], GRID["seeds"]):
-        rows = [
-            (name, f"q{number}", measure, number / 10 + gains[sampler, name] + seed / 100)
-            for name, queries in (("a", 3), ("b", 2))
-            for number in order(range(queries))
-            for measure in MEASURES
-        ]
-        frame = pd.DataFrame(rows, columns=["collection", "query_id", "measure", "value"])
-        tables.append(metrics_table(dict(zip(KEYS, ("be", "kl", sampler, "t", seed), strict=True)), frame))
-    write_table(path, pa.concat_tables(tables), METRICS_SCHEMA)
+def measured(path, gains):
+    """Query n of collection a or b has n / 10 + its sampler's gain + seed / 100."""
+    values = {
+        ("be", "kl", sampler, "t", seed, name): np.arange(queries) / 10 + gains[sampler, name] + seed / 100
+        for sampler, seed, (name, queries) in product("xy", (0, 1), (("a", 3), ("b", 2)))
+    }
+    return write_metrics(path, values, MEASURES)
 
 
 def test_the_table_sets_retrieval_beside_reranking(tmp_path):
     zero = dict.fromkeys(product("xy", "ab"), 0.0)
-    write_metrics(tmp_path / "reranked.parquet", zero, list)
-    # Written in another order: a query's values must still meet.
     gains = zero | {("x", "a"): 0.3, ("x", "b"): -0.1}
-    write_metrics(tmp_path / "retrieved.parquet", gains, lambda queries: list(queries)[::-1])
+    paths = {name: tmp_path / f"{name}-metrics.parquet" for name in ("reranked", "retrieved")}
+    measured(paths["reranked"], zero)
+    # Written in another order: a query's values must still meet.
+    retrieved = pd.read_parquet(measured(paths["retrieved"], gains))[::-1]
+    write_table(paths["retrieved"], retrieved, METRICS_SCHEMA)
     domains = [{"name": "near", "collections": ["a"]}, {"name": "both", "collections": ["a", "b"]}]
-    spec = GRID | {"domains": domains, "measures": ["AP", *MEASURES], "reranked_depth": 100, "retrieved_depth": 100}
-    spec["candidates"] = None
-    spec["rule"] = {"margin": 0.01, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.9}
-    spec["controls"] = []
-    paths = [f"--{name}={tmp_path}/{name}.parquet" for name in ("reranked", "retrieved")]
+    spec = table_spec(samplers=["x", "y"], seeds=[0, 1], domains=domains, measures=["AP", *MEASURES], candidates=None)
+    spec |= {"reranked_depth": 100, "retrieved_depth": 100, "rule": RULE | {"margin": 0.01, "confidence": 0.9}}
 
     def make(**changes):
-        output = tmp_path / "retrieval-table.parquet"
-        call(make_retrieval_table, ["--spec", json.dumps(spec | changes), *paths, f"--output={output}"])
-        return render("retrieval", output)
+        return make_table(make_retrieval_table, spec | changes, tmp_path / "retrieval.parquet", **paths)
 
     table, text = make()
     table = table.set_index(["sampler", "domain", "measure"])
@@ -236,8 +214,6 @@ def test_the_table_sets_retrieval_beside_reranking(tmp_path):
         make(measures=["AP"])
     with pytest.raises(InputError, match="lack nDCG@10 of student=be loss=mse"):
         make(losses=["mse"])
-    rows = METRICS_SCHEMA.names
-    short = pa.parquet.read_table(tmp_path / "retrieved.parquet").to_pandas()
-    write_table(tmp_path / "retrieved.parquet", short[short["query_id"] != "q2"][rows], METRICS_SCHEMA)
-    with pytest.raises(InputError, match="query q2 of a was measured for one of"):
+    write_table(paths["retrieved"], retrieved[retrieved["query_id"] != "q02"], METRICS_SCHEMA)
+    with pytest.raises(InputError, match="query q02 of a was measured for one of"):
         make()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -11,15 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
-from rendered import render
+from factories import table_spec, write_metrics
+from rendered import make_table
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
-from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.variance import decompose
 from workflow_scripts.effectiveness.make_variance_table import make_variance_table
-from workflow_scripts.storage.command import call
-from workflow_scripts.storage.tables import write_table
 
 
 def test_two_factors_two_seeds_by_hand() -> None:
@@ -86,28 +83,14 @@ def make(
     tmp_path: Path, seeds: list[int], samplers: list[str], trained: list[int] | None = None, controls: Sequence = ()
 ) -> tuple[pd.DataFrame, str]:
     generator = np.random.default_rng(0)
-    rows = [
-        (student, "kl", sampler, "t", seed, collection, query, "nDCG@10", generator.uniform() + (student == "ce"))
-        for student, sampler, seed, collection, query in product(
-            ["be", "ce"], samplers, trained or seeds, "ab", ["1", "2", "3"]
-        )
-    ]
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names)
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
-    spec = {
-        "students": ["be", "ce"],
-        "losses": ["kl"],
-        "samplers": samplers,
-        "teachers": ["t"],
-        "seeds": seeds,
-        "domains": [{"name": "both", "collections": ["a", "b"]}],
-        "measures": ["nDCG@10"],
-        "controls": list(controls),
-        "confidence": 0.9,
+    values = {
+        (student, "kl", sampler, "t", seed, collection): generator.uniform(size=3) + (student == "ce")
+        for student, sampler, seed, collection in product(["be", "ce"], samplers, trained or seeds, "ab")
     }
-    paths = ["--metrics", f"{tmp_path}/metrics.parquet", "--output", f"{tmp_path}/variance.parquet"]
-    call(make_variance_table, ["--spec", json.dumps(spec), *paths])
-    return render("variance", tmp_path / "variance.parquet")
+    path = write_metrics(tmp_path / "metrics.parquet", values)
+    spec = table_spec(students=["be", "ce"], samplers=samplers, seeds=seeds, controls=list(controls), confidence=0.9)
+    spec["domains"] = [{"name": "both", "collections": ["a", "b"]}]
+    return make_table(make_variance_table, spec, tmp_path / "variance.parquet", metrics=path)
 
 
 def test_the_table_says_what_one_seed_cannot_tell(tmp_path: Path) -> None:

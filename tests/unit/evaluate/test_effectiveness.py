@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from factories import artifact
+from factories import artifact, write_collection
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.bootstrap import stratified_interval
@@ -29,7 +28,6 @@ RUN = pd.DataFrame(
     [("q1", "a", 5.0), ("q1", "b", 5.0), ("q1", "x", 4.0), ("q1", "c", 3.0), ("q3", "a", 1.0), ("q4", "a", 1.0)],
     columns=["query_id", "doc_id", "score"],
 )
-TEXT = pa.string()
 BOOTSTRAP = {"samples": 50, "seed": 0, "confidence": 0.95}
 
 
@@ -40,11 +38,7 @@ def ranked(run: pd.DataFrame) -> pd.DataFrame:
 def collection(
     folder: Path, qrels: pd.DataFrame = QRELS, spec: dict | None = None, queries: str = "q1 q2 q3 q4"
 ) -> Path:
-    ids = queries.split()
-    frame = pd.DataFrame({"query_id": ids, "text": ids})
-    types = [("query_id", TEXT), ("doc_id", TEXT), ("relevance", pa.int32())]
-    files = {"queries.parquet": (frame, pa.schema([("query_id", TEXT), ("text", TEXT)]))}
-    return artifact(folder / "manifest.json", files | {"qrels.parquet": (qrels, pa.schema(types))}, spec=spec)
+    return write_collection(folder, queries.split(), spec=spec, qrels=qrels.itertuples(index=False))
 
 
 def ranking(folder: Path, run: pd.DataFrame, spec: dict | None = None) -> Path:

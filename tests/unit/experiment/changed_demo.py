@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import pytest
+from factories import shipped
 
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.overlay import read_config
-from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
-DEMO = read_config(ROOT / "config" / "demo.yaml")
+DEMO = shipped("demo")
+DEV = {"collections.dev": {"corpus": "demo", "source": "generated", "role": "dev", "seed": 7, "queries": 150}}
+"""A change that adds development queries."""
 
 
 def demo(changes: Mapping[str, object] = MappingProxyType({})) -> dict:

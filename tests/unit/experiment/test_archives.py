@@ -8,11 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+from factories import shipped
 
 from workflow_scripts.experiment.archives import archives_of, families, family_of, load
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.overlay import read_config
-from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
 CONFIGS = {"demo": ["demo"], "study": ["demo", "study"], "small": ["small"], "paper": ["paper"]}
@@ -26,7 +25,7 @@ def nothing_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=CONFIGS)
 def config(request: pytest.FixtureRequest) -> dict:
-    return Experiment(read_config(*(ROOT / "config" / f"{name}.yaml" for name in CONFIGS[request.param]))).config
+    return Experiment(shipped(*CONFIGS[request.param])).config
 
 
 def test_every_collection_of_a_shipped_config_can_be_read(config: dict) -> None:
@@ -55,7 +54,7 @@ def test_every_collection_of_a_shipped_config_can_be_read(config: dict) -> None:
 
 def test_collections_of_one_archive_are_of_one_family() -> None:
     """The archives of different families of the paper are different files."""
-    paper = Experiment(read_config(ROOT / "config/paper.yaml")).config
+    paper = Experiment(shipped("paper")).config
     owners: dict[Path, str] = {}
     for family, datasets in families(paper).items():
         for name, parts in datasets.items():

@@ -2,189 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 from pathlib import Path
 
 import pytest
-from changed_demo import demo, refused
+from changed_demo import DEV, demo, refused
 
 from workflow_scripts.experiment import checks, functions
 from workflow_scripts.experiment.experiment import Experiment
 
-BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
 OTHER = {"collections.other": {"corpus": "demo", "source": "generated", "role": "train", "seed": 7, "queries": 64}}
 """A second training collection."""
-DEV = {"collections.dev": {"corpus": "demo", "source": "generated", "role": "dev", "seed": 7, "queries": 150}}
 STUDY = {"students": ["be"], "losses": ["kl"], "samplers": ["bm25"], "teachers": ["base"]}
-PUBLIC = {"source": "ir_datasets", "id": "vaswani"}
-JUDGED = {"corpus": "demo", "role": "test"} | PUBLIC
-TRAINED = JUDGED | {"role": "train"}
-TITLES = {"corpus": "demo", "source": "files", "role": "train", "pairs": "titles"}
-TWICE = [{"name": "x", "collections": ["demo"]}, {"name": "x", "collections": ["demo-mild"]}]
+POSITIVE_AWARE = {
+    "function": "positive_aware",
+    "systems": ["bm25"],
+    "pools": ["positives", "bm25"],
+    "options": {"pool": 50, "depth": 100, "limit": "share", "value": 0.95},
+}
+NO_LEVEL = "samplers.aware.options.limit: share depends on the level .* lce, the loss of teacher base, .* limit: margin"
 FAULTS = [
-    # Names
-    ("students.teacher", BI_ENCODER, "students.teacher: this name is taken by the runs of the teachers"),
-    ("students.retrieved", BI_ENCODER, "students.retrieved: this name is taken by the runs of dense retrieval"),
-    ("systems.fill", {"model": "qld", "mu": 50, "depth": 20}, "systems.fill: a ranking system cannot be called 'fill'"),
-    ("systems.dense.index", "HNSW32", r"systems.dense.index: 'HNSW32' is not supported; name one of Flat, and IVF"),
-    ("evaluation.retrieval.index", "IVF0,Flat", "evaluation.retrieval.index: 'IVF0,Flat' is not supported"),
-    ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
-    ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
-    ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),
-    ("domains.more", [{"name": "in-domain", "collections": ["demo"]}], "in-domain has the name of one of the domains"),
-    ("domains.more", [{"name": "all", "collections": ["demo"]}], "domains.more: all stands for a domain as a whole"),
-    ("domains.more", ["demo", {"name": "x", "collections": ["demo"]}], "domains.more: demo is in it twice"),
-    ("domains.more", TWICE, "the set x has other collections"),
-    # References
-    ("domains.in-domain", ["demos"], "domains.in-domain: no 'demos' among the collections: there are demo-train"),
-    ("samplers.bm25.systems", ["bm52"], "samplers.bm25.systems: no 'bm52' among the systems"),
-    ("samplers.bm25.collection", "demo-2", "no 'demo-2' among the collections"),
-    ("pools.bm25.collection", "other", "no 'other' among the collections"),
-    ("pools.bm25.known", ["none"], "pools.bm25.known: no 'none' among the pools"),
-    ("studies.cuts.samplers", ["bm52"], "studies.cuts.samplers: no 'bm52' among the samplers"),
-    ("backbones.mini.source", "./no-such-model", "backbones.mini.source: no folder ./no-such-model"),
-    ("corpora.demo", {"source": "files", "documents": "no.jsonl"}, "corpora.demo.documents: no file no.jsonl"),
-    (
-        "systems.own",
-        {"model": "import", "url": "file:///none.jsonl.gz", "systems": ["a"], "depth": 5},
-        "systems.own.url: no file /none.jsonl.gz",
-    ),
-    # What ir_datasets has
-    ("corpora.more", PUBLIC | {"id": "vaswany"}, "corpora.more.id: ir_datasets has no collection 'vaswany'"),
-    ("corpora.more", PUBLIC | {"id": "clinicaltrials"}, "corpora.more.id: clinicaltrials of ir_datasets has no docs"),
-    ("corpora.more", PUBLIC | {"id": "gov"}, "corpora.more.text_fields: gov has no field 'text'; it has doc_id, url"),
-    (
-        "corpora.more",
-        PUBLIC | {"text_fields": ["text", "body"]},
-        "more.text_fields: vaswani has no field 'body'; it has",
-    ),
-    (
-        "corpora.more",
-        PUBLIC | {"title_field": "title"},
-        "more.title_field: vaswani has no field 'title'; it has doc_id",
-    ),
-    ("corpora.more", PUBLIC | {"title_repeated": True}, "corpora.more: title_repeated needs title_field"),
-    (
-        "corpora.more",
-        PUBLIC | {"title_field": "text", "title_separator": "-"},
-        "corpora.more: title_field and title_sep",
-    ),
-    (
-        "collections.more",
-        JUDGED | {"query_field": "title"},
-        "collections.more.query_field: vaswani has no field 'title'",
-    ),
-    (
-        "collections.more",
-        JUDGED | {"id": "msmarco-passage/eval"},
-        "more.id: msmarco-passage/eval of ir_datasets has no q",
-    ),
-    (
-        "collections.more",
-        TRAINED | {"pairs": "docpairs"},
-        "collections.more.id: vaswani of ir_datasets has no docpairs",
-    ),
-    ("systems.qld.mu", 1e-46, "systems.qld.mu: must be at least 0.001"),
-    # A system that an ensemble would draw from twice, or from none
-    *(
-        ("samplers.ensemble.options.systems", names, "ensemble.options.systems: must be different systems, at least")
-        for names in (["qld", "qld"], [])
-    ),
-    # Settings that nothing would read
-    ("collections.more", TITLES | {"strict": False}, "collections.more: strict is not read where pairs is titles"),
-    ("collections.more", TITLES | {"min_relevance": 2}, "more: min_relevance is not read where pairs is titles"),
-    ("collections.more", TRAINED | {"pairs": "titles", "query_field": "text"}, "more: query_field is not read where"),
-    (
-        "collections.more",
-        TRAINED | {"pairs": "docpairs", "min_relevance": 2},
-        "min_relevance is not read where pairs is d",
-    ),
-    (
-        "collections.titled",
-        TITLES,
-        "training.view: full shows a query of titled, which is a title, in its own positive; set it to body",
-    ),
-    ("samplers.bm25.collection", "demo", "samplers.bm25.collection: demo has role test; it needs role train"),
-    ("first_stage.system", "dense", "dense is of model dense, .*; name a system of model bm25 or qld"),
-    # Development collections and what is chosen by them
-    ("samplers.bm25.collection", "dev", "samplers.bm25.collection: dev has role dev; it needs role train"),
-    ("pools.positives.collection", "dev", "pools.positives.collection: dev has role dev; it needs role train"),
-    (
-        "domains.mild-shift",
-        ["dev"],
-        "domains.mild-shift: dev is of role dev, others are of role test; choose by the one",
-    ),
-    ("teachers.base.calibrate", "bm25", "teachers.base.calibrate: bm25 has collection demo-train of role"),
-    ("teachers.base.calibrate", "bm52", "teachers.base.calibrate: no 'bm52' among the pools"),
-    (
-        "teachers.base",
-        {"backbone": "mini", "trained": False, "folds": 2},
-        "folds of a teacher that is not trained here",
-    ),
-    (
-        "collections.dev",
-        DEV["collections.dev"] | {"queries": 251},
-        "corpora.demo.documents: 251 dev and 250 test",
-    ),
-    ("corpora.demo", {"source": "files", "documents": __file__}, "its corpus demo is not generated; make them agree"),
-    # Numbers
-    (
-        "training.documents",
-        25650,
-        r"training.documents: 25650 must be a multiple of a step's 128 .* \(nearest: 25600\)",
-    ),
-    ("teachers.base.documents", 5, r"teachers.base.documents: 5 must be a multiple .* \(nearest: 128\)"),
-    ("pools.bm25.depth", 101, "pools.bm25.depth: 101 exceeds the depth 100 of bm25"),
-    ("samplers.bm25.options.depth", 101, "samplers.bm25.options.depth: 101 exceeds the depth 100 of bm25"),
-    ("pools.bm25.depth", 90, "samplers.crossencoder.pools: score 90 documents of bm25, and options.depth is 100"),
-    (
-        "samplers.bm25.options.pool",
-        6,
-        "samplers.bm25.options.pool: leaves 6 documents to draw 7 negatives of a group from",
-    ),
-    ("samplers.crossencoder.options.pool", 6, "samplers.crossencoder.options.pool: leaves 6 documents"),
-    (
-        "samplers.dense.options",
-        {"depth": 100, "skip": 94, "pool": 6},
-        "samplers.dense.options.pool: leaves 6 documents",
-    ),
-    ("samplers.ensemble.options.per_system", 1, "samplers.ensemble.options.per_system: leaves 4 documents"),
-    (
-        "samplers.ensemble.options",
-        {"depth": 15, "per_system": 3, "margin": 0.5, "systems": ["bm25", "qld"]},
-        "samplers.ensemble.options.per_system: leaves 6 documents to draw 7",
-    ),
-    ("samplers.near-100.options.pool", 6, "samplers.near-100.options.pool: leaves 6 documents"),
-    (
-        "samplers.even",
-        {"function": "stratified", "systems": ["bm25"], "pools": ["positives", "bm25"], "options": {"depth": 6}},
-        "samplers.even.options.depth: leaves 6 documents to draw 7",
-    ),
-    (
-        "samplers.nv",
-        demo()["samplers"]["crossencoder"]
-        | {"function": "positive_aware", "options": {"pool": 6, "depth": 100, "limit": "share", "value": 0.9}},
-        "samplers.nv.options.pool: leaves 6 documents",
-    ),
-    ("training.negatives", 51, "samplers.bm25.options.pool: leaves 50 documents to draw 51 negatives"),
-    ("samplers.crossencoder.pools", ["bm25"], "bm25 holds no pairs of positives, which stand before it; name them too"),
-    ("samplers.ensemble.systems", ["bm25", "dense"], "samplers.ensemble.pools: score 0 documents of dense, and"),
-    ("first_stage.depth", 101, "first_stage.depth: 101 exceeds the depth of system bm25"),
-    ("lengths.document", 38, r"a pair of 8 \+ 38 \+ 3 special tokens exceeds the 48 positions of .* mini; .* to 49"),
-    ("first_stage.depth", 7, "fit_range: a curve needs four of the first_stage.depth 7 ranks, and 3 lie in it"),
-    ("analysis", {"figures": {"fit_range": [0, 0.03]}}, "first_stage.depth 100 ranks, and 3 lie in it; widen it"),
-    ("collections.demo-mild.queries", 3, "collections.demo-mild.queries: 3 test queries are too few"),
-    (
-        "evaluation.retrieval.index",
-        "IVF4096,Flat",
-        "retrieval.index: IVF4096,Flat needs 4096 documents, more than demo",
-    ),
-    (
-        "systems.dense.index",
-        "IVF1,PQ4x14",
-        "systems.dense.index: IVF1,PQ4x14 needs 16384 documents, more than demo has",
-    ),
     # Backbones
     (
         "backbones.other",
@@ -294,31 +131,6 @@ def test_entries_that_do_not_go_together_are_one_line(changes: dict, message: st
     refused(OTHER | changes, message)
 
 
-@pytest.mark.parametrize("key", ["systems.dense.encoder", "analysis"])
-def test_a_backbone_that_only_embeds_holds_the_texts_too(key: str) -> None:
-    small = demo({"backbones.mini.architecture.positions": 37})["backbones"]["mini"]
-    value = {"locality": {"embedding": "small"}} if key == "analysis" else "small"
-    refused({"backbones.small": small, key: value}, r"a text of 36 \+ 2 .* exceeds the 37 positions of backbone small")
-
-
-def test_what_is_not_read_is_not_refused() -> None:
-    # One set in two domains, and documents that only bi-encoders read.
-    config = demo({"domains.more": [{"name": "x", "collections": ["demo"]}]})
-    config["domains"]["most"] = [{"name": "x", "collections": ["demo"]}, "demo-mild"]
-    config["backbones"]["other"] = config["backbones"]["mini"] | {"source": "google/large", "revision": "0" * 40}
-    for entry in (config["students"]["ce"], *config["teachers"].values()):
-        entry["backbone"] = "other"
-    config["lengths"]["document"] = 46
-    # A ranking that a sampler does not read need not be scored.
-    config["samplers"]["crossencoder"]["systems"] = ["bm25", "qld"]
-    config["samplers"]["crossencoder"]["options"]["system"] = "bm25"
-    # A mixture draws as many near negatives as its share is, and random ones beside them.
-    config["samplers"]["near-43"] = copy.deepcopy(config["samplers"]["near-0"])
-    config["samplers"]["near-43"]["options"] |= {"share": 0.429, "pool": 3}
-    assert Experiment(config).rankers
-    refused(config | {"lengths.document": 47}, r"a text of 47 \+ 2 special tokens exceeds the 48 positions")
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -336,15 +148,6 @@ def test_a_local_model_folder_is_looked_at_before_anything_is_made(
     if text:
         (tmp_path / "config.json").write_text(text)
     refused({"backbones.mini": {"source": str(tmp_path), "vocabulary": "mini"}}, message)
-
-
-POSITIVE_AWARE = {
-    "function": "positive_aware",
-    "systems": ["bm25"],
-    "pools": ["positives", "bm25"],
-    "options": {"pool": 50, "depth": 100, "limit": "share", "value": 0.95},
-}
-NO_LEVEL = "samplers.aware.options.limit: share depends on the level .* lce, the loss of teacher base, .* limit: margin"
 
 
 def test_a_share_of_scores_needs_a_teacher_whose_scores_have_a_level(tmp_path: Path, monkeypatch) -> None:

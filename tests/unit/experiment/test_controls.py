@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from changed_demo import demo
+from factories import shipped
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
@@ -41,7 +42,7 @@ def test_the_cheapest_and_the_costliest_sampler_of_every_student_and_loss_are_tr
 
 
 def test_imported_rankings_count_each_and_a_sampler_that_waits_for_scores_is_the_costlier() -> None:
-    paper = Experiment(read_config(ROOT / "config" / "paper.yaml"))
+    paper = Experiment(shipped("paper"))
     assert {cell["sampler"] for cell in paper.control_cells} == {"random", "ensemble"}  # 200 pairs and 12 x 50
     tiny = Experiment(read_config(ROOT / "tests" / "config" / "tiny.yaml") | {"controls": {}})
     assert {cell["sampler"] for cell in tiny.control_cells} == {"bm25", "crossencoder"}  # of the same pool

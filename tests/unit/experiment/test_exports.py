@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import yaml
-from project import ROOT
+from factories import shipped
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.exports import TRAINING_FORMATS, Exports
@@ -16,8 +15,7 @@ from workflow_scripts.storage.errors import InputError
 
 @pytest.fixture(scope="module")
 def exports() -> Exports:
-    config = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
-    return Exports(Rankers(Experiment(config)), ["config/paper.yaml"])
+    return Exports(Rankers(Experiment(shipped("paper"))), ["config/paper.yaml"])
 
 
 def test_every_card_of_the_paper_names_whose_texts_and_models_it_rests_on(exports: Exports) -> None:

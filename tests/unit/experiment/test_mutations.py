@@ -11,16 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 from changed_demo import DEMO, demo, refused
+from factories import shipped
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.functions import function_names, read_function
-from workflow_scripts.experiment.overlay import overlaid, read_config
-from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
-STUDY = overlaid(DEMO, read_config(ROOT / "config" / "study.yaml"))
-RIVALS = overlaid(DEMO, read_config(ROOT / "config" / "rivals.yaml"))
-CONFIGS = {"demo": DEMO, "paper": read_config(ROOT / "config" / "paper.yaml"), "study": STUDY, "rivals": RIVALS}
+STUDY, RIVALS = shipped("demo", "study"), shipped("demo", "rivals")
+CONFIGS = {"demo": DEMO, "paper": shipped("paper"), "study": STUDY, "rivals": RIVALS}
 KINDS = ("source", "model", "function", "architecture", "role")
 """Keys that decide which other keys an entry has: one entry of each kind is enough."""
 NUMBERS = {

@@ -7,6 +7,7 @@ import math
 
 import pytest
 from changed_demo import DEMO, demo, refused
+from factories import shipped
 from snakemake.utils import update_config
 
 from workflow_scripts.experiment.describe import descriptions
@@ -31,14 +32,10 @@ SHIPPED = {
 """Experiment to its files, in the order in which --configfile names them."""
 
 
-def shipped(name: str) -> Experiment:
-    return Experiment(read_config(*(ROOT / "config" / f"{file}.yaml" for file in SHIPPED[name])))
-
-
 def test_every_shipped_experiment_is_valid() -> None:
     assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*SHIPPED, "claims"}
-    for name in SHIPPED:
-        experiment = shipped(name)
+    for name, files in SHIPPED.items():
+        experiment = Experiment(shipped(*files))
         # Students x losses, and samplers.
         others = {"small": (8, 4), "small-seeds": (2, 2), "rivals": (2, 7), "budgets": (2, 5), "large": (8, 4)}
         pairs, samplers = others.get(name, (8, 5))
@@ -50,7 +47,7 @@ def test_every_shipped_experiment_is_valid() -> None:
 
 @pytest.mark.parametrize("name", ["paper", "large", "small-scratch"])
 def test_a_pool_of_a_trained_encoder_holds_what_is_drawn(name: str) -> None:
-    config = shipped(name).config
+    config = Experiment(shipped(*SHIPPED[name])).config
     pools, sampler = config["pools"], config["samplers"]["dense"]
     # Positives are left out before the sampler counts: few queries have ten.
     assert pools["dense"]["depth"] >= sampler["options"]["pool"] + 10
@@ -173,7 +170,7 @@ def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> N
     assert experiment.config["evaluation"]["sets"] == experiment.config["evaluation"]["more_measures"] == {}
     refused({"systems.dense": None}, "pools.dense.systems: no 'dense' among the systems")
     with pytest.raises(InputError, match="experiment before this one"):
-        Experiment(read_config(ROOT / "config" / "study.yaml"))
+        Experiment(shipped("study"))
 
 
 @pytest.mark.parametrize(

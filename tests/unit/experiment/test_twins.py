@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 from changed_demo import demo, refused
+from factories import shipped
 
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.overlay import overlaid, read_config
+from workflow_scripts.experiment.overlay import overlaid
 from workflow_scripts.experiment.rankers import Rankers
-from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 
-PAPER = read_config(ROOT / "config" / "paper.yaml")
-LARGE = read_config(ROOT / "config" / "large.yaml")
+PAPER, LARGE = shipped("paper"), shipped("large")
 MORE_SEEDS = {"seeds": [0, 1]}
 TWIN = {"loss": "lce", "sampler": "bm25", "documents": 25600, "learning_rate": 0.003, "seed": 0}
 """The demo's student ce/lce.bm25.none/seed0 as a teacher."""

@@ -5,53 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from factories import artifact
+from factories import shipped, write_collection, write_corpus, write_groups, write_labels
 from project import ROOT
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.exports import Exports
-from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.export.export_training import export_training
-from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
-
-QUERIES = [f"q{number}" for number in range(4)]
-ENTROPY = [0.1, 0.4, 0.2, 0.9]
 
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Path]:
     """Four groups of two documents, H of the first alone in the lower quartile; texts are the ids."""
-    rows = {
-        "query_id": [query for query in QUERIES for _ in range(2)],
-        "position": [0, 1] * 4,
-        "doc_id": [f"d{number}" for number in range(8)],
-    }
-    more = {"source": ["positive", "bm25"] * 4, "rank": [None, 1] * 4, "score": [None] * 8, "probability": [None] * 8}
-    labels = {"score": [float(number) for number in range(8)], "entropy": [h for h in ENTROPY for _ in range(2)]}
-    texts = pa.schema([("doc_id", pa.string()), ("title", pa.string()), ("text", pa.string())])
-    documents = {"doc_id": rows["doc_id"], "title": [""] * 8, "text": rows["doc_id"]}
-    files: dict[str, tuple[str, dict, pa.Schema]] = {
-        "groups": ("groups.parquet", rows | more, GROUPS_SCHEMA),
-        "labels": ("labels.parquet", rows | labels, LABELS_SCHEMA),
-        "corpus": ("documents.parquet", documents, texts),
-        "collection": (
-            "queries.parquet",
-            {"query_id": QUERIES, "text": QUERIES},
-            pa.schema([("query_id", pa.string()), ("text", pa.string())]),
-        ),
-    }
+    drawn = {f"q{number}": [f"d{2 * number}", f"d{2 * number + 1}"] for number in range(4)}
     return {
-        name: artifact(tmp_path / name / "manifest.json", {file: (columns, schema)}, counts={"temperature": 2.0})
-        for name, (file, columns, schema) in files.items()
+        "groups": write_groups(tmp_path / "groups", drawn),
+        "labels": write_labels(tmp_path / "labels", drawn, range(8), entropy=[0.1, 0.4, 0.2, 0.9], temperature=2.0),
+        "corpus": write_corpus(tmp_path / "corpus", {f"d{number}": f"d{number}" for number in range(8)}),
+        "collection": write_collection(tmp_path / "collection", list(drawn)),
     }
 
 
 def exported(tmp_path: Path, inputs: dict[str, Path], cell: str) -> tuple[list[dict], str]:
     """Tevatron's lines of the first group, and the card, of a cell of the demo with these groups."""
-    config = read_config(ROOT / "config/demo.yaml")
+    config = shipped("demo")
     config["studies"]["cuts"] |= {"losses": ["lce", "kl"], "at_least": 1}
     spec = Exports(Rankers(Experiment(config)), []).training_spec(cell, "tevatron") | {"group_size": 2}
     card = ROOT / "workflow_scripts/export/data_card.md"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
+from factories import artifact, write_collection, write_corpus
 
 from workflow_scripts.evaluate.gather_evaluation import gather_evaluation
 from workflow_scripts.index import java
@@ -21,7 +21,6 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import KINDS
 from workflow_scripts.storage.rankings import RankingWriter, read_ranking, row_groups
 from workflow_scripts.storage.runs import read_run
-from workflow_scripts.storage.tables import write_table
 
 SHARED = Path(__file__).parents[4] / "shared" / "ir_datasets"
 K1, B, MU = 1.2, 0.75, 10.0
@@ -41,32 +40,13 @@ TEXTS = {
 QUERIES = {"q1": "clover fern", "q2": "moss bark bark", "q3": '?! "(', "q4": "zebra", "q5": "fern*~ AND +(clover"}
 
 
-def table(path: Path, columns: dict) -> None:
-    write_table(path, columns, pa.schema([(name, pa.string()) for name in columns]))
-
-
-def corpus_artifact(folder: Path, rows: list[tuple[str, str, str]]) -> Path:
-    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-        columns = zip(*sorted(rows), strict=True)
-        table(writer.path("documents.parquet"), dict(zip(("doc_id", "title", "text"), columns, strict=True)))
-    return folder / "manifest.json"
-
-
-def collection_artifact(folder: Path, queries: dict[str, str]) -> Path:
-    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-        ids = sorted(queries)
-        table(writer.path("queries.parquet"), {"query_id": ids, "text": [queries[query] for query in ids]})
-    return folder / "manifest.json"
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Corpus, collection and an index with term vectors, made of TEXTS (a title splits off each first word)."""
     folder = tmp_path_factory.mktemp("lucene")
-    rows = [(doc_id, *(text.split(" ", 1) if text.strip() else ("", text))) for doc_id, text in TEXTS.items()]
-    rows = [row if len(row) == 3 else (*row, "") for row in rows]
-    corpus = corpus_artifact(folder / "corpus", rows)
-    collection_artifact(folder / "collection", QUERIES)
+    parts = {doc_id: text.split(" ", 1) if text.strip() else ["", text] for doc_id, text in TEXTS.items()}
+    corpus = write_corpus(folder / "corpus", {doc_id: (*each, "")[:2] for doc_id, each in parts.items()})
+    write_collection(folder / "collection", QUERIES)
     build_index({"docvectors": True}, corpus, folder / "index" / "manifest.json", threads=2, memory_mb=384)
     return folder
 
@@ -135,7 +115,7 @@ def test_scores_follow_the_formula_and_ties_break_by_document_id(small, tmp_path
 
 @pytest.mark.parametrize("word", ["lift ", "\U0001f680\U0001f680 "])  # a rocket is two of Java's characters
 def test_a_document_longer_than_lucene_reads_is_named(tmp_path: Path, word: str) -> None:
-    corpus = corpus_artifact(tmp_path / "corpus", [("a", "", "wing"), ("b", "", word * 4_000_001), ("c", "", "drag")])
+    corpus = write_corpus(tmp_path / "corpus", {"a": "wing", "b": word * 4_000_001, "c": "drag"})
     with pytest.raises(InputError, match="document b has 20,000,005 characters, and Lucene reads at most 20,000,000"):
         build_index({"docvectors": False}, corpus, tmp_path / "index/manifest.json", threads=1, memory_mb=384)
 
@@ -168,7 +148,7 @@ def test_a_cut_inside_ties_and_a_removed_query_keep_the_first_ids(small, tmp_pat
 
 def test_a_query_longer_than_any_document_is_searched(small, tmp_path):
     words = " ".join(f"t{number}" for number in range(70_000))
-    collection = collection_artifact(tmp_path / "collection", {"long": f"{words} clover"})
+    collection = write_collection(tmp_path / "collection", {"long": f"{words} clover"})
     frame = search(small, BM25, tmp_path / "manifest.json", collection=collection)
     assert frame["doc_id"].tolist()[0] == "d02"
 
@@ -176,9 +156,7 @@ def test_a_query_longer_than_any_document_is_searched(small, tmp_path):
 def test_runs_and_rankings_agree_and_a_ranking_is_written_in_order(small, tmp_path):
     frame = search(small, BM25, tmp_path / "ranking" / "manifest.json")
     evaluation = tmp_path / "evaluation" / "manifest.json"
-    with ArtifactWriter(tmp_path / "test" / "manifest.json", kind="test", spec={}) as writer:
-        for kind in ("qrels", "queries"):
-            write_table(writer.path(f"{kind}.parquet"), KINDS[kind].empty_table(), KINDS[kind])
+    artifact(tmp_path / "test/manifest.json", {f"{kind}.parquet": KINDS[kind].empty_table() for kind in KINDS})
 
     def gather(ranking: str, output: Path) -> None:
         manifests = {"tests": [tmp_path / "test" / "manifest.json"], "rankings": [tmp_path / ranking / "manifest.json"]}
@@ -230,10 +208,11 @@ def test_rankings_are_those_of_pyserini_on_real_text(tmp_path, monkeypatch):
     shutil.copytree(SHARED / "vaswani", tmp_path / "raw")
     documents = (tmp_path / "raw" / "docs.txt").read_text().split("/\n")
     rows = [text.strip("\f\n ").split("\n", 1) for text in documents if text.strip("\f\n ")]
-    corpus = corpus_artifact(tmp_path / "corpus", [(row[0].strip(), "", row[1].replace("\n", " ")) for row in rows])
+    texts = {row[0].strip(): row[1].replace("\n", " ") for row in rows}
+    corpus = write_corpus(tmp_path / "corpus", dict(sorted(texts.items())))
     topics = [text.strip().split("\n", 1) for text in (tmp_path / "raw" / "queries.txt").read_text().split("/\n")]
     queries = {topic[0].strip(): topic[1].replace("\n", " ") for topic in topics if len(topic) == 2}
-    collection = collection_artifact(tmp_path / "collection", queries)
+    collection = write_collection(tmp_path / "collection", dict(sorted(queries.items())))
     build_index({"docvectors": False}, corpus, tmp_path / "index" / "manifest.json", threads=1, memory_mb=384)
     frame = search(tmp_path, {**BM25, "depth": 100}, tmp_path / "r" / "manifest.json", collection=collection)
     # Importing this part of Pyserini makes an OpenAI client, which asks for some key.

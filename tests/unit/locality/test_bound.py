@@ -8,19 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from factories import artifact
+from factories import artifact, run_script, write_embeddings, write_groups, write_labels
 from rendered import render
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from scipy.optimize import brentq
 from scipy.special import lambertw
 
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.locality import bound
 from workflow_scripts.locality.make_bound_table import make_bound_table
-from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
 from workflow_scripts.storage.tables import read_numbers, write_numbers
 
 
@@ -125,24 +122,6 @@ def test_verdict_of_impossible_numbers_is_refused() -> None:
             bound.judge(kappa, {"estimation": term}, {}, ())
 
 
-def write_groups(folder: Path, name: str, documents: list[list[str]], scores: list[float]) -> tuple[Path, Path]:
-    """Groups of three of the queries q1, q2, ... and their labels."""
-    number = len(documents)
-    keys = {
-        "query_id": np.repeat([f"q{index + 1}" for index in range(number)], 3).tolist(),
-        "position": [0, 1, 2] * number,
-        "doc_id": [doc_id for group in documents for doc_id in group],
-    }
-    columns = {**keys, "source": ["positive", "x", "x"] * number, "rank": [None] * 3 * number}
-    columns |= {"score": [None] * 3 * number, "probability": [None, 0.5, 0.5] * number}
-    entropy = np.repeat(pairwise_entropy(np.reshape(scores, (-1, 3))), 3)
-    labels = {**keys, "score": scores, "entropy": entropy}
-    return (
-        artifact(folder / "groups" / name / "manifest.json", {"groups.parquet": (columns, GROUPS_SCHEMA)}),
-        artifact(folder / "labels" / name / "manifest.json", {"labels.parquet": (labels, LABELS_SCHEMA)}),
-    )
-
-
 def write_risks(path: Path, *rows: tuple) -> Path:
     """Numbers of a risk table with teacher base."""
     columns = ["sampler", "student", "loss", "domain", "risk"]
@@ -163,29 +142,35 @@ def write_locality(path: Path, **others: float) -> Path:
 @pytest.fixture
 def experiment(tmp_path: Path) -> dict:
     """Two samplers' groups over the corners of a square (d4 as d0), of q1 to q3; q1 and q2 are embedded."""
-    near = write_groups(tmp_path, "near", [["d0", "d1", "d2"], ["d1", "d2", "d3"], ["d9"] * 3], [6, 4, 4] * 3)
-    far = write_groups(tmp_path, "far", [["d0", "d4", "d2"], ["d1", "d3", "d2"], ["d9"] * 3], [5, 3, 1] + [4, 2, 2] * 2)
-    embeddings = tmp_path / "embeddings" / "manifest.json"
-    with ArtifactWriter(embeddings, kind="test", spec={}) as writer:
-        np.save(writer.path("vectors.npy"), np.array([[2, 0], [0, 1], [-1, 0], [0, -3], [1, 0]], np.float32))
-        np.save(writer.path("ids.npy"), np.array([f"d{number}" for number in range(5)], dtype="S"))
-        np.save(writer.path("queries.npy"), np.array(["q1", "q2"], dtype="S"))
-    models = []
-    # be's training ends within its first epoch, after two groups of three documents.
-    for name, architecture, documents in (("be", "bi-encoder", 6), ("ce", "cross-encoder", 60)):
-        models.append(tmp_path / name / "manifest.json")
-        with ArtifactWriter(models[-1], kind="test", spec={"architecture": architecture, "group_size": 3}) as writer:
-            weights = {
-                "encoder.weight": np.zeros((1, 2), np.float32),
-                "bert.pooler.dense.bias": np.zeros(5, np.float32),
-            }
-            save_file(weights, writer.path("model.safetensors"))
-            writer.counts |= {"groups": 9, "documents": documents}
+    drawn = {
+        "near": ([["d0", "d1", "d2"], ["d1", "d2", "d3"], ["d9"] * 3], [6, 4, 4] * 3),
+        "far": ([["d0", "d4", "d2"], ["d1", "d3", "d2"], ["d9"] * 3], [5, 3, 1] + [4, 2, 2] * 2),
+    }
+    groups, labels = [], []
+    for name, (documents, scores) in drawn.items():
+        of_queries = dict(zip(("q1", "q2", "q3"), documents, strict=True))
+        groups.append(write_groups(tmp_path / "groups" / name, of_queries))
+        labels.append(write_labels(tmp_path / "labels" / name, of_queries, scores))
+    vectors = [[2, 0], [0, 1], [-1, 0], [0, -3], [1, 0]]
+    weights = {"encoder.weight": np.zeros((1, 2), np.float32), "bert.pooler.dense.bias": np.zeros(5, np.float32)}
+    models = [
+        artifact(
+            tmp_path / name / "manifest.json",
+            {"model.safetensors": save(weights)},
+            spec={"architecture": architecture, "group_size": 3},
+            counts={"groups": 9, "documents": seen},
+        )
+        # be's training ends within its first epoch, after two groups of three documents.
+        for name, architecture, seen in (("be", "bi-encoder", 6), ("ce", "cross-encoder", 60))
+    ]
     spec = {"rows": [["near", "base", 0], ["far", "base", 0]], "delta": 0.05, "quantile": 0.5, "students": ["be", "ce"]}
-    spec |= {"domain": "in", "losses": ["lce", "kl"]}
-    inputs = {"groups": [near[0], far[0]], "labels": [near[1], far[1]], "embeddings": embeddings, "models": models}
-    numbers = {"locality": write_locality(tmp_path / "locality.parquet"), "output": tmp_path / "bound.parquet"}
-    return {"spec": spec, **inputs, **numbers}
+    return {
+        "spec": spec | {"domain": "in", "losses": ["lce", "kl"]},
+        **{"groups": groups, "labels": labels, "models": models},
+        "embeddings": write_embeddings(tmp_path / "embeddings", ["d0", "d1", "d2", "d3", "d4"], vectors, ["q1", "q2"]),
+        "locality": write_locality(tmp_path / "locality.parquet"),
+        "output": tmp_path / "bound.parquet",
+    }
 
 
 def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
@@ -231,12 +216,8 @@ def test_table_by_hand(experiment: dict, tmp_path: Path) -> None:
 
 def test_command_line_and_several_seeds(experiment: dict) -> None:
     # One sampler, the two sets of groups as its seeds: the larger maximum, the mean of the quantiles and of the shares.
-    spec = '{"rows": [["near", "base", 0], ["near", "base", 1]], "delta": 0.05, "quantile": 1.0, "students": ["be"]}'
-    arguments = ["--spec", spec]
-    for name in ("locality", "groups", "labels", "embeddings", "output"):
-        values = experiment[name] if isinstance(experiment[name], list) else [experiment[name]]
-        arguments += [f"--{name}", *map(str, values)]
-    call(make_bound_table, [*arguments, "--models", str(experiment["models"][0])])
+    spec = {"rows": [["near", "base", 0], ["near", "base", 1]], "delta": 0.05, "quantile": 1.0, "students": ["be"]}
+    run_script(make_bound_table, **experiment | {"spec": spec, "models": experiment["models"][:1]})
     saved, text = render("bound", experiment["output"])
     saved = saved.set_index("quantity")["value"]
     assert math.isinf(saved["lipschitz_max"]) and saved["lipschitz_infinite"] == pytest.approx(1 / 12)
@@ -255,8 +236,5 @@ def test_what_is_missing_is_named(experiment: dict, tmp_path: Path) -> None:
     refused("labels other groups", labels=experiment["labels"][::-1])
     spec = experiment["spec"] | {"rows": [["near", "base", 0], ["other", "base", 0]]}
     refused("lacks diameter of sampler other, teacher base", spec=spec)
-    with ArtifactWriter(tmp_path / "short" / "manifest.json", kind="test", spec={}) as writer:
-        np.save(writer.path("vectors.npy"), np.eye(4, dtype=np.float32))
-        np.save(writer.path("ids.npy"), np.array(["d0", "d1", "d3", "d4"], dtype="S"))
-        np.save(writer.path("queries.npy"), np.array(["q1", "q2"], dtype="S"))
-    refused("document d2 is in a group but has no vector", embeddings=writer.manifest_path)
+    short = write_embeddings(tmp_path / "short", ["d0", "d1", "d3", "d4"], np.eye(4), ["q1", "q2"])
+    refused("document d2 is in a group but has no vector", embeddings=short)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from factories import artifact
-from rendered import render
+from factories import artifact, table_spec, write_metrics
+from rendered import make_table
 from scipy import stats
 
-from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.locality import make_correlation_table
 from workflow_scripts.locality.candidates import listwise_divergence
 from workflow_scripts.locality.correlations import pooled_correlation
-from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.runs import write_run
-from workflow_scripts.storage.tables import write_table
 
 
 def test_one_collection_against_scipy() -> None:
@@ -71,9 +65,7 @@ def test_divergence_by_hand() -> None:
 
 
 def runs(folder: Path, frame: pd.DataFrame) -> Path:
-    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-        write_run(writer.path("c.run.gz"), frame, "test")
-    return folder / "manifest.json"
+    return artifact(folder / "manifest.json", {"a.run.gz": frame})
 
 
 def scored(seed: int) -> pd.DataFrame:
@@ -84,35 +76,15 @@ def scored(seed: int) -> pd.DataFrame:
     return frame.assign(score=np.round(np.random.default_rng(seed).normal(0, 2, len(frame)), 4))
 
 
-SPEC = {
-    "students": ["be"],
-    "losses": ["kl"],
-    "samplers": ["x"],
-    "teachers": ["t"],
-    "seeds": [0, 1],
-    "domains": [{"name": "near", "collections": ["c"]}],
-    "measure": "nDCG@10",
-    "depth": 4,
-    "confidence": 0.95,
-    "calibrated": [],
-}
-
-
 def make(
     tmp_path: Path, teacher: Path, students: list[Path], temperature: float | None = None
 ) -> tuple[pd.DataFrame, str]:
-    output = tmp_path / "correlation.parquet"
-    arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--teachers", str(teacher), "--output", str(output)]
-    calibrated = []
+    paths = {"metrics": tmp_path / "metrics.parquet", "teachers": [teacher], "students": students}
     if temperature is not None:
-        calibrated = [artifact(tmp_path / "fitted/manifest.json", {}, counts={"temperature": temperature})]
-        arguments += ["--calibrations", *map(str, calibrated)]
-    spec = SPEC | {"calibrated": ["t"] * len(calibrated)}
-    call(
-        make_correlation_table.make_correlation_table,
-        ["--spec", json.dumps(spec), *arguments, "--students", *map(str, students)],
-    )
-    return render("correlation", output)
+        paths["calibrations"] = artifact(tmp_path / "fitted/manifest.json", {}, counts={"temperature": temperature})
+    spec = table_spec(seeds=[0, 1], measure="nDCG@10", depth=4, calibrated=["t"] * (temperature is not None))
+    script = make_correlation_table.make_correlation_table
+    return make_table(script, spec, tmp_path / "correlation.parquet", **paths)
 
 
 def test_the_table_by_hand(tmp_path: Path) -> None:
@@ -121,9 +93,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     rankers = [("be", "kl", "x", "t", 0), ("be", "kl", "x", "t", 1), ("bm25", "", "", "", None)]
     rankers.append(("teacher", "", "", "t", None))
     values = {ranker: generator.uniform(size=14) for ranker in rankers}
-    rows = [(*ranker, "c", q, "nDCG@10", v) for ranker, array in values.items() for q, v in zip(queries, array)]  # noqa: B905
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+    write_metrics(tmp_path / "metrics.parquet", {(*ranker, "a"): own for ranker, own in values.items()})
     # A query that was ranked and not judged is left out.
     extra = pd.DataFrame({"query_id": ["q99"] * 2, "doc_id": ["d0", "d1"], "score": [1.0, 2.0]})
     teacher, students = pd.concat([scored(0), extra]), [scored(1), scored(2)]

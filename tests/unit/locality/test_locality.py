@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from factories import artifact
+from factories import write_collection, write_corpus, write_embeddings, write_groups, write_labels, write_ranking
 from rendered import render
 from scipy.spatial.distance import pdist
 
@@ -18,10 +17,7 @@ from workflow_scripts.locality import embed_groups
 from workflow_scripts.locality.bound import misordering_range
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, misordered, outscoring_negatives
 from workflow_scripts.locality.make_locality_table import make_locality_table
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.groups import GROUPS_SCHEMA, KEYS, LABELS_SCHEMA
-from workflow_scripts.storage.rankings import RankingWriter
 from workflow_scripts.storage.tables import read_numbers
 
 QUERIES = ["q1", "q2"]
@@ -84,52 +80,22 @@ def test_outscoring_negatives_by_the_margin() -> None:
     assert outscoring_negatives(scores, 0.5).tolist() == [2, 1]  # the threshold itself is no false negative
 
 
-def embedded(manifest: Path, documents: list[str], vectors: np.ndarray) -> Path:
-    ids = {"ids.npy": np.array(documents, dtype="S"), "queries.npy": np.array(QUERIES, dtype="S")}
-    return artifact(manifest, {"vectors.npy": vectors, **ids})
-
-
 @pytest.fixture
 def experiment(tmp_path: Path) -> dict:
     """Two queries over ten documents; a random sampler, and one that draws from the pools {d1, d2, d3}, {d6, d7}."""
-    import pyarrow as pa
-
-    pairs = pa.schema([("query_id", pa.string()), ("doc_id", pa.string())])
-    documents = {"doc_id": DOCUMENTS}, pa.schema([("doc_id", pa.string())])
-    corpus = artifact(tmp_path / "corpus/manifest.json", {"documents.parquet": documents})
-    truth = {"query_id": ["q1", "q1", "q2"], "doc_id": ["d0", "d2", "d5"], "relevance": [3, 1, 3]}
-    files = {"positives.parquet": ({"query_id": QUERIES, "doc_id": ["d0", "d5"]}, pairs)}
-    files |= {"truth.parquet": (truth, pairs.append(pa.field("relevance", pa.int32())))}
-    collection = artifact(tmp_path / "collection/manifest.json", files)
+    truth = [("q1", "d0", 3), ("q1", "d2", 1), ("q2", "d5", 3)]
+    positives = zip(QUERIES, ("d0", "d5"), strict=True)
     drawn = {
-        "random": ([["d0", "d1", "d9"], ["d5", "d0", "d1"]], [2 / 9, 2 / 9]),
-        "pool": ([["d0", "d1", "d2"], ["d5", "d6", "d7"]], [2 / 3, 1.0]),
+        "random": ({"q1": ["d0", "d1", "d9"], "q2": ["d5", "d0", "d1"]}, [2 / 9, 2 / 9]),
+        "pool": ({"q1": ["d0", "d1", "d2"], "q2": ["d5", "d6", "d7"]}, [2 / 3, 1.0]),
     }
     groups, labels = [], []
     for name, (documents, chances) in drawn.items():
-        columns = {
-            "query_id": np.repeat(QUERIES, 3).tolist(),
-            "position": [0, 1, 2] * 2,
-            "doc_id": list(itertools.chain(*documents)),
-            "source": ["positive", "pool", "pool"] * 2,
-            "rank": [None] * 6,
-            "score": [None] * 6,
-            "probability": [value for chance in chances for value in (None, chance, chance)],
-        }
-        files = {"groups.parquet": (columns, GROUPS_SCHEMA)}
-        groups.append(artifact(tmp_path / f"groups-{name}/manifest.json", files))
-        scores = np.array([2.0, 1.8, 0, 1, 0, 0], np.float32)
-        entropy = np.repeat(pairwise_entropy(scores.reshape(2, 3)), 3)
-        scored = {key: columns[key] for key in KEYS} | {"score": scores, "entropy": entropy}
-        files = {"labels.parquet": (scored, LABELS_SCHEMA)}
-        labels.append(artifact(tmp_path / f"labels-{name}/manifest.json", files, counts={"temperature": 1.0}))
+        groups.append(write_groups(tmp_path / f"groups-{name}", documents, chances))
+        labels.append(write_labels(tmp_path / f"labels-{name}", documents, [2.0, 1.8, 0, 1, 0, 0]))
     angles = np.arange(10) * np.pi / 10
-    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    embeddings = embedded(tmp_path / "embeddings/manifest.json", DOCUMENTS, vectors)
-    ranking = tmp_path / "ranking" / "manifest.json"
-    with ArtifactWriter(ranking, kind="test", spec={}) as writer, RankingWriter(writer.path("ranking.parquet")) as file:
-        file.add("bm25", "t1", ["d1", "d2", "d8"], np.array([3.0, 2, 1]))
-        file.add("bm25", "t2", ["d6", "d8", "d9"], np.array([3.0, 2, 1]))
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    listed = {"t1": ["d1", "d2", "d8"], "t2": ["d6", "d8", "d9"]}
     spec = {
         "rows": [["random", "base", 0], ["pool", "base", 0]],
         "quantile": 1.0,
@@ -138,14 +104,13 @@ def experiment(tmp_path: Path) -> dict:
         "random": "random",
         "depth": 2,
     }
-    inputs = {"corpus": corpus, "collection": collection, "embeddings": embeddings, "rankings": [ranking]}
     return {
-        "spec": spec,
-        "groups": groups,
-        "labels": labels,
-        **inputs,
-        "output": tmp_path / "locality.parquet",
-        "queries": tmp_path / "queries.parquet",
+        **{"spec": spec, "groups": groups, "labels": labels},
+        "corpus": write_corpus(tmp_path / "corpus", dict.fromkeys(DOCUMENTS, "")),
+        "collection": write_collection(tmp_path / "collection", QUERIES, positives=positives, truth=truth),
+        "embeddings": write_embeddings(tmp_path / "embeddings", DOCUMENTS, vectors, QUERIES),
+        "rankings": [write_ranking(tmp_path / "ranking", {"bm25": listed})],
+        **{"output": tmp_path / "locality.parquet", "queries": tmp_path / "queries.parquet"},
     }
 
 
@@ -197,7 +162,7 @@ def test_a_calibrated_teacher_s_margin_is_one_of_its_scores_before_their_tempera
 def test_labels_of_other_groups_and_a_document_without_a_vector_are_refused(experiment: dict) -> None:
     with pytest.raises(InputError, match="labels other groups"):
         make_locality_table(**{**experiment, "labels": experiment["labels"][::-1]})
-    embedded(experiment["embeddings"], DOCUMENTS[1:], np.ones((9, 2), np.float32))
+    write_embeddings(experiment["embeddings"].parent, DOCUMENTS[1:], np.ones((9, 2)), QUERIES)
     with pytest.raises(InputError, match="document d0 is in a group but has no vector"):
         make_locality_table(**experiment)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from factories import MadeStore
+from scored_world import CONFIG
+
+from workflow_scripts.models import embedding
+from workflow_scripts.models.embedding import embed_texts
+from workflow_scripts.models.rankers import new_ranker
 
 
 def test_a_text_embeds_alike_alone_and_beside_others_however_much_is_fetched_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    torch = pytest.importorskip("torch")
-    from workflow_scripts.models import embedding
-    from workflow_scripts.models.embedding import embed_texts
-    from workflow_scripts.models.rankers import new_ranker
-
     torch.set_num_threads(1)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-    config = {"model_type": "bert", "vocab_size": 50, "max_position_embeddings": 20, "initializer_range": 0.3, **shape}
-    model = new_ranker(config, "bi-encoder", initialise_seed=1)
-    store = FakeStore([[7, 8, 9], [10], [11, 12, 13, 14, 15], [16, 17]])
+    model = new_ranker(CONFIG | {"vocab_size": 50}, "bi-encoder", initialise_seed=1)
+    store = MadeStore({"a": [7, 8, 9], "b": [10], "c": [11, 12, 13, 14, 15], "d": [16, 17]})
     rows = np.array([2, 0, 3, 1])
     vectors = embed_texts(model, store, rows, token_budget=9)
     fetch, fetched = embedding._fetch, []
@@ -33,19 +33,5 @@ def test_a_text_embeds_alike_alone_and_beside_others_however_much_is_fetched_at_
         alone = embed_texts(model, store, np.array([row]))
         assert vector == pytest.approx(alone[0], abs=1e-5)
     assert embed_texts(model, store, rows, max_tokens=1)[0] == pytest.approx(
-        embed_texts(model, FakeStore([[11]]), np.array([0]))[0], abs=1e-5
+        embed_texts(model, MadeStore({"a": [11]}), np.array([0]))[0], abs=1e-5
     )
-
-
-class FakeStore:
-    """A token store in memory."""
-
-    cls, sep, cut_at = 1, 2, 8
-
-    def __init__(self, texts: list[list[int]]) -> None:
-        self.texts = texts
-        self.lengths = np.array([len(text) for text in texts])
-
-    def gather(self, rows: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        parts = [self.texts[row][:limit] for row in rows]
-        return np.concatenate([np.array(part, np.int32) for part in parts]), np.array([len(part) for part in parts])

@@ -1,12 +1,12 @@
 """Scoring: the order of texts, and their scores against one pair at a time through the model."""
 
 import dataclasses
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from factories import run_script
 from scored_world import make_world, one_by_one
 
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
@@ -15,7 +15,6 @@ from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table
 
@@ -143,7 +142,7 @@ def test_nan_names_the_pair(world):
 def test_fetch_a_local_backbone(world):
     source = {"source": str(world / "bi-encoder"), "revision": None}
     output = world / "fetched/manifest.json"
-    call(fetch_backbone, ["--spec", json.dumps(source), "--output", str(output)])
+    run_script(fetch_backbone, source, output=output)
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(Artifact(output).manifest["files"])
     fetched = load_ranker(world / "fetched", "bi-encoder", initialise_seed=0)
     assert Artifact(output).counts["parameters"] == sum(parameter.numel() for parameter in fetched.parameters())

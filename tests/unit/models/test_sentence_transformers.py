@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from scored_world import CONFIG
+from factories import write_collection, write_corpus
+from scored_world import CONFIG, new_encoder, write_backbone
 from small_models import CONFIGS, library_twin
 
-from tests.unit.models.test_tokens import write_backbone, write_collection
 from workflow_scripts.backbone.fetch_backbone import fetch_backbone
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings
 from workflow_scripts.models.embedding import embed_texts
-from workflow_scripts.models.rankers import load_ranker, new_ranker, save_ranker
+from workflow_scripts.models.rankers import load_ranker, save_ranker
 from workflow_scripts.models.scoring import scoring_ranker
 from workflow_scripts.models.sentence_transformers import other_embedding, read_embedding
 from workflow_scripts.models.token_store import TokenStore
@@ -107,10 +107,10 @@ def saved_and_embedded(folder, model_type, pooling, similarity):
     library_twin(config, "bi-encoder").save_pretrained(folder / "library")
     model = load_ranker(folder / "library", "bi-encoder", initialise_seed=0, pooling=pooling, similarity=similarity)
     save_ranker(model, folder / "saved", folder / "words")
-    write_collection(folder, {str(place): ("", text) for place, text in enumerate(TEXTS)}, {"q": "red"})
-    manifests = [folder / name / "manifest.json" for name in ("words", "corpus", "tokens")]
-    tokenise_corpus({"view": "full", "max_tokens": 9}, *manifests)
-    store = TokenStore(manifests[-1])
+    corpus = write_corpus(folder / "corpus", {str(place): text for place, text in enumerate(TEXTS)})
+    output = folder / "tokens/manifest.json"
+    tokenise_corpus({"view": "full", "max_tokens": 9}, folder / "words/manifest.json", corpus, output)
+    store = TokenStore(output)
     encoder = scoring_ranker(folder / "saved", "bi-encoder", store)
     return folder / "saved", embed_texts(encoder, store, np.arange(len(TEXTS)))
 
@@ -145,14 +145,21 @@ def test_files_that_are_no_modules_are_one_line(content, tmp_path):
         other_embedding(tmp_path)
 
 
+def fetched(folder, *asked, **options):
+    """A backbone whose files ask for an embedding so, and the token store of one query in its vocabulary."""
+    write_backbone(folder / "words")
+    new_encoder(folder / "source", "bi-encoder", folder / "words")
+    assert other_embedding(folder / "source") is None
+    ask_for(folder / "source", *asked, **options)
+    backbone, output = folder / "backbone/manifest.json", folder / "tokens/manifest.json"
+    fetch_backbone({"source": str(folder / "source")}, backbone)
+    tokenise_queries({"max_tokens": 3}, backbone, write_collection(folder / "asked", {"q": "red"}), output)
+    return backbone, TokenStore(output)
+
+
 def test_a_mean_pooled_folder_is_a_dense_encoder_and_where_a_mean_pooled_student_starts(tmp_path, capsys):
-    write_backbone(tmp_path / "words")
-    save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=0), tmp_path / "source", tmp_path / "words")
-    ask_for(tmp_path / "source", MEAN, "Normalize", similarity="cosine")
-    backbone = tmp_path / "backbone/manifest.json"
-    fetch_backbone({"source": str(tmp_path / "source")}, backbone)
+    backbone, store = fetched(tmp_path, MEAN, "Normalize", similarity="cosine")
     assert "sentence-transformers" not in capsys.readouterr().err
-    store = queries_of(tmp_path, backbone)
     assert DenseRetriever(backbone, Settings(depth=1), store).encoder.embedding == ("mean", "cosine")
     assert DenseRetriever(backbone, Settings(depth=1, similarity="dot"), store).encoder.embedding == ("mean", "dot")
     assert capsys.readouterr().err == ""
@@ -162,13 +169,8 @@ def test_a_mean_pooled_folder_is_a_dense_encoder_and_where_a_mean_pooled_student
 
 
 def test_a_folder_that_names_no_similarity_is_compared_by_the_dot_product_and_a_line_says_so(tmp_path, capsys):
-    write_backbone(tmp_path / "words")
-    save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=0), tmp_path / "source", tmp_path / "words")
-    ask_for(tmp_path / "source", MEAN, family="roberta")
-    backbone = tmp_path / "backbone/manifest.json"
-    fetch_backbone({"source": str(tmp_path / "source")}, backbone)
+    backbone, store = fetched(tmp_path, MEAN, family="roberta")
     assert (backbone.parent / "sentence_roberta_config.json").is_file()
-    store = queries_of(tmp_path, backbone)
     capsys.readouterr()
     assert DenseRetriever(backbone, Settings(depth=1), store).encoder.embedding == ("mean", "dot")
     (said,) = capsys.readouterr().err.splitlines()
@@ -178,15 +180,9 @@ def test_a_folder_that_names_no_similarity_is_compared_by_the_dot_product_and_a_
 
 
 def test_a_folder_that_asks_for_more_is_where_a_student_starts_and_no_dense_encoder(tmp_path, capsys):
-    write_backbone(tmp_path / "words")
-    save_ranker(new_ranker(CONFIG, "bi-encoder", initialise_seed=0), tmp_path / "source", tmp_path / "words")
-    assert other_embedding(tmp_path / "source") is None
-    ask_for(tmp_path / "source", MEAN, "Dense")
-    backbone = tmp_path / "backbone/manifest.json"
-    fetch_backbone({"source": str(tmp_path / "source")}, backbone)
+    backbone, store = fetched(tmp_path, MEAN, "Dense")
     (said,) = (line for line in capsys.readouterr().err.splitlines() if "sentence-transformers" in line)
     assert "the module Dense" in said and "only where a student starts" in said
-    store = queries_of(tmp_path, backbone)
     with pytest.raises(InputError, match=r"backbone is no dense encoder as it is: .*module Dense.*; train"):
         DenseRetriever(backbone, Settings(depth=1), store)
     scoring_ranker(backbone.parent, "bi-encoder", store)
@@ -195,10 +191,3 @@ def test_a_folder_that_asks_for_more_is_where_a_student_starts_and_no_dense_enco
     student = load_ranker(backbone.parent, "bi-encoder", initialise_seed=0)
     save_ranker(student, tmp_path / "student", backbone.parent)
     assert other_embedding(tmp_path / "student") is None
-
-
-def queries_of(folder, backbone):
-    """The token store of one query in the backbone's vocabulary."""
-    write_collection(folder, {"d": ("", "red")}, {"q": "red"})
-    tokenise_queries({"max_tokens": 3}, backbone, folder / "collection/manifest.json", folder / "tokens/manifest.json")
-    return TokenStore(folder / "tokens/manifest.json")

@@ -1,53 +1,27 @@
 """Token stores and ragged batches against the tokenizer's own encoding of the texts."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from factories import artifact
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from factories import run_script, write_collection, write_corpus
+from scored_world import WORDS, write_backbone
 
 from workflow_scripts.backbone import write_tokens
 from workflow_scripts.backbone.tokenise_corpus import tokenise_corpus
 from workflow_scripts.backbone.tokenise_queries import tokenise_queries
 from workflow_scripts.models.token_store import TokenStore, pair_lengths, pair_sequences, single_sequences
 from workflow_scripts.storage.code import closure
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 
-WORDS = ["red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps"]
 DOCUMENTS = {
-    "a": ("", "red cat runs"),
+    "a": (None, "red cat runs"),
     "aa": ("dog", "blue bird"),
     "b é": ("green", ""),  # an id with a blank and two bytes a letter sorts after "aa"
     "c": ("", ""),
-    "long-identifier": ("", "cat dog bird runs sleeps red"),
+    "long-identifier": (None, "cat dog bird runs sleeps red"),
 }
 QUERIES = {"q1": "red dog", "q2": "bird"}
-
-
-def write_backbone(folder, words=WORDS, double_separator=False):
-    """A backbone artifact of a word-level tokenizer alone."""
-    vocabulary = {token: row for row, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] [SEP] $B:1 [SEP]:1" if double_separator else "[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    artifact(folder / "manifest.json", {"tokenizer.json": tokenizer.to_str()})
-    return tokenizer
-
-
-def write_collection(folder, documents=DOCUMENTS, queries=QUERIES):
-    """A corpus and a collection artifact."""
-    rows = [{"doc_id": name, "title": title or None, "text": text} for name, (title, text) in documents.items()]
-    artifact(folder / "corpus" / "manifest.json", {"documents.parquet": pa.Table.from_pylist(rows)})
-    rows = [{"query_id": name, "text": text} for name, text in queries.items()]
-    artifact(folder / "collection" / "manifest.json", {"queries.parquet": pa.Table.from_pylist(rows)})
 
 
 @pytest.fixture
@@ -57,18 +31,13 @@ def stores(tmp_path, monkeypatch):
 
     def build(**options):
         tokenizer = write_backbone(tmp_path / "backbone", **options)
-        write_collection(tmp_path)
-        shared = ["--backbone", str(tmp_path / "backbone/manifest.json")]
-        spec, output = json.dumps({"view": "full", "max_tokens": 4}), tmp_path / "documents/manifest.json"
-        corpus = str(tmp_path / "corpus/manifest.json")
-        threads = ["--output", str(output), "--threads", "3"]
-        call(tokenise_corpus, [*shared, "--spec", spec, "--corpus", corpus, *threads])
-        spec, queries = json.dumps({"max_tokens": 3}), tmp_path / "queries/manifest.json"
-        collection = str(tmp_path / "collection/manifest.json")
-        call(
-            tokenise_queries,
-            [*shared, "--spec", spec, "--collection", collection, "--output", str(queries)],
+        backbone, output, queries = (
+            tmp_path / f"{name}/manifest.json" for name in ("backbone", "documents", "queries")
         )
+        corpus, collection = write_corpus(tmp_path / "corpus", DOCUMENTS), write_collection(tmp_path / "asked", QUERIES)
+        spec = {"view": "full", "max_tokens": 4}
+        run_script(tokenise_corpus, spec, backbone=backbone, corpus=corpus, output=output, threads=3)
+        run_script(tokenise_queries, {"max_tokens": 3}, backbone=backbone, collection=collection, output=queries)
         return tokenizer, TokenStore(queries), TokenStore(output)
 
     return build
@@ -150,22 +119,20 @@ def test_other_vocabulary_is_refused(stores, tmp_path):
 )
 def test_bad_text_is_named_and_nothing_is_left(tmp_path, documents, queries, message):
     write_backbone(tmp_path / "backbone")
-    write_collection(tmp_path, documents, queries)
+    corpus, collection = write_corpus(tmp_path / "corpus", documents), write_collection(tmp_path / "asked", queries)
     backbone, output = tmp_path / "backbone/manifest.json", tmp_path / "store/manifest.json"
     with pytest.raises(InputError, match=message):
-        tokenise_queries({"max_tokens": 3}, backbone, tmp_path / "collection/manifest.json", output)
+        tokenise_queries({"max_tokens": 3}, backbone, collection, output)
         output.unlink()
-        spec = {"view": "body", "max_tokens": 3}
-        tokenise_corpus(spec, backbone, tmp_path / "corpus/manifest.json", output)
+        tokenise_corpus({"view": "body", "max_tokens": 3}, backbone, corpus, output)
     assert not output.exists()
 
 
 def test_an_unknown_view_is_refused(tmp_path):
     write_backbone(tmp_path / "backbone")
-    write_collection(tmp_path)
-    paths = [tmp_path / name / "manifest.json" for name in ("backbone", "corpus", "store")]
+    backbone, corpus = tmp_path / "backbone/manifest.json", write_corpus(tmp_path / "corpus", DOCUMENTS)
     with pytest.raises(InputError, match="view is 'title'"):
-        tokenise_corpus({"view": "title", "max_tokens": 3}, *paths)
+        tokenise_corpus({"view": "title", "max_tokens": 3}, backbone, corpus, tmp_path / "store/manifest.json")
 
 
 def test_how_tokens_are_written_is_no_part_of_what_trains_or_scores():

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from factories import shipped
 
 from workflow_scripts.experiment.dry_run import dry_run
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan import bill
 from workflow_scripts.plan.bill import Bill, _downloads, designs, main, print_bill, reach, repeated
 from workflow_scripts.plan.costs import Costs
@@ -29,7 +29,7 @@ SPEEDS = speeds(FIGURES)[1]
 
 @functools.cache
 def experiment(*names: str) -> Experiment:
-    return Experiment(read_config(*(ROOT / "config" / f"{name}.yaml" for name in names or ["demo"])))
+    return Experiment(shipped(*names or ["demo"]))
 
 
 def job(rule: str, **wildcards: str) -> Job:
@@ -86,7 +86,7 @@ def test_an_experiment_that_is_built_costs_nothing() -> None:
 
 
 def test_seeds_have_a_price_before_anything_runs() -> None:
-    demo = read_config(ROOT / "config" / "demo.yaml")
+    demo = shipped("demo")
     names, seeds, trainings, (one, controls, three, five) = zip(*designs(demo, SPEEDS, FIGURES), strict=True)
     assert names == ("1 seed", "1 seed, controls", "3 seeds", "5 seeds")
     assert (seeds, trainings) == ((0, 1, 3, 5), (40, 56, 120, 200))
@@ -96,7 +96,7 @@ def test_seeds_have_a_price_before_anything_runs() -> None:
     assert three == pytest.approx(sum(cost.flops / SPEEDS[cost.kind].flops / 3600 for cost in costs))
     assert five == pytest.approx(5 * one) and one < controls < 1.5 * one
     # The paper retrieves from some of its sets alone.
-    assert all(hours for *_, hours in designs(read_config(ROOT / "config" / "paper.yaml"), SPEEDS, FIGURES))
+    assert all(hours for *_, hours in designs(shipped("paper"), SPEEDS, FIGURES))
 
 
 def test_what_seeds_decide_is_read_from_a_pilot(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import functools
 import re
 
 import pytest
+from factories import shipped
 
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.plan.costs import Cost, Costs
 from workflow_scripts.plan.jobs import Job
 from workflow_scripts.plan.throughput import Shape, read_figures
@@ -21,7 +21,7 @@ FIGURES = read_figures()
 
 @functools.cache
 def experiment(*names: str) -> Experiment:
-    return Experiment(read_config(*(ROOT / "config" / f"{name}.yaml" for name in names or ["demo"])))
+    return Experiment(shipped(*names or ["demo"]))
 
 
 def job(rule: str, **wildcards: str) -> Job:
@@ -111,7 +111,7 @@ def test_memory_is_of_the_corpus_and_of_the_pairs() -> None:
 
 
 def test_a_teacher_is_billed_by_the_collection_that_it_is_trained_on() -> None:
-    config = read_config(ROOT / "config" / "paper.yaml")
+    config = shipped("paper")
     config["teachers"]["electra"]["sampler"] = "nq-bm25"
     cost = cost_of(Experiment(config), "train_teacher", teacher="electra")
     assert cost.memory == 450e6 + 100 * 21_015_324

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from rendered import render
+from factories import RULE, table_spec, write_metrics
+from rendered import make_table
 
-from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.report.advice import USE, advise, choose, compare, pairwise
 from workflow_scripts.report.make_advice_table import make_advice_table
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers, write_numbers
 
-RULE = {
-    "margin": 0.02,
-    "margin_of": "absolute",
-    "alpha": 0.1,
-    "difference_alpha": 0.05,
-    "confidence": 0.95,
-}
 ONE = {"a": 1.0}
 COST = np.array([1.0, 1.5, 2.0, 4.0])
 
@@ -97,22 +88,21 @@ def test_a_difference_within_the_margin_makes_none_worse_and_no_choice() -> None
     assert comparisons.outcome == ["equivalent", "equivalent", "different"] and not comparisons.worse[0].any()
 
 
-def write_inputs(tmp_path: Path) -> list[str]:
+def write_inputs(tmp_path: Path) -> None:
     """Two losses, two samplers, two domains: ranknet.x is shown to be better in near, nothing in far."""
     generator = np.random.default_rng(0)
     gains = {("lce", "x"): 0.0, ("lce", "y"): 0.001, ("ranknet", "x"): 0.1, ("ranknet", "y"): 0.02}
     base = {"a": generator.uniform(0.2, 0.6, 60), "b": generator.uniform(0.2, 0.6, 40)}
-    values, means, costs = [], [], []
+    values, means, costs = {}, [], []
     for place, ((loss, sampler), gain) in enumerate(gains.items()):
         keys = ("be", loss, sampler, "t")
         costs.append(("student", "", *keys, 9.0, 1.5 + place))
         for domain, name in (("near", "a"), ("far", "b")):
             x = base[name] + (gain if name == "a" else 0)
             x = x + generator.normal(0, 0.01 if name == "a" else 0.3, (3, len(base[name])))
-            values += [(*keys, seed, name, f"q{i}", "nDCG@10", v) for seed in range(3) for i, v in enumerate(x[seed])]
+            values |= {(*keys, seed, name): x[seed] for seed in range(3)}
             means.append((*keys, domain, "all", "nDCG@10", x.mean(), x.mean(axis=1).std(ddof=1)))
-    frame = pd.DataFrame(values, columns=measures.METRICS_SCHEMA.names)
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+    write_metrics(tmp_path / "metrics.parquet", values)
     names = ["student", "loss", "sampler", "teacher"]
     main = pd.DataFrame(means, columns=[*names, "domain", "collection", "measure", "mean", "std_seed"])
     cost = pd.DataFrame(costs, columns=["scope", "stage", *names, "energy_wh", "alone_wh"])
@@ -121,26 +111,19 @@ def write_inputs(tmp_path: Path) -> list[str]:
     cells["temperature"] = cells["loss"].map({"lce": 1.0, "ranknet": 4.0})
     for name, table in {"main": main, "cost": cost, "factorial": cells}.items():
         write_numbers(tmp_path / f"{name}.parquet", table, {"seeds": [0, 1, 2]})
-    spec = {
-        **{
-            "students": ["be"],
-            "losses": ["lce", "ranknet"],
-            "samplers": ["x", "y"],
-            "teachers": ["t"],
-            "seeds": [0, 1, 2],
-        },
-        "domains": [{"name": "near", "collections": ["a"]}, {"name": "far", "collections": ["b"]}],
-        **{"measure": "nDCG@10", "rule": RULE, "controls": [], "budgets": [1, 2, None]},
-    }
-    names = ("main", "cost", "metrics", "factorial")
-    paths = [f"--{name}={tmp_path}/{name}.parquet" for name in names]
-    return ["--spec", json.dumps(spec), *paths, f"--output={tmp_path}/advice.parquet"]
+
+
+def make(tmp_path: Path, **changes: object) -> tuple[pd.DataFrame, str]:
+    spec = table_spec(losses=["lce", "ranknet"], samplers=["x", "y"], seeds=[0, 1, 2], budgets=[1, 2, None])
+    spec |= {"domains": [{"name": "near", "collections": ["a"]}, {"name": "far", "collections": ["b"]}]}
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("main", "cost", "metrics", "factorial")}
+    spec |= {"measure": "nDCG@10", **changes}
+    return make_table(make_advice_table, spec, tmp_path / "advice.parquet", **paths)
 
 
 def test_the_table_and_its_evidence(tmp_path: Path) -> None:
-    given = write_inputs(tmp_path)
-    call(make_advice_table, given)
-    rows, markdown = render("advice", tmp_path / "advice.parquet")
+    write_inputs(tmp_path)
+    rows, markdown = make(tmp_path)
     table = rows.fillna({"recommended": ""}).set_index(["question", "domain", "budget"]).sort_index()
     near = table.loc["cell", "near"]
     assert near["advice"].to_dict() == {"1": "cheapest", "2": "equivalent", "any": "use"}
@@ -160,18 +143,15 @@ def test_the_table_and_its_evidence(tmp_path: Path) -> None:
     # Three in each of two domains, and one of temperatures, whichever of them the rows show.
     assert "of 7 comparisons in 3 families" in markdown and "tested" not in rows
     # A margin that no temperature is outside of: nothing to advise.
-    spec = json.loads(given[1])
-    spec["rule"] = RULE | {"margin": 0.2}
-    call(make_advice_table, ["--spec", json.dumps(spec), *given[2:]])
-    wide = render("advice", tmp_path / "advice.parquet")[0].set_index("question").loc["temperature"]
+    wide = make(tmp_path, rule=RULE | {"margin": 0.2})[0].set_index("question").loc["temperature"]
     assert (wide["advice"], wide["outcome"]) == ("undecided", "equivalent")
 
 
 def test_a_cell_without_its_cost_or_mean_is_named(tmp_path: Path) -> None:
-    given = write_inputs(tmp_path)
+    write_inputs(tmp_path)
     for file, message in (("main", "lacks nDCG@10 of be lce x t near"), ("cost", "no energy of be lce x t")):
         whole, _ = read_numbers(tmp_path / f"{file}.parquet")
         write_numbers(tmp_path / f"{file}.parquet", whole[1:], {})
         with pytest.raises(InputError, match=message):
-            call(make_advice_table, given)
+            make(tmp_path)
         write_numbers(tmp_path / f"{file}.parquet", whole, {})

@@ -9,11 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from factories import artifact, write_metrics
 
-from workflow_scripts.analysis.measures import METRICS_SCHEMA
 from workflow_scripts.report import check_expected
-from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.tables import write_numbers, write_table
+from workflow_scripts.storage.tables import write_numbers
 
 
 @pytest.fixture
@@ -23,8 +22,7 @@ def results(tmp_path: Path) -> Path:
     main = pd.DataFrame({"sampler": ["bm25", "random"], "mean": [0.5000004, 0.25], "measure": "nDCG@10", **keys})
     domains = [{"name": "in-domain", "collections": ["a"]}]
     write_numbers(tmp_path / "analysis/main.parquet", main, {"measures": ["nDCG@10", "AP"], "domains": domains})
-    with ArtifactWriter(tmp_path / "students/ce/manifest.json", kind="students", spec={}):
-        pass
+    artifact(tmp_path / "students/ce/manifest.json", {}, kind="students")
     return tmp_path
 
 
@@ -64,15 +62,13 @@ def test_another_arithmetic_is_held_to_the_band_of_other_pipelines(
     means = {"bm25": [0.5, 0.52, 0.48], "random": [0.25, 0.27, 0.26]}
     paths = [results / "metrics.parquet", *(results / f"{place}.parquet" for place in (1, 2))]
     for place, path in enumerate(paths):
-        rows = [
+        values = {
             # The sampler that reads no teacher was trained once for all; the further seed is a control.
-            ("ce", "kl", sampler, "none" if sampler == "random" else "base", seed, "a", query, "nDCG@10", value + step)
-            for sampler, values in means.items()
-            for seed, value in ((place, values[place]), (9, 0.9))
-            for query, step in (("1", -0.1), ("2", 0.1))
-        ]
-        frame = pd.DataFrame(rows, columns=METRICS_SCHEMA.names).astype({"seed": "Int32"})
-        write_table(path, frame, METRICS_SCHEMA)
+            ("ce", "kl", sampler, "none" if sampler == "random" else "base", seed, "a"): [value - 0.1, value + 0.1]
+            for sampler, own in means.items()
+            for seed, value in ((place, own[place]), (9, 0.9))
+        }
+        write_metrics(path, values)
     expected = results / "expected.yaml"
     run(monkeypatch, results, expected, "--write", "--pipelines", *paths[1:])
     # Two cells of three pipelines: 4 degrees of freedom, t(1 - .025 / 2) = 3.495; variances .0004 and .0001.

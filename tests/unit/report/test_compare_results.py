@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from factories import artifact
 
 from workflow_scripts.archive.container import FORMAT, write_archive
 from workflow_scripts.report.compare_results import Comparison, is_reproduced, lines
-from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.tables import write_numbers
@@ -30,8 +30,7 @@ BAND_OF_SEEDS = 0.03926
 
 def make(results: Path, at: str, kind: str, content: str = "x", spec: dict | None = None, **inputs: str) -> None:
     given = {name: results / path / "manifest.json" for name, path in inputs.items()}
-    with ArtifactWriter(results / at / "manifest.json", kind=kind, spec=spec or {}, inputs=given) as writer:
-        writer.path("file.txt").write_text(content)
+    artifact(results / at / "manifest.json", {"file.txt": content}, kind=kind, spec=spec, inputs=given)
 
 
 def experiment(results: Path, noise: dict | None = None) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import artifact
 from rendered import CAPTIONS, captions, render
 
 from workflow_scripts.presentation.render_table import render_table, unalike
@@ -16,7 +17,7 @@ from workflow_scripts.report.draw_cost import pareto_front
 from workflow_scripts.report.lineage import STAGES, Lineage
 from workflow_scripts.report.make_configuration_table import make_configuration_table, shared_settings
 from workflow_scripts.report.make_cost_table import make_cost_table, total_cost
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.circumstances import odd_ones
 from workflow_scripts.storage.code import PACKAGE, ROOT
 from workflow_scripts.storage.errors import InputError
@@ -41,9 +42,7 @@ class Results:
         **cost: object,
     ) -> Path:
         manifest = self.folder / name / "manifest.json"
-        with ArtifactWriter(manifest, kind=name.split("/")[0], spec=spec or {}, inputs=inputs) as writer:
-            writer.path(file).write_text("x")
-            writer.counts |= counts or {}
+        artifact(manifest, {file: "x"}, kind=name.split("/")[0], spec=spec, inputs=inputs, counts=counts)
         content = json.loads(manifest.read_text())
         content["device"] = cost.pop("device", "cpu")
         content["cost"] = {"wall_s": 1.0, "cpu_s": 1.0, "peak_rss_mb": 10.0, **cost}

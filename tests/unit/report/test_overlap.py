@@ -10,17 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from factories import artifact
+from factories import write_collection
 from project import ROOT
 from rendered import render
 
 from workflow_scripts.report.make_contamination_table import make_contamination_table
 from workflow_scripts.report.overlap import closest, normalise
 from workflow_scripts.storage.errors import InputError
-
-QUERIES = pa.schema([("query_id", pa.string()), ("text", pa.string())])
 
 
 @pytest.mark.parametrize(
@@ -65,9 +62,8 @@ def test_four_words_of_five_are_near_at_the_threshold() -> None:
         closest({}, {}, 0)
 
 
-def collection(manifest: Path, texts: list[str]) -> Path:
-    ids = [f"{manifest.parent.name}{number}" for number in range(len(texts))]
-    return artifact(manifest, {"queries.parquet": ({"query_id": ids, "text": texts}, QUERIES)})
+def collection(folder: Path, texts: list[str]) -> Path:
+    return write_collection(folder, {f"{folder.name}{number}": text for number, text in enumerate(texts)})
 
 
 @pytest.fixture
@@ -76,10 +72,10 @@ def given(tmp_path: Path) -> dict:
     tests = {"one": ["What is a B, C?", "c b a is what", "beta", "gamma"], "two": ["delta"]}
     return {
         "spec": {"threshold": 0.8},
-        "training": [collection(tmp_path / "train/manifest.json", ["what is a b c", "alpha beta"])],
+        "training": [collection(tmp_path / "train", ["what is a b c", "alpha beta"])],
         "training_names": ["train"],
         "collections": list(tests),
-        "tests": [collection(tmp_path / name / "manifest.json", texts) for name, texts in tests.items()],
+        "tests": [collection(tmp_path / name, texts) for name, texts in tests.items()],
         "output": tmp_path / "contamination.parquet",
         "pairs": tmp_path / "contamination_pairs.parquet",
     }
@@ -101,13 +97,13 @@ def test_table(given: dict) -> None:
     ]
     assert "| train      | one    | c b a is what   | what is a b c    |      1.00 |" in texts
     # Nothing in common: tables without a row.
-    given["training"] = [collection(given["output"].parent / "else/manifest.json", ["unlike any"])]
+    given["training"] = [collection(given["output"].parent / "else", ["unlike any"])]
     _, text, pairs, texts = made(given)
     assert "0.0%" in text and pairs.empty and "| training   |" in texts
 
 
 def test_each_training_collection_has_rows_of_its_own(given: dict, tmp_path: Path) -> None:
-    given["training"].append(collection(tmp_path / "more/manifest.json", ["Gamma!", "delta", "beta"]))
+    given["training"].append(collection(tmp_path / "more", ["Gamma!", "delta", "beta"]))
     given["training_names"].append("more")
     table, text, pairs, _ = made(given)
     assert table[["training", "collection", "n_queries", "exact", "near"]].to_numpy().tolist() == [

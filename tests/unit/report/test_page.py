@@ -9,6 +9,7 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -133,13 +134,13 @@ def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, 
     assert f"{blocks['tested'].sum():.0f} pairs of samplers (of one loss, student and domain) were compared" in text
     assert f"nDCG@10: {blocks['different'].sum():.0f} differ" in text
     means = main[main["collection"] == "all"].set_index(["student", "loss", "sampler", "domain"])["mean"]
-    for domain in ("near", "far"):
-        above = [
-            (means[student].xs(domain, level="domain") > means["bm25", "", "", domain]) for student in ("stu0", "stu1")
-        ]
-        for student, higher in zip(("stu0", "stu1"), above, strict=True):
-            count = f"{'all' if higher.all() else f'{higher.sum()} of'} 6 {student}"
-            assert not higher.any() or re.search(f"above BM25:[^;]*{domain}[^,;]*{count}", text), (domain, student)
+    better = 0
+    for domain, student in product(("near", "far"), ("stu0", "stu1")):
+        higher = means[student].xs(domain, level="domain") > means["bm25", "", "", domain]
+        count = f"{'all' if higher.all() else f'{higher.sum()} of'} 6 {student}"
+        assert not higher.any() or re.search(f"above BM25:[^;]*{domain}[^,;]*{count}", text), (domain, student)
+        better += higher.any()
+    assert better
     assert "generated language" not in text
 
 

@@ -180,8 +180,6 @@ def test_what_is_outside_the_digest_writes_manifests_logs_and_cards_alone() -> N
     )
     for name in NOT_IN_DIGEST:
         path = ROOT / PACKAGE / f"{name.removeprefix(f'{PACKAGE}.').replace('.', '/')}.py"
-        if not path.exists():
-            continue
         text = path.read_text()
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):

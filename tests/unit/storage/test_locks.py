@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from factories import artifact
 
 from workflow_scripts.storage import locks
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
@@ -107,20 +108,20 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", refused)
 
 
-def write(manifest: Path) -> None:
-    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
-        writer.path("file").write_text("")
-
-
-def test_two_writers_do_not_meet_without_locks(tmp_path: Path, no_locks: None) -> None:
+@pytest.mark.parametrize("kind", ["kernel", "none"])
+def test_two_writers_never_meet(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> None:
+    if kind == "none":
+        request.getfixturevalue("no_locks")
     manifest = tmp_path / "x" / "manifest.json"
-    with (
-        ArtifactWriter(manifest, kind="test", spec={}),
-        pytest.raises(InputError, match=rf"another process \(process {os.getpid()} on .*\) is writing"),
-    ):
-        write(manifest)
-    write(manifest)
-    assert not list(manifest.parent.glob(f"{locks.LOCK}*"))
+    said = "another process" if kind == "kernel" else rf"another process \(process {os.getpid()} on .*\)"
+    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
+        writer.path("file").write_text("first")
+        with pytest.raises(InputError, match=f"{said} is writing"):
+            artifact(manifest, {"file": "second"})
+    assert Artifact(manifest).file("file").read_text() == "first"
+    artifact(manifest, {"file": "second"})
+    assert Artifact(manifest).file("file").read_text() == "second"
+    assert kind == "kernel" or not list(manifest.parent.glob(f"{locks.LOCK}*"))
 
 
 @pytest.mark.parametrize(
@@ -143,8 +144,8 @@ def test_a_stale_lock_is_known(tmp_path: Path, no_locks: None, holder: dict | No
     lock.write_text("" if holder is None else json.dumps(about | holder))
     os.utime(lock, (time.time() - age, time.time() - age))
     if stale:
-        write(tmp_path / "x" / "manifest.json")
+        artifact(tmp_path / "x" / "manifest.json", {})
     else:
         with pytest.raises(InputError, match="is writing"):
-            write(tmp_path / "x" / "manifest.json")
+            artifact(tmp_path / "x" / "manifest.json", {})
     assert lock.exists() == (not stale) and not list(lock.parent.glob("*.new"))

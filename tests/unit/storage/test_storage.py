@@ -155,19 +155,6 @@ def test_a_folder_keeps_no_file_of_an_earlier_version_even_after_a_kill(
     assert files == {f"base/{name}" for name in (*new, "manifest.json", "fold0/manifest.json", "fold0/modules.json")}
 
 
-def test_two_processes_never_write_one_artifact(tmp_path: Path) -> None:
-    manifest = tmp_path / "x" / "manifest.json"
-    with ArtifactWriter(manifest, kind="test", spec={}) as writer:
-        writer.path("file").write_text("first")
-        with (
-            pytest.raises(InputError, match="another process is writing"),
-            ArtifactWriter(manifest, kind="test", spec={}),
-        ):
-            pass
-    assert Artifact(manifest).file("file").read_text() == "first"
-    write(manifest, "second")
-
-
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd"])
 def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, name: str) -> None:
     manifest = tmp_path / "manifest.json"

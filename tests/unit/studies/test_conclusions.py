@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from factories import artifact
-from rendered import render
+from factories import RULE, table_spec, write_collection, write_metrics
+from rendered import make_table
 
 from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.equivalence import Rule
@@ -18,58 +17,30 @@ from workflow_scripts.analysis.families import ONE_SEED, UNDECIDED
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.tables import read_numbers, write_table
 from workflow_scripts.studies.conclusions import BETTER, CHANGES, HOLDS, SAME_STUDENTS, WORSE, conclude, order_agreement
 from workflow_scripts.studies.make_teachers_table import make_teachers_table
 from workflow_scripts.studies.make_training_collections_table import make_training_collections_table
 
 QUERIES = 80
-SPEC = {
-    "students": ["be"],
-    "losses": ["kl"],
-    "seeds": [0, 1],
-    "domains": [{"name": "near", "collections": ["a"]}],
-    "measures": ["nDCG@10"],
-    "controls": [],
-    "depth": 100,
-    "bootstrap": {"samples": 100, "seed": 0, "confidence": 0.95},
-    "rule": {
-        "margin": 0.02,
-        "margin_of": "absolute",
-        "alpha": 0.1,
-        "difference_alpha": 0.05,
-        "confidence": 0.95,
-    },
-}
 
 
-def rows(keys: tuple, values: np.ndarray) -> Iterator[tuple]:
-    return ((*keys, "a", f"q{index:02}", "nDCG@10", value) for index, value in enumerate(values))
-
-
-def write_metrics(path: Path, gains: dict[tuple[str, str], float], noise: dict[str, float] | None = None) -> Path:
+def measured(tmp_path: Path, gains: dict[tuple[str, str], float], noise: dict[str, float] | None = None) -> Path:
     """Students of (sampler, teacher), two seeds each: difficulty, the cell's gain, noise by sampler or teacher."""
-    generator = np.random.default_rng(0)
+    generator, noise = np.random.default_rng(0), noise or {}
     base = generator.uniform(0.3, 0.5, QUERIES)
-    frame = [
-        row
-        for (sampler, teacher), gain in gains.items()
-        for seed in (0, 1)
-        for row in rows(
-            ("be", "kl", sampler, teacher, seed),
-            base + gain + generator.normal(0, (noise or {}).get(sampler, (noise or {}).get(teacher, 0.01)), QUERIES),
-        )
-    ]
-    references = [("bm25", "", "", "", None), *(("teacher", "", "", name, None) for name in {t for _, t in gains})]
-    frame += [row for keys in references for row in rows(keys, base)]
-    table = pd.DataFrame(frame, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-    write_table(path, table, measures.METRICS_SCHEMA)
-    return path
+    values = {}
+    for ((sampler, teacher), gain), seed in product(gains.items(), (0, 1)):
+        deviation = noise.get(sampler, noise.get(teacher, 0.01))
+        values["be", "kl", sampler, teacher, seed, "a"] = base + gain + generator.normal(0, deviation, QUERIES)
+    values |= {("teacher", "", "", teacher, None, "a"): base for _, teacher in gains}
+    return write_metrics(tmp_path / "metrics.parquet", values | {("bm25", "", "", "", None, "a"): base})
 
 
-def arguments(tmp_path: Path, metrics: Path, spec: dict) -> list[str]:
-    return ["--spec", json.dumps(spec), "--metrics", str(metrics), f"--output={tmp_path}/table.parquet"]
+def compare_teachers(tmp_path: Path, samplers: list[str], teachers: list[str]) -> tuple[pd.DataFrame, str]:
+    """The table of the metrics that lie there."""
+    spec = table_spec(samplers=samplers, teachers=teachers, seeds=[0, 1])
+    return make_table(make_teachers_table, spec, tmp_path / "teachers.parquet", metrics=tmp_path / "metrics.parquet")
 
 
 @pytest.mark.parametrize(
@@ -84,17 +55,15 @@ def arguments(tmp_path: Path, metrics: Path, spec: dict) -> list[str]:
     ],
 )
 def test_what_becomes_of_a_comparison(beyond: list[float], within: list[float], conclusion: str) -> None:
-    assert conclude(np.array(beyond), np.array(within), Rule(**SPEC["rule"])) == conclusion
+    assert conclude(np.array(beyond), np.array(within), Rule(**RULE)) == conclusion
 
 
 def test_the_same_verdict_under_both_teachers_does_not_hold_where_the_difference_changes(tmp_path: Path) -> None:
     # y is better than x under both, by .05 and by .25: the verdict stays, the difference does not.
     gains = {("x", "weak"): 0.0, ("y", "weak"): 0.05, ("x", "strong"): 0.0, ("y", "strong"): 0.25}
-    path = write_metrics(tmp_path / "metrics.parquet", gains)
-    call(
-        make_teachers_table, arguments(tmp_path, path, SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "strong"]})
-    )
-    table = read_numbers(tmp_path / "table.parquet")[0]
+    path = measured(tmp_path, gains)
+    compare_teachers(tmp_path, ["x", "y"], ["weak", "strong"])
+    table, _ = read_numbers(tmp_path / "teachers.parquet")
     assert table.loc[table["scope"] == "comparison", "verdict"].tolist() == [WORSE, WORSE]
     row = table[table["scope"] == "conclusion"].iloc[0]
     assert row["verdict"] == CHANGES and row["value"] == pytest.approx(-0.2, abs=0.01)
@@ -110,27 +79,20 @@ def test_the_same_verdict_under_both_teachers_does_not_hold_where_the_difference
 def test_a_change_is_shown_by_the_teachers_that_show_it(tmp_path: Path) -> None:
     # Under the loud teacher y may gain more, by noise alone; between the quiet ones it gains .1.
     gains = {("x", name): 0.0 for name in ("weak", "base", "loud")} | {("y", "weak"): 0.0, ("y", "base"): 0.1}
-    path = write_metrics(tmp_path / "metrics.parquet", gains | {("y", "loud"): 0.4}, {"loud": 3.0})
-    spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "base", "loud"]}
-    call(make_teachers_table, arguments(tmp_path, path, spec))
-    table, _ = read_numbers(tmp_path / "table.parquet")
+    measured(tmp_path, gains | {("y", "loud"): 0.4}, {"loud": 3.0})
+    _, markdown = compare_teachers(tmp_path, ["x", "y"], ["weak", "base", "loud"])
+    table, _ = read_numbers(tmp_path / "teachers.parquet")
     (row,) = table[table["scope"] == "conclusion"].to_dict("records")
     assert (row["verdict"], row["teacher"], row["teacher_b"]) == (CHANGES, "weak", "base")
-    assert (
-        row["value"] == pytest.approx(-0.1, abs=0.01)
-        and row["p"] <= 0.05
-        and (row["tested"], row["different"]) == (3, 1)
-    )
-    assert "of 6 comparisons in 4 families" in render("teachers", tmp_path / "table.parquet")[1]
+    assert row["value"] == pytest.approx(-0.1, abs=0.01) and row["p"] <= 0.05
+    assert (row["tested"], row["different"]) == (3, 1) and "of 6 comparisons in 4 families" in markdown
 
 
 def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
     gains = {("x", "weak"): 0.0, ("y", "weak"): 0.10, ("z", "weak"): 0.05, ("loud", "weak"): 0.05}
     gains |= {("x", "strong"): 0.0, ("y", "strong"): 0.10, ("z", "strong"): 0.15, ("loud", "strong"): 0.066}
-    path = write_metrics(tmp_path / "metrics.parquet", gains, {"loud": 0.04})
-    spec = SPEC | {"samplers": ["x", "y", "z", "loud"], "teachers": ["weak", "strong"]}
-    call(make_teachers_table, arguments(tmp_path, path, spec))
-    table, markdown = render("teachers", tmp_path / "table.parquet")
+    measured(tmp_path, gains, {"loud": 0.04})
+    table, markdown = compare_teachers(tmp_path, ["x", "y", "z", "loud"], ["weak", "strong"])
     concluded = table[table["scope"] == "conclusion"].set_index(["sampler", "sampler_b"])
     assert concluded["verdict"].to_dict() == {
         ("x", "y"): HOLDS,
@@ -152,13 +114,11 @@ def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
 
 
 def test_students_that_read_no_teacher_are_no_evidence(tmp_path: Path) -> None:
-    path = write_metrics(tmp_path / "metrics.parquet", {("x", "weak"): 0.0, ("y", "weak"): 0.1})
+    path = measured(tmp_path, {("x", "weak"): 0.0, ("y", "weak"): 0.1})
     frame = pd.read_parquet(path).astype({"teacher": str, "seed": "Int32"})
     copied = frame[frame["teacher"] == "weak"].assign(teacher="strong")
     write_table(path, pd.concat([frame, copied]), measures.METRICS_SCHEMA)
-    spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "strong"]}
-    call(make_teachers_table, arguments(tmp_path, path, spec))
-    table, markdown = render("teachers", tmp_path / "table.parquet")
+    table, markdown = compare_teachers(tmp_path, ["x", "y"], ["weak", "strong"])
     assert table.loc[table["scope"] == "conclusion", "verdict"].tolist() == [SAME_STUDENTS]
     assert "Of 0 conclusions" in markdown and "1 more are of students that read no teacher" in markdown
 
@@ -179,29 +139,21 @@ def test_kendalls_tau_by_hand() -> None:
 def training_spec(collections: list[str]) -> dict:
     functions = {"x": "near", "x2": "near", "y": "far", "y2": "far", "lone": "own"}
     trained = {name: {"collection": "two" if "2" in name else "one", "function": f} for name, f in functions.items()}
-    return SPEC | {
-        "samplers": list(functions),
-        "teachers": ["t"],
-        "trained_on": trained,
-        "training_collections": collections,
-        "shared": {"one": ["b"], "two": ["a"]},
-        "teacher_collections": {"t": "one"},
-    }
+    more = {"trained_on": trained, "training_collections": collections, "shared": {"one": ["b"], "two": ["a"]}}
+    return table_spec(samplers=list(functions), seeds=[0, 1], teacher_collections={"t": "one"}, **more)
 
 
 def test_the_table_of_training_collections_finds_what_was_put_in(tmp_path: Path) -> None:
     gains = {("x", "t"): 0.0, ("x2", "t"): 0.06, ("y", "t"): 0.02, ("y2", "t"): 0.021, ("lone", "t"): 0.3}
-    path = write_metrics(tmp_path / "metrics.parquet", gains)
-    manifests = []
-    for name, positives in (("one", 3), ("two", 6)):
-        ids = {"queries": list("abc"), "positives": list("abcabc")[:positives]}
-        files = {f"{part}.parquet": pd.DataFrame({"query_id": own}) for part, own in ids.items()}
-        manifests.append(str(artifact(tmp_path / name / "manifest.json", files)))
+    positives = [(query, document) for document in "de" for query in "abc"]
+    paths = {"metrics": measured(tmp_path, gains)}
+    sizes = {"one": 3, "two": 6}
+    paths["collections"] = [
+        write_collection(tmp_path / name, "abc", positives=positives[:size]) for name, size in sizes.items()
+    ]
 
     def make(spec: dict) -> tuple[pd.DataFrame, str]:
-        given = ["--collections", *manifests]
-        call(make_training_collections_table, [*arguments(tmp_path, path, spec), *given])
-        return render("training_collections", tmp_path / "table.parquet")
+        return make_table(make_training_collections_table, spec, tmp_path / "training_collections.parquet", **paths)
 
     table, markdown = make(training_spec(["one", "two"]))
     table = table.set_index("scope")

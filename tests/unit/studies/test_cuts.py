@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from factories import artifact
+from factories import RULE, numbered_store, table_spec, write_groups, write_labels, write_metrics
+from rendered import make_table
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from workflow_scripts.analysis import cuts, measures
+from workflow_scripts.analysis import cuts
 from workflow_scripts.analysis.cut_names import CUTS, HALVES, QUARTERS, RANDOM
 from workflow_scripts.analysis.inference import infer
-from workflow_scripts.presentation.render_table import render_table
-from workflow_scripts.storage.code import ROOT
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.groups import GROUPS_SCHEMA, LABELS_SCHEMA
-from workflow_scripts.storage.tables import write_table
 from workflow_scripts.studies import make_cuts_table
 from workflow_scripts.train.groups import Groups, TooFewQueries, read_groups
 
 HALF, QUARTER = "below-median", "upper-quartile"
 BY_ENTROPY = [cut for cut in CUTS if cut not in RANDOM]
 DOMAINS = [{"name": "near", "collections": ["a"]}, {"name": "far", "collections": ["a", "b"]}]
-RULE = {
-    "margin": 0.02,
-    "margin_of": "absolute",
-    "alpha": 0.1,
-    "difference_alpha": 0.05,
-    "confidence": 0.9,
-}
+STORES = numbered_store("q", range(32)), numbered_store("d", range(40))
 
 
 def kept(entropy: list[float], fence: float = 1.5) -> dict[str, list[int]]:
@@ -107,22 +94,8 @@ def test_the_widest_fence_leaves_as_many_as_asked() -> None:
 def sampled(folder: Path, scores: np.ndarray) -> tuple[Path, Path]:
     """A sampler's groups and the teacher's scores of them; ``scores``  # (queries, docs)."""
     queries, size = scores.shape
-    frame = pd.DataFrame(
-        {
-            "query_id": np.repeat([f"q{query:02}" for query in range(queries)], size),
-            "position": np.tile(np.arange(size), queries),
-            "doc_id": [f"d{(3 * query + place) % 40:02}" for query in range(queries) for place in range(size)],
-            "source": (["positive"] + ["corpus"] * (size - 2) + ["fill"]) * queries,
-            "rank": ([None] + [7] * (size - 1)) * queries,
-            "score": ([np.nan] + [1.25] * (size - 1)) * queries,
-            "probability": ([np.nan] + [0.5] * (size - 1)) * queries,
-        }
-    ).astype({"rank": "Int32"})
-    labels = frame.assign(score=scores.ravel(), entropy=np.repeat(entropies(scores), size))
-    return (
-        artifact(folder / "groups/manifest.json", {"groups.parquet": (frame, GROUPS_SCHEMA)}),
-        artifact(folder / "labels/manifest.json", {"labels.parquet": (labels, LABELS_SCHEMA)}),
-    )
+    drawn = {f"q{query:03}": [f"d{(3 * query + place) % 40:03}" for place in range(size)] for query in range(queries)}
+    return write_groups(folder / "groups", drawn), write_labels(folder / "labels", drawn, scores, entropies(scores))
 
 
 def entropies(scores: np.ndarray) -> np.ndarray:
@@ -131,24 +104,16 @@ def entropies(scores: np.ndarray) -> np.ndarray:
     return np.array([np.mean([stats.entropy([p, 1 - p], base=2) for p in coins]) for coins in pairs])
 
 
-class Store:
-    """Stands for a token store whose ids are numbered."""
-
-    def rows(self, ids: pa.ChunkedArray) -> np.ndarray:
-        return np.array([int(text[1:]) for text in ids.to_pylist()])
-
-
 def read(paths: tuple[Path, Path], cut: str, at_least: int = 1, reads_teacher: bool = True, **fence: float) -> Groups:
     spec = {"cut": cut, "at_least": at_least, **fence}
-    return read_groups(paths[0], Store(), Store(), group_size=4, labels=paths[1], cut=spec, reads_teacher=reads_teacher)
+    return read_groups(paths[0], *STORES, group_size=4, labels=paths[1], cut=spec, reads_teacher=reads_teacher)
 
 
 def test_a_cut_is_trained_on_the_groups_of_its_queries_as_they_were(tmp_path: Path) -> None:
     scores = np.random.default_rng(3).normal(scale=2, size=(32, 4)).astype(np.float32)
     scores[5] = 0.0, 0.0, 0.0, 0.0  # certainly unsure
     paths, h = sampled(tmp_path, scores), entropies(scores)
-    documents = pq.read_table(tmp_path / "groups/groups.parquet")["doc_id"].to_pylist()
-    documents = np.array([int(text[1:]) for text in documents]).reshape(32, 4)
+    documents = np.array([[(3 * query + place) % 40 for place in range(4)] for query in range(32)])
     expected = {
         "lower-quartile": (h <= np.percentile(h, 25), {}),
         "upper-quartile": (h > np.percentile(h, 75), {}),
@@ -179,51 +144,38 @@ def test_a_cut_that_keeps_too_few_says_what_would_help(tmp_path: Path) -> None:
         read(paths, "random-quarter", at_least=9, seed=0)
     # A random cut reads no labels.
     spec = {"cut": "random-quarter", "at_least": 8, "seed": 0}
-    assert len(read_groups(paths[0], Store(), Store(), group_size=4, cut=spec)) == 8
+    assert len(read_groups(paths[0], *STORES, group_size=4, cut=spec)) == 8
 
 
-def metrics(tmp_path: Path, samplers: dict[str, float]) -> Path:
+def measured(tmp_path: Path, samplers: dict[str, float]) -> Path:
     """Two students, two seeds of each sampler (id to gain), on 60 and 30 queries."""
     generator = np.random.default_rng(0)
     difficulty = {"a": generator.uniform(0.2, 0.6, 60), "b": generator.uniform(0.2, 0.6, 30)}
-    rows = []
+    values = {}
     for student, (sampler, gain), seed, name in product(("be", "ce"), samplers.items(), (0, 1), difficulty):
-        values = difficulty[name] + gain * (student == "ce") + generator.normal(0, 0.03, len(difficulty[name]))
-        rows += [(student, "kl", sampler, "t", seed, name, f"q{i:02}", "nDCG@10", v) for i, v in enumerate(values)]
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names)
-    write_table(tmp_path / "metrics.parquet", frame, measures.METRICS_SCHEMA)
-    return tmp_path / "metrics.parquet"
+        own = difficulty[name] + gain * (student == "ce") + generator.normal(0, 0.03, len(difficulty[name]))
+        values[student, "kl", sampler, "t", seed, name] = own
+    return write_metrics(tmp_path / "metrics.parquet", values)
 
 
 def study(tmp_path: Path) -> tuple[dict, list[Path]]:
-    """The spec and the labels of one sampler, two seeds, two cuts."""
-    spec = {"students": ["be", "ce"], "losses": ["kl"], "samplers": ["x"], "teachers": ["t"], "seeds": [0, 1]}
-    spec |= {"domains": DOMAINS, "measures": ["nDCG@10"], "rule": RULE, "fence": 0.5, "controls": []}
-    spec |= {"depth": 100, "at_least": 5, "sampling": [0, 1]}
-    spec |= {
-        "bootstrap": {"samples": 500, "seed": 0, "confidence": 0.95},
-        "cuts": {"random-quarter": {"x": "r4"}, QUARTER: {"x": "x4"}, HALF: {"x": "x2"}, "outliers": {"x": "gone"}},
-    }
+    """The spec and the labels of one sampler, two seeds, four cuts."""
+    kept = {"random-quarter": {"x": "r4"}, QUARTER: {"x": "x4"}, HALF: {"x": "x2"}, "outliers": {"x": "gone"}}
+    spec = table_spec(students=["be", "ce"], seeds=[0, 1], domains=DOMAINS, rule=RULE | {"confidence": 0.9})
+    spec |= {"cuts": kept, "fence": 0.5, "at_least": 5, "sampling": [0, 1]}
     generator = np.random.default_rng(3)
-    paths = [sampled(tmp_path / str(seed), generator.normal(size=(32, 4)).astype(np.float32)) for seed in (0, 1)]
-    return spec, [labels for _, labels in paths]
+    return spec, [sampled(tmp_path / str(seed), generator.normal(size=(32, 4)))[1] for seed in (0, 1)]
 
 
-def make(tmp_path: Path, spec: dict, labels: list[Path]) -> pd.DataFrame:
-    """The CSV, by way of the numbers."""
-    numbers = tmp_path / "cuts.parquet"
-    arguments = ["--metrics", f"{tmp_path}/metrics.parquet", "--labels", *map(str, labels), "--output", str(numbers)]
-    call(make_cuts_table.make_cuts_table, ["--spec", json.dumps(spec), *arguments])
-    files = {ending: tmp_path / f"cuts.{ending}" for ending in ("csv", "md", "tex")}
-    captions = [ROOT / f"workflow_scripts/presentation/captions/{name}.rst" for name in ("cuts", "verdicts")]
-    render_table(spec={"layout": "cuts"}, numbers=numbers, captions=captions, **files)
-    return pd.read_csv(files["csv"])
+def make(tmp_path: Path, spec: dict, labels: list[Path]) -> tuple[pd.DataFrame, str]:
+    paths = {"metrics": tmp_path / "metrics.parquet", "labels": labels}
+    return make_table(make_cuts_table.make_cuts_table, spec, tmp_path / "cuts.parquet", **paths)
 
 
 def test_the_table_by_hand(tmp_path: Path) -> None:
-    path = metrics(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.02, "x2": 0.001, "other": 0.5})
+    path = measured(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.02, "x2": 0.001, "other": 0.5})
     spec, manifests = study(tmp_path)
-    table = make(tmp_path, spec, manifests)
+    table, markdown = make(tmp_path, spec, manifests)
     assert list(table.columns) == list(make_cuts_table.COLUMNS) and len(table) == 2 * 2 * 5
     order = ("all queries", QUARTER, "random-quarter", HALF, "outliers")
     assert table["cut"].tolist() == [name for name in order for _ in range(2)] * 2
@@ -271,7 +223,6 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert near.loc["outliers", "outcome"] == "too few queries" and near.loc["outliers", "groups"] < 5
     assert near.loc["outliers", ["mean", "difference"]].isna().all()
 
-    markdown = (tmp_path / "cuts.md").read_text()
     assert "A cut of fewer than 5 queries was not trained." in markdown and "too few queries" in markdown
     assert "Of 12 differences from all queries: " in markdown and "within ±0.02." in markdown
     assert "| kl     | upper-quartile | " in markdown and "near ce minus random" in markdown
@@ -279,15 +230,15 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
 
 
 def test_one_seed_without_controls_gives_no_verdict(tmp_path: Path) -> None:
-    metrics(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.02, "x2": 0.001})
+    measured(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.02, "x2": 0.001})
     spec, manifests = study(tmp_path)
-    table = make(tmp_path, spec | {"seeds": [0], "sampling": [0], "fence": 5}, manifests[:1])
+    table, _ = make(tmp_path, spec | {"seeds": [0], "sampling": [0], "fence": 5}, manifests[:1])
     assert set(table["outcome"].dropna()) == {"one seed", "too few queries"} and table["p_difference"].isna().all()
     assert table.loc[table["cut"] == QUARTER, "difference"].notna().all()
 
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
-    metrics(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.0})
+    measured(tmp_path, {"x": 0.0, "x4": 0.1, "r4": 0.0})
     spec, labels = study(tmp_path)
     with pytest.raises(InputError, match=r"lack .* loss=kl sampler=x2 teacher=t seed=0 on a"):
         make(tmp_path, spec, labels)

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from factories import artifact
-from rendered import keep_figures, render
+from factories import RULE, table_spec, write_groups, write_labels, write_metrics
+from rendered import keep_figures, make_table, render
 from scipy import stats
 from statsmodels.stats.anova import AnovaRM
 
-from workflow_scripts.analysis import measures
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.analysis.equivalence import Rule
 from workflow_scripts.analysis.families import holm
 from workflow_scripts.analysis.inference import infer
 from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.rectangles import rectangles
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers, write_numbers
 from workflow_scripts.studies import draw_factorial, factorial
 from workflow_scripts.studies.make_factorial_table import BLOCK, CELLS, make_factorial_table
-
-RULE = asdict(Rule(0.02, "absolute", 0.1, 0.05, confidence=0.95))
 
 
 def test_anova_against_statsmodels_with_the_seed_as_subject() -> None:
@@ -133,60 +127,35 @@ class Files:
 
     def __init__(self, folder: Path, seeds: list[int], interaction: float = 0.0) -> None:
         self.folder, self.seeds = folder, seeds
-        generator = np.random.default_rng(0)
-        difficulty = generator.uniform(0.2, 0.6, len(QUERIES))
-        rows = [("bm25", "", "", "", None, name, q, "nDCG@10", 0.5) for name in "ab" for q in QUERIES]
-        rows += self.risks(["bm25", "", "", "", None], generator, 0.5)
+        generator, size = np.random.default_rng(0), len(QUERIES)
+        difficulty, bm25, values = generator.uniform(0.2, 0.6, size), ("bm25", "", "", "", None), {}
+        values |= {(*bm25, name): np.full(size, 0.5) for name in "ab"}
+        values[*bm25, "a", "excess risk"] = generator.normal(0.5, 0.05, size - 3)
         for (i, sampler), (j, loss), seed in product(enumerate(SAMPLERS), enumerate(LOSSES), seeds):
             gain = 0.1 * i - 0.05 * j + interaction * i * j
             for name in "ab":
-                values = difficulty + gain + generator.normal(0, 0.01, len(QUERIES))
-                keys = ("be", loss, sampler, "t", seed, name)
-                rows += [(*keys, query, "nDCG@10", value) for query, value in zip(QUERIES, values, strict=True)]
-            rows += self.risks(["be", loss, sampler, "t", seed], generator, 0.3 - 0.1 * i + 0.1 * j)
-        frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-        write_table(folder / "metrics.parquet", frame, measures.METRICS_SCHEMA)
+                values["be", loss, sampler, "t", seed, name] = difficulty + gain + generator.normal(0, 0.01, size)
+            risks = generator.normal(0.3 - 0.1 * i + 0.1 * j, 0.05, size - 3)
+            values["be", loss, sampler, "t", seed, "a", "excess risk"] = risks
+        write_metrics(folder / "metrics.parquet", values)
+        drawn = {query: ["d0", "d1", "d2"] for query in QUERIES}
         self.groups, self.labels = [], []
         for sampler, seed in product(SAMPLERS, seeds):
-            pairs = pd.DataFrame(list(product(QUERIES, range(3))), columns=["query_id", "position"])
-            pairs = pairs.assign(doc_id=[f"d{place}" for place in pairs["position"]], probability=0.1)
-            scores = pairs.assign(score=generator.normal(0, 3 - 2 * SAMPLERS[sampler], len(pairs)))
-            place = folder / "groups" / f"{sampler}{seed}"
-            self.groups.append(str(artifact(place / "manifest.json", {"groups.parquet": pairs})))
-            self.labels.append(str(artifact(place / "labels/manifest.json", {"labels.parquet": scores})))
+            place, scores = folder / "groups" / f"{sampler}{seed}", generator.normal(size=3 * size)
+            self.groups.append(write_groups(place, drawn))
+            self.labels.append(write_labels(place / "labels", drawn, scores * (3 - 2 * SAMPLERS[sampler])))
         self.locality = folder / "locality.parquet"
         lines = [(sampler, "t", "diameter", 0.9 - 0.3 * share) for sampler, share in SAMPLERS.items()]
         columns = ["sampler", "teacher", "quantity", "value"]
         write_numbers(self.locality, pd.DataFrame([*lines, ("near", "t", "kappa", np.nan)], columns=columns), {})
 
-    def risks(self, ranker: list, generator: np.random.Generator, mean: float) -> list[tuple]:
-        values = mean + generator.normal(0, 0.05, len(QUERIES) - 3)
-        return [(*ranker, "a", q, "excess risk", value) for q, value in zip(QUERIES[:-3], values, strict=True)]
-
     def make(self, **changes: object) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-        spec = {
-            "students": ["be"],
-            "losses": list(LOSSES),
-            "samplers": list(SAMPLERS),
-            "teachers": ["t"],
-            "seeds": self.seeds,
-            "locality": SAMPLERS,
-            "entropy": LOSSES,
-            "domains": {"known": ["a"], "unknown": ["a", "b"]},
-            "measures": ["nDCG@10"],
-            "rule": RULE,
-            "depth": 100,
-            "interaction_margin": 2,
-        } | changes
-        lists = {"labels": self.labels, "groups": self.groups}
-        outputs = {"output": self.folder / "factorial.parquet", "cells": self.folder / "factorial_cells.parquet"}
-        arguments = ["--spec", json.dumps(spec), "--metrics", str(self.folder / "metrics.parquet")]
-        arguments += ["--locality", str(self.locality), *(f"--{name}={path}" for name, path in outputs.items())]
-        for name, values in lists.items():
-            arguments += [f"--{name}", *values]
-        call(make_factorial_table, arguments)
-        table, markdown = render("factorial", outputs["output"])
-        cells, dials = render("factorial_cells", outputs["cells"])
+        spec = table_spec(losses=list(LOSSES), samplers=list(SAMPLERS), seeds=self.seeds, interaction_margin=2)
+        spec |= {"locality": SAMPLERS, "entropy": LOSSES, "domains": {"known": ["a"], "unknown": ["a", "b"]}}
+        paths = {"metrics": self.folder / "metrics.parquet", "cells": self.folder / "factorial_cells.parquet"}
+        paths |= {"locality": self.locality, "labels": self.labels, "groups": self.groups}
+        table, markdown = make_table(make_factorial_table, spec | changes, self.folder / "factorial.parquet", **paths)
+        cells, dials = render("factorial_cells", paths["cells"])
         return table, cells, markdown + dials
 
 

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from rendered import render
+from factories import table_spec, write_metrics
+from rendered import make_table
 
-from workflow_scripts.analysis import measures
-from workflow_scripts.storage.command import call
-from workflow_scripts.storage.tables import read_numbers, write_numbers, write_table
+from workflow_scripts.storage.tables import read_numbers, write_numbers
 from workflow_scripts.studies.make_pipelines_table import make_pipelines_table, spread
 
-SAMPLERS, QUERIES = ["random", "bm25", "dense"], 40
-SPEC = {
-    "students": ["be"],
-    "losses": ["kl"],
-    "samplers": SAMPLERS,
-    "teachers": ["base"],
-    "seeds": [0],
-    "domains": [{"name": "near", "collections": ["a"]}],
-    "measures": ["nDCG@10", "R@100"],
-    "controls": [{"student": "be", "loss": "kl", "sampler": "random", "teacher": "base", "seeds": [0, 1]}],
-    "depth": 100,
-    "confidence": 0.95,
-    "rule": {"margin": 0.02, "margin_of": "absolute", "alpha": 0.05, "difference_alpha": 0.05, "confidence": 0.95},
-}
-
-
-def write(path: Path, values: dict[tuple, np.ndarray]) -> Path:
-    rows = [
-        (*ranker, "a", f"q{query:02}", measure, value)
-        for ranker, own in values.items()
-        for measure in SPEC["measures"]
-        for query, value in enumerate(own)
-    ]
-    frame = pd.DataFrame(rows, columns=measures.METRICS_SCHEMA.names).astype({"seed": "Int32"})
-    write_table(path, frame, measures.METRICS_SCHEMA)
-    return path
+SAMPLERS, QUERIES, MEASURES = ["random", "bm25", "dense"], 40, ["nDCG@10", "R@100"]
+KEYS = ("student", "loss", "domain", "measure")
 
 
 def test_a_pipeline_is_a_seed_of_every_cell(tmp_path: Path) -> None:
@@ -54,16 +28,18 @@ def test_a_pipeline_is_a_seed_of_every_cell(tmp_path: Path) -> None:
         for place, sampler in enumerate(SAMPLERS):
             own = 0.4 + gains[sampler] + shift + generator.normal(0, 0.005) + generator.normal(0, 0.01, QUERIES)
             # Each has a seed of its own name; the first has a control too, which is no pipeline.
-            values["be", "kl", sampler, "base", pipeline] = own
+            values["be", "kl", sampler, "t", pipeline, "a"] = own
             means[place, pipeline] = own.mean()
         if pipeline == 0:
-            values |= {("be", "kl", "random", "base", 1): np.full(QUERIES, 9.0)}
-        values |= {("bm25", "", "", "", None): np.full(QUERIES, 0.3)}
-        paths.append(write(tmp_path / f"{pipeline}.parquet", values))
+            values["be", "kl", "random", "t", 1, "a"] = np.full(QUERIES, 9.0)
+        values["bm25", "", "", "", None, "a"] = np.full(QUERIES, 0.3)
+        paths.append(write_metrics(tmp_path / f"{pipeline}.parquet", values, MEASURES))
     training = pd.DataFrame([("be", "kl", "near", "nDCG@10", 0.004, 8)], columns=[*KEYS, "sd", "df"])
     write_numbers(tmp_path / "controls.parquet", training, {})
-    arguments = [f"--controls={tmp_path}/controls.parquet", f"--output={tmp_path}/pipelines.parquet"]
-    call(make_pipelines_table, ["--spec", json.dumps(SPEC), "--metrics", *map(str, paths), *arguments])
+    control = {"student": "be", "loss": "kl", "sampler": "random", "teacher": "t", "seeds": [0, 1]}
+    spec = table_spec(samplers=SAMPLERS, measures=MEASURES, controls=[control])
+    given = {"metrics": paths, "controls": tmp_path / "controls.parquet"}
+    _, text = make_table(make_pipelines_table, spec, tmp_path / "pipelines.parquet", **given)
     table, _ = read_numbers(tmp_path / "pipelines.parquet")
     (row,) = table[table["scope"] == "spread"].to_dict("records")  # no row for the candidates' recall
     # A variance is half the mean square of the differences between pipelines.
@@ -76,7 +52,6 @@ def test_a_pipeline_is_a_seed_of_every_cell(tmp_path: Path) -> None:
     assert outcomes.loc[("random", "bm25"), "mean_difference"] == pytest.approx(means[0].mean() - means[1].mean())
     assert outcomes["outcome"].tolist() == ["different", "different", "equivalent"]
     assert (outcomes["n_seeds"] == 5).all()
-    _, text = render("pipelines", tmp_path / "pipelines.parquet")
     assert "over 5 whole pipelines" in text.replace("\n", " ") and "given this training collection" in text
 
 
@@ -88,6 +63,3 @@ def test_five_pipelines_know_their_spread_by_a_factor() -> None:
     assert row["added"] == pytest.approx(np.sqrt(0.75)) and np.isnan(row["sd_pair"])
     assert row["added_low"] == 0 and row["added_high"] > row["sd_high"]
     assert spread(means, 2.0, 8, 0.95)["added"] == 0
-
-
-KEYS = ("student", "loss", "domain", "measure")

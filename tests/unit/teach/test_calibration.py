@@ -5,24 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
+from factories import write_collection, write_pool
 from scipy.optimize import minimize_scalar
 
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.tables import write_table
 from workflow_scripts.teach.calibrate_teacher import calibrate_teacher, fit_inverse_temperature
-from workflow_scripts.teach.pools import SCORES_FILE, SCORES_SCHEMA
-
-QRELS = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("relevance", pa.int32())])
-
-
-def artifact(folder: Path, file: str, rows: list[tuple], schema: pa.Schema) -> Path:
-    with ArtifactWriter(folder / "manifest.json", kind="test", spec={}) as writer:
-        write_table(writer.path(file), pd.DataFrame(rows, columns=schema.names), schema)
-    return folder / "manifest.json"
 
 
 def test_three_of_four_margins_of_two_points_are_log_three_at_temperature_one() -> None:
@@ -50,9 +39,9 @@ def test_the_pairs_of_a_pool_are_its_candidates_of_different_grades_and_queries_
     # q1: b (2) over a (1) and c (not judged), a over c: margins 1, 3, 2. q2: e over d, -1. q3: nothing to order.
     first = [("q1", "a", 2.0), ("q1", "b", 3.0), ("q2", "d", 1.0)]
     second = [("q1", "c", 0.0), ("q2", "e", 0.0), ("q3", "f", 5.0)]
-    paths = [artifact(tmp_path / str(n), SCORES_FILE, rows, SCORES_SCHEMA) for n, rows in enumerate([first, second])]
+    paths = [write_pool(tmp_path / str(n), rows) for n, rows in enumerate([first, second])]
     judged = [("q1", "a", 1), ("q1", "b", 2), ("q2", "e", 1), ("q3", "f", 1), ("q3", "z", 3)]
-    collection = artifact(tmp_path / "dev", "qrels.parquet", judged, QRELS)
+    collection = write_collection(tmp_path / "dev", ["q1", "q2", "q3"], qrels=judged)
     output = tmp_path / "calibration/manifest.json"
     calibrate_teacher(spec={}, scores=paths, collection=collection, output=output)
     counts = Artifact(output).counts
@@ -64,11 +53,11 @@ def test_the_pairs_of_a_pool_are_its_candidates_of_different_grades_and_queries_
 
 def test_a_candidate_graded_as_junk_is_not_relevant_as_one_that_is_not_judged(tmp_path: Path) -> None:
     scores = [("q1", "a", 2.0), ("q1", "b", 3.0), ("q1", "c", 0.0), ("q2", "d", 1.0), ("q2", "e", 0.0)]
-    pool = artifact(tmp_path / "pool", SCORES_FILE, scores, SCORES_SCHEMA)
+    pool = write_pool(tmp_path / "pool", scores)
     counts = []
     for grade in (0, -1, -2):
         judged = [("q1", "a", grade), ("q1", "b", 1), ("q2", "e", 2)]
-        collection = artifact(tmp_path / f"dev{grade}", "qrels.parquet", judged, QRELS)
+        collection = write_collection(tmp_path / f"dev{grade}", ["q1", "q2"], qrels=judged)
         output = tmp_path / f"calibration{grade}" / "manifest.json"
         calibrate_teacher(spec={}, scores=[pool], collection=collection, output=output)
         counts.append(Artifact(output).counts)

@@ -6,26 +6,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from factories import MadeStore
 
 from workflow_scripts.models import scoring
 from workflow_scripts.models.folds import folds_of
 from workflow_scripts.teach import fold_teachers
 
 
-class Store:
-    """Stands for a token store: every text has two tokens, rows 2n and 2n + 1 the same."""
-
-    cut_at = 2
-
-    def __init__(self, texts: int) -> None:
-        self.tokens = np.stack([np.arange(texts) // 2, np.full(texts, 7)], axis=1).astype(np.int32)
-
-    def gather(self, rows: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.tokens[rows].ravel(), np.full(len(rows), 2)
+def pairwise_equal(texts: int) -> MadeStore:
+    """Texts of two tokens, those of rows 2n and 2n + 1 the same."""
+    return MadeStore({f"q{row:04}": [row // 2, 7] for row in range(texts)})
 
 
 def test_each_query_is_scored_by_the_teacher_of_its_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    queries, documents = Store(20), 5
+    queries, documents = pairwise_equal(20), 5
     codes = SimpleNamespace(queries=queries, documents=None, rows=lambda pairs: np.divmod(pairs, documents))
     monkeypatch.setattr(fold_teachers, "Artifact", lambda model: SimpleNamespace(folder=model))
     monkeypatch.setattr(scoring, "scoring_ranker", lambda folder, *rest, precision: float(folder))
@@ -41,7 +35,7 @@ def test_each_query_is_scored_by_the_teacher_of_its_fold(monkeypatch: pytest.Mon
 
 
 def test_folds_are_even_and_a_text_keeps_its_own() -> None:
-    queries, rows = Store(8000), np.arange(8000)
+    queries, rows = pairwise_equal(8000), np.arange(8000)
     folds = folds_of(queries, rows, 4)
     assert np.bincount(folds).min() > 1800
     assert (folds[::2] == folds[1::2]).all()  # equal texts under two ids

@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from factories import numbered_store
 
 from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.ids import find_ids
 from workflow_scripts.teach import pools
 from workflow_scripts.teach.pools import SCORES_FILE, PairCodes, PoolWriter, distinct, look_up
-
-
-class Store(SimpleNamespace):
-    """The ids of a token store."""
-
-    def __init__(self, ids: list[str]) -> None:
-        super().__init__(ids=np.array([name.encode() for name in ids]), vocabulary="v")
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def find(self, ids: object) -> np.ndarray:
-        return find_ids(self.ids, ids)
-
-    def names(self, rows: np.ndarray) -> pa.Array:
-        return pa.array([self.ids[row].decode() for row in rows], pa.string())
-
-
-def ids(letter: str, numbers: range) -> list[str]:
-    return [f"{letter}{number:03}" for number in numbers]
 
 
 def write_pool(path: Path, codes: PairCodes, scores: dict[int, float]) -> Path:
@@ -52,8 +30,8 @@ def test_looked_up_scores_are_those_of_the_first_pool_that_holds_the_pair(
     monkeypatch.setattr(pools, "ROW_GROUP", rows)
     draw = np.random.default_rng(rows)
     # The pools are of more queries and documents than the groups' stores.
-    wide = PairCodes(Store(ids("q", range(40))), Store(ids("d", range(90))))
-    narrow = PairCodes(Store(ids("q", range(3, 30))), Store(ids("d", range(0, 90, 2))))
+    wide = PairCodes(numbered_store("q", range(40)), numbered_store("d", range(90)))
+    narrow = PairCodes(numbered_store("q", range(3, 30)), numbered_store("d", range(0, 90, 2)))
     held = [{int(code): float(score) for score, code in enumerate(draw.choice(3600, 900))} for _ in range(2)]
     paths = [write_pool(tmp_path / str(n) / "manifest.json", wide, pool) for n, pool in enumerate(held)]
     wanted = distinct(draw.choice(27 * 45, 400))

@@ -1,18 +1,14 @@
 """Pools, their shards and labels: each pair scored once, killed and resumed, against one pair at a time."""
 
-import json
-
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from factories import artifact
-from scored_world import PAIRS, make_world, one_by_one
+from factories import run_script, write_groups
+from scored_world import make_world, one_by_one
 
 from workflow_scripts.analysis.entropy import pairwise_entropy
 from workflow_scripts.models import scoring
 from workflow_scripts.storage.artifacts import Artifact
-from workflow_scripts.storage.command import call
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.shards import shard_names
 from workflow_scripts.storage.tables import read_table
@@ -28,18 +24,13 @@ def world(tmp_path):
 
 
 def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
-    manifest = {name: world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking")}
-    arguments = [f"--{name}={manifest[name]}" for name in ("queries", "documents")]
-    arguments.append(f"--models={manifest['cross-encoder']}")
+    given = {name: world / name / "manifest.json" for name in ("queries", "documents")}
+    given["models"] = world / "cross-encoder/manifest.json"
+    ranking, train = world / "ranking/manifest.json", world / "train/manifest.json"
     shallow, deep = world / "shallow/manifest.json", world / "deep/manifest.json"
-    ranking = f"--rankings={manifest['ranking']}"
-    spec = "--spec=" + json.dumps({"depth": 2, "precision": "auto"})
-    call(
-        score_pool.score_pool,
-        [*arguments, ranking, spec, f"--collection={world / 'train/manifest.json'}", f"--output={shallow}"],
-    )
-    spec = "--spec=" + json.dumps({"depth": 4, "precision": "auto"})
-    call(score_pool.score_pool, [*arguments, ranking, spec, f"--known={shallow}", f"--output={deep}"])
+    auto = {"precision": "auto"}
+    for depth, more in ((2, {"collection": train, "output": shallow}), (4, {"known": shallow, "output": deep})):
+        run_script(score_pool.score_pool, auto | {"depth": depth}, rankings=ranking, **given, **more)
     listed = read_table(world / "ranking/ranking.parquet")
     positives = read_table(world / "train/positives.parquet")
     expected = {tuple(row) for row in positives.to_numpy()} | {
@@ -51,26 +42,19 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
     assert list(zip(second["query_id"], second["doc_id"], strict=True)) == sorted(others)
     np.testing.assert_allclose(first["score"], one_by_one(world, "cross-encoder", sorted(expected)), atol=1e-5)
 
-    groups = {"query_id": ["q0", "q0", "q1", "q1"], "position": [0, 1, 0, 1]}
-    for name, documents in (("known", [*_known(first, second, 2)]), ("new", ["d00", "d09", "d05", "d10"])):
-        folder = world / name
-        schema = pa.schema([PAIRS[0], ("position", pa.int16()), PAIRS[1]])
-        artifact(folder / "manifest.json", {"groups.parquet": (groups | {"doc_id": documents}, schema)})
-        known = ["--known", str(shallow), str(deep)]
-        output = world / f"labels-{name}/manifest.json"
-        command = [
-            '--spec={"precision": "auto"}',
-            f"--groups={folder / 'manifest.json'}",
-            *arguments,
-            f"--output={output}",
-        ]
+    both = pd.concat([first, second])
+    known = {query: both[both["query_id"] == query]["doc_id"].iloc[:2].tolist() for query in ("q0", "q1")}
+    for name, drawn in (("known", known), ("new", {"q0": ["d00", "d09"], "q1": ["d05", "d10"]})):
+        output, found, again = (world / f"{what}-{name}/manifest.json" for what in ("labels", "found", "again"))
+        asked = given | {"groups": write_groups(world / name, drawn)}
         with monkeypatch.context() as patch:
             if name == "known":  # nothing to score: the model stays on the disk
                 patch.setattr(label_groups, "_score", None)
-            call(label_groups.label_groups, [*command, *known])
-        labels = read_table(world / f"labels-{name}/labels.parquet")
-        assert labels[["query_id", "position", "doc_id"]].to_dict("list") == groups | {"doc_id": documents}
-        pairs = zip(groups["query_id"], documents, strict=True)
+            run_script(label_groups.label_groups, auto, **asked, known=[shallow, deep], output=output)
+        labels = read_table(output.with_name("labels.parquet"))
+        pairs = [(query, document) for query, own in drawn.items() for document in own]
+        assert [*zip(labels["query_id"], labels["doc_id"], strict=True)] == pairs
+        assert labels["position"].tolist() == [0, 1, 0, 1]
         np.testing.assert_allclose(labels["score"], one_by_one(world, "cross-encoder", pairs), atol=1e-5)
         counts = Artifact(output).counts
         assert counts["pairs"] == 4 and counts["looked_up"] + counts["scored"] == 4
@@ -78,16 +62,9 @@ def test_pool_scores_each_pair_once_and_labels_look_it_up(world, monkeypatch):
         entropy = pairwise_entropy(labels["score"].to_numpy().reshape(2, 2))
         assert labels["entropy"].tolist() == np.repeat(entropy, 2).tolist()
         # And the same where another job has looked the pairs up.
-        found, again = (world / f"{what}-{name}/manifest.json" for what in ("found", "again"))
-        call(look_up_labels, [*command[:-1], f"--output={found}", *known])
-        call(label_groups.label_groups, [*command[:-1], f"--output={again}", f"--looked-up={found}"])
+        run_script(look_up_labels, auto, **asked, known=[shallow, deep], output=found)
+        run_script(label_groups.label_groups, auto, **asked, looked_up=found, output=again)
         assert read_table(again.with_name("labels.parquet")).equals(labels) and Artifact(again).counts == counts
-
-
-def _known(first, second, number):
-    both = pd.concat([first, second])
-    for query in ("q0", "q1"):
-        yield from both[both["query_id"] == query]["doc_id"].iloc[:number]
 
 
 def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, capsys):
@@ -135,49 +112,35 @@ def test_a_killed_pool_goes_on_after_its_finished_parts(world, monkeypatch, caps
 def test_shards_make_up_the_pool_byte_for_byte(world, tmp_path, monkeypatch, count):
     for module in (scored_parts, score_shard, merge_pool):
         monkeypatch.setattr(module, "PART", 2)
-    made = {name: tmp_path / name / "manifest.json" for name in ("shallow", "listed", "whole", "pairs", "merged")}
-    model, queries, documents, ranking, train = (
-        world / name / "manifest.json" for name in ("cross-encoder", "queries", "documents", "ranking", "train")
-    )
-    listing = [f"--queries={queries}", f"--documents={documents}"]
-    scoring_them = [*listing, f"--models={model}"]
-    shallow, deep = (json.dumps({"depth": depth, "precision": "auto"}) for depth in (1, 4))
-    ranked, positives = f"--rankings={ranking}", f"--collection={train}"
+    listing = {name: world / name / "manifest.json" for name in ("queries", "documents")}
+    scored = listing | {"models": world / "cross-encoder/manifest.json"}
+    ranked, positives = {"rankings": world / "ranking/manifest.json"}, {"collection": world / "train/manifest.json"}
+    shallow, deep = ({"depth": depth, "precision": "auto"} for depth in (1, 4))
 
-    def make(script, name, spec, *arguments):
-        call(script, ["--spec", spec, f"--output={made[name]}", *arguments])
-        return made[name]
+    def make(script, name, spec, **paths):
+        run_script(script, spec, **paths, output=tmp_path / name / "manifest.json")
+        return tmp_path / name / "manifest.json"
 
     # The pool that the deep one knows, scored and, where nothing waits for its scores, listed.
-    known = make(score_pool.score_pool, "shallow", shallow, *scoring_them, ranked, positives)
-    whole = make(score_pool.score_pool, "whole", deep, *scoring_them, ranked, f"--known={known}")
-    listed = make(list_pairs, "listed", '{"depth": 1}', *listing, ranked, positives)
-    pairs = make(list_pairs, "pairs", '{"depth": 4}', *listing, ranked, f"--known={listed}")
-    made |= {shard: tmp_path / shard / "manifest.json" for shard in shard_names(count)}
+    known = make(score_pool.score_pool, "shallow", shallow, **scored, **ranked, **positives)
+    whole = make(score_pool.score_pool, "whole", deep, **scored, **ranked, known=known)
+    listed = make(list_pairs, "listed", {"depth": 1}, **listing, **ranked, **positives)
+    pairs = make(list_pairs, "pairs", {"depth": 4}, **listing, **ranked, known=listed)
     shards = [
-        make(
-            score_shard.score_shard,
-            shard,
-            json.dumps({"shard": shard, "precision": "auto"}),
-            *scoring_them,
-            f"--pairs={pairs}",
-        )
+        make(score_shard.score_shard, shard, {"shard": shard, "precision": "auto"}, **scored, pairs=pairs)
         for shard in shard_names(count)
     ]
-    merging = [*scoring_them, f"--pairs={pairs}", "--shards"]
-    merged = Artifact(make(merge_pool.merge_pool, "merged", deep, *merging, *map(str, shards)))
+    merged = Artifact(make(merge_pool.merge_pool, "merged", deep, **scored, pairs=pairs, shards=shards))
     assert merged.identity == Artifact(whole).identity
     assert merged.file("scores.parquet").read_bytes() == whole.with_name("scores.parquet").read_bytes()
     assert merged.counts == {"pairs": 7, "known": 5}
-    scored = [Artifact(shard).counts["scored"] for shard in shards]
-    assert sum(scored) == merged.counts["pairs"] and (count > 4 or min(scored) > 1)
+    numbers = [Artifact(shard).counts["scored"] for shard in shards]
+    assert sum(numbers) == merged.counts["pairs"] and (count > 4 or min(numbers) > 1)
     if count == 2:
         with pytest.raises(InputError, match=r"shards 2-of-2, 1-of-2 are not all of some work, in order"):
-            make(merge_pool.merge_pool, "merged", deep, *merging, *map(str, reversed(shards)))
+            make(merge_pool.merge_pool, "merged", deep, **scored, pairs=pairs, shards=shards[::-1])
         with pytest.raises(InputError, match=r"the shards hold \d+ scores of .*'s \d+ pairs"):
-            make(
-                merge_pool.merge_pool, "merged", deep, *scoring_them, f"--pairs={listed}", "--shards", *map(str, shards)
-            )
+            make(merge_pool.merge_pool, "merged", deep, **scored, pairs=listed, shards=shards)
 
 
 def test_pool_of_another_teacher_is_refused(world):

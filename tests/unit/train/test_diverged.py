@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from factories import artifact
+from factories import artifact, training_spec
 
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.train import training
@@ -16,18 +16,7 @@ from workflow_scripts.train.history import History
 from workflow_scripts.train.losses import load_loss, marginmse
 from workflow_scripts.train.training import train
 
-SPEC = {
-    "name": "a-student",
-    "architecture": "cross-encoder",
-    "loss": {"function": "marginmse"},
-    "documents": 6 * 2 * 3 * 2,
-    "batch_groups": 2,
-    "group_size": 3,
-    "gradient_accumulation": 2,
-    "learning_rate": 0.003,
-    "seeds": {"initialisation": 1, "order": 2},
-}
-"""Six steps of two batches, and five groups: an epoch ends in the second step."""
+SPEC = training_spec()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from factories import artifact
+from factories import MadeStore, artifact
 
 from workflow_scripts.models.folds import folds_of
 from workflow_scripts.storage.errors import InputError
@@ -13,22 +13,8 @@ GROUPS = [("q1", 0, "d3"), ("q1", 1, "d1"), ("q2", 0, "d2"), ("q2", 1, "d3")]
 SCORES = [4.0, 1.0, 3.0, 2.5]
 
 
-class Store:
-    """Stands for a token store: rows by the sorted ids, and of each text one token, its row where none are given."""
-
-    cut_at = 1
-
-    def __init__(self, ids, texts=None):
-        self.ids, self.texts = ids, np.array(texts or range(len(ids)), np.int32)
-
-    def gather(self, rows, limit):
-        return self.texts[rows], np.ones(len(rows), np.int64)
-
-    def rows(self, ids):
-        return np.array([self.ids.index(one) for one in ids.to_pylist()])
-
-
-QUERIES, DOCUMENTS = Store(["q0", "q1", "q2"], texts=[0, 3, 4]), Store(["d1", "d2", "d3"])
+QUERIES = MadeStore({"q0": [0], "q1": [3], "q2": [4]})
+DOCUMENTS = MadeStore({"d1": [0], "d2": [1], "d3": [2]})
 
 
 def write(folder, name, rows, scores=None):
@@ -60,7 +46,7 @@ def test_a_fold_is_left_out_by_the_texts_of_its_queries(tmp_path):
     with pytest.raises(InputError, match="2 queries are too few for 50 folds"):
         read_groups(groups, QUERIES, DOCUMENTS, group_size=2, fold={"of": 50, "left_out": 49})
     # Two queries of one text are one to a teacher: the one is never learned from to label the other.
-    twins = Store(QUERIES.ids, texts=[0, 3, 3])
+    twins = MadeStore({"q0": [0], "q1": [3], "q2": [3]})
     with pytest.raises(InputError, match="2 queries are too few for 2 folds"):
         read_groups(groups, twins, DOCUMENTS, group_size=2, fold={"of": 2, "left_out": 0})
 

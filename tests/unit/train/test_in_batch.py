@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import artifact
+from factories import artifact, training_spec
 
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import TokenStore, single_sequences
@@ -18,18 +18,8 @@ from workflow_scripts.train.groups import Positives, group_order, read_groups
 from workflow_scripts.train.training import train
 
 # Five groups, six a batch: an epoch's last group meets its own query in the next epoch.
-SPEC = {
-    "name": "a-student",
-    "architecture": "bi-encoder",
-    "loss": {"function": "lce"},
-    "documents": 6 * 3 * 2,
-    "batch_groups": 6,
-    "group_size": 3,
-    "learning_rate": 0.003,
-    "dropout": 0.0,
-    "seeds": {"initialisation": 1, "order": 2},
-    "in_batch_negatives": True,
-}
+SPEC = training_spec(architecture="bi-encoder", loss={"function": "lce"}, in_batch_negatives=True)
+SPEC |= {"documents": 6 * 3 * 2, "batch_groups": 6, "gradient_accumulation": 1}
 
 
 @pytest.fixture(scope="module")

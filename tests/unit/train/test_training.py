@@ -10,6 +10,7 @@ import time
 import pandas as pd
 import pytest
 import torch
+from factories import training_spec
 from safetensors import safe_open
 
 from workflow_scripts.models.optimiser import AdamW
@@ -28,18 +29,7 @@ from workflow_scripts.train.losses import load_loss
 from workflow_scripts.train.settings import Settings
 from workflow_scripts.train.training import train
 
-SPEC = {
-    "name": "a-student",
-    "architecture": "cross-encoder",
-    "loss": {"function": "marginmse", "options": {}},
-    "documents": 6 * 2 * 3 * 2,
-    "batch_groups": 2,
-    "group_size": 3,
-    "gradient_accumulation": 2,
-    "learning_rate": 0.003,
-    "dropout": 0.0,
-    "seeds": {"initialisation": 1, "order": 2},
-}
+SPEC = training_spec()
 
 
 def plain_training(inputs, spec):
@@ -147,15 +137,8 @@ def test_killed_and_told_to_stop_and_resumed_it_ends_with_the_same_bytes(inputs,
     # With dropout, which the backbone itself does not have: the masks must resume too.
     spec = SPEC | {"documents": 200 * 12, "dropout": 0.1, "checkpoint_steps": 40}
     paths = [part for name, path in inputs.items() for part in (f"--{name}", str(path))]
-    command = [
-        sys.executable,
-        "-m",
-        "workflow_scripts.train.train_ranker",
-        "--spec",
-        json.dumps(spec),
-        *paths,
-        "--output",
-    ]
+    script = "workflow_scripts.train.train_ranker"
+    command = [sys.executable, "-m", script, "--spec", json.dumps(spec), *paths, "--output"]
     options = {"stderr": subprocess.PIPE, "text": True, "env": os.environ | {"OMP_NUM_THREADS": "1"}}
     manifest, checkpoint = tmp_path / "broken" / "manifest.json", tmp_path / "broken" / CHECKPOINT / FILE
     whole = subprocess.Popen([*command, str(tmp_path / "whole" / "manifest.json")], **options)
