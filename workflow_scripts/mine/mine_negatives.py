@@ -59,9 +59,8 @@ def mine_negatives(
         Counter({"groups": 0, "documents": 0, "filled": 0, "pairs_to_draw": 0, "pairs_to_label": 0}),
         np.zeros(len(documents), bool),
     )
-    inputs = {"corpus": corpus, "collection": collection, "rankings": list(rankings), "scores": list(scores)}
     progress = Progress(total, "queries")
-    with ArtifactWriter(output, kind="groups", spec=spec, inputs=inputs, seed=spec["seed"]) as writer:
+    with ArtifactWriter(output, kind="groups", spec=spec, seed=spec["seed"]) as writer:
         with pq.ParquetWriter(writer.path(GROUPS_FILE), GROUPS_SCHEMA, compression="zstd") as file:
             for table in _tables(_groups(sampler, spec, candidates, counts)):
                 seen[documents.places(table["doc_id"])] = True

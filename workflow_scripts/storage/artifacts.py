@@ -139,8 +139,8 @@ class ArtifactWriter:
 
     Files go to ``.partial`` inside the folder and are renamed into place when the block ends well; the manifest comes
     last. On an exception nothing of this job stays, and files the block did not make (training checkpoints) are left.
-    ``inputs`` are the paths that the artifact is made from, by argument. Set ``cost_before_resume`` where earlier,
-    interrupted runs of the job have done a part of the work.
+    What the running job was given is in the manifest; ``inputs`` are further paths that the artifact is made from, by
+    argument. Set ``cost_before_resume`` where earlier, interrupted runs of the job have done a part of the work.
     """
 
     def __init__(
