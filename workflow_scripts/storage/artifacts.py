@@ -83,7 +83,6 @@ class Artifact:
 
     @property
     def manifest(self) -> dict:
-        """All that the manifest says."""
         self._note("identity")
         return self._manifest
 
@@ -101,7 +100,6 @@ class Artifact:
 
     @property
     def spec(self) -> dict:
-        """The spec that the artifact was made with."""
         self._note("spec")
         return self._manifest["spec"]
 
