@@ -27,9 +27,9 @@ def merge_search(
 ) -> None:
     """Rank the documents that the ``shards`` of a search found, in the shards' order, for each query of ``collection``.
 
-    All arguments are manifest paths; ``spec`` and the counts are search_dense's, so that what reads the ranking finds
-    the same artifact. Raises :class:`InputError` where a shard is missing. Memory: a row group's queries; bounded by
-    reading the shards.
+    All arguments are manifest paths, ``model`` and ``queries`` for the manifest alone; ``spec`` and the counts are
+    search_dense's, so that what reads the ranking finds the same artifact. Raises :class:`InputError` where a shard is
+    missing. Memory: a row group's queries; bounded by reading the shards.
     """
     check_whole([Artifact(shard).spec["shard"] for shard in shards])
     found = [
