@@ -7,7 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from workflow_scripts.storage.processor import BF16, has
+from workflow_scripts.storage.processor import BF16, cpuinfo, has, model
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,19 +26,8 @@ def commit() -> str:
 
 def processor() -> str:
     """The processor's name and, where told, which of its instructions multiply bf16 matrices."""
-    fields = _cpuinfo()
-    if not fields:
+    if not Path("/proc/cpuinfo").exists():
         return platform.processor() or platform.machine()
-    name, units = fields.get("model name", platform.machine()), filter(has, BF16)
     # A virtual machine hides the model's number; family and model tell it all the same.
-    number = f" (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
-    return f"{name}{number}, {' and '.join(units) or 'no bf16 unit'}"
-
-
-def _cpuinfo() -> dict[str, str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return {}
-    fields = (line.split(":", 1) for line in lines if ":" in line)
-    return {name.strip(): value.strip() for name, value in fields}
+    family, number = (" ".join(cpuinfo(field)) or "?" for field in ("cpu family", "model"))
+    return f"{model()} (family {family}, model {number}), {' and '.join(filter(has, BF16)) or 'no bf16 unit'}"

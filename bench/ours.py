@@ -126,7 +126,7 @@ class Ours:
 
     def products(self) -> dict:
         """GFLOP/s of each library at the shapes of the model's linear layers, for as many tokens as scoring takes."""
-        rows = scoring.default_budget(self._prepare("cross", self.precision))
+        rows = scoring.token_budget(self._prepare("cross", self.precision))
         return {"lines": measure_products(self.shape, rows, DTYPES[self.precision])}
 
     def about(self) -> dict:

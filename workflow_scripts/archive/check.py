@@ -13,7 +13,6 @@ from workflow_scripts.storage.command import end_in_one_line
 
 
 def main() -> None:
-    """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("archive", type=Path, help="a file that make archive has written")
     archive = parser.parse_args().archive

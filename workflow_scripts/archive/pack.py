@@ -33,9 +33,8 @@ from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.checksums import sha256
-from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.code import ROOT, git, git_commit
 from workflow_scripts.storage.command import end_in_one_line
-from workflow_scripts.storage.commit import git_commit
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.processor import model
 from workflow_scripts.storage.provenance import MANIFEST
@@ -142,11 +141,10 @@ def _code() -> tuple[dict[str, Path], set[str]]:
 
 def _tracked() -> set[str] | None:
     """Paths that git knows of the project; None where it is no checkout."""
-    if not (git := ROOT / ".git").exists():
+    if not (ROOT / ".git").exists():
         return None
-    command = ["git", "--git-dir", str(git), "--work-tree", str(ROOT), "ls-files", "-z"]
     try:
-        listed = os.fsdecode(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+        listed = os.fsdecode(git("ls-files", "-z"))
     except (OSError, subprocess.CalledProcessError) as error:
         raise InputError(f"git cannot list the project's files, and others are not packed: {error}") from None
     return set(listed.split("\0"))
@@ -171,7 +169,6 @@ def _listed(source: Path | bytes) -> dict[str, int | str]:
 
 
 def main() -> None:
-    """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("configfiles", nargs="+", help="files of the experiment")
     parser.add_argument("--output", type=Path, required=True, help="the archive, a .tar")

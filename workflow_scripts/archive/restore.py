@@ -84,7 +84,6 @@ def _config_here(name: str, unpacked: Path, results: Path) -> str:
 
 
 def main() -> None:
-    """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("archive", type=Path, help="a file that make archive has written")
     parser.add_argument("--cores", default="1", help="a number, or all")

@@ -28,8 +28,7 @@ from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workflow_scripts.models.padded import PaddedRanker
-    from workflow_scripts.models.rankers import RankerModel
+    from workflow_scripts.models.rankers import AnyRanker
 
 SHORT_TRIED, LONGEST_TRIED = 4, 1024
 SEEDS_TRIED = 8
@@ -59,11 +58,7 @@ def fetch_backbone(spec: Mapping, output: Path, files: Sequence[Path] = (), firs
     """
     source, revision = spec["source"], spec.get("revision")
     local = local_folder(source)
-    inputs = {"files": list(files)} | ({"first": list(first)} if first else {})
-    with (
-        ArtifactWriter(output, kind="backbones", spec=spec, inputs=inputs) as writer,
-        tempfile.TemporaryDirectory() as scratch,
-    ):
+    with ArtifactWriter(output, kind="backbones", spec=spec) as writer, tempfile.TemporaryDirectory() as scratch:
         if local is None:
             local = Path(scratch)
             writer.counts["revision"], writer.counts["checksums"] = _download(source, revision, local)
@@ -136,7 +131,7 @@ def _copy(source: Path, folder: Path) -> None:
         model_folders.share(folder)
 
 
-def _complete(source: Path, folder: Path, name: str) -> RankerModel | PaddedRanker:
+def _complete(source: Path, folder: Path, name: str) -> AnyRanker:
     """Write the tokenizer of the model in ``folder`` and try both; returns the model."""
     from workflow_scripts.backbone.library_tokenizer import write_library_tokenizer
 
@@ -150,7 +145,7 @@ def _complete(source: Path, folder: Path, name: str) -> RankerModel | PaddedRank
 
 def _load(
     folder: Path, architecture: str, name: str, *, new_head: bool = True, dropout: float | None = None
-) -> RankerModel | PaddedRanker:
+) -> AnyRanker:
     """The model in ``folder``, which a refusal calls ``name``."""
     from workflow_scripts.models.rankers import load_ranker
 
@@ -166,7 +161,7 @@ def _load(
     return model
 
 
-def _check(model: RankerModel | PaddedRanker, name: str) -> None:
+def _check(model: AnyRanker, name: str) -> None:
     """Raise :class:`InputError` for a weight that is no number, and for a model that has no room for a text."""
     for weight, values in model.named_parameters():
         if not values.isfinite().all():
@@ -179,7 +174,7 @@ def _check(model: RankerModel | PaddedRanker, name: str) -> None:
         )
 
 
-def _try_what_is_asked(spec: Mapping, encoder: RankerModel | PaddedRanker, folder: Path) -> None:
+def _try_what_is_asked(spec: Mapping, encoder: AnyRanker, folder: Path) -> None:
     """Raise :class:`InputError` for a model that cannot do what the experiment asks, as a job hours later would."""
     name, longest, ranks = spec["source"], spec.get("longest"), spec.get("ranks", False)
     pair = longest is not None and longest["texts"] == 2
@@ -204,7 +199,7 @@ def _try_what_is_asked(spec: Mapping, encoder: RankerModel | PaddedRanker, folde
             raise InputError(f"{name} is no dense encoder as it is: {other}; train a bi-encoder from it")
 
 
-def _refuse_noise(model: RankerModel | PaddedRanker, folder: Path, name: str) -> None:
+def _refuse_noise(model: AnyRanker, folder: Path, name: str) -> None:
     """Raise :class:`InputError` for a model without dropout that is still random in training."""
     import torch
 
@@ -221,7 +216,7 @@ def _refuse_noise(model: RankerModel | PaddedRanker, folder: Path, name: str) ->
         )
 
 
-def _try(model: RankerModel | PaddedRanker, folder: Path, name: str) -> tuple[Tensor, Tensor]:
+def _try(model: AnyRanker, folder: Path, name: str) -> tuple[Tensor, Tensor]:
     """What the model makes of a short text, alone and beside the longest that shall fit.
 
     Raises :class:`InputError` for one that makes nothing of them, so that no training finds what is wrong.
@@ -236,7 +231,7 @@ def _text(folder: Path) -> np.ndarray:
     return np.array(read_tokenizer(folder).encode(" ".join(library_tokenizer.PROBES)).ids, np.int32)
 
 
-def _forward(model: RankerModel | PaddedRanker, texts: Sequence[np.ndarray], name: str) -> Tensor:
+def _forward(model: AnyRanker, texts: Sequence[np.ndarray], name: str) -> Tensor:
     """Scores or embeddings of texts' tokens; :class:`InputError` where the model has none, or they are no numbers."""
     import torch
 

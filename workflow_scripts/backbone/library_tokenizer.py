@@ -22,8 +22,7 @@ from workflow_scripts.storage.errors import InputError, one_line, raise_shortage
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from workflow_scripts.models.padded import PaddedRanker
-    from workflow_scripts.models.rankers import RankerModel
+    from workflow_scripts.models.rankers import AnyRanker
 
 FOLDER_NAMES = (TOKENIZER, SETTINGS, "special_tokens_map.json", "added_tokens.json")
 """Files in which a folder names tokens of its own."""
@@ -52,12 +51,12 @@ PROBES = (
 )
 
 
-def write_library_tokenizer(source: Path, folder: Path, model: RankerModel | PaddedRanker, name: str) -> Layout:
+def write_library_tokenizer(source: Path, folder: Path, model: AnyRanker, name: str) -> None:
     """Write tokenizer.json and tokenizer_config.json of ``folder`` for the model there, from the files of ``source``.
 
-    Returns how it puts texts together; errors call the model ``name``. Raises :class:`InputError` for a tokenizer that
-    the library cannot load without code or that is no fast one, that has tokens without an embedding, and where what
-    was written does not make the library's tokens.
+    Errors call the model ``name``. Raises :class:`InputError` for a tokenizer that the library cannot load without code
+    or that is no fast one, that has tokens without an embedding, and where what was written does not make the
+    library's tokens.
     """
     library = _load(source, name)
     tokenizer = _with_embeddings(library, source, model.vocabulary_size, name)
@@ -67,10 +66,10 @@ def write_library_tokenizer(source: Path, folder: Path, model: RankerModel | Pad
     if model.longest < sys.maxsize:
         settings["model_max_length"] = model.longest
     write_json(folder / SETTINGS, settings | _special_tokens(library))
-    probes = [*PROBES, *(f"a{token} {token}b" for token in _added(tokenizer))]
-    layout = _compare(library, folder, probes, name)
+    added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    probes = [*PROBES, *(f"a{token} {token}b" for token in added)]
+    _compare(library, folder, probes, name)
     _report_difference(source, tokenizer, probes, name)
-    return layout
 
 
 def _load(source: Path, name: str) -> PreTrainedTokenizerBase:
@@ -113,10 +112,6 @@ def _with_embeddings(library: PreTrainedTokenizerBase, source: Path, embeddings:
     return tokenizer
 
 
-def _added(tokenizer: Tokenizer) -> list[str]:
-    return [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-
-
 def _special_tokens(library: PreTrainedTokenizerBase) -> dict:
     """``cls_token`` and so on as tokenizer_config.json has them, with how each treats the blanks around it."""
     tokens = {token.content: token for token in library.backend_tokenizer.get_added_tokens_decoder().values()}
@@ -130,7 +125,7 @@ def _special_tokens(library: PreTrainedTokenizerBase) -> dict:
     return special
 
 
-def _compare(library: PreTrainedTokenizerBase, folder: Path, probes: list[str], name: str) -> Layout:
+def _compare(library: PreTrainedTokenizerBase, folder: Path, probes: list[str], name: str) -> None:
     """Raise :class:`InputError` for a text or pair of which token stores, or the library in ``folder``, make others."""
     tokenizer = read_tokenizer(folder)
     layout = Layout.of(tokenizer, name)
@@ -147,7 +142,6 @@ def _compare(library: PreTrainedTokenizerBase, folder: Path, probes: list[str], 
         )
         for kind, expected in (("input_ids", own), ("token_type_ids", segments)):
             _require(theirs[kind][0], expected, saved[kind][0], f"{first} / {second}", name)
-    return layout
 
 
 def _require(theirs: list[int], own: list[int], saved: list[int], text: str, name: str) -> None:

@@ -84,8 +84,7 @@ def pretrain_backbone(*, corpora: Sequence[Path], spec: Mapping, output: Path, f
     batches = PretrainingBatches(encoded, vocabulary=vocabulary, seed=seed, **sampling)
     optimisation = {name: settings[name] for name in ("steps", "learning_rate", "mlm_weight")}
     losses = pretrain(model, batches, device=device, **optimisation)
-    inputs = {"corpora": list(corpora)} | ({"first": list(first)} if first else {})
-    with ArtifactWriter(output, kind="backbones", spec=spec, inputs=inputs, seed=given.seed, device=device) as artifact:
+    with ArtifactWriter(output, kind="backbones", spec=spec, seed=given.seed, device=device) as artifact:
         _write(artifact, model, tokenizer, losses)
         artifact.counts |= {"texts": len(encoded), "vocabulary": vocabulary, "weights": weights}
 

@@ -18,7 +18,7 @@ def tokenise_corpus(spec: Mapping, backbone: Path, corpus: Path, output: Path, *
     Documents stream through in chunks; bounded by the tokenizer in ``threads`` threads.
     """
     folder = Artifact(backbone).file("tokenizer.json").parent
-    with ArtifactWriter(output, kind="tokens", spec=spec, inputs={"backbone": backbone, "corpus": corpus}) as writer:
+    with ArtifactWriter(output, kind="tokens", spec=spec) as writer:
         write_store(writer, _read(corpus, spec["view"]), folder, spec["max_tokens"], threads=threads)
 
 

@@ -43,8 +43,7 @@ def tokenise_evaluation(
     if not len(collections) == len(tests) == len(corpora):
         raise InputError("give one collection's manifest and one corpus for each id, in order")
     folder = Artifact(backbone).file("tokenizer.json").parent
-    inputs = {"backbone": backbone, "evaluation": evaluation, "collections": list(tests), "corpora": list(corpora)}
-    with ArtifactWriter(output, kind="tokens", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="tokens", spec=spec) as writer:
         write = functools.partial(write_store, writer, backbone=folder, threads=threads)
         for name, test, corpus in zip(collections, tests, corpora, strict=True):
             queries, documents = f"{name}.queries", f"{name}.documents"

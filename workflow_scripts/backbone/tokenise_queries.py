@@ -17,9 +17,7 @@ def tokenise_queries(spec: Mapping, backbone: Path, collection: Path, output: Pa
     Raises :class:`InputError` for a query of which no token is left: a ranker cannot tell it from another.
     """
     folder = Artifact(backbone).file("tokenizer.json").parent
-    with ArtifactWriter(
-        output, kind="tokens", spec=spec, inputs={"backbone": backbone, "collection": collection}
-    ) as writer:
+    with ArtifactWriter(output, kind="tokens", spec=spec) as writer:
         queries = read_queries(collection)
         write_store(writer, queries, folder, spec["max_tokens"], allow_empty=False, threads=threads)
 

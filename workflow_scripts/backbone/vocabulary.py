@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workflow_scripts.models.model_folders import write_json
+from workflow_scripts.models.tokenizer import SETTINGS, TOKENIZER
 from workflow_scripts.storage.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,13 +53,13 @@ def build_tokenizer(texts: Sequence[str], *, kind: str, size: int) -> Tokenizer:
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, positions: int) -> None:
     """Write ``tokenizer.json`` and ``tokenizer_config.json``; ``positions``: the longest sequence the model takes."""
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / TOKENIZER))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": positions,
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     } | {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(folder / SETTINGS, config)
 
 
 def _wordpieces(words: Counter[str], ordered: Sequence[str], size: int) -> dict[str, int]:

@@ -53,11 +53,9 @@ class Documents:
     prefix: str
 
     def ids(self) -> Iterator[str]:
-        """The documents' ids, in order."""
         return _make_ids(self.prefix, len(self.lengths))
 
     def texts(self) -> Iterator[str]:
-        """The documents' texts, in order."""
         for first in range(0, len(self.tokens), BLOCK):
             block = slice(first, first + BLOCK)
             words = self.vocabulary[self.tokens[block]]

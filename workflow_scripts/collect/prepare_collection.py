@@ -82,9 +82,7 @@ def prepare_collection(
     if options["strict"] is None:
         options["strict"] = options["source"] == "files"
     _check_files(options, queries, qrels)
-    paths = {"corpus": corpus, "queries": queries, "qrels": qrels, "archives": archives}
-    inputs = {name: path for name, path in paths.items() if path is not None}
-    with ArtifactWriter(output, kind="collections", spec=spec, inputs=inputs, seed=options["seed"]) as writer:
+    with ArtifactWriter(output, kind="collections", spec=spec, seed=options["seed"]) as writer:
         if options["source"] == "generated":
             _write_generated(writer, Artifact(corpus), options)
         else:

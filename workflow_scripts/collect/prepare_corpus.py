@@ -79,9 +79,7 @@ def prepare_corpus(*, output: Path, spec: Mapping, documents: Path | None = None
     source = options.pop("source")
     if (source == "files") != (documents is not None):
         raise InputError("--documents names the file of a corpus from files: give both or neither")
-    paths = {"documents": documents, "archives": archives}
-    inputs = {name: path for name, path in paths.items() if path is not None}
-    with ArtifactWriter(output, kind="corpora", spec=spec, inputs=inputs, seed=options.get("seed")) as writer:
+    with ArtifactWriter(output, kind="corpora", spec=spec, seed=options.get("seed")) as writer:
         if source == "generated":
             stream, place = _generate(writer, **options), Place(options["world"], "document")
         elif source == "files":

@@ -35,8 +35,7 @@ def gather_evaluation(
     """
     if not len(collections) == len(tests) == len(rankings):
         raise InputError("give one collection's manifest and one ranking for each id, in order")
-    inputs = {"tests": list(tests), "rankings": list(rankings)}
-    with ArtifactWriter(output, kind="evaluation", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="evaluation", spec=spec) as writer:
         for name, test, ranking in zip(collections, tests, rankings, strict=True):
             if len(systems(ranking)) != 1:
                 named = ", ".join(systems(ranking)) or "no system"

@@ -43,14 +43,14 @@ def measure_runs(
     that neither the run nor the first stage lists has nothing to rank: it scores 0 and is counted as ``unretrieved``.
     One that the run alone lacks is an error. Runs of a model that was not trained have no metrics, and cells no rows.
     """
-    artifact, inputs = Artifact(runs), {"runs": runs, "evaluation": evaluation}
+    artifact = Artifact(runs)
     if artifact.nothing is None:
         frame, counts = _measure(artifact, spec["measures"], collections, evaluation)
         table = metrics_table(spec["keys"], frame)
     else:
         table, counts = METRICS_SCHEMA.empty_table(), {NOTHING: artifact.nothing}
         frame = table.to_pandas()
-    with ArtifactWriter(output, kind="metrics", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="metrics", spec=spec) as writer:
         write_table(writer.path(METRICS_FILE), table, METRICS_SCHEMA)
         writer.counts.update(counts)
     for domain, path in zip(parse_domains(spec.get("domains", [])), cells, strict=True):

@@ -32,9 +32,8 @@ def rerank_candidates(
     ``spec``: ``architecture``, ``precision``, the runs' ``tag``. Counts the pairs of each collection. The model is
     loaded once; bounded by it. A model that was not trained has empty runs.
     """
-    inputs = {"model": model, "evaluation": evaluation, "tokens": tokens}
     if (nothing := Artifact(model).nothing) is not None:
-        with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs) as writer:
+        with ArtifactWriter(output, kind="runs", spec=spec) as writer:
             for collection in collections:
                 write_run(writer.path(f"{collection}.run.gz"), pd.DataFrame(columns=RUN), spec["tag"])
             writer.counts[NOTHING] = nothing
@@ -44,7 +43,7 @@ def rerank_candidates(
         Artifact(model).folder, spec["architecture"], stores[0][0], precision=spec["precision"]
     )
     device = device_name(ranker.device)
-    with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs, device=device) as writer:
+    with ArtifactWriter(output, kind="runs", spec=spec, device=device) as writer:
         for collection, (queries, documents) in zip(collections, stores, strict=True):
             frame = read_candidates(evaluation, collection)[["query_id", "doc_id"]]
             pairs = queries.rows(frame["query_id"]), documents.rows(frame["doc_id"])

@@ -13,11 +13,11 @@ import pandas as pd
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings
 from workflow_scripts.models.found import listed
 from workflow_scripts.models.token_store import TokenStore
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
+from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import read_settings, run
+from workflow_scripts.storage.documents import read_query_ids
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import write_run
-from workflow_scripts.storage.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,12 @@ def retrieve_documents(
     settings = read_settings(RunSettings, spec)
     if not len(collections) == len(tests) == len(queries) == len(documents):
         raise InputError("give one test, one query store and one document store for each collection, in order")
-    query_ids = [
-        read_table(Artifact(test).file("queries.parquet"), ["query_id"])["query_id"].tolist() for test in tests
-    ]
+    query_ids = [read_query_ids(test) for test in tests]
     query_stores = [TokenStore(manifest) for manifest in queries]
     stores = {str(manifest): TokenStore(manifest) for manifest in documents}
     distinct = {store.vocabulary: store for store in (*query_stores, *stores.values())}
     retriever = DenseRetriever(model, settings, *distinct.values())
-    inputs = {"model": model, "tests": list(tests), "queries": list(queries), "documents": list(documents)}
-    with ArtifactWriter(output, kind="runs", spec=spec, inputs=inputs, device=retriever.device) as writer:
+    with ArtifactWriter(output, kind="runs", spec=spec, device=retriever.device) as writer:
         for manifest, store in stores.items():
             members = [place for place, other in enumerate(documents) if str(other) == manifest]
             vectors = [retriever.embed_queries(query_stores[place], query_ids[place]) for place in members]

@@ -14,7 +14,7 @@ from workflow_scripts.analysis.measures import METRICS_FILE
 from workflow_scripts.evaluate.cells import cell_values
 from workflow_scripts.export.cards import hub_id, licence, write_card
 from workflow_scripts.models.sentence_transformers import read_embedding
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, Inputs
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.provenance import CARD
@@ -33,8 +33,7 @@ def export_model(*, spec: Mapping, model: Path, metrics: Sequence[Path], card: P
     if artifact.nothing is not None:
         raise InputError(f"{model} holds no model: {artifact.nothing}")
     results = _results(spec, metrics)
-    inputs: Inputs = {"model": model, "metrics": list(metrics), "card": card}
-    with ArtifactWriter(output, kind="export", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="export", spec=spec) as writer:
         for name in artifact.manifest["files"]:
             if name != CARD:
                 shutil.copyfile(artifact.file(name), writer.path(name))

@@ -29,7 +29,7 @@ def export_onnx(*, spec: Mapping, model: Path, output: Path) -> None:
     if artifact.nothing is not None:
         raise InputError(f"{model} holds no model: {artifact.nothing}")
     folder = artifact.folder
-    with ArtifactWriter(output, kind="export", spec=spec, inputs={"model": model}) as writer:
+    with ArtifactWriter(output, kind="export", spec=spec) as writer:
         weights = {path.name for path in weight_files(folder)}
         for name in artifact.manifest["files"]:
             if name not in (CARD, *weights):

@@ -23,8 +23,7 @@ def export_runs(
     ``runs`` and ``evaluation``: manifests, one an evaluation set. ``spec``: ``tag``, the run's name. Counts the scores
     that were lowered, see :func:`strictly_decreasing`.
     """
-    inputs = {"runs": list(runs), "evaluation": list(evaluation)}
-    with ArtifactWriter(output, kind="export", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="export", spec=spec) as writer:
         for artifact in map(Artifact, runs):
             if artifact.nothing is not None:
                 raise InputError(f"{artifact.manifest_path} holds no rankings: {artifact.nothing}")

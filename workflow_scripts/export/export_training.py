@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.export.cards import licence, write_card
-from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, Inputs
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.documents import read_view
 from workflow_scripts.storage.errors import InputError
@@ -47,13 +47,8 @@ def export_training(
     if spec["format"] not in FORMATS:
         raise InputError(f"no format {spec['format']!r}: choose {', '.join(FORMATS)}, trec, model or onnx")
     read = _read(spec, groups, labels, collection, corpus)
-    made_from: Inputs = {
-        "groups": groups,
-        **({"labels": labels} if labels else {}),
-        "collection": collection,
-        "corpus": corpus,
-    }
-    with ArtifactWriter(output, kind="export", spec=spec, inputs={**made_from, "card": card}) as writer:
+    made_from = {"groups": groups, "labels": labels, "collection": collection, "corpus": corpus}
+    with ArtifactWriter(output, kind="export", spec=spec) as writer:
         configs = FORMATS[spec["format"]](writer, read)
         writer.counts |= {"groups": len(read.rows) // read.size, "documents": len(read.rows)}
         facts = {
@@ -62,7 +57,7 @@ def export_training(
             "groups": writer.counts["groups"],
             "size": read.size,
             "temperature": Artifact(labels).counts["temperature"] if labels and spec["reads_teacher"] else None,
-            "manifests": [(name, str(path), Artifact(str(path)).identity) for name, path in made_from.items()],
+            "manifests": [(name, str(path), Artifact(path).identity) for name, path in made_from.items() if path],
         }
         write_card(writer.path(CARD), card, _front_matter(configs, spec["card"]), facts)
 

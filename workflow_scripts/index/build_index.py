@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from workflow_scripts.index.java import heap_of
 from workflow_scripts.index.lucene import Searcher, index_folder
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.documents import read_view
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 
@@ -32,12 +31,12 @@ def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memo
     Counts: ``documents``, ``indexed`` and ``empty`` (without text: Lucene lists none of them). Raises
     :class:`InputError` where these do not add up, and for a document that is too long for Lucene's reader.
     """
-    documents = Artifact(corpus).file("documents.parquet")
-    with ArtifactWriter(output, kind="indexes", spec=spec, inputs={"corpus": corpus}) as writer:
+    with ArtifactWriter(output, kind="indexes", spec=spec) as writer:
         shards, index = writer.path("shards"), writer.path("lucene")
         shards.mkdir()
-        total, empty = _write_shards(documents, shards)
+        total, empty = _write_shards(corpus, shards)
         if total == empty:
+            documents = Artifact(corpus).file("documents.parquet")
             raise InputError(f"{documents} holds no text to index: look at the corpus's fields")
         index_folder(shards, index, threads=threads, heap_mb=heap_of(memory_mb), docvectors=spec["docvectors"])
         shutil.rmtree(shards)
@@ -50,13 +49,13 @@ def build_index(spec: Mapping, corpus: Path, output: Path, *, threads: int, memo
         writer.counts |= {"documents": total, "indexed": indexed, "empty": empty}
 
 
-def _write_shards(documents: Path, folder: Path) -> tuple[int, int]:
+def _write_shards(corpus: Path, folder: Path) -> tuple[int, int]:
     """Write JSONL files (id, contents) for Anserini, which takes a file a thread; returns documents and empty ones."""
     total = empty = 0
     progress = Progress(None, "documents written for Lucene")
-    for number, rows in enumerate(_full_views(documents)):
+    for number, batch in enumerate(read_view(corpus, "full", SHARD_DOCUMENTS)):
         with open(folder / f"{number:06d}.jsonl", "w", encoding="utf-8") as file:
-            for doc_id, contents in rows:
+            for doc_id, contents in zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
                 if len(contents) > LONGEST // 2 and (length := len(contents.encode("utf-16-le")) // 2) > LONGEST:
                     raise InputError(
                         f"document {doc_id} has {length:,} characters, and Lucene reads at most {LONGEST:,}: "
@@ -64,20 +63,9 @@ def _write_shards(documents: Path, folder: Path) -> tuple[int, int]:
                     )
                 empty += not contents.strip(JAVA_BLANKS)
                 file.write(json.dumps({"id": doc_id, "contents": contents}, ensure_ascii=False) + "\n")
-        total += len(rows)
-        progress.add(len(rows))
+        total += len(batch)
+        progress.add(len(batch))
     return total, empty
-
-
-def _full_views(documents: Path) -> Iterator[list[tuple[str, str]]]:
-    """Batches of (document id, title + " " + text, or the text alone where there is no title)."""
-    columns = ["doc_id", "title", "text"]
-    for batch in pq.ParquetFile(documents).iter_batches(SHARD_DOCUMENTS, columns=columns):
-        ids, titles, texts = (batch.column(name).to_pylist() for name in columns)
-        yield [
-            (doc_id, f"{title} {text}" if title else text)
-            for doc_id, title, text in zip(ids, titles, texts, strict=True)
-        ]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.documents import read_query_ids
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
@@ -44,9 +45,8 @@ def import_rankings(spec: Mapping, file: Path, corpus: Path, collection: Path, o
     if len(source.manifest["files"]) != 1:
         raise InputError(f"{file} has {len(source.manifest['files'])} files: name the manifest of one download")
     path = source.file(next(iter(source.manifest["files"])))
-    queries = pq.read_table(Artifact(collection).file("queries.parquet"), columns=["query_id"])["query_id"].to_pylist()
-    inputs = {"file": file, "corpus": corpus, "collection": collection}
-    with ArtifactWriter(output, kind="rankings", spec=spec, inputs=inputs) as writer:
+    queries = read_query_ids(collection)
+    with ArtifactWriter(output, kind="rankings", spec=spec) as writer:
         scratch = writer.path("lists.scratch")
         lists = np.memmap(scratch, np.int32, "w+", shape=(len(systems), len(queries), depth))
         lists[:] = NONE
@@ -56,7 +56,7 @@ def import_rankings(spec: Mapping, file: Path, corpus: Path, collection: Path, o
         with RankingWriter(writer.path(RANKING_FILE)) as ranking:
             for system in sorted(systems):
                 _write_lists(ranking, system, queries, lists[systems.index(system)])
-        counts["hits"] = int(sum((ranked != NONE).sum() for ranked in lists))
+        counts["hits"] = ranking.counts["hits"]
         del lists
         scratch.unlink()
         writer.counts |= {"queries": len(queries), **counts}

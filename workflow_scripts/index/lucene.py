@@ -114,13 +114,11 @@ class Searcher:
 
 
 def _read_hits(queries: Sequence[tuple[str, str]], found: Future[str]) -> dict[str, tuple[list[str], np.ndarray]]:
-    hits = json.loads(found.result())
-    return {
-        query_id: ([hit["docid"] for hit in hits[query_id]], _scores([hit["score"] for hit in hits[query_id]]))
-        for query_id, _ in queries
-    }
-
-
-def _scores(values: Sequence[float]) -> np.ndarray:
-    """Lucene's scores are 32-bit: the decimal text is the shortest that names one."""
-    return np.asarray(values, dtype=np.float32).astype(np.float64)
+    found_by_query = json.loads(found.result())
+    read = {}
+    for query_id, _ in queries:
+        hits = found_by_query[query_id]
+        # Lucene's scores are 32-bit: the decimal text is the shortest that names one.
+        scores = np.array([hit["score"] for hit in hits], np.float32).astype(np.float64)
+        read[query_id] = [hit["docid"] for hit in hits], scores
+    return read

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.index.dense_ranking import query_ids_of, write_dense_ranking
+from workflow_scripts.index.dense_ranking import write_dense_ranking
 from workflow_scripts.models.dense_retrieval import DenseRetriever, Settings
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import read_settings, run
+from workflow_scripts.storage.documents import read_query_ids
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,10 @@ def search_dense(
     what search_index writes, with its counts ``queries``, ``hits`` and ``queries_without_results``.
     """
     settings = read_settings(SystemSettings, spec)
-    query_ids = query_ids_of(collection)
+    query_ids = read_query_ids(collection)
     stores = TokenStore(queries), TokenStore(documents)
     retriever = DenseRetriever(model, settings, *stores)
-    inputs = {"model": model, "collection": collection, "queries": queries, "documents": documents}
-    with ArtifactWriter(output, kind="rankings", spec=spec, inputs=inputs, device=retriever.device) as writer:
+    with ArtifactWriter(output, kind="rankings", spec=spec, device=retriever.device) as writer:
         found = retriever.search(retriever.embed_queries(stores[0], query_ids), stores[1], more=settings.remove_query)
         write_dense_ranking(writer, vars(settings), query_ids, stores[1], [found])
 

@@ -33,12 +33,8 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
     queries = Artifact(collection).file("queries.parquet")
     searcher = Searcher(lucene, model, threads=threads, heap_mb=heap_of(memory_mb))
     depth, remove_query = spec["depth"], spec.get("remove_query", False)
-    total = pq.read_metadata(queries).num_rows
-    count = {"queries": 0, "hits": 0, "queries_without_results": 0}
-    progress = Progress(total, "queries searched")
-    with ArtifactWriter(
-        output, kind="rankings", spec=spec, inputs={"index": index, "collection": collection}
-    ) as writer:
+    progress = Progress(pq.read_metadata(queries).num_rows, "queries searched")
+    with ArtifactWriter(output, kind="rankings", spec=spec) as writer:
         with RankingWriter(writer.path(RANKING_FILE)) as ranking:
             chunks = _query_chunks(queries, max(1, CHUNK_HITS // depth))
             for found in searcher.search(chunks, depth + remove_query):
@@ -47,12 +43,9 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
                         keep = [place for place, document in enumerate(documents) if document != query_id][:depth]
                         documents, scores = [documents[place] for place in keep], scores[keep]
                     ranking.add(spec["system"], query_id, documents, scores)
-                    count["hits"] += len(documents)
-                    count["queries_without_results"] += not documents
                 ranking.flush()
-                count["queries"] += len(found)
                 progress.add(len(found))
-        writer.counts |= count
+        writer.counts |= ranking.counts
 
 
 def _index_folder(index: str | Path, model: Mapping) -> Path:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.index.dense_ranking import query_ids_of
 from workflow_scripts.index.search_dense import SystemSettings
 from workflow_scripts.models.dense_retrieval import DenseRetriever
 from workflow_scripts.models.found import PLACES_FILE, SCORES_FILE
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import read_settings, run
+from workflow_scripts.storage.documents import read_query_ids
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,10 @@ def search_shard(spec: Mapping, model: Path, collection: Path, queries: Path, do
     search_dense, whose spec this has with :class:`ShardSettings`; the index is Flat. Counts ``queries``.
     """
     settings = read_settings(ShardSettings, spec)
-    query_ids = query_ids_of(collection)
+    query_ids = read_query_ids(collection)
     stores = TokenStore(queries), TokenStore(documents)
     retriever = DenseRetriever(model, settings, *stores)
-    inputs = {"model": model, "collection": collection, "queries": queries, "documents": documents}
-    with ArtifactWriter(output, kind="searched shards", spec=spec, inputs=inputs, device=retriever.device) as writer:
+    with ArtifactWriter(output, kind="searched shards", spec=spec, device=retriever.device) as writer:
         vectors = retriever.embed_queries(stores[0], query_ids)
         found = retriever.search(vectors, stores[1], more=settings.remove_query, shard=settings.shard)
         for name, side in zip((SCORES_FILE, PLACES_FILE), found, strict=True):

@@ -32,11 +32,11 @@ class Negative(NamedTuple):
     probability: float | None = None
 
 
+@dataclass(frozen=True)
 class DocumentIds:
     """The corpus's document ids, sorted, as one byte array: 9 million short ids take some 60 MB."""
 
-    def __init__(self, ids: np.ndarray) -> None:
-        self.ids = ids  # (documents,) 'S'
+    ids: np.ndarray  # (documents,) 'S'
 
     @classmethod
     def read(cls, corpus: str | Path) -> DocumentIds:

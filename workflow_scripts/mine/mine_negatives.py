@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +56,10 @@ def mine_negatives(
     documents = DocumentIds.read(corpus)
     candidates = _candidates(sampler, documents, collection, rankings, scores)
     total = pq.read_metadata(Artifact(collection).file("queries.parquet")).num_rows
-    counts, seen = (
-        Counter({"groups": 0, "documents": 0, "filled": 0, "pairs_to_draw": 0, "pairs_to_label": 0}),
-        np.zeros(len(documents), bool),
-    )
-    inputs = {"corpus": corpus, "collection": collection, "rankings": list(rankings), "scores": list(scores)}
+    counts = Counter({"groups": 0, "documents": 0, "filled": 0, "pairs_to_draw": 0, "pairs_to_label": 0})
+    seen = np.zeros(len(documents), bool)
     progress = Progress(total, "queries")
-    with ArtifactWriter(output, kind="groups", spec=spec, inputs=inputs, seed=spec["seed"]) as writer:
+    with ArtifactWriter(output, kind="groups", spec=spec, seed=spec["seed"]) as writer:
         with pq.ParquetWriter(writer.path(GROUPS_FILE), GROUPS_SCHEMA, compression="zstd") as file:
             for table in _tables(_groups(sampler, spec, candidates, counts)):
                 seen[documents.places(table["doc_id"])] = True
@@ -172,14 +170,8 @@ def _generator(seed: int, query: Candidates) -> np.random.Generator:
 
 
 def _tables(groups: Iterator[tuple[str, list[Negative]]]) -> Iterator[pa.Table]:
-    """Tables of up to CHUNK_QUERIES groups."""
-    rows: list[tuple] = []
-    for number, (query_id, group) in enumerate(groups, 1):
-        rows.extend((query_id, position, *document) for position, document in enumerate(group))
-        if number % CHUNK_QUERIES == 0:
-            yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS_SCHEMA)
-            rows = []
-    if rows:
+    while chunk := list(islice(groups, CHUNK_QUERIES)):
+        rows = [(query_id, position, *document) for query_id, group in chunk for position, document in enumerate(group)]
         yield pa.table(list(map(list, zip(*rows, strict=True))), schema=GROUPS_SCHEMA)
 
 

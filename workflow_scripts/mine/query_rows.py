@@ -69,9 +69,9 @@ class QueryRows:
 
 def _runs(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, list[list]]]:
     """Each run of one query's rows: its id and the columns' values."""
-    encoded = pc.run_end_encode(rows["query_id"].combine_chunks()) if len(rows) else None
-    if encoded is None:
+    if not len(rows):
         return
+    encoded = pc.run_end_encode(rows["query_id"].combine_chunks())
     values = [rows[name].to_pylist() for name in columns]
     start = 0
     for query_id, end in zip(encoded.values.to_pylist(), encoded.run_ends.to_pylist(), strict=True):

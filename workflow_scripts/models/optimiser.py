@@ -67,7 +67,6 @@ class AdamW:
                 torch._foreach_sub_(steps, [self.found_inf] * len(steps))
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 

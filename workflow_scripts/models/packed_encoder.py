@@ -229,7 +229,6 @@ class _Layer(nn.Module):
         self.heads, self.attention_dropout = shape.heads, shape.attention_dropout
 
     def forward(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
-        """(tokens, hidden) to (tokens, hidden)."""
         return self._feed_forward(self._attend(hidden, hidden, batch, first=False), hidden)
 
     def first_tokens(self, hidden: Tensor, batch: PackedBatch) -> Tensor:

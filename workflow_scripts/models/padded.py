@@ -59,7 +59,6 @@ class PaddedRanker(nn.Module):
 
     @property
     def hidden_size(self) -> int:
-        """Width of an embedding."""
         return self.library.config.hidden_size
 
     @property
@@ -85,7 +84,6 @@ class PaddedRanker(nn.Module):
 
     @property
     def vocabulary_size(self) -> int:
-        """Tokens that have an embedding."""
         return self.library.get_input_embeddings().num_embeddings
 
     def computable(self, precision: str, wanted: str, *, autocast: bool) -> str:

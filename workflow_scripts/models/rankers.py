@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from workflow_scripts.storage.seeds import derive_seed
 
 if TYPE_CHECKING:
     from workflow_scripts.models.padded import PaddedRanker
+
+AnyRanker: TypeAlias = "RankerModel | PaddedRanker"
 
 
 class RankerModel(nn.Module):
@@ -182,7 +184,7 @@ def load_ranker(
     new_head: bool = True,
     pooling: str | None = None,
     similarity: str | None = None,
-) -> RankerModel | PaddedRanker:
+) -> AnyRanker:
     """A ranker from a local model folder (safetensors only), float32 on the CPU, in evaluation mode.
 
     A part that the folder lacks may only be the head, where ``new_head`` allows it: it is drawn from
@@ -199,7 +201,7 @@ def load_ranker(
 
 def _load(
     folder: str | Path, architecture: str, initialise_seed: int, dropout: float | None, new_head: bool
-) -> RankerModel | PaddedRanker:
+) -> AnyRanker:
     config = model_folders.read_config(folder)
     model_folders.weight_files(folder)
     try:
@@ -261,7 +263,7 @@ def _find(weights: Mapping[str, Tensor], model: RankerModel, name: str) -> str:
 
 
 def save_ranker(
-    model: RankerModel | PaddedRanker,
+    model: AnyRanker,
     folder: str | Path,
     tokenizer_folder: str | Path,
     *,

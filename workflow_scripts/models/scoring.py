@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workflow_scripts.models.devices import DTYPES, best_device, device_name, settle_precision
 from workflow_scripts.models.packed_encoder import CPU_CACHE_BYTES, pack
-from workflow_scripts.models.rankers import RankerModel, load_ranker
+from workflow_scripts.models.rankers import AnyRanker, RankerModel, load_ranker
 from workflow_scripts.models.sentence_transformers import other_embedding
 from workflow_scripts.models.token_store import (
     Sequences,
@@ -27,13 +27,12 @@ from workflow_scripts.models.token_store import (
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
 
-if TYPE_CHECKING:
-    from workflow_scripts.models.padded import PaddedRanker
-
 MOST_TOKENS = {"cpu": 4096, "cuda": 131072}  # a GPU wants enough work to fill it
 MOST_SEQUENCES = 2**16 - 1  # a GPU's kernels have a block a sequence in a dimension of the grid that holds no more
 CHUNK_PAIRS = 2**20
 EMBEDDING_BYTES = 2**31
+FETCHED_BYTES = {"cpu": 0, "cuda": 2**28}
+"""Bytes of outputs that a device holds before they are fetched at once, so that a GPU does not wait for the host."""
 
 
 def scoring_ranker(
@@ -43,7 +42,7 @@ def scoring_ranker(
     precision: str = "auto",
     pooling: str | None = None,
     similarity: str | None = None,
-) -> RankerModel | PaddedRanker:
+) -> AnyRanker:
     """A ranker loaded for scoring the stores' texts: vocabulary checked, on the device, in its precision.
 
     ``pooling``, ``similarity``: a bi-encoder's, None for its folder's own; what else the folder asks for is said on
@@ -58,9 +57,7 @@ def scoring_ranker(
     return for_inference(model, precision)
 
 
-def for_inference(
-    model: RankerModel | PaddedRanker, precision: str = "auto", device: torch.device | None = None
-) -> RankerModel | PaddedRanker:
+def for_inference(model: AnyRanker, precision: str = "auto", device: torch.device | None = None) -> AnyRanker:
     """A copy of the ranker in evaluation mode on ``device``; the encoder in ``precision``, a head always in float32.
 
     Of a bi-encoder ``auto`` is fp32 on a CPU: products of vectors that are rounded to 8 bits order near documents
@@ -79,7 +76,7 @@ def for_inference(
     return ready
 
 
-def default_budget(model: RankerModel | PaddedRanker) -> int:
+def token_budget(model: AnyRanker) -> int:
     """Tokens a batch may hold: on a CPU no more than its cache has room for in the model's widest layer."""
     most = MOST_TOKENS[model.device.type]
     if model.device.type == "cpu":
@@ -88,112 +85,127 @@ def default_budget(model: RankerModel | PaddedRanker) -> int:
     return most
 
 
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs as rows of two stores, each text cut where its store is."""
+
+    queries: TokenStore
+    documents: TokenStore
+    query_rows: np.ndarray
+    document_rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.query_rows)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> _Pairs:
+        return replace(self, query_rows=self.query_rows[chosen], document_rows=self.document_rows[chosen])
+
+    @property
+    def sides(self) -> tuple[tuple[TokenStore, np.ndarray], ...]:
+        return (self.queries, self.query_rows), (self.documents, self.document_rows)
+
+    @property
+    def _cut(self) -> tuple[TokenStore, np.ndarray, TokenStore, np.ndarray, int, int]:
+        rows = self.queries, self.query_rows, self.documents, self.document_rows
+        return *rows, self.queries.cut_at, self.documents.cut_at
+
+    def lengths(self) -> np.ndarray:
+        return pair_lengths(*self._cut)
+
+    def sequences(self) -> Sequences:
+        return pair_sequences(*self._cut)
+
+
 def score_pairs(
-    model: RankerModel | PaddedRanker,
+    model: AnyRanker,
     queries: TokenStore,
     documents: TokenStore,
     query_rows: np.ndarray,
     document_rows: np.ndarray,
     *,
-    token_budget: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Scores float32 (pairs,) of pairs given as rows of the two stores, in the pairs' order.
 
-    ``model`` comes from :func:`for_inference`. ``token_budget`` is the number of tokens a batch may hold (None:
-    :func:`default_budget`). Raises :class:`InputError` that names the pair for a score that is not finite.
+    ``model`` comes from :func:`for_inference`. Raises :class:`InputError` that names the pair for a score that is not
+    finite.
     """
+    pairs = _Pairs(queries, documents, query_rows, document_rows)
     score = _score_cross if model.architecture == "cross-encoder" else _score_bi
-    budget = token_budget or default_budget(model)
     step = CHUNK_PAIRS if score is _score_cross else max(1, EMBEDDING_BYTES // (4 * model.hidden_size))
-    scores = np.empty(len(query_rows), np.float32)
-    for first in range(0, len(query_rows), step):
+    scores = np.empty(len(pairs), np.float32)
+    for first in range(0, len(pairs), step):
         chunk = slice(first, first + step)
-        scores[chunk] = score(model, queries, documents, query_rows[chunk], document_rows[chunk], budget, progress)
-        _check_finite(scores[chunk], queries, documents, query_rows[chunk], document_rows[chunk])
+        scores[chunk] = score(model, pairs[chunk], progress)
+        _check_finite(scores[chunk], pairs[chunk])
     return scores
 
 
-def _score_cross(
-    model: RankerModel | PaddedRanker,
-    queries: TokenStore,
-    documents: TokenStore,
-    query_rows: np.ndarray,
-    document_rows: np.ndarray,
-    budget: int,
-    progress: Progress | None,
-) -> np.ndarray:
+def _score_cross(model: AnyRanker, pairs: _Pairs, progress: Progress | None) -> np.ndarray:
     """Bounded by the encoder's matrix products; batches are made on the host while a GPU works on the last ones."""
-    limits = queries.cut_at, documents.cut_at
-    lengths = pair_lengths(queries, query_rows, documents, document_rows, *limits)
-
-    def build(rows: np.ndarray) -> Sequences:
-        return pair_sequences(queries, query_rows[rows], documents, document_rows[rows], *limits)
-
-    return _encode(model, lengths, build, budget, progress)
+    return _encode(model, pairs.lengths(), lambda rows: pairs[rows].sequences(), progress)
 
 
-def _score_bi(
-    model: RankerModel | PaddedRanker,
-    queries: TokenStore,
-    documents: TokenStore,
-    query_rows: np.ndarray,
-    document_rows: np.ndarray,
-    budget: int,
-    progress: Progress | None,
-) -> np.ndarray:
+def _score_bi(model: AnyRanker, pairs: _Pairs, progress: Progress | None) -> np.ndarray:
     """Encode each distinct text once; bounded by the encoder, the dot products by reading the embeddings."""
     sides = []
-    for store, rows in ((queries, query_rows), (documents, document_rows)):
+    for store, rows in pairs.sides:
         distinct, places = np.unique(rows, return_inverse=True)
-        lengths = np.minimum(store.lengths[distinct], store.cut_at) + 2
-
-        def build(batch: np.ndarray, store=store, distinct=distinct) -> Sequences:
-            return single_sequences(store, distinct[batch], store.cut_at)
-
-        sides.append((_encode(model, lengths, build, budget, progress), places))
+        sides.append((embed(model, store, distinct, store.cut_at, progress), places))
     (query_vectors, query_places), (document_vectors, document_places) = sides
-    scores = np.empty(len(query_rows), np.float32)
+    scores = np.empty(len(pairs), np.float32)
     for first in range(0, len(scores), 2**16):
-        pairs = slice(first, first + 2**16)
-        left, right = query_vectors[query_places[pairs]], document_vectors[document_places[pairs]]
-        np.einsum("pd,pd->p", left, right, out=scores[pairs])
+        part = slice(first, first + 2**16)
+        left, right = query_vectors[query_places[part]], document_vectors[document_places[part]]
+        np.einsum("pd,pd->p", left, right, out=scores[part])
     return scores
+
+
+def embed(
+    model: AnyRanker, store: TokenStore, rows: np.ndarray, limit: int, progress: Progress | None = None
+) -> np.ndarray:
+    """Vectors float32 (rows, hidden) of a store's rows, at least one, each text cut to ``limit`` tokens."""
+    lengths = np.minimum(store.lengths[rows], limit) + 2
+    return _encode(model, lengths, lambda batch: single_sequences(store, rows[batch], limit), progress)
 
 
 @torch.inference_mode()
 def _encode(
-    model: RankerModel | PaddedRanker,
-    lengths: np.ndarray,
-    build: Callable[[np.ndarray], Sequences],
-    budget: int,
-    progress: Progress | None,
+    model: AnyRanker, lengths: np.ndarray, build: Callable[[np.ndarray], Sequences], progress: Progress | None
 ) -> np.ndarray:
-    """The model's outputs for all sequences, in order; no host synchronisation between batches."""
+    """The model's outputs float32 for all sequences, in order; the host waits for a GPU only to fetch them."""
     require_room(int(lengths.max(initial=0)), model.longest)  # now, since the longest come last
     order = np.argsort(lengths, kind="stable")
-    outputs: list[Tensor] = []
-    for rows, output in encode_batches(model, lengths, order, build, budget):
-        outputs.append(output)
+    results = np.empty(0, np.float32)
+    waiting: list[tuple[np.ndarray, Tensor]] = []
+    for rows, output in _batches(model, lengths, order, build):
+        if not len(results):
+            results = np.empty((len(lengths), *output.shape[1:]), np.float32)
+        waiting.append((rows, output))
+        if 4 * sum(part.numel() for _, part in waiting) >= FETCHED_BYTES[model.device.type]:
+            _fetch(waiting, results)
         if progress is not None:
             progress.add(int(lengths[rows].sum()))
-    results = torch.cat(outputs).cpu().numpy()
-    restored = np.empty_like(results)
-    restored[order] = results
-    return restored
+    _fetch(waiting, results)
+    return results
 
 
-def encode_batches(
-    model: RankerModel | PaddedRanker,
-    lengths: np.ndarray,
-    order: np.ndarray,
-    build: Callable[[np.ndarray], Sequences],
-    budget: int,
+def _fetch(waiting: list[tuple[np.ndarray, Tensor]], results: np.ndarray) -> None:
+    """Put the outputs that wait on the device into the rows of ``results`` that they are of; none wait any more."""
+    if waiting:
+        batches, outputs = zip(*waiting, strict=True)
+        results[np.concatenate(batches)] = torch.cat(outputs).cpu().numpy()
+        waiting.clear()
+
+
+def _batches(
+    model: AnyRanker, lengths: np.ndarray, order: np.ndarray, build: Callable[[np.ndarray], Sequences]
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """The rows of each batch, in ``order``, and the model's outputs on its device.
 
     From a batch that the GPU's memory has no room for on batches are half as large, and a line says so.
     """
+    budget = token_budget(model)
     while len(order):
         for rows in token_batches(lengths, order, budget):
             try:
@@ -229,12 +241,10 @@ def token_batches(lengths: np.ndarray, order: np.ndarray, budget: int) -> Iterat
         first = last
 
 
-def _check_finite(
-    scores: np.ndarray, queries: TokenStore, documents: TokenStore, query_rows: np.ndarray, document_rows: np.ndarray
-) -> None:
+def _check_finite(scores: np.ndarray, pairs: _Pairs) -> None:
     bad = np.flatnonzero(~np.isfinite(scores))
     if len(bad):
-        query, document = queries.ids[query_rows[bad[0]]].decode(), documents.ids[document_rows[bad[0]]].decode()
+        query, document = (store.ids[rows[bad[0]]].decode() for store, rows in pairs.sides)
         raise InputError(
             f"the model scores query {query}, document {document} as {scores[bad[0]]} "
             f"({len(bad)} pairs of {len(scores)}): its training diverged, or try precision fp32"
@@ -242,7 +252,7 @@ def _check_finite(
 
 
 def scoring_progress(
-    model: RankerModel | PaddedRanker,
+    model: AnyRanker,
     queries: TokenStore,
     documents: TokenStore,
     query_rows: np.ndarray,
@@ -254,15 +264,17 @@ def scoring_progress(
 
     Says what is to be scored before it starts. Texts that two parts of a large bi-encoder job share count once.
     """
+    pairs = _Pairs(queries, documents, query_rows, document_rows)
     if model.architecture == "cross-encoder":
-        total = _sum_lengths(queries, query_rows, documents, document_rows)
+        chunks = (pairs[first : first + CHUNK_PAIRS] for first in range(0, len(pairs), CHUNK_PAIRS))
+        total = sum(int(chunk.lengths().sum()) for chunk in chunks)
     else:
         total = sum(
             int((np.minimum(store.lengths[_distinct(rows, len(store))], store.cut_at) + 2).sum())
-            for store, rows in ((queries, query_rows), (documents, document_rows))
+            for store, rows in pairs.sides
         )
     print(
-        f"{name}: {len(query_rows):,} pairs to score with a {model.architecture}: {total:,} tokens, "
+        f"{name}: {len(pairs):,} pairs to score with a {model.architecture}: {total:,} tokens, "
         f"{next(model.parameters()).dtype} on {device_name(model.device)}",
         file=sys.stderr,
         flush=True,
@@ -275,11 +287,3 @@ def _distinct(rows: np.ndarray, number: int) -> np.ndarray:
     present = np.zeros(number, bool)
     present[rows] = True
     return np.flatnonzero(present)
-
-
-def _sum_lengths(queries: TokenStore, query_rows: np.ndarray, documents: TokenStore, document_rows: np.ndarray) -> int:
-    total, limits = 0, (queries.cut_at, documents.cut_at)
-    for first in range(0, len(query_rows), CHUNK_PAIRS):
-        chunk = slice(first, first + CHUNK_PAIRS)
-        total += int(pair_lengths(queries, query_rows[chunk], documents, document_rows[chunk], *limits).sum())
-    return total

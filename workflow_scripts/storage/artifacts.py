@@ -83,7 +83,6 @@ class Artifact:
 
     @property
     def manifest(self) -> dict:
-        """All that the manifest says."""
         self._note("identity")
         return self._manifest
 
@@ -101,7 +100,6 @@ class Artifact:
 
     @property
     def spec(self) -> dict:
-        """The spec that the artifact was made with."""
         self._note("spec")
         return self._manifest["spec"]
 
@@ -139,8 +137,8 @@ class ArtifactWriter:
 
     Files go to ``.partial`` inside the folder and are renamed into place when the block ends well; the manifest comes
     last. On an exception nothing of this job stays, and files the block did not make (training checkpoints) are left.
-    ``inputs`` are the paths that the artifact is made from, by argument. Set ``cost_before_resume`` where earlier,
-    interrupted runs of the job have done a part of the work.
+    What the running job was given is in the manifest; ``inputs`` are further paths that the artifact is made from, by
+    argument. Set ``cost_before_resume`` where earlier, interrupted runs of the job have done a part of the work.
     """
 
     def __init__(

@@ -68,17 +68,23 @@ def note_output(path: Path, inputs: Iterable[Path] = ()) -> None:
 
 def output_fault(path: Path, trust_memory: bool = True) -> str | None:
     """What is wrong with a file that :func:`note_output` has noted; None for any other file."""
-    noted = [line for line in _lines(path.with_name(WRITTEN), 7) if line[0] == path.name]
+    noted = _noted(path)
     if not noted or not path.is_file():
         return None
-    _, checksum, _, size, *_ = noted[-1]
+    _, checksum, _, size, *_ = noted
     return file_fault(path.parent, path.name, {"bytes": size, "sha256": checksum}, trust_memory)
 
 
 def noted_checksum(path: Path) -> str | None:
     """The SHA-256 that :func:`note_output` has last noted of a file."""
-    noted = [line[1] for line in _lines(path.with_name(WRITTEN), 7) if line[0] == path.name]
-    return noted[-1] if noted else None
+    noted = _noted(path)
+    return noted[1] if noted else None
+
+
+def _noted(path: Path) -> tuple | None:
+    """The last line of a file."""
+    lines = [line for line in _lines(path.with_name(WRITTEN), 7) if line[0] == path.name]
+    return lines[-1] if lines else None
 
 
 def outputs_noted(results: Path) -> dict[Path, list[Path]]:

@@ -1,9 +1,9 @@
-"""The digest of a job's code: what its script and every project module that it imports say, whatever they look like.
+"""A job's code: its git commit, and the digest of its script and every project module that it imports.
 
 Snakemake watches a rule's shell line, not the modules behind it. The digest is a parameter of the rule, so an edit
 reruns exactly the jobs whose code it changes; a job writes it into its manifest, so an artifact tells which code made
 it. It is taken from syntax trees without docstrings and comments, and leaves out the modules that cannot touch a
-result. Nothing is executed.
+result. Nothing of it is executed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -27,7 +28,6 @@ NOT_IN_DIGEST = frozenset(
         "storage.checked",
         "storage.locks",
         "storage.logs",
-        "storage.commit",
         "storage.provenance",
         "storage.results",
         "storage.reuse",
@@ -51,7 +51,7 @@ def job_digest(module: str, spec: Mapping) -> str:
 
     A key of :data:`FINDS` holds a function's name, a list of names, or an object with the name under ``function``.
     """
-    return digest([module, *chosen_functions(module, spec)])
+    return _digest((module, *chosen_functions(module, spec)))
 
 
 def chosen_functions(module: str, spec: Mapping) -> list[str]:
@@ -68,13 +68,9 @@ def chosen_functions(module: str, spec: Mapping) -> list[str]:
     return chosen
 
 
-def digest(modules: Iterable[str]) -> str:
-    """SHA-256 over names and syntax of the files of :func:`closure`, wherever they lie and however old they are."""
-    return _digest(tuple(modules))
-
-
 @functools.cache
 def _digest(modules: tuple[str, ...]) -> str:
+    """SHA-256 over names and syntax of the files of :func:`closure`, wherever they lie and however old they are."""
     files = "".join(f"{path.as_posix()} {_syntax(ROOT / path)[0]}\n" for path in closure(modules))
     _save()
     return hashlib.sha256(files.encode()).hexdigest()
@@ -92,7 +88,8 @@ def closure(modules: Iterable[str]) -> list[Path]:
         module = queue.pop()
         if module in NOT_IN_DIGEST:
             continue
-        path = _file(module)
+        if (path := _find(module)) is None:
+            raise FileNotFoundError(f"no project module {module}")
         if path not in found:
             found.add(path)
             queue.extend(name for name in _syntax(path)[1] if _find(name))
@@ -107,18 +104,30 @@ def script_of(rule: str) -> str:
     return f"{PACKAGE}.{path.parent.name}.{rule}"
 
 
+def git_commit() -> str | None:
+    """The code's git commit, with ``-dirty`` where the code differs from it; None where the project is no checkout.
+
+    A file that git does not know counts where it may run: in the folders of the code and of the rules.
+    """
+    try:
+        commit = git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*").decode().strip()
+        unknown = git("ls-files", "--others", "--exclude-standard", "--", PACKAGE, "rules")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit.removesuffix('-dirty')}-dirty" if unknown else commit
+
+
+def git(*arguments: str) -> bytes:
+    """What git prints of this project, not of a repository that the project only lies in."""
+    command = ["git", "--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+
+
 def forget() -> None:
     """Read every file anew: a job asks for its digest when it starts and when it ends."""
     _digest.cache_clear()
     _syntax.cache_clear()
     _find.cache_clear()
-
-
-def _file(module: str) -> Path:
-    path = _find(module)
-    if path is None:
-        raise FileNotFoundError(f"no project module {module}")
-    return path
 
 
 @functools.cache
@@ -134,8 +143,7 @@ def _syntax(path: Path) -> tuple[str, tuple[str, ...], Mapping[str, str]]:
     checksum = hashlib.sha256(_OWN + content).hexdigest()
     if checksum not in _cached():
         tree = ast.parse(content, str(path))
-        imports = tuple(_imports(tree, path))
-        finds = _finds(tree)
+        imports, finds = tuple(_imports(tree, path)), _finds(tree)
         _cached()[checksum] = [syntax_digest(tree), imports, finds]
         _unsaved.append(checksum)
     found, imports, finds = _cached()[checksum]

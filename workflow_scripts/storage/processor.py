@@ -70,17 +70,17 @@ def description(device: str = "cpu") -> dict[str, str]:
 
 def vendor() -> str:
     """The processor's maker as it names itself, e.g. ``AuthenticAMD``; empty where the system does not say."""
-    return next(iter(_cpuinfo("vendor_id")), "")
+    return next(iter(cpuinfo("vendor_id")), "")
 
 
 def model() -> str:
     """The processor's model as it names itself, e.g. ``AMD EPYC 7B13``; else the kind of the machine."""
-    return " ".join(_cpuinfo("model name")) or platform.machine()
+    return " ".join(cpuinfo("model name")) or platform.machine()
 
 
 def has(flag: str) -> bool:
     """Whether the processor has a set of instructions, by Linux' name of it; no where the system does not say."""
-    return flag in _cpuinfo("flags")
+    return flag in cpuinfo("flags")
 
 
 def multiplies_bf16() -> bool:
@@ -91,11 +91,11 @@ def multiplies_bf16() -> bool:
 def _fault() -> str | None:
     if platform.machine() not in ("x86_64", "AMD64"):
         return f"the processor is {platform.machine()}, not x86-64"
-    lacking = sorted(NEEDED - set(_cpuinfo("flags")))
+    lacking = sorted(NEEDED - set(cpuinfo("flags")))
     return f"the processor lacks {', '.join(lacking)}" if lacking else None
 
 
-def _cpuinfo(name: str) -> list[str]:
+def cpuinfo(name: str) -> list[str]:
     """The words of a line of Linux' description of the first processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

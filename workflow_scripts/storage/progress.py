@@ -22,7 +22,11 @@ class Progress:
         self._began = self._said = time.monotonic()
         self._ended = False
         self._tracker: Tracker | None = None
-        self._bar = _bar(total, unit) if sys.stderr.isatty() else None
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit=f" {unit}", unit_scale=True, file=sys.stderr)
 
     @property
     def due(self) -> bool:
@@ -56,9 +60,3 @@ class Progress:
         if self.total and 0 < self.done < self.total:
             parts.append(f"{spent * (self.total / self.done - 1):,.0f} s to go")
         return ", ".join([*parts, *([note] if note else [])])
-
-
-def _bar(total: float | None, unit: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit=f" {unit}", unit_scale=True, file=sys.stderr)

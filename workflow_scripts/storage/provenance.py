@@ -22,8 +22,7 @@ from pathlib import Path
 
 from workflow_scripts.storage.checked import file_fault, output_fault, signature
 from workflow_scripts.storage.checksums import checksum_of, sha256
-from workflow_scripts.storage.code import ROOT, forget, job_digest
-from workflow_scripts.storage.commit import git_commit
+from workflow_scripts.storage.code import ROOT, forget, git_commit, job_digest
 from workflow_scripts.storage.energy import start_meter
 from workflow_scripts.storage.processor import description, model
 
@@ -119,13 +118,9 @@ def part_checksum(manifest: Mapping, part: str) -> str:
     return checksum_of([manifest.get("kind"), manifest["spec"], manifest["counts"], files])
 
 
-def fingerprint(decisive: Mapping, inputs: Mapping[str, str | Path | None], device: str) -> str:
+def fingerprint(decisive: Mapping, inputs: Mapping[str, Path], device: str) -> str:
     """SHA-256 of what decides the numbers of unfinished work: code, settings, inputs' files, device, torch."""
-    files = {
-        name: json.loads(Path(path).read_text(encoding="utf-8"))["files"]
-        for name, path in inputs.items()
-        if path is not None
-    }
+    files = {name: json.loads(path.read_text(encoding="utf-8"))["files"] for name, path in inputs.items()}
     for listed in files.values():
         listed.pop(CARD, None)
     code = _current[-1].code if _current else None

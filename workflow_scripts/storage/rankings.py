@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.ids import check_system as check_system
 
 RANKING_FILE = "ranking.parquet"
 RANKING_SCHEMA = pa.schema(
@@ -61,12 +60,13 @@ def row_groups(manifest: str | Path) -> dict[str, list[int]]:
 class RankingWriter:
     """Write ``ranking.parquet`` query by query; the caller adds systems, and queries of a system, in sorted order.
 
-    ``flush`` ends a row group, so memory holds what was added since. Raises :class:`InputError` for a document listed
-    twice for a query, and for systems or queries out of order.
+    ``flush`` ends a row group, so memory holds what was added since; ``counts`` are of all that was added. Raises
+    :class:`InputError` for a document listed twice for a query, and for systems or queries out of order.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._file = pq.ParquetWriter(path, RANKING_SCHEMA, compression="zstd")
+        self.counts = {"queries": 0, "hits": 0, "queries_without_results": 0}
         self._last = ("", "")
         self._queries: list[tuple[str, int]] = []
         self._documents: list[str] = []
@@ -92,6 +92,9 @@ class RankingWriter:
         self._queries.append((query_id, len(documents)))
         self._documents.extend(documents)
         self._scores.append(np.full(len(documents), np.nan) if scores is None else scores)
+        self.counts["queries"] += 1
+        self.counts["hits"] += len(documents)
+        self.counts["queries_without_results"] += not documents
 
     def flush(self) -> None:
         """Write what was added as one row group."""

@@ -27,8 +27,7 @@ def calibrate_teacher(*, spec: Mapping, scores: Sequence[Path], collection: Path
     """
     margins, weights, queries = read_margins(scores, collection)
     inverse = fit_inverse_temperature(margins, weights, f"the scores of {', '.join(map(str, scores))}")
-    inputs = {"scores": list(scores), "collection": collection}
-    with ArtifactWriter(output, kind="calibrations", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="calibrations", spec=spec) as writer:
         writer.counts |= {"temperature": 1 / inverse, "pairs": len(margins), "queries": queries}
         for name, value in (("bits", inverse), ("bits_before", 1.0)):
             writer.counts[name] = float(weights @ np.logaddexp(0, -value * margins) / np.log(2))

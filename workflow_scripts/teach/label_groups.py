@@ -15,7 +15,7 @@ from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import KEYS, LABELS_FILE, LABELS_SCHEMA, read_group_table
 from workflow_scripts.storage.tables import write_table
-from workflow_scripts.teach.pools import LOOKED_UP_FILE, PairCodes, check_teacher, labelling_inputs, look_up
+from workflow_scripts.teach.pools import LOOKED_UP_FILE, PairCodes, check_teacher, look_up
 
 
 def label_groups(
@@ -50,10 +50,7 @@ def label_groups(
     _check(scores, wanted, codes)
     temperature = Artifact(calibration).counts["temperature"] if calibration else 1.0
     scores /= np.float32(temperature)
-    inputs = labelling_inputs(groups, models, queries, documents, known)
-    inputs |= {"calibration": calibration} if calibration else {}
-    inputs |= {"looked_up": looked_up} if looked_up else {}
-    with ArtifactWriter(output, kind="labels", spec=spec, inputs=inputs, device=device) as writer:
+    with ArtifactWriter(output, kind="labels", spec=spec, device=device) as writer:
         entropy = np.repeat(pairwise_entropy(scores[places].reshape(-1, table.size)), table.size)
         columns = {key: table.rows[key] for key in KEYS} | {"score": scores[places], "entropy": entropy}
         write_table(writer.path(LABELS_FILE), columns, LABELS_SCHEMA)

@@ -37,9 +37,7 @@ def list_pairs(
         held = np.load(Artifact(manifest).file(PAIRS_FILE), mmap_mode="r")
         if len(held):
             new &= held[np.searchsorted(held, wanted).clip(max=len(held) - 1)] != wanted
-    inputs = {"queries": queries, "documents": documents, "rankings": list(rankings), "known": list(known)}
-    inputs |= {"collection": collection} if collection else {}
-    with ArtifactWriter(output, kind="pairs", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="pairs", spec=spec) as writer:
         np.save(writer.path(PAIRS_FILE), wanted[new])
         writer.counts |= {"pairs": int(new.sum()), "known": int((~new).sum())}
 

@@ -11,7 +11,7 @@ from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.groups import read_group_table
-from workflow_scripts.teach.pools import LOOKED_UP_FILE, PairCodes, check_teacher, distinct, labelling_inputs, look_up
+from workflow_scripts.teach.pools import LOOKED_UP_FILE, PairCodes, check_teacher, distinct, look_up
 
 
 def look_up_labels(
@@ -31,8 +31,7 @@ def look_up_labels(
     codes = PairCodes(TokenStore(queries), TokenStore(documents))
     table = read_group_table(groups)
     scores = look_up(distinct(codes.encode(table.rows["query_id"], table.rows["doc_id"])), known, codes)
-    inputs = labelling_inputs(groups, models, queries, documents, known)
-    with ArtifactWriter(output, kind="looked-up labels", spec=spec, inputs=inputs) as writer:
+    with ArtifactWriter(output, kind="looked-up labels", spec=spec) as writer:
         np.save(writer.path(LOOKED_UP_FILE), scores)
         writer.counts |= {"pairs": len(scores), "missing": int(np.isnan(scores).sum())}
 

@@ -37,10 +37,8 @@ def merge_pool(
     scores = np.concatenate([np.load(Artifact(shard).file(SHARD_FILE)) for shard in shards])
     if len(scores) != len(listed):
         raise InputError(f"the shards hold {len(scores)} scores of {pairs}'s {len(listed)} pairs: score them again")
-    inputs = {"models": list(models), "queries": queries, "documents": documents, "pairs": pairs}
-    inputs |= {"shards": list(shards)}
     with (
-        ArtifactWriter(output, kind="teacher scores", spec=spec, inputs=inputs) as writer,
+        ArtifactWriter(output, kind="teacher scores", spec=spec) as writer,
         PoolWriter(writer.path(SCORES_FILE), codes) as pool,
     ):
         for first in range(0, len(listed), PART):

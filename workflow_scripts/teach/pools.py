@@ -126,13 +126,6 @@ def check_teacher(models: Sequence[Path], pools: Sequence[Path]) -> None:
             raise InputError(f"{pool} was scored by another model than {named}: score the pool again")
 
 
-def labelling_inputs(
-    groups: Path, models: Sequence[Path], queries: Path, documents: Path, known: Sequence[Path]
-) -> dict[str, Path | Sequence[Path]]:
-    """What the two jobs that label groups are made from, as their manifests have it."""
-    return {"groups": groups, "models": models, "queries": queries, "documents": documents, "known": known}
-
-
 class PoolWriter:
     """Writes ``scores.parquet`` of a pool part by part, sorted by (query_id, doc_id) as the codes come."""
 

@@ -44,11 +44,9 @@ def score_pool(
     from workflow_scripts.teach.scored_parts import score_in_parts
 
     stores = {"queries": queries, "documents": documents}
-    inputs = {"models": list(models), **stores, "rankings": list(rankings), "known": list(known)}
-    inputs |= {"collection": collection} if collection else {}
     device = device_name(best_device())
     with (
-        ArtifactWriter(output, kind="teacher scores", spec=spec, inputs=inputs, device=device) as writer,
+        ArtifactWriter(output, kind="teacher scores", spec=spec, device=device) as writer,
         PoolWriter(writer.path(SCORES_FILE), codes) as pool,
     ):
         parts, scored = score_in_parts(writer, spec, models, stores, codes, missing)

@@ -31,9 +31,8 @@ def score_shard(
     listed = np.load(Artifact(pairs).file(PAIRS_FILE), mmap_mode="r")
     units = units_of(spec["shard"], -(-len(listed) // PART))
     own = np.array(listed[units.start * PART : units.stop * PART])
-    inputs = {"models": list(models), **stores, "pairs": pairs}
     device = device_name(best_device())
-    with ArtifactWriter(output, kind="scored shards", spec=spec, inputs=inputs, device=device) as writer:
+    with ArtifactWriter(output, kind="scored shards", spec=spec, device=device) as writer:
         parts, scored = score_in_parts(writer, spec, models, stores, codes, own)
         scores = [np.empty(0, np.float32), *(part for _, part in scored)]
         np.save(writer.path(SHARD_FILE), np.concatenate(scores))

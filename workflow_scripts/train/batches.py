@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
@@ -55,30 +54,28 @@ class Batch:
         return torch.cat([scores, others], 1)  # (groups, docs + groups * docs)
 
 
+@dataclass(frozen=True)
 class GroupBatches:
     """Batch number n of a training, from the groups in their order; nothing else decides it.
 
     With ``positives``, those of the whole collection, its documents are in-batch negatives.
     """
 
-    def __init__(
-        self,
-        architecture: str,
-        groups: Groups,
-        queries: TokenStore,
-        documents: TokenStore,
-        *,
-        order: np.ndarray,
-        batch_groups: int,
-        max_tokens: Mapping[str, int],
-        device: str,
-        positives: Positives | None = None,
-    ) -> None:
-        self.positives = positives
-        self.pairs = architecture == "cross-encoder"
-        self.groups, self.queries, self.documents = groups, queries, documents
-        self.order, self.batch_groups, self.device = order, batch_groups, device
-        self.max_query, self.max_document = max_tokens["query"], max_tokens["document"]
+    architecture: str
+    groups: Groups
+    queries: TokenStore
+    documents: TokenStore
+    _: KW_ONLY
+    order: np.ndarray
+    batch_groups: int
+    max_tokens: Mapping[str, int]
+    device: str
+    positives: Positives | None = None
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a query and a document are read together."""
+        return self.architecture == "cross-encoder"
 
     def __len__(self) -> int:
         return len(self.order) // self.batch_groups
@@ -96,27 +93,18 @@ class GroupBatches:
         tensor = torch.from_numpy(array)
         return tensor if self.device == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
 
-    def regrouped(self, groups: int) -> GroupBatches:
-        """The same groups in the same order, ``groups`` of them a batch."""
-        other = copy.copy(self)
-        other.batch_groups = groups
-        return other
-
     def _sequences(self, query_rows: np.ndarray, document_rows: np.ndarray) -> Sequences:
+        rows, cut = document_rows.ravel(), self.max_tokens
         if self.pairs:
             repeated = np.repeat(query_rows, document_rows.shape[1])
-            return pair_sequences(
-                self.queries, repeated, self.documents, document_rows.ravel(), self.max_query, self.max_document
-            )
-        queries = single_sequences(self.queries, query_rows, self.max_query)
-        documents = single_sequences(self.documents, document_rows.ravel(), self.max_document)
+            return pair_sequences(self.queries, repeated, self.documents, rows, cut["query"], cut["document"])
         # One forward for both: half the calls.
-        return Sequences(
-            *(
-                np.concatenate([getattr(part, name) for part in (queries, documents)])
-                for name in ("input_ids", "token_type_ids", "lengths")
-            )
-        )
+        both = [
+            single_sequences(self.queries, query_rows, cut["query"]),
+            single_sequences(self.documents, rows, cut["document"]),
+        ]
+        names = ("input_ids", "token_type_ids", "lengths")
+        return Sequences(*(np.concatenate([getattr(part, name) for part in both]) for name in names))
 
     def group_tokens(self) -> int:
         """Tokens of the largest group that the stores can give, special tokens included."""
@@ -124,12 +112,12 @@ class GroupBatches:
 
     def longest(self) -> int:
         """Tokens of the longest sequence that the stores can give, special tokens included."""
-        query = min(self.max_query, self.queries.artifact.counts["longest"])
-        return self._tokens_of(query, min(self.max_document, self.documents.artifact.counts["longest"]))
+        query = min(self.max_tokens["query"], self.queries.artifact.counts["longest"])
+        return self._tokens_of(query, min(self.max_tokens["document"], self.documents.artifact.counts["longest"]))
 
     def longest_allowed(self) -> int:
         """Tokens of the longest sequence that evaluation may make, however short the texts of training are."""
-        return self._tokens_of(self.max_query, self.max_document)
+        return self._tokens_of(self.max_tokens["query"], self.max_tokens["document"])
 
     def _tokens_of(self, query: int, document: int) -> int:
         """Tokens of the longest sequence of a query and a document of so many, special tokens included."""

@@ -41,7 +41,6 @@ class History:
 
     @property
     def documents(self) -> int:
-        """Documents seen so far."""
         return self.columns["documents"][-1] if self.columns["documents"] else 0
 
     def add(
@@ -90,11 +89,5 @@ class History:
         """Write history.parquet: step from 1, loss, gradient_norm (unclipped), learning_rate, documents seen so far."""
         import pyarrow as pa
 
-        kinds = {
-            "step": pa.int32(),
-            "loss": pa.float32(),
-            "gradient_norm": pa.float32(),
-            "learning_rate": pa.float64(),
-            "documents": pa.int64(),
-        }
-        write_table(path, self.columns, pa.schema(list(kinds.items())))
+        table = pa.table({name: values.numpy() for name, values in self.tensors().items()})
+        write_table(path, table, table.schema)

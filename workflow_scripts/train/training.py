@@ -57,7 +57,8 @@ def fit(
     if device == "cpu" and not settings.in_batch_negatives:
         groups = part_groups(groups, 4 * model.widest * batches.group_tokens())
         model.collect_word_gradients(groups < settings.batch_groups)
-    batches, accumulation = batches.regrouped(groups), settings.gradient_accumulation * settings.batch_groups // groups
+    batches = replace(batches, batch_groups=groups)
+    accumulation = settings.gradient_accumulation * settings.batch_groups // groups
     model.to(device).train()
     optimiser = AdamW(model, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=settings.precision == "fp16")
@@ -177,33 +178,14 @@ def _termination() -> Iterator[list]:
         signal.signal(signal.SIGTERM, before)
 
 
-def train(
-    *,
-    backbone: str | Path,
-    groups: str | Path,
-    labels: str | Path | None,
-    queries: str | Path,
-    documents: str | Path,
-    collection: str | Path | None = None,
-    spec: Mapping,
-    output: str | Path,
-) -> None:
-    """Train a cross-encoder or bi-encoder from ``backbone`` and write its folder: model, history, card.
-
-    ``groups``, ``labels`` (the teacher's scores of the groups, where the loss needs a teacher), ``queries``,
-    ``documents`` (token stores) and ``collection`` (of the groups, whose positives are no in-batch negatives) are
-    manifests. Of a cut that keeps too few queries nothing is trained: the folder's
-    manifest says so, and so do those made from it. Raises :class:`InputError` for whatever does not fit together.
-    """
+def train(spec: Mapping, inputs: Mapping[str, Path], output: Path) -> None:
+    """What ``train_ranker`` does; ``inputs``: its manifests, those that are given."""
     settings = read_settings(Settings, spec)
     device = best_device().type
     loss = load_loss(settings.loss["function"], settings.loss.get("options"))
-    _refuse_what_lacks(settings, loss, labels, collection)
-    labels = labels if loss.needs_teacher or settings.cut else None
-    collection = collection if settings.in_batch_negatives else None
-    inputs = {"backbone": backbone, "groups": groups, "labels": labels, "queries": queries, "documents": documents}
-    inputs |= {"collection": collection}
-    inputs = {name: path for name, path in inputs.items() if path is not None}
+    _refuse_what_lacks(settings, loss, inputs)
+    read = {"labels": loss.needs_teacher or settings.cut, "collection": settings.in_batch_negatives}
+    inputs = {name: path for name, path in inputs.items() if read.get(name, True)}
     kind = "teachers" if settings.name.startswith("teacher/") else "students"
     with ArtifactWriter(
         output, kind=kind, spec=spec, inputs=inputs, seed=settings.seeds["order"], device=device_name(best_device())
@@ -227,7 +209,7 @@ def train(
         )
         history = fit(model, loss, batches, settings, checkpoints, device)
         folder = artifact.path("config.json").parent
-        save_ranker(model.cpu().eval(), folder, Path(backbone).parent, max_tokens=batches.longest_allowed())
+        save_ranker(model.cpu().eval(), folder, inputs["backbone"].parent, max_tokens=batches.longest_allowed())
         history.write(artifact.path("history.parquet"))
         write_model_card(artifact.path("README.md"), settings, inputs, history, precision, model.embedding)
         artifact.cost_before_resume = checkpoints.cost_before_resume
@@ -240,23 +222,19 @@ def train(
     checkpoints.remove()
 
 
-def _refuse_what_lacks(
-    settings: Settings, loss: Loss, labels: str | Path | None, collection: str | Path | None
-) -> None:
-    if loss.needs_teacher and labels is None:
+def _refuse_what_lacks(settings: Settings, loss: Loss, inputs: Mapping[str, Path]) -> None:
+    if loss.needs_teacher and "labels" not in inputs:
         raise InputError(f"loss {loss.name} reads teacher scores: give the groups' labels")
     if settings.in_batch_negatives and (loss.needs_teacher or settings.architecture != "bi-encoder"):
         raise InputError(
             f"in-batch negatives are a bi-encoder's under a contrastive loss: {settings.name} is a "
             f"{settings.architecture} under {loss.name}"
         )
-    if settings.in_batch_negatives and collection is None:
+    if settings.in_batch_negatives and "collection" not in inputs:
         raise InputError("in-batch negatives leave out every positive of a query: give the groups' collection")
 
 
-def _open(
-    settings: Settings, loss: Loss, inputs: Mapping[str, str | Path], device: str
-) -> tuple[RankerModel, GroupBatches]:
+def _open(settings: Settings, loss: Loss, inputs: Mapping[str, Path], device: str) -> tuple[RankerModel, GroupBatches]:
     backbone = Artifact(inputs["backbone"]).folder
     queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
     for store in (queries, documents):

@@ -115,6 +115,7 @@ def test_a_folder_on_another_disk_is_packed_too(tmp_path: Path) -> None:
 
 def test_what_git_does_not_know_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack, "ROOT", tmp_path)
+    monkeypatch.setattr("workflow_scripts.storage.code.ROOT", tmp_path)
     for name in ("README.md", "config/demo.yaml", "notes.txt", "config/keys/id_rsa"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -8,7 +8,7 @@ import torch
 from factories import MadeStore
 from scored_world import CONFIG
 
-from workflow_scripts.models import embedding
+from workflow_scripts.models import scoring
 from workflow_scripts.models.embedding import embed_texts
 from workflow_scripts.models.rankers import new_ranker
 
@@ -20,14 +20,15 @@ def test_a_text_embeds_alike_alone_and_beside_others_however_much_is_fetched_at_
     model = new_ranker(CONFIG | {"vocab_size": 50}, "bi-encoder", initialise_seed=1)
     store = MadeStore({"a": [7, 8, 9], "b": [10], "c": [11, 12, 13, 14, 15], "d": [16, 17]})
     rows = np.array([2, 0, 3, 1])
-    vectors = embed_texts(model, store, rows, token_budget=9)
-    fetch, fetched = embedding._fetch, []
-    monkeypatch.setattr(embedding, "_fetch", lambda waiting, into: fetched.append(len(waiting)) or fetch(waiting, into))
+    monkeypatch.setattr(scoring, "token_budget", lambda model: 9)
+    vectors = embed_texts(model, store, rows)
+    fetch, fetched = scoring._fetch, []
+    monkeypatch.setattr(scoring, "_fetch", lambda waiting, into: fetched.append(len(waiting)) or fetch(waiting, into))
     # Batches of two texts and of one, 64 bytes a vector.
     for least, parts in ((0, [1, 1, 1, 0]), (129, [2, 1]), (2**28, [3])):
         fetched.clear()
-        monkeypatch.setitem(embedding.FETCHED_BYTES, "cpu", least)
-        assert np.array_equal(embed_texts(model, store, rows, token_budget=9), vectors)
+        monkeypatch.setitem(scoring.FETCHED_BYTES, "cpu", least)
+        assert np.array_equal(embed_texts(model, store, rows), vectors)
         assert fetched == parts
     for vector, row in zip(vectors, rows, strict=True):
         alone = embed_texts(model, store, np.array([row]))

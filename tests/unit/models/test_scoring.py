@@ -34,10 +34,11 @@ def test_scores_do_not_depend_on_the_batch(world, architecture, monkeypatch, cap
     assert expected.std() > 0.1
     model = scoring.scoring_ranker(world / architecture, architecture, queries, documents)
     for budget, chunk in ((1, 40), (50, 7), (10**6, 40)):
+        monkeypatch.setattr(scoring, "token_budget", lambda model, budget=budget: budget)
         monkeypatch.setattr(scoring, "CHUNK_PAIRS", chunk)
         monkeypatch.setattr(scoring, "EMBEDDING_BYTES", 4 * 16 * chunk)
         progress = scoring.scoring_progress(model, queries, documents, *pairs, name="test")
-        scores = scoring.score_pairs(model, queries, documents, *pairs, token_budget=budget, progress=progress)
+        scores = scoring.score_pairs(model, queries, documents, *pairs, progress=progress)
         np.testing.assert_allclose(scores, expected, atol=1e-5)
     said = capsys.readouterr().err
     assert "40 pairs to score" in said and "of test, " in said
@@ -69,7 +70,7 @@ def texts_by_id(world, folder, name):
 def test_a_cpu_s_batches_are_as_large_as_its_cache_has_room_for():
     def budget(device, widest, *dtypes):
         weights = [torch.zeros(1, dtype=dtype) for dtype in (torch.float32, *dtypes)]
-        return scoring.default_budget(
+        return scoring.token_budget(
             SimpleNamespace(device=torch.device(device), widest=widest, parameters=lambda: weights)
         )
 

@@ -22,9 +22,10 @@ import torch
 from factories import artifact
 from safetensors import SafetensorError
 
-from workflow_scripts.storage import code, commit, provenance
+from workflow_scripts.storage import code, provenance
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter, atomic_path
 from workflow_scripts.storage.command import end_in_one_line
+from workflow_scripts.storage.documents import read_view
 from workflow_scripts.storage.energy import EnergyMeter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.runs import read_run, write_run
@@ -289,18 +290,18 @@ def test_the_commit_is_the_projects_own(tmp_path: Path, monkeypatch: pytest.Monk
     inner = tmp_path / "a copy"
     inner.mkdir()
     committed(tmp_path)
-    monkeypatch.setattr(commit, "ROOT", inner)
-    assert commit.git_commit() is None
+    monkeypatch.setattr(code, "ROOT", inner)
+    assert code.git_commit() is None
     monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
-    assert commit.git_commit() is None
+    assert code.git_commit() is None
     monkeypatch.delenv("GIT_DIR")
     own = committed(inner)
-    assert commit.git_commit() == own
+    assert code.git_commit() == own
     (inner / "results.csv").touch()
-    assert commit.git_commit() == own
+    assert code.git_commit() == own
     (inner / "workflow_scripts/mine").mkdir(parents=True)
     (inner / "workflow_scripts/mine/own.py").touch()
-    assert commit.git_commit() == f"{own}-dirty"
+    assert code.git_commit() == f"{own}-dirty"
 
 
 def test_a_git_that_speaks_latin_1_ends_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,4 +309,12 @@ def test_a_git_that_speaks_latin_1_ends_no_job(tmp_path: Path, monkeypatch: pyte
     git.write_text("#!/bin/sh\nprintf 'fatal\\240: ni ceci ni aucun de ses r\\351pertoires parents' >&2\nexit 128\n")
     git.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert commit.git_commit() is None
+    assert code.git_commit() is None
+
+
+def test_a_batch_of_full_views_may_pass_two_gigabytes(tmp_path: Path) -> None:
+    columns = {"doc_id": ["a", "b", "c"], "title": ["title", "", None], "text": ["text", "text", "text"]}
+    corpus = artifact(tmp_path / "manifest.json", {"documents.parquet": pa.table(columns)})
+    (batch,) = read_view(corpus, "full")
+    assert batch["text"].to_pylist() == ["title text", "text", "text"]
+    assert batch["text"].type == pa.large_string()  # plain strings have room for two

@@ -14,7 +14,7 @@ from workflow_scripts.storage.errors import InputError
 from workflow_scripts.train import training
 from workflow_scripts.train.history import History
 from workflow_scripts.train.losses import load_loss, marginmse
-from workflow_scripts.train.training import train
+from workflow_scripts.train.train_ranker import train_ranker as train
 
 SPEC = training_spec()
 

@@ -15,7 +15,7 @@ from workflow_scripts.models.token_store import TokenStore, single_sequences
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.train.batches import _left_out
 from workflow_scripts.train.groups import Positives, group_order, read_groups
-from workflow_scripts.train.training import train
+from workflow_scripts.train.train_ranker import train_ranker as train
 
 # Five groups, six a batch: an epoch's last group meets its own query in the next epoch.
 SPEC = training_spec(architecture="bi-encoder", loss={"function": "lce"}, in_batch_negatives=True)

@@ -27,7 +27,7 @@ from workflow_scripts.train.groups import group_order, read_groups
 from workflow_scripts.train.history import History
 from workflow_scripts.train.losses import load_loss
 from workflow_scripts.train.settings import Settings
-from workflow_scripts.train.training import train
+from workflow_scripts.train.train_ranker import train_ranker as train
 
 SPEC = training_spec()
 
