@@ -31,7 +31,7 @@ use rule analyse_job as make_correlation_table with:
             measure=ALL_MEASURES[0],
             depth=CONFIG["analysis"]["correlation"]["depth"],
             calibrated=CALIBRATED,
-            confidence=CONFIG["evaluation"]["bootstrap"]["confidence"],
+            confidence=BOOTSTRAP["confidence"],
             **GRID,
         ),
 
@@ -81,7 +81,7 @@ use rule analyse_job as make_locality_table with:
             embedding=EXPERIMENT.embedding,
             quantile=CONFIG["analysis"]["locality"]["quantile"],
             margin=CONFIG["analysis"]["locality"]["margin"],
-            depth=CONFIG["first_stage"]["depth"],
+            depth=DEPTH,
             random=next((name for name in GRID["samplers"] if entry("samplers", name)["function"] == "random"), None),
         ),
 
@@ -121,7 +121,7 @@ use rule analyse_job as make_risk_table with:
         **job(
             "locality.make_risk_table",
             domains=DOMAINS,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            bootstrap=BOOTSTRAP,
             rankers=[keys for keys, _ in STANDING],
             measure=ALL_MEASURES[0],
             **GRID,

@@ -8,8 +8,7 @@ LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["an
 SHOWS_TEXTS = CONFIG["analysis"]["texts"]
 TABLES += PLACES.tables("configuration", "cost", "contamination", *["contamination_pairs"] * SHOWS_TEXTS)
 TABLES += PLACES.tables("advice", "score_by_rank")
-DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
-FIGURES += [path for name in DRAWN for path in figure(name).values()]
+FIGURES += PLACES.figures("pipeline", "score_by_rank", "learning_curves", "score_grid", "cost")
 
 
 use rule analyse_job as make_configuration_table with:
@@ -56,7 +55,10 @@ use rule analyse_job as draw_cost with:
 
 use rule analyse_job as make_contamination_table with:
     input:
-        **reads(training=manifests("collections", EXPERIMENT.training_collections), tests=TESTS),
+        **reads(
+            training=manifests("collections", EXPERIMENT.training_collections),
+            tests=manifests("collections", EXPERIMENT.test_collections),
+        ),
     output:
         output=numbers("contamination"),
         pairs=numbers("contamination_pairs"),
@@ -125,7 +127,7 @@ use rule analyse_job as profile_scores with:
             "report.profile_scores",
             rankers=[keys for keys, _ in PROFILED],
             collections=EXPERIMENT.test_collections,
-            points=CONFIG["first_stage"]["depth"],
+            points=DEPTH,
         ),
 
 
@@ -137,7 +139,7 @@ use rule analyse_job as fit_profiles with:
     log:
         log("fit_profiles"),
     params:
-        **job("report.fit_profiles", bootstrap=CONFIG["evaluation"]["bootstrap"], **LINES),
+        **job("report.fit_profiles", bootstrap=BOOTSTRAP, **LINES),
 
 
 use rule analyse_job as draw_score_by_rank with:
@@ -163,7 +165,7 @@ use rule analyse_job as draw_score_grid with:
             "report.draw_score_grid",
             **axes("students", "losses", "samplers", "teachers"),
             domains=DOMAINS,
-            depth=CONFIG["first_stage"]["depth"],
+            depth=DEPTH,
         ),
 
 
@@ -239,7 +241,7 @@ use rule analyse_job as make_report with:
             ],
             # Their texts; without these the page names queries and documents by their ids.
             collections=lambda w: manifests("collections", shown_on_page()),
-            corpora=lambda w: [manifest("corpora", entry("collections", name)["corpus"]) for name in shown_on_page()],
+            corpora=lambda w: list(map(corpus_of, shown_on_page())),
         ),
     output:
         f"{RESULTS}/report.html",
@@ -251,7 +253,7 @@ use rule analyse_job as make_report with:
             experiment=EXPERIMENT.name,
             measure=ALL_MEASURES[0],
             documents=TRAINING["documents"],
-            depth=CONFIG["first_stage"]["depth"],
+            depth=DEPTH,
             first_stage=first_stage_in_words(EXPERIMENT),
             kinds=kinds(EXPERIMENT),
             models=models(EXPERIMENT),

@@ -29,18 +29,16 @@ if not SCATTERED:
         log:
             log("score_pool/{teacher}.{pool}"),
         params:
-            **job(
-                "teach.score_pool",
-                lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
-            ),
+            **job("teach.score_pool", lambda w: subset("pools", w.pool, "depth"), **NUMBERS),
 
 else:
 
     use rule mine_job as list_pairs with:
         input:
             **reads(
-                queries=lambda w: pool_tokens(w)[0],
-                documents=lambda w: pool_tokens(w)[1],
+                **training_tokens(
+                    lambda w: (EXPERIMENT.vocabulary_backbone(w.vocabulary), EXPERIMENT.pool_collection(w.pool))
+                ),
                 **LISTED,
                 known=lambda w: [manifest("pairs", w.vocabulary, pool) for pool in entry("pools", w.pool)["known"]],
             ),
@@ -63,7 +61,7 @@ else:
         log:
             log("score_shard/{teacher}.{pool}.{shard}"),
         params:
-            **job("teach.score_shard", lambda w: dict(shard=w.shard, **NUMBERS)),
+            **job("teach.score_shard", lambda w: dict(shard=w.shard), **NUMBERS),
 
     use rule mine_job as merge_pool with:
         input:
@@ -76,10 +74,7 @@ else:
         log:
             log("merge_pool/{teacher}.{pool}"),
         params:
-            **job(
-                "teach.merge_pool",
-                lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
-            ),
+            **job("teach.merge_pool", lambda w: subset("pools", w.pool, "depth"), **NUMBERS),
 
 
 use rule analyse_job as calibrate_teacher with:

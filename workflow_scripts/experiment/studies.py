@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
+from workflow_scripts.experiment.references import drawn_for
 from workflow_scripts.experiment.shares import near_negatives
 from workflow_scripts.storage.errors import InputError
 
@@ -72,7 +73,7 @@ def _factorial(config: Mapping) -> Iterator[str]:
             found = ", ".join(map(str, written))
             yield f"{where}: their {option} is {found}; list them in rising order, each level once"
     for name in study["samplers"] if study else ():
-        if (drawn := _drawn(config, name)) != training["collection"]:
+        if (drawn := drawn_for(config, config["samplers"][name])) != training["collection"]:
             where = f"studies.factorial.samplers: {name} draws for {drawn}, whose groups' locality is not measured"
             yield f"{where}; name samplers of {training['collection']}"
 
@@ -112,7 +113,7 @@ def _collections(config: Mapping) -> Iterator[str]:
     where = "studies.collections.samplers"
     kinds: dict[tuple[str, str], str] = {}
     for name in study["samplers"]:
-        kind = config["samplers"][name]["function"], _drawn(config, name)
+        kind = config["samplers"][name]["function"], drawn_for(config, config["samplers"][name])
         if kind in kinds:
             yield f"{where}: {kinds[kind]} and {name} are both {kind[0]} on {kind[1]}; name one of them"
         kinds[kind] = name
@@ -142,8 +143,3 @@ def step_documents(config: Mapping) -> int:
     """Documents of one optimiser step."""
     training = config["training"]
     return training["batch_groups"] * (1 + training["negatives"]) * training["gradient_accumulation"]
-
-
-def _drawn(config: Mapping, sampler: str) -> str:
-    """The training collection that a sampler draws for."""
-    return config["samplers"][sampler]["collection"] or config["training"]["collection"]
