@@ -330,6 +330,7 @@ wildcard_constraints:
     groups_id=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
     shard=SHARD,
+    study="losses|budgets",
     point=rf"{ANY_ID}(\.{ANY_ID}){{2}}",
     ranker=RANKER,
     cell=rf"({ANY_ID}\.){{4}}seed\d+",

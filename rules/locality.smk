@@ -4,7 +4,6 @@ TABLES += PLACES.tables("correlation", "locality", "bound", *["risk"] * EXPERIME
 TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
 EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
 CALIBRATED = [teacher for teacher in GRID["teachers"] if RANKERS.calibrations(teacher)]
-STANDING = [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]
 SAMPLED = dict(
     groups=PLACES.groups(EXPERIMENT.uncut_groups),
     labels=PLACES.labels(EXPERIMENT.uncut_groups),
@@ -122,7 +121,7 @@ use rule analyse_job as make_risk_table with:
             "locality.make_risk_table",
             domains=DOMAINS,
             bootstrap=BOOTSTRAP,
-            rankers=[keys for keys, _ in STANDING],
+            rankers=[keys for keys, _ in [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]],
             measure=ALL_MEASURES[0],
             **GRID,
         ),

@@ -1,13 +1,12 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
-from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, kinds, models
+from workflow_scripts.experiment.page_spec import page_spec
 
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
-SHOWS_TEXTS = CONFIG["analysis"]["texts"]
-TABLES += PLACES.tables("configuration", "cost", "contamination", *["contamination_pairs"] * SHOWS_TEXTS)
-TABLES += PLACES.tables("advice", "score_by_rank")
+PAIRS_SHOWN = ["contamination_pairs"] * CONFIG["analysis"]["texts"]
+TABLES += PLACES.tables("configuration", "cost", "contamination", *PAIRS_SHOWN, "advice", "score_by_rank")
 FIGURES += PLACES.figures("pipeline", "score_by_rank", "learning_curves", "score_grid", "cost")
 
 
@@ -250,14 +249,10 @@ use rule analyse_job as make_report with:
     params:
         **job(
             "report.make_report",
-            experiment=EXPERIMENT.name,
+            page_spec(EXPERIMENT),
             measure=ALL_MEASURES[0],
             documents=TRAINING["documents"],
             depth=DEPTH,
-            first_stage=first_stage_in_words(EXPERIMENT),
-            kinds=kinds(EXPERIMENT),
-            models=models(EXPERIMENT),
-            generated=generated_collections(EXPERIMENT),
             rebuild=shlex.join(
                 ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]
             ),

@@ -132,8 +132,6 @@ use rule make_main_table as make_study_main_table with:
         numbers("main.{study}"),
     log:
         log("make_study_main_table/{study}"),
-    wildcard_constraints:
-        study="losses|budgets",
     params:
         **job("effectiveness.make_main_table", lambda w: EXPERIMENT.studies[w.study], **BOOTSTRAPPED),
 
@@ -145,8 +143,6 @@ use rule make_equivalence_table as make_study_equivalence_table with:
         numbers("equivalence.{study}"),
     log:
         log("make_study_equivalence_table/{study}"),
-    wildcard_constraints:
-        study="losses|budgets",
     params:
         **job("effectiveness.make_equivalence_table", lambda w: EXPERIMENT.studies[w.study], **COMPARED),
 

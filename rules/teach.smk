@@ -13,6 +13,12 @@ SCORED = dict(
     **teacher_tokens(lambda w: EXPERIMENT.pool_collection(w.pool)),
     models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
 )
+# What labels are looked up and scored for.
+LABELLED = dict(
+    **teacher_tokens(lambda w: drawn_for(w.groups_id)),
+    models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
+    groups=manifest("groups", "{groups_id}", "seed{seed}"),
+)
 
 
 if not SCATTERED:
@@ -103,12 +109,7 @@ LOOKED_UP = CONFIG["device"] != "auto"
 
 use rule mine_job as look_up_labels with:
     input:
-        **reads(
-            **teacher_tokens(lambda w: drawn_for(w.groups_id)),
-            models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
-            groups=manifest("groups", "{groups_id}", "seed{seed}"),
-            known=lambda w: pools_of(w.groups_id, w.teacher),
-        ),
+        **reads(**LABELLED, known=lambda w: pools_of(w.groups_id, w.teacher)),
     output:
         artifact("looked_up", "{teacher}", "{groups_id}", "seed{seed}"),
     log:
@@ -120,9 +121,7 @@ use rule mine_job as look_up_labels with:
 use rule score_job as label_groups with:
     input:
         **reads(
-            **teacher_tokens(lambda w: drawn_for(w.groups_id)),
-            models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
-            groups=manifest("groups", "{groups_id}", "seed{seed}"),
+            **LABELLED,
             known=lambda w: [] if LOOKED_UP else pools_of(w.groups_id, w.teacher),
             looked_up=[manifest("looked_up", "{teacher}", "{groups_id}", "seed{seed}")] if LOOKED_UP else [],
             calibration=lambda w: list(map(manifest, RANKERS.calibrations(w.teacher))),

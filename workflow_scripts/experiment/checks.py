@@ -199,7 +199,7 @@ def _systems(config: Mapping) -> Iterator[str]:
                 if key in system:
                     yield f"systems.{name}.{key}: {system['encoder']} embeds as it was trained; leave it out"
     for name, sampler in config["samplers"].items():
-        ranked = [name for each in sampler["systems"] for name in ranked_by(config, each)]
+        ranked = ranked_by(config, *sampler["systems"])
         if twice := [each for each in ranked if ranked.count(each) > 1]:
             yield f"samplers.{name}.systems: two of them rank as {twice[0]!r}; name one of them"
         options, where = sampler["options"], f"samplers.{name}.options"

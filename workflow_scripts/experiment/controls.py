@@ -35,8 +35,7 @@ def _cost(config: Mapping, sampler: str) -> tuple[int, bool]:
     """Pairs that a teacher scores for a training query, at most; the sampler that waits for them is the costlier."""
     entry, pairs = config["samplers"][sampler], 0
     for pool in (config["pools"][name] for name in entry["pools"]):
-        rankings = sum(len(ranked_by(config, system)) for system in pool["systems"])
-        pairs += rankings * pool["depth"] + pool["positives"]
+        pairs += len(ranked_by(config, *pool["systems"])) * pool["depth"] + pool["positives"]
     return pairs, entry["reads_teacher"]
 
 

@@ -39,7 +39,7 @@ def _too_few(config: Mapping, where: str, sampler: Mapping) -> Iterator[str]:
     option = next((name for name in ("per_system", "pool", "depth") if name in numbers), None)
     if option is None:
         return
-    ranked = [name for each in sampler["systems"] for name in ranked_by(config, each)]
+    ranked = ranked_by(config, *sampler["systems"])
     documents = numbers[option] * (len(options.get("systems") or ranked) if option == "per_system" else 1)
     if documents < wanted:
         yield (

@@ -17,7 +17,7 @@ from workflow_scripts.experiment.filled import fill_in
 from workflow_scripts.experiment.grid_point import AXES, GridPoint, in_grid, points, trained_at
 from workflow_scripts.experiment.references import collections_of, drawn_for, reference_problems, tested
 from workflow_scripts.experiment.seeds import seeding
-from workflow_scripts.experiment.studies import budgets_of
+from workflow_scripts.experiment.studies import budgets_of, cut_samplers
 from workflow_scripts.experiment.twins import twin_problems
 from workflow_scripts.storage.errors import InputError
 
@@ -74,7 +74,7 @@ class Experiment:
     def _axes_of(self, study: Mapping) -> dict[str, list]:
         axes = {axis: list(study[axis]) for axis in AXES[:-1]}
         if "cuts" in study:
-            axes["samplers"] = [cut_sampler(sampler, cut) for sampler in axes["samplers"] for cut in study["cuts"]]
+            axes["samplers"] = [name for name, *_ in cut_samplers(self.config)]
         if "multiples" in study:
             axes["students"] = [name for student in axes["students"] for name in budgets_of(self.config, student)]
         return {**axes, "seeds": list(study["seeds"] or self.config["seeds"])}
@@ -274,18 +274,12 @@ def unique(values: Iterable) -> list:
     return list(dict.fromkeys(values))
 
 
-def cut_sampler(sampler: str, cut: str) -> str:
-    """Id of the sampler whose groups are those of ``sampler`` in an entropy cut."""
-    return f"{sampler}-{cut}"
-
-
 def add_cuts(config: dict) -> None:
     """Enter the samplers that a study of cuts stands for: an entropy cut's groups follow from a teacher's labels."""
-    study = config["studies"].get("cuts")
-    for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
+    for name, sampler, cut in cut_samplers(config):
         entry = {**config["samplers"][sampler], "in_grid": False, "cut": {"of": sampler, "cut": cut}}
         entry["reads_teacher"] = entry["reads_teacher"] or cut not in RANDOM
-        config["samplers"][cut_sampler(sampler, cut)] = entry
+        config["samplers"][name] = entry
 
 
 def add_budgets(config: dict) -> None:

@@ -30,9 +30,9 @@ def drawn_for(config: Mapping, entry: Mapping) -> str:
     return entry["collection"] or config["training"]["collection"]
 
 
-def ranked_by(config: Mapping, system: str) -> list[str]:
-    """Names of the rankings that a system gives: of an imported one several."""
-    return config["systems"][system].get("systems", [system])
+def ranked_by(config: Mapping, *systems: str) -> list[str]:
+    """Names of the rankings that systems give: an imported one gives several."""
+    return [name for system in systems for name in config["systems"][system].get("systems", [system])]
 
 
 def reference_problems(config: Mapping) -> Iterator[str]:

@@ -19,6 +19,18 @@ def dial(config: Mapping, axis: str) -> dict[str, float]:
     return {name: config[axis][name]["options"].get(option, 1.0) for name in config["studies"]["factorial"][axis]}
 
 
+def cut_sampler(sampler: str, cut: str) -> str:
+    """Id of the sampler whose groups are those of ``sampler`` in an entropy cut."""
+    return f"{sampler}-{cut}"
+
+
+def cut_samplers(config: Mapping) -> list[tuple[str, str, str]]:
+    """The samplers that the study of cuts stands for: id, whose groups are cut, and the cut."""
+    study = config["studies"].get("cuts")
+    pairs = itertools.product(study["samplers"], study["cuts"]) if study else ()
+    return [(cut_sampler(sampler, cut), sampler, cut) for sampler, cut in pairs]
+
+
 def budget(config: Mapping, student: str) -> int:
     """Documents that a student is trained on."""
     return config["students"][student].get("documents", config["training"]["documents"])
@@ -49,10 +61,9 @@ def _shares(config: Mapping) -> Iterator[str]:
 
 
 def _cuts(config: Mapping) -> Iterator[str]:
-    study = config["studies"].get("cuts")
-    for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
-        if f"{sampler}-{cut}" in config["samplers"]:
-            yield f"samplers.{sampler}-{cut}: this name is taken by an entropy cut of {sampler}; choose another"
+    for name, sampler, _ in cut_samplers(config):
+        if name in config["samplers"]:
+            yield f"samplers.{name}: this name is taken by an entropy cut of {sampler}; choose another"
 
 
 def _factorial(config: Mapping) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
+from workflow_scripts.experiment.experiment import Experiment, unique
+from workflow_scripts.experiment.studies import cut_sampler
 
 
 def cuts_table(experiment: Experiment) -> dict[str, Any]:
