@@ -233,25 +233,26 @@ class Experiment:
         Where the config names none: the main grid's first bi-encoder, a trained space, since a backbone's own vectors
         were never made to be compared; else the first student's backbone.
         """
-        students = self.config["students"]
-        trained = (path for path, each in self.grid_rankers.items() if _is_bi_encoder(students[each.student]))
+        students, grid = self.config["students"], self.grid_rankers.items()
+        trained = (path for path, each in grid if students[each.student]["architecture"] == "bi-encoder")
         chosen = self.config["analysis"]["locality"]["embedding"]
         return chosen or next(trained, next(iter(students.values()))["backbone"])
 
     @property
     def retrievers(self) -> list[str]:
         """Paths of the rankers that retrieve from whole collections: bi-encoders of the main grid and its controls."""
-        return self._evaluated_rankers(bi_encoders=True) if self.config["evaluation"]["retrieval"] else []
+        return self._evaluated("bi-encoder") if self.config["evaluation"]["retrieval"] else []
 
     @property
     def dense_rerankers(self) -> list[str]:
         """Paths of the rankers that re-rank a dense system's documents too: cross-encoders of those cells, or none."""
         retrieval = self.config["evaluation"]["retrieval"]
-        return self._evaluated_rankers(bi_encoders=False) if retrieval and retrieval["candidates"] else []
+        return self._evaluated("cross-encoder") if retrieval and retrieval["candidates"] else []
 
-    def _evaluated_rankers(self, bi_encoders: bool) -> list[str]:
+    def _evaluated(self, architecture: str) -> list[str]:
+        """Paths of the students of the main grid and its controls that have an architecture."""
         students, rankers = self.config["students"], [*self.grid_rankers.values(), *self.controls.values()]
-        return unique(each.path for each in rankers if _is_bi_encoder(students[each.student]) == bi_encoders)
+        return unique(each.path for each in rankers if students[each.student]["architecture"] == architecture)
 
     @property
     def has_truth(self) -> bool:
@@ -263,10 +264,6 @@ class Experiment:
     def vocabulary_backbone(self, vocabulary: str) -> str:
         """The first backbone of a vocabulary: its tokenizer makes the token stores that all of them share."""
         return next(name for name, backbone in self.config["backbones"].items() if backbone["vocabulary"] == vocabulary)
-
-
-def _is_bi_encoder(student: Mapping) -> bool:
-    return student["architecture"] == "bi-encoder"
 
 
 def unique(values: Iterable) -> list:
