@@ -1,12 +1,5 @@
 """Studies beside the main grid: cuts, the orthogonality test, teachers, training collections, losses, budgets."""
 
-# What the studies' tables read; empty where the experiment has no such study.
-UNCUT, FACTORIAL_ROWS = [], []
-if "cuts" in STUDIES:
-    UNCUT = EXPERIMENT.groups_behind(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
-if "factorial" in STUDIES:
-    FACTORIAL_ROWS = EXPERIMENT.groups_behind(EXPERIMENT.studies["factorial"])
-
 STUDY_TABLES = {
     "cuts": ["cuts"],
     "factorial": ["factorial", "factorial_cells"],
@@ -27,7 +20,7 @@ BOOTSTRAPPED = dict(COMPARED, bootstrap=BOOTSTRAP)
 
 use rule analyse_job as make_cuts_table with:
     input:
-        **reads(metrics=METRICS, labels=PLACES.labels(UNCUT)),
+        **reads(metrics=METRICS, labels=lambda w: PLACES.labels(EXPERIMENT.groups_behind(cuts_table(EXPERIMENT)))),
     output:
         numbers("cuts"),
     log:
@@ -40,8 +33,8 @@ use rule analyse_job as make_factorial_table with:
     input:
         **reads(
             metrics=METRICS,
-            groups=PLACES.groups(FACTORIAL_ROWS),
-            labels=PLACES.labels(FACTORIAL_ROWS),
+            groups=lambda w: PLACES.groups(EXPERIMENT.groups_behind(EXPERIMENT.studies["factorial"])),
+            labels=lambda w: PLACES.labels(EXPERIMENT.groups_behind(EXPERIMENT.studies["factorial"])),
             locality=numbers("locality"),
         ),
     output:
@@ -95,7 +88,7 @@ use rule analyse_job as make_teachers_table with:
 
 use rule analyse_job as make_training_collections_table with:
     input:
-        **reads(metrics=METRICS, collections=manifests("collections", training_collections(EXPERIMENT))),
+        **reads(metrics=METRICS, collections=lambda w: manifests("collections", training_collections(EXPERIMENT))),
     output:
         numbers("training_collections"),
     log:

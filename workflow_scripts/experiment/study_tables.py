@@ -21,9 +21,8 @@ def cuts_table(experiment: Experiment) -> dict[str, Any]:
 
 
 def training_collections(experiment: Experiment) -> list[str]:
-    """Training collections that the study of them compares; empty where there is no such study."""
-    study = experiment.studies.get("collections")
-    return unique(map(experiment.training_collection_of, study["samplers"])) if study else []
+    """Training collections that the study of them compares."""
+    return unique(map(experiment.training_collection_of, experiment.studies["collections"]["samplers"]))
 
 
 def training_collections_table(experiment: Experiment) -> dict[str, Any]:
