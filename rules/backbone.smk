@@ -16,7 +16,7 @@ use rule prepare_job as fetch_backbone with:
         **job(
             "backbone.fetch_backbone",
             lambda w: subset("backbones", w.backbone, "source", "revision") | asked_of(CONFIG, w.backbone),
-            own=["files"],
+            own=lambda w: local_files(entry("backbones", w.backbone)["source"]),
         ),
 
 

@@ -35,7 +35,7 @@ use rule prepare_job as download_file with:
         **job(
             "collect.download_file",
             lambda w: subset("systems", w.system, "url", "sha256"),
-            own=["source"],
+            own=lambda w: EXPERIMENT.own_files("systems", w.system, "url"),
             mirrors=CONFIG["mirrors"],
         ),
 
@@ -52,7 +52,7 @@ use rule prepare_job as prepare_corpus with:
         **job(
             "collect.prepare_corpus",
             lambda w: EXPERIMENT.without_files("corpora", w.corpus, "docvectors"),
-            own=["documents"],
+            own=lambda w: EXPERIMENT.own_files("corpora", w.corpus, "documents"),
         ),
 
 
@@ -72,5 +72,5 @@ use rule prepare_job as prepare_collection with:
         **job(
             "collect.prepare_collection",
             lambda w: EXPERIMENT.without_files("collections", w.collection, "corpus", "remove_query"),
-            own=["queries", "qrels"],
+            own=lambda w: EXPERIMENT.own_files("collections", w.collection, "queries", "qrels"),
         ),

@@ -34,13 +34,13 @@ ANY_ID = "[a-z0-9-]+"
 ON_GPU = ("score", "train", "rerank")
 
 
-def job(script: str, spec: Any = None, ids: Any = None, own: Iterable[str] = (), **values: object) -> dict[str, object]:
+def job(script: str, spec: Any = None, ids: Any = None, own: Any = None, **values: object) -> dict[str, object]:
     """Parameters of a rule: ``module``, ``code`` (the digest), ``spec`` (JSON) and ``options``.
 
     ``spec`` is a dict or a function of the wildcards that gives one; ``values`` are added to it. JSON is canonical:
     equal values give equal text. ``ids`` are options that name what the paths of another option hold, in its order: a
-    dict of lists, or a function of the wildcards that gives one. ``own``: names of the inputs that are a user's files;
-    the job looks at them again whenever one is another, if only an older one.
+    dict of lists, or a function of the wildcards that gives one. ``own``: a function of the wildcards that gives those
+    inputs that are a user's files; the job looks at them again whenever one is another, if only an older one.
     """
     script = f"workflow_scripts.{script}"
 
@@ -48,9 +48,9 @@ def job(script: str, spec: Any = None, ids: Any = None, own: Iterable[str] = (),
         filled = values | ((spec(wildcards) if callable(spec) else spec) or {})
         return json.dumps(filled, sort_keys=True, separators=(",", ":"))
 
-    def code(wildcards: Any, input: Any) -> str:
-        files = [path for name in own for path in _listed(input[name])]
-        return " ".join([_digest_of(script, canonical(wildcards)), *map(_version, files)])
+    # Of the wildcards alone: Snakemake asks no parameter that has seen the inputs whether it has changed.
+    def code(wildcards: Any) -> str:
+        return " ".join([_digest_of(script, canonical(wildcards)), *map(_version, own(wildcards) if own else ())])
 
     def options(wildcards: Any, input: Any, output: Any) -> str:
         return _arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
@@ -76,11 +76,6 @@ def _digest_of(script: str, spec: str) -> str:
     return job_digest(script, json.loads(spec))
 
 
-def _listed(values: str | Iterable[str]) -> list[str]:
-    """What stands under a name of the inputs or outputs: one path, or several."""
-    return [values] if isinstance(values, str) else list(values)
-
-
 def _arguments(input: Any, output: Any, ids: Mapping[str, list[str]]) -> str:
     """Named inputs and outputs and ``ids`` as options, quoted for the shell; what is empty is left out.
 
@@ -89,7 +84,8 @@ def _arguments(input: Any, output: Any, ids: Mapping[str, list[str]]) -> str:
     outputs = output.items() if list(output.keys()) else [("output", output[0])]
     options: list[str] = []
     for name, values in [*ids.items(), *input.items(), *outputs]:
-        values = [f"./{value}" if value.startswith("-") else value for value in _listed(values)]
+        values = [values] if isinstance(values, str) else list(values)
+        values = [f"./{value}" if value.startswith("-") else value for value in values]
         options += [f"--{name.replace('_', '-')}", *map(shlex.quote, values)] if values else []
     return " ".join(options)
 
