@@ -1,11 +1,11 @@
 """Pretrained encoders, and every text tokenised once per vocabulary."""
 
-SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["source"] == "scratch"]
+LONGEST = dict(query_tokens=CONFIG["lengths"]["query"], document_tokens=CONFIG["lengths"]["document"])
 
 
 use rule prepare_job as fetch_backbone with:
     input:
-        **reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"]), first=first_of_vocabulary),
+        **reads(files=lambda w: local_files(entry("backbones", w.backbone)["source"]), first=other_of_vocabulary),
     output:
         artifact("backbones", "{backbone}"),
     log:
@@ -23,8 +23,8 @@ use rule prepare_job as fetch_backbone with:
 use rule pretrain_job as pretrain_backbone with:
     input:
         **reads(
-            corpora=lambda w: [manifest("corpora", corpus) for corpus in entry("backbones", w.backbone)["corpora"]],
-            first=first_of_vocabulary,
+            corpora=lambda w: manifests("corpora", entry("backbones", w.backbone)["corpora"]),
+            first=other_of_vocabulary,
         ),
     output:
         artifact("backbones", "{backbone}"),
@@ -42,10 +42,7 @@ use rule pretrain_job as pretrain_backbone with:
 
 use rule tokenise_job as tokenise_corpus with:
     input:
-        **reads(
-            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-            corpus=manifest("corpora", "{corpus}"),
-        ),
+        **reads(backbone=first_of_vocabulary, corpus=manifest("corpora", "{corpus}")),
     output:
         artifact("tokens", "{vocabulary}", "{corpus}.{view}"),
     log:
@@ -56,10 +53,7 @@ use rule tokenise_job as tokenise_corpus with:
 
 use rule tokenise_job as tokenise_queries with:
     input:
-        **reads(
-            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
-            collection=manifest("collections", "{collection}"),
-        ),
+        **reads(backbone=first_of_vocabulary, collection=manifest("collections", "{collection}")),
     output:
         artifact("tokens", "{vocabulary}", "{collection}.queries"),
     log:
@@ -71,22 +65,14 @@ use rule tokenise_job as tokenise_queries with:
 use rule tokenise_job as tokenise_evaluation with:
     input:
         **reads(
-            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+            backbone=first_of_vocabulary,
             evaluation=EVALUATION,
-            tests=tests_in,
-            corpora=lambda w: [
-                manifest("corpora", entry("collections", name)["corpus"])
-                for name in EXPERIMENT.collections_in("bm25", w.set)
-            ],
+            tests=lambda w: manifests("collections", tested_in(w)),
+            corpora=lambda w: list(map(corpus_of, tested_in(w))),
         ),
     output:
         artifact("tokens", "{vocabulary}", "evaluation", "{set}"),
     log:
         log("tokenise_evaluation/{vocabulary}.{set}"),
     params:
-        **job(
-            "backbone.tokenise_evaluation",
-            query_tokens=CONFIG["lengths"]["query"],
-            document_tokens=CONFIG["lengths"]["document"],
-            ids=collections_in,
-        ),
+        **job("backbone.tokenise_evaluation", ids=ids_of(tested_in), **LONGEST),

@@ -7,12 +7,8 @@ rule downloads:
     """All that the experiment fetches over the network, for a machine that has one: archives, models, published files."""
     input:
         manifests("archives", ARCHIVES),
-        [
-            manifest("backbones", name)
-            for name, backbone in CONFIG["backbones"].items()
-            if backbone["source"] != "scratch"
-        ],
-        [manifest("downloads", name) for name in IMPORTED],
+        manifests("backbones", (name for name in CONFIG["backbones"] if name not in SCRATCH)),
+        manifests("downloads", IMPORTED),
 
 
 use rule prepare_job as fetch_archives with:
@@ -23,7 +19,7 @@ use rule prepare_job as fetch_archives with:
     wildcard_constraints:
         family=one_of(ARCHIVES),
     params:
-        **job("collect.fetch_archives", lambda w: dict(datasets=ARCHIVES[w.family], mirrors=CONFIG["mirrors"])),
+        **job("collect.fetch_archives", lambda w: dict(datasets=ARCHIVES[w.family]), mirrors=CONFIG["mirrors"]),
 
 
 use rule prepare_job as download_file with:
@@ -38,8 +34,9 @@ use rule prepare_job as download_file with:
     params:
         **job(
             "collect.download_file",
-            lambda w: dict(mirrors=CONFIG["mirrors"], **subset("systems", w.system, "url", "sha256")),
+            lambda w: subset("systems", w.system, "url", "sha256"),
             own=lambda w: EXPERIMENT.own_files("systems", w.system, "url"),
+            mirrors=CONFIG["mirrors"],
         ),
 
 
@@ -62,7 +59,7 @@ use rule prepare_job as prepare_corpus with:
 use rule prepare_job as prepare_collection with:
     input:
         **reads(
-            corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
+            corpus=lambda w: corpus_of(w.collection),
             queries=lambda w: EXPERIMENT.own_files("collections", w.collection, "queries"),
             qrels=lambda w: EXPERIMENT.own_files("collections", w.collection, "qrels"),
         ),

@@ -36,6 +36,7 @@ from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.experiment.rule_parameters import (
     ANY_ID,
+    NEEDS,
     gpu_shares,
     job,
     one_of,
@@ -78,6 +79,8 @@ manifest, manifests, log, numbers = PLACES.manifest, PLACES.manifests, PLACES.lo
 table, figure, runs = PLACES.table, PLACES.figure, PLACES.runs
 tokens, query_tokens, document_tokens = PLACES.tokens, PLACES.query_tokens, PLACES.document_tokens
 TRAINING = CONFIG["training"]
+DEPTH = CONFIG["first_stage"]["depth"]
+BOOTSTRAP = CONFIG["evaluation"]["bootstrap"]
 # What every job that computes with a model is told about numbers; the command line has the arithmetic of all jobs.
 NUMBERS = {"precision": TRAINING["precision"], "arithmetic": CONFIG["arithmetic"]}
 # A list, since canonical JSON would sort the names: domains stand in the order of the config.
@@ -94,18 +97,13 @@ SCATTERED = len(SHARDS) > 1
 # Cells with further seeds: what training again changes.
 CONTROLS = EXPERIMENT.control_cells
 STUDIES = CONFIG["studies"]
-RETRIEVAL = CONFIG["evaluation"]["retrieval"]
+RETRIEVAL = CONFIG["evaluation"]["retrieval"] or dict.fromkeys(("candidates", "depth", "index", "index_parameters"))
 RETRIEVERS = EXPERIMENT.retrievers
 # Rankers with candidates beside BM25's: their own, or a dense system's.
 RETRIEVED = [*RETRIEVERS, *EXPERIMENT.dense_rerankers]
-# Domains all of whose collections are retrieved from.
-RETRIEVED_DOMAINS = [
-    domain
-    for domain in DOMAINS
-    if set(collections_of(domain["collections"])) <= {*itertools.chain(*EXPERIMENT.sets_of("retrieved/").values())}
-]
-# The rule of every paired comparison.
-COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=CONFIG["evaluation"]["bootstrap"]["confidence"])
+# The rule of every paired comparison, and what a table of such comparisons is made by.
+COMPARISON = dict(CONFIG["analysis"]["equivalence"], confidence=BOOTSTRAP["confidence"])
+COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, depth=DEPTH)
 # On one host jobs may share a GPU: there Snakemake's resource gpu counts parts of each.
 GPU_PARTS = math.lcm(*gpu_shares(CONFIG)) if workflow.local_exec and "gpu" in workflow.global_resources else 1
 if GPU_PARTS > 1:
@@ -118,7 +116,6 @@ def minutes_allowed(rule, wildcards):
     return time_limit(workflow, rule, 1 + 2 * len(EXPERIMENT.evaluation_sets) * of_student)
 
 
-resources_of = functools.partial(resources_of, limit=minutes_allowed)
 # Each stage's file appends its own.
 TABLES, FIGURES = [], []
 
@@ -128,7 +125,6 @@ def artifact(*parts):
     return update(manifest(*parts))
 
 
-TESTS = manifests("collections", EXPERIMENT.test_collections)
 # What every ranker is evaluated on: a set's test collections with what the first stage found.
 EVALUATION = manifest("runs", "bm25", "{set}")
 
@@ -175,6 +171,16 @@ def reads(**named):
     return {name: resolved(value) for name, value in named.items()}
 
 
+def corpus_of(collection):
+    """Manifest of the corpus of a collection."""
+    return manifest("corpora", entry("collections", collection)["corpus"])
+
+
+def removes_query(collection):
+    """Whether the document that has a query's id is dropped from its results."""
+    return entry("collections", collection).get("remove_query", False)
+
+
 def subset(axis, name, *keys):
     """Those of ``keys`` that the entry ``name`` of an axis has, as a dict."""
     return {key: value for key, value in entry(axis, name).items() if key in keys}
@@ -201,19 +207,19 @@ def all_runs(rankers):
     return [whole_runs(ranker, name) for ranker in rankers for name in EXPERIMENT.sets_of(ranker)]
 
 
-def collections_in(wildcards):
-    """Ids of the collections of an evaluation set."""
-    return {"collections": EXPERIMENT.collections_in("bm25", wildcards.set)}
-
-
-def tests_in(wildcards):
-    """Manifests of :func:`collections_in`."""
-    return manifests("collections", EXPERIMENT.collections_in("bm25", wildcards.set))
+def tested_in(wildcards):
+    """Collections of an evaluation set."""
+    return EXPERIMENT.collections_in("bm25", wildcards.set)
 
 
 def retrieved_in(wildcards):
-    """Collections of an evaluation set that are retrieved from."""
+    """Those of :func:`tested_in` that are retrieved from."""
     return EXPERIMENT.collections_in("retrieved/", wildcards.set)
+
+
+def ids_of(collections):
+    """What names, in a job's options, the ``collections`` of its wildcards: :func:`tested_in`, :func:`retrieved_in`."""
+    return lambda wildcards: {"collections": collections(wildcards)}
 
 
 def student_of(wildcards):
@@ -233,10 +239,14 @@ def drawn_for(groups_id):
 
 
 def first_of_vocabulary(wildcards):
+    """The backbone whose tokenizer makes the token stores of a vocabulary."""
+    return manifest("backbones", EXPERIMENT.vocabulary_backbone(wildcards.vocabulary))
+
+
+def other_of_vocabulary(wildcards):
     """The backbone, where it is another, whose tokens this one must make; the settings tell it of two made here."""
-    backbone = entry("backbones", wildcards.backbone)
-    first = EXPERIMENT.vocabulary_backbone(backbone["vocabulary"])
-    both_made = backbone["source"] == entry("backbones", first)["source"] == "scratch"
+    first = EXPERIMENT.vocabulary_backbone(entry("backbones", wildcards.backbone)["vocabulary"])
+    both_made = {wildcards.backbone, first} <= {*SCRATCH}
     return [] if both_made or first == wildcards.backbone else [manifest("backbones", first)]
 
 
@@ -260,22 +270,12 @@ def axes(*names):
     return {name: GRID.get(name) or list(CONFIG[name]) for name in names}
 
 
-def pool_tokens(wildcards):
-    """Token stores of a pool's queries and documents, in a vocabulary."""
-    collection = EXPERIMENT.pool_collection(wildcards.pool)
-    corpus = entry("collections", collection)["corpus"]
-    return [
-        manifest("tokens", wildcards.vocabulary, f"{collection}.queries"),
-        manifest("tokens", wildcards.vocabulary, f"{corpus}.{TRAINING['view']}"),
-    ]
-
-
 def dense_search(wildcards):
     """Spec of a dense system's search."""
     return dict(
         system=wildcards.system,
         index=entry("systems", wildcards.system).get("index", "Flat"),
-        remove_query=entry("collections", wildcards.collection).get("remove_query", False),
+        remove_query=removes_query(wildcards.collection),
         **NUMBERS,
         max_tokens=CONFIG["lengths"],
         **subset("systems", wildcards.system, "depth", "index_parameters", "pooling", "similarity"),
@@ -293,8 +293,8 @@ def archives_of(axis, name):
 
 
 def pools_of(groups_id, teacher):
-    """The pools in which a sampler's pairs have a teacher's scores."""
-    return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"]]
+    """The pools in which a sampler's pairs have a teacher's scores; none without a teacher."""
+    return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"] if teacher]
 
 
 def metrics_of_pipelines():
@@ -317,8 +317,7 @@ def rules_all(wildcards):
 IMPORTED, DENSE = (
     [name for name, system in CONFIG["systems"].items() if system["model"] == model] for model in ("import", "dense")
 )
-
-
+SCRATCH = [name for name, backbone in CONFIG["backbones"].items() if backbone["source"] == "scratch"]
 RANKER = f"{ANY_ID}/[a-z0-9./-]+"
 
 
@@ -331,6 +330,7 @@ wildcard_constraints:
     groups_id=rf"{ANY_ID}(\.{ANY_ID})?",
     seed=r"\d+",
     shard=SHARD,
+    study="losses|budgets",
     point=rf"{ANY_ID}(\.{ANY_ID}){{2}}",
     ranker=RANKER,
     cell=rf"({ANY_ID}\.){{4}}seed\d+",

@@ -11,7 +11,10 @@ TABLES += PLACES.tables(
     *["published"] * bool(CONFIG["evaluation"]["published"]),
 )
 WHOLE_GRID = dict(domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, **GRID)
-VERDICTS = dict(rule=COMPARISON, depth=CONFIG["first_stage"]["depth"], **WHOLE_GRID)
+VERDICTS = COMPARED | GRID
+# Domains all of whose collections are retrieved from.
+WHOLLY_RETRIEVED = {*itertools.chain(*EXPERIMENT.sets_of("retrieved/").values())}
+RETRIEVED_DOMAINS = [domain for domain in DOMAINS if WHOLLY_RETRIEVED.issuperset(collections_of(domain["collections"]))]
 
 
 use rule analyse_job as make_main_table with:
@@ -22,7 +25,7 @@ use rule analyse_job as make_main_table with:
     log:
         log("make_main_table"),
     params:
-        **job("effectiveness.make_main_table", bootstrap=CONFIG["evaluation"]["bootstrap"], **VERDICTS),
+        **job("effectiveness.make_main_table", bootstrap=BOOTSTRAP, **VERDICTS),
 
 
 use rule analyse_job as make_equivalence_table with:
@@ -44,7 +47,7 @@ use rule analyse_job as make_variance_table with:
     log:
         log("make_variance_table"),
     params:
-        **job("effectiveness.make_variance_table", confidence=COMPARISON["confidence"], **WHOLE_GRID),
+        **job("effectiveness.make_variance_table", confidence=BOOTSTRAP["confidence"], **WHOLE_GRID),
 
 
 use rule analyse_job as make_power_table with:
@@ -71,8 +74,8 @@ use rule analyse_job as make_controls_table with:
             domains=DOMAINS,
             measures=ALL_MEASURES,
             controls=CONTROLS,
-            depth=CONFIG["first_stage"]["depth"],
-            confidence=COMPARISON["confidence"],
+            depth=DEPTH,
+            confidence=BOOTSTRAP["confidence"],
         ),
 
 
@@ -102,13 +105,10 @@ use rule analyse_job as make_retrieval_table with:
     params:
         **job(
             "effectiveness.make_retrieval_table",
-            dict(
-                domains=RETRIEVED_DOMAINS,
-                students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVED),
-                candidates=RETRIEVAL["candidates"] if RETRIEVAL else None,
-            ),
-            reranked_depth=CONFIG["first_stage"]["depth"],
-            retrieved_depth=RETRIEVAL["depth"] if RETRIEVAL else None,
+            dict(domains=RETRIEVED_DOMAINS, students=unique(EXPERIMENT.rankers[path].student for path in RETRIEVED)),
+            candidates=RETRIEVAL["candidates"],
+            reranked_depth=DEPTH,
+            retrieved_depth=RETRIEVAL["depth"],
             rule=COMPARISON,
             **WHOLE_GRID,
         ),

@@ -9,18 +9,15 @@ if CHECKED:
 use rule analyse_job as gather_evaluation with:
     input:
         **reads(
-            tests=tests_in,
-            rankings=lambda w: [
-                manifest("rankings", CONFIG["first_stage"]["system"], name)
-                for name in EXPERIMENT.collections_in("bm25", w.set)
-            ],
+            tests=lambda w: manifests("collections", tested_in(w)),
+            rankings=lambda w: [manifest("rankings", CONFIG["first_stage"]["system"], name) for name in tested_in(w)],
         ),
     output:
         update(EVALUATION),
     log:
         log("gather_evaluation/{set}"),
     params:
-        **job("evaluate.gather_evaluation", ids=collections_in, depth=CONFIG["first_stage"]["depth"], tag="bm25"),
+        **job("evaluate.gather_evaluation", ids=ids_of(tested_in), depth=DEPTH, tag="bm25"),
 
 
 use rule rerank_job as rerank_candidates with:
@@ -39,12 +36,9 @@ use rule rerank_job as rerank_candidates with:
     params:
         **job(
             "evaluate.rerank_candidates",
-            ids=collections_in,
-            spec=lambda w: dict(
-                architecture=RANKERS.architecture(w.ranker)[0],
-                tag=RANKERS.tag(w.ranker),
-                **NUMBERS,
-            ),
+            lambda w: dict(architecture=RANKERS.architecture(w.ranker)[0], tag=RANKERS.tag(w.ranker)),
+            ids_of(tested_in),
+            **NUMBERS,
         ),
 
 
@@ -64,32 +58,23 @@ use rule analyse_job as gather_dense_candidates with:
     log:
         log("gather_dense_candidates/{set}"),
     params:
-        **job(
-            "evaluate.gather_evaluation",
-            lambda w: dict(depth=CONFIG["first_stage"]["depth"], tag=RETRIEVAL["candidates"]),
-            lambda w: {"collections": retrieved_in(w)},
-        ),
+        **job("evaluate.gather_evaluation", ids=ids_of(retrieved_in), depth=DEPTH, tag=RETRIEVAL["candidates"]),
 
 
 use rule tokenise_job as tokenise_dense_candidates with:
     input:
         **reads(
-            backbone=lambda w: manifest("backbones", EXPERIMENT.vocabulary_backbone(w.vocabulary)),
+            backbone=first_of_vocabulary,
             evaluation=CANDIDATES,
             tests=lambda w: manifests("collections", retrieved_in(w)),
-            corpora=lambda w: [manifest("corpora", entry("collections", name)["corpus"]) for name in retrieved_in(w)],
+            corpora=lambda w: list(map(corpus_of, retrieved_in(w))),
         ),
     output:
         artifact("tokens", "{vocabulary}", "candidates", "{set}"),
     log:
         log("tokenise_dense_candidates/{vocabulary}.{set}"),
     params:
-        **job(
-            "backbone.tokenise_evaluation",
-            query_tokens=CONFIG["lengths"]["query"],
-            document_tokens=CONFIG["lengths"]["document"],
-            ids=lambda w: {"collections": retrieved_in(w)},
-        ),
+        **job("backbone.tokenise_evaluation", ids=ids_of(retrieved_in), **LONGEST),
 
 
 use rule rerank_job as rerank_dense_candidates with:
@@ -108,12 +93,9 @@ use rule rerank_job as rerank_dense_candidates with:
     params:
         **job(
             "evaluate.rerank_candidates",
-            ids=lambda w: {"collections": retrieved_in(w)},
-            spec=lambda w: dict(
-                architecture="cross-encoder",
-                tag=RANKERS.tag(f"retrieved/{w.ranker}"),
-                **NUMBERS,
-            ),
+            lambda w: dict(architecture="cross-encoder", tag=RANKERS.tag(f"retrieved/{w.ranker}")),
+            ids_of(retrieved_in),
+            **NUMBERS,
         ),
 
 
@@ -136,14 +118,14 @@ use rule rerank_job as retrieve_documents with:
     params:
         **job(
             "evaluate.retrieve_documents",
-            ids=lambda w: {"collections": retrieved_in(w)},
-            spec=lambda w: dict(
-                **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
+            lambda w: dict(
                 tag=RANKERS.tag(f"retrieved/{w.ranker}"),
-                remove_query={name: entry("collections", name).get("remove_query", False) for name in retrieved_in(w)},
-                **NUMBERS,
-                max_tokens=CONFIG["lengths"],
+                remove_query={name: removes_query(name) for name in retrieved_in(w)},
             ),
+            ids_of(retrieved_in),
+            max_tokens=CONFIG["lengths"],
+            **{key: RETRIEVAL[key] for key in ("depth", "index", "index_parameters")},
+            **NUMBERS,
         ),
 
 
@@ -159,8 +141,8 @@ use rule analyse_job as measure_runs with:
     params:
         **job(
             "evaluate.measure_runs",
-            ids=lambda w: {"collections": EXPERIMENT.collections_in(w.ranker, w.set)},
-            spec=lambda w: RANKERS.measuring_spec(w.ranker, w.set),
+            lambda w: RANKERS.measuring_spec(w.ranker, w.set),
+            ids_of(lambda w: EXPERIMENT.collections_in(w.ranker, w.set)),
         ),
 
 
@@ -186,13 +168,13 @@ for SET, COLLECTIONS in EXPERIMENT.evaluation_sets.items():
             "../environment.yml"
         threads: threads_of(CONFIG, "analyse")
         resources:
-            **resources_of(CONFIG, "analyse"),
+            **resources_of(CONFIG, "analyse", limit=minutes_allowed),
         params:
             **job(
                 "evaluate.measure_runs",
                 lambda w, name=SET: RANKERS.measuring_spec(student_of(w), name),
                 {"collections": COLLECTIONS},
-                **dict(domains=WITHIN, bootstrap=CONFIG["evaluation"]["bootstrap"]) if WITHIN else {},
+                **dict(domains=WITHIN, bootstrap=BOOTSTRAP) if WITHIN else {},
             ),
         shell:
             COMMAND
@@ -215,7 +197,7 @@ use rule analyse_job as write_cell with:
         **job(
             "evaluate.write_cell",
             lambda w: dict(domains=[domain for domain in DOMAINS if domain["name"] == w.domain]),
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
+            bootstrap=BOOTSTRAP,
         ),
 
 

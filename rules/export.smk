@@ -10,7 +10,7 @@ use rule prepare_job as export_training with:
             groups=lambda w: manifest(RANKERS.groups(w.cell)),
             labels=lambda w: list(map(manifest, RANKERS.labels(w.cell))),
             collection=lambda w: manifest("collections", RANKERS.collection(w.cell)),
-            corpus=lambda w: manifest("corpora", entry("collections", RANKERS.collection(w.cell))["corpus"]),
+            corpus=lambda w: corpus_of(RANKERS.collection(w.cell)),
         ),
         card=in_project("workflow_scripts/export/data_card.md"),
     output:

@@ -27,11 +27,7 @@ use rule search_job as search_index with:
     params:
         **job(
             "index.search_index",
-            lambda w: dict(
-                system=w.system,
-                remove_query=entry("collections", w.collection).get("remove_query", False),
-                **entry("systems", w.system),
-            ),
+            lambda w: dict(entry("systems", w.system), system=w.system, remove_query=removes_query(w.collection)),
         ),
 
 
@@ -43,8 +39,6 @@ SEARCHED = dict(
         RANKERS.dense_encoder(w.system)[1], w.collection, EXPERIMENT.view(w.collection)
     ),
 )
-
-
 # An approximate index is of the whole corpus: it is searched by one job.
 SCATTERED_SEARCHES = [name for name in DENSE if SCATTERED and entry("systems", name).get("index", "Flat") == "Flat"]
 
@@ -95,7 +89,7 @@ use rule mine_job as import_rankings with:
     input:
         **reads(
             file=manifest("downloads", "{system}"),
-            corpus=lambda w: manifest("corpora", entry("collections", w.collection)["corpus"]),
+            corpus=lambda w: corpus_of(w.collection),
             collection=manifest("collections", "{collection}"),
         ),
     output:

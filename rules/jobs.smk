@@ -1,4 +1,4 @@
-"""The base rule, and one for each stage: what its jobs need to run."""
+"""A base rule for each stage, prepare_job, index_job and so on: what its jobs need to run."""
 
 COMMAND = (
     "python -m {params.module} --log {log:q} --threads {threads} --memory-mb {resources.mem_mb} "
@@ -11,78 +11,22 @@ COMMAND = (
 # Of jobs that can start, those that read what others published go first, so that nothing is computed before a fault in
 # it is found; then those that end in a cell, then what many students wait for, then students.
 STUDENTS_LAST, SHARED, RERANKING, MEASURING, DATA_FIRST = range(5)
+PRIORITIES = {"prepare": DATA_FIRST, "train": STUDENTS_LAST, "rerank": RERANKING, "analyse": MEASURING}
 
 
-rule python_job:
-    """What every rule has: one script, its log, its environment."""
-    log:
-        log("python_job"),
-    priority: SHARED
-    conda:
-        "../environment.yml"
-    shell:
-        COMMAND
+for STAGE in NEEDS:
 
-
-use rule python_job as prepare_job with:
-    priority: DATA_FIRST
-    threads: threads_of(CONFIG, "prepare")
-    resources:
-        **resources_of(CONFIG, "prepare"),
-
-
-use rule python_job as index_job with:
-    threads: threads_of(CONFIG, "index")
-    resources:
-        **resources_of(CONFIG, "index"),
-
-
-use rule python_job as tokenise_job with:
-    threads: threads_of(CONFIG, "tokenise")
-    resources:
-        **resources_of(CONFIG, "tokenise"),
-
-
-use rule python_job as search_job with:
-    threads: threads_of(CONFIG, "search")
-    resources:
-        **resources_of(CONFIG, "search"),
-
-
-use rule python_job as pretrain_job with:
-    threads: threads_of(CONFIG, "pretrain")
-    resources:
-        **resources_of(CONFIG, "pretrain"),
-
-
-use rule python_job as mine_job with:
-    threads: threads_of(CONFIG, "mine")
-    resources:
-        **resources_of(CONFIG, "mine"),
-
-
-use rule python_job as score_job with:
-    threads: threads_of(CONFIG, "score")
-    resources:
-        **resources_of(CONFIG, "score", GPU_PARTS),
-
-
-use rule python_job as train_job with:
-    priority: STUDENTS_LAST
-    threads: threads_of(CONFIG, "train")
-    resources:
-        **resources_of(CONFIG, "train", GPU_PARTS),
-
-
-use rule python_job as rerank_job with:
-    priority: RERANKING
-    threads: threads_of(CONFIG, "rerank")
-    resources:
-        **resources_of(CONFIG, "rerank", GPU_PARTS),
-
-
-use rule python_job as analyse_job with:
-    priority: MEASURING
-    threads: threads_of(CONFIG, "analyse")
-    resources:
-        **resources_of(CONFIG, "analyse"),
+    rule:
+        """What every rule has: one script, its log, its environment."""
+        name:
+            f"{STAGE}_job"
+        log:
+            log(f"{STAGE}_job"),
+        priority: PRIORITIES.get(STAGE, SHARED)
+        conda:
+            "../environment.yml"
+        threads: threads_of(CONFIG, STAGE)
+        resources:
+            **resources_of(CONFIG, STAGE, GPU_PARTS, limit=minutes_allowed),
+        shell:
+            COMMAND

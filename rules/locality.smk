@@ -4,7 +4,6 @@ TABLES += PLACES.tables("correlation", "locality", "bound", *["risk"] * EXPERIME
 TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
 EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
 CALIBRATED = [teacher for teacher in GRID["teachers"] if RANKERS.calibrations(teacher)]
-STANDING = [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]
 SAMPLED = dict(
     groups=PLACES.groups(EXPERIMENT.uncut_groups),
     labels=PLACES.labels(EXPERIMENT.uncut_groups),
@@ -31,7 +30,7 @@ use rule analyse_job as make_correlation_table with:
             measure=ALL_MEASURES[0],
             depth=CONFIG["analysis"]["correlation"]["depth"],
             calibrated=CALIBRATED,
-            confidence=CONFIG["evaluation"]["bootstrap"]["confidence"],
+            confidence=BOOTSTRAP["confidence"],
             **GRID,
         ),
 
@@ -81,7 +80,7 @@ use rule analyse_job as make_locality_table with:
             embedding=EXPERIMENT.embedding,
             quantile=CONFIG["analysis"]["locality"]["quantile"],
             margin=CONFIG["analysis"]["locality"]["margin"],
-            depth=CONFIG["first_stage"]["depth"],
+            depth=DEPTH,
             random=next((name for name in GRID["samplers"] if entry("samplers", name)["function"] == "random"), None),
         ),
 
@@ -121,8 +120,8 @@ use rule analyse_job as make_risk_table with:
         **job(
             "locality.make_risk_table",
             domains=DOMAINS,
-            bootstrap=CONFIG["evaluation"]["bootstrap"],
-            rankers=[keys for keys, _ in STANDING],
+            bootstrap=BOOTSTRAP,
+            rankers=[keys for keys, _ in [*RANKERS.standing_references, *RANKERS.standing(EXPERIMENT.points)]],
             measure=ALL_MEASURES[0],
             **GRID,
         ),

@@ -4,18 +4,13 @@
 use rule mine_job as mine_negatives with:
     input:
         **reads(
-            corpus=lambda w: manifest("corpora", entry("collections", drawn_for(w.groups_id))["corpus"]),
+            corpus=lambda w: corpus_of(drawn_for(w.groups_id)),
             collection=lambda w: manifest("collections", drawn_for(w.groups_id)),
             rankings=lambda w: [
                 manifest("rankings", system, drawn_for(w.groups_id))
                 for system in sampler_of(w.groups_id)[0]["systems"]
             ],
-            scores=lambda w: [
-                manifest("scores", teacher, pool)
-                for sampler, teacher in [sampler_of(w.groups_id)]
-                if teacher
-                for pool in sampler["pools"]
-            ],
+            scores=lambda w: pools_of(w.groups_id, sampler_of(w.groups_id)[1]),
         ),
     output:
         artifact("groups", "{groups_id}", "seed{seed}"),
@@ -27,7 +22,7 @@ use rule mine_job as mine_negatives with:
             lambda w: dict(
                 sampler=sampler_of(w.groups_id)[0]["function"],
                 options=sampler_of(w.groups_id)[0]["options"],
-                negatives=TRAINING["negatives"],
                 seed=int(w.seed),
             ),
+            negatives=TRAINING["negatives"],
         ),

@@ -1,15 +1,13 @@
 """Tables and figures about the experiment itself: configuration, cost, contamination, advice, scores, training."""
 
-from workflow_scripts.experiment.in_words import first_stage_in_words, generated_collections, kinds, models
+from workflow_scripts.experiment.page_spec import page_spec
 
 # Everything that scores candidates, BM25 apart.
 PROFILED = [each for each in RANKERS.standing_references if each[0][3] in GRID["teachers"]] + RANKERS.grid_students
 LINES = dict(axes("students", "teachers"), domains=DOMAINS, fit_range=CONFIG["analysis"]["figures"]["fit_range"])
-SHOWS_TEXTS = CONFIG["analysis"]["texts"]
-TABLES += PLACES.tables("configuration", "cost", "contamination", *["contamination_pairs"] * SHOWS_TEXTS)
-TABLES += PLACES.tables("advice", "score_by_rank")
-DRAWN = ["pipeline", "score_by_rank", "learning_curves", "score_grid", "cost"]
-FIGURES += [path for name in DRAWN for path in figure(name).values()]
+PAIRS_SHOWN = ["contamination_pairs"] * CONFIG["analysis"]["texts"]
+TABLES += PLACES.tables("configuration", "cost", "contamination", *PAIRS_SHOWN, "advice", "score_by_rank")
+FIGURES += PLACES.figures("pipeline", "score_by_rank", "learning_curves", "score_grid", "cost")
 
 
 use rule analyse_job as make_configuration_table with:
@@ -56,7 +54,10 @@ use rule analyse_job as draw_cost with:
 
 use rule analyse_job as make_contamination_table with:
     input:
-        **reads(training=manifests("collections", EXPERIMENT.training_collections), tests=TESTS),
+        **reads(
+            training=manifests("collections", EXPERIMENT.training_collections),
+            tests=manifests("collections", EXPERIMENT.test_collections),
+        ),
     output:
         output=numbers("contamination"),
         pairs=numbers("contamination_pairs"),
@@ -125,7 +126,7 @@ use rule analyse_job as profile_scores with:
             "report.profile_scores",
             rankers=[keys for keys, _ in PROFILED],
             collections=EXPERIMENT.test_collections,
-            points=CONFIG["first_stage"]["depth"],
+            points=DEPTH,
         ),
 
 
@@ -137,7 +138,7 @@ use rule analyse_job as fit_profiles with:
     log:
         log("fit_profiles"),
     params:
-        **job("report.fit_profiles", bootstrap=CONFIG["evaluation"]["bootstrap"], **LINES),
+        **job("report.fit_profiles", bootstrap=BOOTSTRAP, **LINES),
 
 
 use rule analyse_job as draw_score_by_rank with:
@@ -163,7 +164,7 @@ use rule analyse_job as draw_score_grid with:
             "report.draw_score_grid",
             **axes("students", "losses", "samplers", "teachers"),
             domains=DOMAINS,
-            depth=CONFIG["first_stage"]["depth"],
+            depth=DEPTH,
         ),
 
 
@@ -239,7 +240,7 @@ use rule analyse_job as make_report with:
             ],
             # Their texts; without these the page names queries and documents by their ids.
             collections=lambda w: manifests("collections", shown_on_page()),
-            corpora=lambda w: [manifest("corpora", entry("collections", name)["corpus"]) for name in shown_on_page()],
+            corpora=lambda w: list(map(corpus_of, shown_on_page())),
         ),
     output:
         f"{RESULTS}/report.html",
@@ -248,14 +249,10 @@ use rule analyse_job as make_report with:
     params:
         **job(
             "report.make_report",
-            experiment=EXPERIMENT.name,
+            page_spec(EXPERIMENT),
             measure=ALL_MEASURES[0],
             documents=TRAINING["documents"],
-            depth=CONFIG["first_stage"]["depth"],
-            first_stage=first_stage_in_words(EXPERIMENT),
-            kinds=kinds(EXPERIMENT),
-            models=models(EXPERIMENT),
-            generated=generated_collections(EXPERIMENT),
+            depth=DEPTH,
             rebuild=shlex.join(
                 ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]
             ),

@@ -1,12 +1,5 @@
 """Studies beside the main grid: cuts, the orthogonality test, teachers, training collections, losses, budgets."""
 
-# What the studies' tables read; empty where the experiment has no such study.
-UNCUT, FACTORIAL_ROWS = [], []
-if "cuts" in STUDIES:
-    UNCUT = EXPERIMENT.groups_behind(dict(EXPERIMENT.studies["cuts"], samplers=STUDIES["cuts"]["samplers"]))
-if "factorial" in STUDIES:
-    FACTORIAL_ROWS = EXPERIMENT.groups_behind(EXPERIMENT.studies["factorial"])
-
 STUDY_TABLES = {
     "cuts": ["cuts"],
     "factorial": ["factorial", "factorial_cells"],
@@ -17,39 +10,31 @@ STUDY_TABLES = {
 }
 for study in STUDIES:
     TABLES += PLACES.tables(*STUDY_TABLES[study])
-if "factorial" in STUDIES:
-    FIGURES += figure("factorial").values()
-if "budgets" in STUDIES:
-    FIGURES += figure("budgets").values()
+FIGURES += PLACES.figures(*(name for name in ("factorial", "budgets") if name in STUDIES))
 
 # Experiments that differ from this one by seeds alone, those of backbone and teacher too; made by themselves.
 TABLES += PLACES.tables(*["pipelines"] * bool(CONFIG["pipelines"]))
 
-DEPTH = CONFIG["first_stage"]["depth"]
-COMPARED = dict(rule=COMPARISON, domains=DOMAINS, measures=ALL_MEASURES, controls=CONTROLS, depth=DEPTH)
-BOOTSTRAPPED = dict(COMPARED, bootstrap=CONFIG["evaluation"]["bootstrap"])
+BOOTSTRAPPED = dict(COMPARED, bootstrap=BOOTSTRAP)
 
 
 use rule analyse_job as make_cuts_table with:
     input:
-        **reads(metrics=METRICS, labels=PLACES.labels(UNCUT)),
+        **reads(metrics=METRICS, labels=lambda w: PLACES.labels(EXPERIMENT.groups_behind(cuts_table(EXPERIMENT)))),
     output:
         numbers("cuts"),
     log:
         log("make_cuts_table"),
     params:
-        **job(
-            "studies.make_cuts_table",
-            lambda w: cuts_table(EXPERIMENT) | BOOTSTRAPPED,
-        ),
+        **job("studies.make_cuts_table", lambda w: cuts_table(EXPERIMENT), **BOOTSTRAPPED),
 
 
 use rule analyse_job as make_factorial_table with:
     input:
         **reads(
             metrics=METRICS,
-            groups=PLACES.groups(FACTORIAL_ROWS),
-            labels=PLACES.labels(FACTORIAL_ROWS),
+            groups=lambda w: PLACES.groups(EXPERIMENT.groups_behind(EXPERIMENT.studies["factorial"])),
+            labels=lambda w: PLACES.labels(EXPERIMENT.groups_behind(EXPERIMENT.studies["factorial"])),
             locality=numbers("locality"),
         ),
     output:
@@ -61,12 +46,12 @@ use rule analyse_job as make_factorial_table with:
         **job(
             "studies.make_factorial_table",
             lambda w: dict(
+                EXPERIMENT.studies["factorial"],
                 interaction_margin=STUDIES["factorial"]["interaction_margin"],
                 locality=dial(CONFIG, "samplers"),
                 entropy=dial(CONFIG, "losses"),
-                **COMPARED,
-                **EXPERIMENT.studies["factorial"],
             ),
+            **COMPARED,
         ),
 
 
@@ -81,12 +66,12 @@ use rule analyse_job as draw_factorial with:
         **job(
             "studies.draw_factorial",
             lambda w: dict(
-                domain=DOMAINS[0]["name"],
-                measures=[ALL_MEASURES[0], EXCESS_RISK],
                 locality=list(dial(CONFIG, "samplers").items()),
                 entropy=list(dial(CONFIG, "losses").items()),
                 **{axis: EXPERIMENT.studies["factorial"][axis] for axis in ("students", "teachers")},
             ),
+            domain=DOMAINS[0]["name"],
+            measures=[ALL_MEASURES[0], EXCESS_RISK],
         ),
 
 
@@ -98,15 +83,12 @@ use rule analyse_job as make_teachers_table with:
     log:
         log("make_teachers_table"),
     params:
-        **job("studies.make_teachers_table", lambda w: BOOTSTRAPPED | EXPERIMENT.studies["teachers"]),
+        **job("studies.make_teachers_table", lambda w: EXPERIMENT.studies["teachers"], **BOOTSTRAPPED),
 
 
 use rule analyse_job as make_training_collections_table with:
     input:
-        **reads(
-            metrics=METRICS,
-            collections=manifests("collections", training_collections(EXPERIMENT)),
-        ),
+        **reads(metrics=METRICS, collections=lambda w: manifests("collections", training_collections(EXPERIMENT))),
     output:
         numbers("training_collections"),
     log:
@@ -114,7 +96,8 @@ use rule analyse_job as make_training_collections_table with:
     params:
         **job(
             "studies.make_training_collections_table",
-            lambda w: training_collections_table(EXPERIMENT) | BOOTSTRAPPED,
+            lambda w: training_collections_table(EXPERIMENT),
+            **BOOTSTRAPPED,
         ),
 
 
@@ -129,7 +112,7 @@ use rule analyse_job as make_pipelines_table with:
         **job(
             "studies.make_pipelines_table",
             experiments=[EXPERIMENT.name, *CONFIG["pipelines"]],
-            confidence=COMPARISON["confidence"],
+            confidence=BOOTSTRAP["confidence"],
             **COMPARED,
             **GRID,
         ),
@@ -142,10 +125,8 @@ use rule make_main_table as make_study_main_table with:
         numbers("main.{study}"),
     log:
         log("make_study_main_table/{study}"),
-    wildcard_constraints:
-        study="losses|budgets",
     params:
-        **job("effectiveness.make_main_table", lambda w: BOOTSTRAPPED | EXPERIMENT.studies[w.study]),
+        **job("effectiveness.make_main_table", lambda w: EXPERIMENT.studies[w.study], **BOOTSTRAPPED),
 
 
 use rule make_equivalence_table as make_study_equivalence_table with:
@@ -155,10 +136,8 @@ use rule make_equivalence_table as make_study_equivalence_table with:
         numbers("equivalence.{study}"),
     log:
         log("make_study_equivalence_table/{study}"),
-    wildcard_constraints:
-        study="losses|budgets",
     params:
-        **job("effectiveness.make_equivalence_table", lambda w: COMPARED | EXPERIMENT.studies[w.study]),
+        **job("effectiveness.make_equivalence_table", lambda w: EXPERIMENT.studies[w.study], **COMPARED),
 
 
 use rule analyse_job as draw_budgets with:
@@ -171,10 +150,10 @@ use rule analyse_job as draw_budgets with:
     params:
         **job(
             "studies.draw_budgets",
-            lambda w: EXPERIMENT.studies["budgets"]
-            | dict(
+            lambda w: dict(
+                EXPERIMENT.studies["budgets"],
                 budgets=[(name, list(budgets_of(CONFIG, name).items())) for name in STUDIES["budgets"]["students"]],
-                domains=list(CONFIG["domains"]),
-                measure=ALL_MEASURES[0],
             ),
+            domains=list(CONFIG["domains"]),
+            measure=ALL_MEASURES[0],
         ),

@@ -13,6 +13,12 @@ SCORED = dict(
     **teacher_tokens(lambda w: EXPERIMENT.pool_collection(w.pool)),
     models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
 )
+# What labels are looked up and scored for.
+LABELLED = dict(
+    **teacher_tokens(lambda w: drawn_for(w.groups_id)),
+    models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
+    groups=manifest("groups", "{groups_id}", "seed{seed}"),
+)
 
 
 if not SCATTERED:
@@ -29,18 +35,16 @@ if not SCATTERED:
         log:
             log("score_pool/{teacher}.{pool}"),
         params:
-            **job(
-                "teach.score_pool",
-                lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
-            ),
+            **job("teach.score_pool", lambda w: subset("pools", w.pool, "depth"), **NUMBERS),
 
 else:
 
     use rule mine_job as list_pairs with:
         input:
             **reads(
-                queries=lambda w: pool_tokens(w)[0],
-                documents=lambda w: pool_tokens(w)[1],
+                **training_tokens(
+                    lambda w: (EXPERIMENT.vocabulary_backbone(w.vocabulary), EXPERIMENT.pool_collection(w.pool))
+                ),
                 **LISTED,
                 known=lambda w: [manifest("pairs", w.vocabulary, pool) for pool in entry("pools", w.pool)["known"]],
             ),
@@ -63,7 +67,7 @@ else:
         log:
             log("score_shard/{teacher}.{pool}.{shard}"),
         params:
-            **job("teach.score_shard", lambda w: dict(shard=w.shard, **NUMBERS)),
+            **job("teach.score_shard", lambda w: dict(shard=w.shard), **NUMBERS),
 
     use rule mine_job as merge_pool with:
         input:
@@ -76,10 +80,7 @@ else:
         log:
             log("merge_pool/{teacher}.{pool}"),
         params:
-            **job(
-                "teach.merge_pool",
-                lambda w: dict(**subset("pools", w.pool, "depth"), **NUMBERS),
-            ),
+            **job("teach.merge_pool", lambda w: subset("pools", w.pool, "depth"), **NUMBERS),
 
 
 use rule analyse_job as calibrate_teacher with:
@@ -108,12 +109,7 @@ LOOKED_UP = CONFIG["device"] != "auto"
 
 use rule mine_job as look_up_labels with:
     input:
-        **reads(
-            **teacher_tokens(lambda w: drawn_for(w.groups_id)),
-            models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
-            groups=manifest("groups", "{groups_id}", "seed{seed}"),
-            known=lambda w: pools_of(w.groups_id, w.teacher),
-        ),
+        **reads(**LABELLED, known=lambda w: pools_of(w.groups_id, w.teacher)),
     output:
         artifact("looked_up", "{teacher}", "{groups_id}", "seed{seed}"),
     log:
@@ -125,9 +121,7 @@ use rule mine_job as look_up_labels with:
 use rule score_job as label_groups with:
     input:
         **reads(
-            **teacher_tokens(lambda w: drawn_for(w.groups_id)),
-            models=lambda w: list(map(manifest, RANKERS.scorers(w.teacher))),
-            groups=manifest("groups", "{groups_id}", "seed{seed}"),
+            **LABELLED,
             known=lambda w: [] if LOOKED_UP else pools_of(w.groups_id, w.teacher),
             looked_up=[manifest("looked_up", "{teacher}", "{groups_id}", "seed{seed}")] if LOOKED_UP else [],
             calibration=lambda w: list(map(manifest, RANKERS.calibrations(w.teacher))),

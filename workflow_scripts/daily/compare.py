@@ -47,8 +47,10 @@ class Measured:
     def __init__(self, configs: Sequence[str], prefix: str = "") -> None:
         self.experiment, self.prefix = Experiment(read_config(*configs)), prefix
         self.places, self.config = Places(self.experiment), self.experiment.config
-        keys = [(ranker, Rankers(self.experiment).keys(ranker)) for ranker in ["bm25", *self.experiment.rankers]]
-        self._rankers = {(*_named(key), key["seed"]): ranker for ranker, key in keys if self._is_measured(ranker)}
+        rankers = Rankers(self.experiment)
+        measured = filter(self._is_measured, ["bm25", *self.experiment.rankers])
+        keys = {ranker: rankers.keys(ranker) for ranker in measured}
+        self._rankers = {(*_named(key), key["seed"]): ranker for ranker, key in keys.items()}
 
     def _is_measured(self, ranker: str) -> bool:
         return all(Path(path).exists() for path in self.places.by_set("metrics", [ranker]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import re
@@ -36,18 +35,14 @@ def states(configs: Sequence[str | Path], words: Sequence[str] = ()) -> Iterator
     """(cell, state, why) of each cell that has all ``words`` in its name or state, in the order of the config."""
     experiment = Experiment(read_config(*configs))
     places = Places(experiment)
-    files, lacking = {}, {}
-    for cell, ranker in experiment.cells.items():
-        files[cell] = places.cells(cell, experiment.config["domains"])
-        needed = [places.manifest("students", ranker.path), *files[cell]]
-        lacking[cell] = [path for path in needed if not os.path.exists(path)]
-    made = [*itertools.chain(*(files[cell] for cell in files if not lacking[cell]))]
+    students = {cell: places.manifest("students", ranker.path) for cell, ranker in experiment.cells.items()}
+    files = {cell: places.cells(cell, experiment.config["domains"]) for cell in students}
+    lacking = {cell: [path for path in (students[cell], *files[cell]) if not os.path.exists(path)] for cell in students}
+    whole = [cell for cell in students if not lacking[cell]]
+    made = [path for cell in whole for path in files[cell]]
     printed = fields_of_jobs(dry_run(configs, made, quiet=("host",))) if made else []
     jobs = {path: job["reason"] for job in printed for path in paths_of(job.get("output"))}
-    students = {
-        cell: Path(places.manifest("students", experiment.cells[cell].path)) for cell in files if not lacking[cell]
-    }
-    odd = odd_ones({cell: Artifact(path).manifest for cell, path in students.items()})
+    odd = odd_ones({cell: Artifact(students[cell]).manifest for cell in whole})
     for cell, paths in files.items():
         state, why = DONE, ""
         if lacking[cell]:

@@ -5,7 +5,6 @@ The checks assume that every name that is used exists, see :mod:`workflow_script
 
 from __future__ import annotations
 
-import itertools
 import math
 import reprlib
 from collections.abc import Iterator, Mapping
@@ -19,9 +18,10 @@ from workflow_scripts.experiment.datasets import dataset_problems
 from workflow_scripts.experiment.depths import depth_problems
 from workflow_scripts.experiment.faiss_index import index_problems
 from workflow_scripts.experiment.functions import read_function
+from workflow_scripts.experiment.grid_point import AXES, grids, in_grid
 from workflow_scripts.experiment.levels import level_problems
 from workflow_scripts.experiment.published import read_published
-from workflow_scripts.experiment.references import collections_of
+from workflow_scripts.experiment.references import collections_of, drawn_for, ranked_by, tested
 from workflow_scripts.experiment.seeds import seed_problems
 from workflow_scripts.experiment.shares import TEST_SOURCES
 from workflow_scripts.experiment.studies import step_documents, study_problems
@@ -29,7 +29,6 @@ from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER, check_system
 
-AXES = ("students", "losses", "samplers", "teachers")
 TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}
 """Names under which other runs and metrics are kept, beside the students'."""
 LUCENE = ("bm25", "qld")
@@ -38,9 +37,14 @@ LUCENE = ("bm25", "qld")
 
 def problems(config: Mapping) -> Iterator[str]:
     """Everything wrong with a configuration whose settings are valid and whose names exist, a line each."""
-    for check in (_names, _domains, _collections, _first_stage, depth_problems, _teachers, _budgets):
-        yield from check(config)
     for check in (
+        _names,
+        _domains,
+        _collections,
+        _first_stage,
+        depth_problems,
+        _teachers,
+        _budgets,
         position_problems,
         head_problems,
         dataset_problems,
@@ -53,15 +57,17 @@ def problems(config: Mapping) -> Iterator[str]:
         _published,
         _in_batch,
         seed_problems,
+        level_problems,
+        control_problems,
+        study_problems,
+        claim_problems,
     ):
-        yield from check(config)
-    for check in (level_problems, control_problems, study_problems, claim_problems):
         yield from check(config)
 
 
 def _names(config: Mapping) -> Iterator[str]:
-    for axis in AXES:
-        if not any(entry.get("in_grid", True) for entry in config[axis].values()):
+    for axis in AXES[:-1]:
+        if not in_grid(config, axis):
             yield f"{axis}: none is in the main grid; take in_grid: false from at least one"
     for name, owner in TAKEN.items():
         if name in config["students"]:
@@ -123,7 +129,7 @@ def _collections(config: Mapping) -> Iterator[str]:
 
     for kind in ("samplers", "pools"):
         for name, entry in config[kind].items():
-            role = collections[entry["collection"] or training]["role"]
+            role = collections[drawn_for(config, entry)]["role"]
             if role == "test" or (role == "dev" and (kind == "samplers" or entry["positives"])):
                 yield f"{kind}.{name}.collection: {entry['collection']} has role {role}; it needs role train"
     yield from _query_sources(config)
@@ -131,7 +137,7 @@ def _collections(config: Mapping) -> Iterator[str]:
         for name, entry in config[kind].items():
             for pool in entry[key]:
                 # The ids of two collections may coincide: a score would be another pair's.
-                if (entry["collection"] or training) != (config["pools"][pool]["collection"] or training):
+                if drawn_for(config, entry) != drawn_for(config, config["pools"][pool]):
                     yield f"{kind}.{name}.{key}: {pool} is of another collection; give both the same collection"
 
     for name, entry in collections.items():
@@ -141,9 +147,8 @@ def _collections(config: Mapping) -> Iterator[str]:
         if entry["source"] == "generated" and (corpus["source"], corpus.get("seed")) != ("generated", entry["seed"]):
             made = f"has seed {corpus['seed']}" if corpus["source"] == "generated" else "is not generated"
             yield f"collections.{name}.seed: {entry['seed']}, and its corpus {entry['corpus']} {made}; make them agree"
-    tested = list(itertools.chain(*map(collections_of, config["domains"].values())))
     for name in config["evaluation"]["more_measures"]:
-        if name not in tested:
+        if name not in tested(config):
             yield f"evaluation.more_measures.{name}: is in no domain; name a test collection of the domains"
 
 
@@ -194,7 +199,7 @@ def _systems(config: Mapping) -> Iterator[str]:
                 if key in system:
                     yield f"systems.{name}.{key}: {system['encoder']} embeds as it was trained; leave it out"
     for name, sampler in config["samplers"].items():
-        ranked = list(itertools.chain(*(config["systems"][each].get("systems", [each]) for each in sampler["systems"])))
+        ranked = ranked_by(config, *sampler["systems"])
         if twice := [each for each in ranked if ranked.count(each) > 1]:
             yield f"samplers.{name}.systems: two of them rank as {twice[0]!r}; name one of them"
         options, where = sampler["options"], f"samplers.{name}.options"
@@ -222,7 +227,7 @@ def _first_stage(config: Mapping) -> Iterator[str]:
 def _teachers(config: Mapping) -> Iterator[str]:
     for name, teacher in config["teachers"].items():
         if pool := teacher["calibrate"]:
-            drawn = config["pools"][pool]["collection"] or config["training"]["collection"]
+            drawn = drawn_for(config, config["pools"][pool])
             if (role := config["collections"][drawn]["role"]) != "dev":
                 yield f"teachers.{name}.calibrate: {pool} has collection {drawn} of role {role}; name one of role dev"
         if teacher["trained"]:
@@ -234,13 +239,12 @@ def _teachers(config: Mapping) -> Iterator[str]:
 
 def _in_batch(config: Mapping) -> Iterator[str]:
     """In-batch negatives where there can be none: under a loss that reads a teacher, or of a cross-encoder."""
-    grid = {axis: [name for name, entry in config[axis].items() if entry.get("in_grid", True)] for axis in AXES}
     for name in (name for name, loss in config["losses"].items() if loss.get("in_batch_negatives")):
         where = f"losses.{name}.in_batch_negatives"
         if config["losses"][name]["reads_teacher"]:
             yield f"{where}: {name} reads teacher scores, which a query has of its own group alone; take it out"
         trained = {f"teacher {teacher}" for teacher, entry in config["teachers"].items() if entry.get("loss") == name}
-        for axes in (grid, *config["studies"].values()):
+        for axes in grids(config):
             students = axes["students"] if name in axes["losses"] else ()
             trained |= {
                 f"student {each}" for each in students if config["students"][each]["architecture"] == "cross-encoder"
@@ -284,7 +288,7 @@ def _curves(config: Mapping) -> Iterator[str]:
     if inside < 4:
         where = "analysis.figures.fit_range"
         yield f"{where}: a curve needs four of the first_stage.depth {depth} ranks, and {inside} lie in it; widen it"
-    for name in itertools.chain(*map(collections_of, config["domains"].values())):
+    for name in tested(config):
         entry = config["collections"][name]
         key = "queries" if entry["source"] == "generated" else "max_queries"
         if (entry.get(key) or 4) < 4:
@@ -297,11 +301,10 @@ def _retrieval(config: Mapping) -> Iterator[str]:
     if not retrieval or retrieval["collections"] is None:
         return
     domains = {name: collections_of(members) for name, members in config["domains"].items()}
-    tested, chosen = set(itertools.chain(*domains.values())), set(retrieval["collections"])
     for name in retrieval["collections"]:
-        if name not in tested:
+        if name not in tested(config):
             role = config["collections"][name]["role"]
             yield f"{where}: {name}, of role {role}, is in no domain; name test collections of the domains"
-    if not any(chosen.issuperset(members) for members in domains.values()):
+    if not any(set(retrieval["collections"]).issuperset(members) for members in domains.values()):
         wanted = "; ".join(f"{name} has {', '.join(members)}" for name, members in domains.items())
         yield f"{where}: they hold no domain as a whole; name all collections of one: {wanted}"

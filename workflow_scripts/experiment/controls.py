@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.degrees import LEAST_DEGREES
+from workflow_scripts.experiment.grid_point import in_grid
+from workflow_scripts.experiment.references import ranked_by
 from workflow_scripts.experiment.seeds import first_free, same_students, seeding
 
 
@@ -19,14 +21,13 @@ def control_seeds(config: Mapping) -> list[int]:
     if controls is None or len(config["seeds"]) > 1:
         return []
     first = first_free(dict(map(seeding, config["seeds"])), config["teachers"])
-    cells = len(control_samplers(config)) * sum(entry.get("in_grid", True) for entry in config["losses"].values())
+    cells = len(control_samplers(config)) * len(in_grid(config, "losses"))
     return controls["seeds"] or list(range(first, first + math.ceil(LEAST_DEGREES / cells)))
 
 
 def control_samplers(config: Mapping) -> list[str]:
     """Samplers whose cells are trained again: the config's, else the cheapest and the costliest of the main grid."""
-    grid = [name for name, entry in config["samplers"].items() if entry.get("in_grid", True)]
-    by_cost = sorted(grid, key=lambda name: _cost(config, name))
+    by_cost = sorted(in_grid(config, "samplers"), key=lambda name: _cost(config, name))
     return config["controls"]["samplers"] or list(dict.fromkeys([by_cost[0], by_cost[-1]]))
 
 
@@ -34,8 +35,7 @@ def _cost(config: Mapping, sampler: str) -> tuple[int, bool]:
     """Pairs that a teacher scores for a training query, at most; the sampler that waits for them is the costlier."""
     entry, pairs = config["samplers"][sampler], 0
     for pool in (config["pools"][name] for name in entry["pools"]):
-        rankings = sum(len(config["systems"][system].get("systems", [system])) for system in pool["systems"])
-        pairs += rankings * pool["depth"] + pool["positives"]
+        pairs += len(ranked_by(config, *pool["systems"])) * pool["depth"] + pool["positives"]
     return pairs, entry["reads_teacher"]
 
 
@@ -43,7 +43,7 @@ def control_problems(config: Mapping) -> Iterator[str]:
     """Samplers of the controls that the main grid does not have, and further seeds that are the experiment's own."""
     controls = config["controls"] or {"samplers": None, "seeds": None}
     for name in controls["samplers"] or ():
-        if not config["samplers"][name].get("in_grid", True):
+        if name not in in_grid(config, "samplers"):
             yield f"controls.samplers: {name} is not in the main grid, whose cells are trained again; name one that is"
     name, parts = seeding(config["seeds"][0])
     for seed in control_seeds(config):

@@ -22,15 +22,16 @@ def cycle_problems(config: Mapping, rankers: Mapping[str, GridPoint]) -> Iterato
         yield _line(error.args[1][:0:-1])
 
 
-def _trained(config: Mapping) -> dict[str, str]:
+def trained_encoders(config: Mapping) -> dict[str, str]:
     """Dense system to its encoder, where that is no backbone."""
     dense = {name: entry["encoder"] for name, entry in config["systems"].items() if entry["model"] == "dense"}
     return {name: encoder for name, encoder in dense.items() if encoder not in config["backbones"]}
 
 
 def _encoders(config: Mapping, rankers: Mapping[str, GridPoint]) -> Iterator[str]:
-    cells = [path for path, ranker in rankers.items() if _is_encoder(config, ranker)]
-    for name, encoder in _trained(config).items():
+    students = config["students"]
+    cells = [path for path, each in rankers.items() if students[each.student]["architecture"] == "bi-encoder"]
+    for name, encoder in trained_encoders(config).items():
         if encoder not in cells:
             student = f"{rankers[encoder].student} is no bi-encoder" if encoder in rankers else None
             what = student or f"{encoder!r} is no backbone and no cell of the grid or a study"
@@ -39,13 +40,9 @@ def _encoders(config: Mapping, rankers: Mapping[str, GridPoint]) -> Iterator[str
             yield f"systems.{name}.encoder: {what}; {fix}"
 
 
-def _is_encoder(config: Mapping, ranker: GridPoint) -> bool:
-    return config["students"][ranker.student]["architecture"] == "bi-encoder"
-
-
 def _needs(config: Mapping, rankers: Mapping[str, GridPoint]) -> dict[str, list[str]]:
     """What each part of the config (its key) and each encoder's cell (its path) needs."""
-    encoders = _trained(config)
+    encoders = trained_encoders(config)
     needs = {f"systems.{name}": [encoders[name]] if name in encoders else [] for name in config["systems"]}
     for name, pool in config["pools"].items():
         needs[f"pools.{name}"] = _keys("systems", pool["systems"]) + _keys("pools", pool["known"])

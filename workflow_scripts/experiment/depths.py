@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.experiment.functions import read_function
+from workflow_scripts.experiment.references import ranked_by
 
 
 def depth_problems(config: Mapping) -> Iterator[str]:
@@ -38,7 +39,7 @@ def _too_few(config: Mapping, where: str, sampler: Mapping) -> Iterator[str]:
     option = next((name for name in ("per_system", "pool", "depth") if name in numbers), None)
     if option is None:
         return
-    ranked = [name for each in sampler["systems"] for name in config["systems"][each].get("systems", [each])]
+    ranked = ranked_by(config, *sampler["systems"])
     documents = numbers[option] * (len(options.get("systems") or ranked) if option == "per_system" else 1)
     if documents < wanted:
         yield (
@@ -73,5 +74,4 @@ def _systems_read(config: Mapping, sampler: Mapping) -> list[str]:
     """Those of a sampler's systems that it draws from: its options may choose."""
     options = sampler["options"]
     chosen = {*(options.get("systems") or ()), options.get("system")} - {None}
-    listed = {system: config["systems"][system].get("systems", [system]) for system in sampler["systems"]}
-    return [system for system, names in listed.items() if not chosen or chosen.intersection(names)]
+    return [each for each in sampler["systems"] if not chosen or chosen.intersection(ranked_by(config, each))]

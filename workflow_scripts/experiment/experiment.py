@@ -14,10 +14,10 @@ from workflow_scripts.experiment.controls import control_samplers, control_seeds
 from workflow_scripts.experiment.cycles import cycle_problems
 from workflow_scripts.experiment.depths import score_problems
 from workflow_scripts.experiment.filled import fill_in
-from workflow_scripts.experiment.grid_point import AXES, GridPoint, points, trained_at
-from workflow_scripts.experiment.references import collections_of, reference_problems
+from workflow_scripts.experiment.grid_point import AXES, GridPoint, in_grid, points, trained_at
+from workflow_scripts.experiment.references import collections_of, drawn_for, reference_problems, tested
 from workflow_scripts.experiment.seeds import seeding
-from workflow_scripts.experiment.studies import budgets_of
+from workflow_scripts.experiment.studies import budgets_of, cut_samplers
 from workflow_scripts.experiment.twins import twin_problems
 from workflow_scripts.storage.errors import InputError
 
@@ -40,21 +40,22 @@ class Experiment:
         self.config["seeds"] = [seed for seed in self.seeding if seed not in further]
         add_cuts(self.config)
         add_budgets(self.config)
-        self.grid = {axis: self._in_grid(axis) for axis in AXES}
+        self.grid = {axis: in_grid(self.config, axis) for axis in AXES}
         """The main grid: axis to its ids, in the order of the config."""
         self.studies = {name: self._axes_of(study) for name, study in self.config["studies"].items()}
         """Study to its axes, as ``grid``."""
-        self.points = {point: trained_at(point, self.config) for axes in self._all_axes() for point in points(axes)}
+        everywhere = itertools.chain(*map(points, [self.grid, *self.studies.values()]))
+        self.points = {point: trained_at(point, self.config) for point in everywhere}
         """Every point of the main grid and the studies to the student that stands there."""
         samplers = control_samplers(self.config) if further else []
         controls = points({**self.grid, "samplers": samplers, "seeds": further})
         self.controls = {point: trained_at(point, self.config) for point in controls}
         """Every point of the main grid that is trained again with a further seed, as ``points``."""
-        everywhere = self.points | self.controls
-        self.rankers = {ranker.path: ranker for ranker in everywhere.values()}
+        trained = self.points | self.controls
+        self.rankers = {ranker.path: ranker for ranker in trained.values()}
         self.grid_rankers = {ranker.path: ranker for ranker in (self.points[point] for point in points(self.grid))}
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
-        self._named = {name: ranker for point, ranker in everywhere.items() for name in (point.path, point.cell)}
+        self._named = {name: ranker for point, ranker in trained.items() for name in (point.path, point.cell)}
         self._named |= self.rankers | self.cells
         for system in self.config["systems"].values():
             if system.get("encoder") in self._named:
@@ -70,17 +71,10 @@ class Experiment:
         }
         """Folder of a sampler's groups to the sampler and the teacher, None where it reads no teacher's scores."""
 
-    def _all_axes(self) -> list[dict[str, list]]:
-        return [self.grid, *self.studies.values()]
-
-    def _in_grid(self, axis: str) -> list:
-        entries = self.config[axis]
-        return [name for name in entries if axis == "seeds" or entries[name].get("in_grid", True)]
-
     def _axes_of(self, study: Mapping) -> dict[str, list]:
         axes = {axis: list(study[axis]) for axis in AXES[:-1]}
         if "cuts" in study:
-            axes["samplers"] = [cut_sampler(sampler, cut) for sampler in axes["samplers"] for cut in study["cuts"]]
+            axes["samplers"] = [name for name, *_ in cut_samplers(self.config)]
         if "multiples" in study:
             axes["students"] = [name for student in axes["students"] for name in budgets_of(self.config, student)]
         return {**axes, "seeds": list(study["seeds"] or self.config["seeds"])}
@@ -93,7 +87,7 @@ class Experiment:
     @property
     def test_collections(self) -> list[str]:
         """Test collections of all domains, each once, in the order of the config."""
-        return unique(itertools.chain(*map(collections_of, self.config["domains"].values())))
+        return unique(tested(self.config))
 
     @functools.cached_property
     def evaluation_sets(self) -> dict[str, list[str]]:
@@ -154,10 +148,6 @@ class Experiment:
             studies = f", and those of the studies {', '.join(self.studies)}" if self.studies else ""
             raise InputError(f"no cell {name!r} in {self.name}: it has {valid}{studies}") from None
 
-    def study(self, name: str) -> list[GridPoint]:
-        """Points of a study, in the order of its axes."""
-        return list(points(self.studies[name]))
-
     def groups_id(self, sampler: str, teacher: str) -> str:
         """Folder of a sampler's groups: the teacher is part of it only where the sampler reads its scores.
 
@@ -168,7 +158,7 @@ class Experiment:
 
     def training_collection_of(self, sampler: str) -> str:
         """The training collection that a sampler draws for."""
-        return self.entry("samplers", sampler)["collection"] or self.config["training"]["collection"]
+        return drawn_for(self.config, self.entry("samplers", sampler))
 
     def sampler_of(self, groups_id: str) -> tuple[str, str | None]:
         """Sampler and teacher of groups by their id; :class:`InputError` naming the ids there are."""
@@ -178,7 +168,7 @@ class Experiment:
 
     def pool_collection(self, pool: str) -> str:
         """The training collection whose candidates a pool holds."""
-        return self.entry("pools", pool)["collection"] or self.config["training"]["collection"]
+        return drawn_for(self.config, self.entry("pools", pool))
 
     @property
     def training_collections(self) -> list[str]:
@@ -243,25 +233,26 @@ class Experiment:
         Where the config names none: the main grid's first bi-encoder, a trained space, since a backbone's own vectors
         were never made to be compared; else the first student's backbone.
         """
-        students = self.config["students"]
-        trained = (path for path, each in self.grid_rankers.items() if _is_bi_encoder(students[each.student]))
+        students, grid = self.config["students"], self.grid_rankers.items()
+        trained = (path for path, each in grid if students[each.student]["architecture"] == "bi-encoder")
         chosen = self.config["analysis"]["locality"]["embedding"]
         return chosen or next(trained, next(iter(students.values()))["backbone"])
 
     @property
     def retrievers(self) -> list[str]:
         """Paths of the rankers that retrieve from whole collections: bi-encoders of the main grid and its controls."""
-        return self._evaluated_rankers(bi_encoders=True) if self.config["evaluation"]["retrieval"] else []
+        return self._evaluated("bi-encoder") if self.config["evaluation"]["retrieval"] else []
 
     @property
     def dense_rerankers(self) -> list[str]:
         """Paths of the rankers that re-rank a dense system's documents too: cross-encoders of those cells, or none."""
         retrieval = self.config["evaluation"]["retrieval"]
-        return self._evaluated_rankers(bi_encoders=False) if retrieval and retrieval["candidates"] else []
+        return self._evaluated("cross-encoder") if retrieval and retrieval["candidates"] else []
 
-    def _evaluated_rankers(self, bi_encoders: bool) -> list[str]:
+    def _evaluated(self, architecture: str) -> list[str]:
+        """Paths of the students of the main grid and its controls that have an architecture."""
         students, rankers = self.config["students"], [*self.grid_rankers.values(), *self.controls.values()]
-        return unique(each.path for each in rankers if _is_bi_encoder(students[each.student]) == bi_encoders)
+        return unique(each.path for each in rankers if students[each.student]["architecture"] == architecture)
 
     @property
     def has_truth(self) -> bool:
@@ -275,27 +266,17 @@ class Experiment:
         return next(name for name, backbone in self.config["backbones"].items() if backbone["vocabulary"] == vocabulary)
 
 
-def _is_bi_encoder(student: Mapping) -> bool:
-    return student["architecture"] == "bi-encoder"
-
-
 def unique(values: Iterable) -> list:
     """Each value once, in the order of their first."""
     return list(dict.fromkeys(values))
 
 
-def cut_sampler(sampler: str, cut: str) -> str:
-    """Id of the sampler whose groups are those of ``sampler`` in an entropy cut."""
-    return f"{sampler}-{cut}"
-
-
 def add_cuts(config: dict) -> None:
     """Enter the samplers that a study of cuts stands for: an entropy cut's groups follow from a teacher's labels."""
-    study = config["studies"].get("cuts")
-    for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
+    for name, sampler, cut in cut_samplers(config):
         entry = {**config["samplers"][sampler], "in_grid": False, "cut": {"of": sampler, "cut": cut}}
         entry["reads_teacher"] = entry["reads_teacher"] or cut not in RANDOM
-        config["samplers"][cut_sampler(sampler, cut)] = entry
+        config["samplers"][name] = entry
 
 
 def add_budgets(config: dict) -> None:

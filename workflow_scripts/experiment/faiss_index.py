@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from workflow_scripts.experiment.filled import searched
-from workflow_scripts.experiment.references import collections_of
+from workflow_scripts.experiment.references import tested
 from workflow_scripts.models.faiss_indexes import SUPPORTED, is_supported
 
 FLAT = "Flat"
@@ -20,13 +19,13 @@ ANY_WIDTH = 2**6 * 3**2 * 5**2 * 7
 
 def index_problems(config: Mapping) -> Iterator[str]:
     """Indexes of a configuration that Faiss could not make, as lines that name the key and the fix."""
-    dense = {name: system for name, system in config["systems"].items() if system["model"] == "dense"}
-    for name, system in dense.items():
-        collections = [collection for each, collection in searched(config) if each == name]
-        yield from _problems(config, f"systems.{name}", system, _width(config, system["encoder"]), collections)
+    for name, system in config["systems"].items():
+        if system["model"] == "dense":
+            collections = [collection for each, collection in searched(config) if each == name]
+            yield from _problems(config, f"systems.{name}", system, _width(config, system["encoder"]), collections)
     if retrieval := config["evaluation"]["retrieval"]:
-        tested = itertools.chain(*map(collections_of, config["domains"].values()))
-        yield from _problems(config, "evaluation.retrieval", retrieval, None, retrieval["collections"] or tested)
+        chosen = retrieval["collections"] or tested(config)
+        yield from _problems(config, "evaluation.retrieval", retrieval, None, chosen)
 
 
 def _problems(

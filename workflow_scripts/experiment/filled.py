@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.experiment.config.settings import read_number, read_whole
+from workflow_scripts.experiment.cycles import trained_encoders
 from workflow_scripts.experiment.functions import Function, function_names, read_function
 from workflow_scripts.experiment.options import option_problems
-from workflow_scripts.experiment.references import collections_of
+from workflow_scripts.experiment.references import drawn_for, tested
 from workflow_scripts.storage.errors import InputError
 
 
@@ -67,16 +68,12 @@ def _fill_known(config: dict) -> None:
     A pool of a trained encoder's ranking is filled in nowhere: waiting for its scores could close a dependency cycle
     that nobody wrote.
     """
-    trained = {
-        name
-        for name, entry in config["systems"].items()
-        if entry["model"] == "dense" and entry["encoder"] not in config["backbones"]
-    }
+    trained = trained_encoders(config)
     untrained: dict[str, str] = {}
     for name, pool in config["pools"].items():
-        collection = pool["collection"] or config["training"]["collection"]
+        collection = drawn_for(config, pool)
         pool.setdefault("known", [other for other, of in untrained.items() if of == collection])
-        if not trained.intersection(pool["systems"]) and untrained.keys() >= set(pool["known"]):
+        if trained.keys().isdisjoint(pool["systems"]) and untrained.keys() >= set(pool["known"]):
             untrained[name] = collection
 
 
@@ -97,8 +94,7 @@ def searched(config: Mapping) -> Iterator[tuple[str, str]]:
     for axis in ("samplers", "pools"):
         for entry in config[axis].values():
             for system in entry["systems"]:
-                yield system, entry["collection"] or config["training"]["collection"]
-    tested = {*itertools.chain(*map(collections_of, config["domains"].values()))}
-    tested.update(*config["evaluation"]["sets"].values())
+                yield system, drawn_for(config, entry)
+    collections = set(tested(config)).union(*config["evaluation"]["sets"].values())
     first_stage = config["first_stage"]
-    yield from itertools.product([first_stage["system"], *first_stage["check"]], sorted(tested))
+    yield from itertools.product([first_stage["system"], *first_stage["check"]], sorted(collections))

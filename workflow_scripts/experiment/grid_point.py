@@ -32,6 +32,16 @@ class GridPoint:
         return f"{self.student}.{self.loss}.{self.sampler}.{self.teacher}.seed{self.seed}"
 
 
+def in_grid(config: Mapping, axis: str) -> list:
+    """Ids of an axis that are of the main grid, in the order of the config."""
+    return [name for name in config[axis] if axis == "seeds" or config[axis][name]["in_grid"]]
+
+
+def grids(config: Mapping) -> list[Mapping[str, list]]:
+    """Axes of the main grid and of each study, as the config names them."""
+    return [{axis: in_grid(config, axis) for axis in AXES}, *config["studies"].values()]
+
+
 def points(axes: Mapping[str, list]) -> Iterator[GridPoint]:
     """Every point of the axes, seeds fastest."""
     return itertools.starmap(GridPoint, itertools.product(*(axes[axis] for axis in AXES)))

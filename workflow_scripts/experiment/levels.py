@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.experiment.functions import read_function
-
-AXES = ("samplers", "teachers")
+from workflow_scripts.experiment.grid_point import grids
 
 
 def level_problems(config: Mapping) -> Iterator[str]:
@@ -16,8 +15,7 @@ def level_problems(config: Mapping) -> Iterator[str]:
     A teacher that is trained by a loss without ``FIXES_LEVEL`` may have any such constant. Scores of a teacher that is
     used as it is are taken to have a level.
     """
-    grid = {axis: [name for name, entry in config[axis].items() if entry.get("in_grid", True)] for axis in AXES}
-    cells = [itertools.product(*(axes[axis] for axis in AXES)) for axes in (grid, *config["studies"].values())]
+    cells = [itertools.product(axes["samplers"], axes["teachers"]) for axes in grids(config)]
     for sampler, teacher in dict.fromkeys(itertools.chain(*cells)):
         about, options = config["teachers"][teacher], config["samplers"][sampler]["options"]
         if not about["trained"] or read_function("losses", config["losses"][about["loss"]]["function"]).fixes_level:

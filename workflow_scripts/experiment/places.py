@@ -55,6 +55,10 @@ class Places:
         """The two files of a figure, by their ending."""
         return {ending: f"{self.results}/figures/{name}.{ending}" for ending in ("png", "pdf")}
 
+    def figures(self, *names: str) -> list[str]:
+        """All files of some figures."""
+        return [path for name in names for path in self.figure(name).values()]
+
     def refuse(self, result: str, paths: Iterable[str]) -> NoReturn:
         """Raise :class:`InputError` for a table or a figure (``tables/NAME``) that is none of ``paths``."""
         kind, _, name = result.partition("/")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workflow_scripts.experiment.addresses import file_of
 from workflow_scripts.experiment.backbone_source import local_files, local_folder
+from workflow_scripts.experiment.grid_point import AXES
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.results import results_folder
 
@@ -17,6 +18,21 @@ def collections_of(members: list) -> list[str]:
     """Collections of a domain, those of its sets among them."""
     nested = [member["collections"] if isinstance(member, dict) else [member] for member in members]
     return list(itertools.chain(*nested))
+
+
+def tested(config: Mapping) -> list[str]:
+    """Test collections of all domains, each as often as domains have it."""
+    return list(itertools.chain(*map(collections_of, config["domains"].values())))
+
+
+def drawn_for(config: Mapping, entry: Mapping) -> str:
+    """The training collection whose queries a sampler draws for, or a pool has candidates of."""
+    return entry["collection"] or config["training"]["collection"]
+
+
+def ranked_by(config: Mapping, *systems: str) -> list[str]:
+    """Names of the rankings that systems give: an imported one gives several."""
+    return [name for system in systems for name in config["systems"][system].get("systems", [system])]
 
 
 def reference_problems(config: Mapping) -> Iterator[str]:
@@ -55,7 +71,7 @@ def _references(config: Mapping) -> Iterator[tuple[str, str, list[str]]]:
             key = "known" if kind == "pools" else "pools"
             yield f"{kind}.{name}.{key}", "pools", entry.get(key, [])
     for name, study in config["studies"].items():
-        for axis in ("students", "losses", "samplers", "teachers"):
+        for axis in AXES[:-1]:
             yield f"studies.{name}.{axis}", axis, study[axis]
     yield "controls.samplers", "samplers", (config["controls"] or {}).get("samplers") or []
     retrieval = config["evaluation"]["retrieval"] or {"collections": None, "candidates": None}

@@ -48,6 +48,7 @@ def job(script: str, spec: Any = None, ids: Any = None, own: Any = None, **value
         filled = values | ((spec(wildcards) if callable(spec) else spec) or {})
         return json.dumps(filled, sort_keys=True, separators=(",", ":"))
 
+    # Of the wildcards alone: Snakemake asks no parameter that has seen the inputs whether it has changed.
     def code(wildcards: Any) -> str:
         return " ".join([_digest_of(script, canonical(wildcards)), *map(_version, own(wildcards) if own else ())])
 

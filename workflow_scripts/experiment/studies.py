@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
+from workflow_scripts.experiment.references import drawn_for
 from workflow_scripts.experiment.shares import near_negatives
 from workflow_scripts.storage.errors import InputError
 
@@ -16,6 +17,18 @@ def dial(config: Mapping, axis: str) -> dict[str, float]:
     """Level of each of the factorial's samplers or losses: its id to the value of the option."""
     _, option = DIALS[axis]
     return {name: config[axis][name]["options"].get(option, 1.0) for name in config["studies"]["factorial"][axis]}
+
+
+def cut_sampler(sampler: str, cut: str) -> str:
+    """Id of the sampler whose groups are those of ``sampler`` in an entropy cut."""
+    return f"{sampler}-{cut}"
+
+
+def cut_samplers(config: Mapping) -> list[tuple[str, str, str]]:
+    """The samplers that the study of cuts stands for: id, whose groups are cut, and the cut."""
+    study = config["studies"].get("cuts")
+    pairs = itertools.product(study["samplers"], study["cuts"]) if study else ()
+    return [(cut_sampler(sampler, cut), sampler, cut) for sampler, cut in pairs]
 
 
 def budget(config: Mapping, student: str) -> int:
@@ -32,8 +45,17 @@ def budgets_of(config: Mapping, student: str) -> dict[str, int]:
 
 def study_problems(config: Mapping) -> Iterator[str]:
     """What the entries of studies must have in common or differ in, as lines that name the key and the fix."""
-    for check in (_shares, _cuts, _factorial, _confounded, _teachers, _collections, _budgets):
-        yield from check(config)
+    yield from _shares(config)
+    yield from _cuts(config)
+    for name, check in (
+        ("factorial", _factorial),
+        ("factorial", _confounded),
+        ("teachers", _teachers),
+        ("collections", _collections),
+        ("budgets", _budgets),
+    ):
+        if study := config["studies"].get(name):
+            yield from check(config, study)
 
 
 def _shares(config: Mapping) -> Iterator[str]:
@@ -48,16 +70,15 @@ def _shares(config: Mapping) -> Iterator[str]:
 
 
 def _cuts(config: Mapping) -> Iterator[str]:
-    study = config["studies"].get("cuts")
-    for sampler, cut in itertools.product(study["samplers"], study["cuts"]) if study else ():
-        if f"{sampler}-{cut}" in config["samplers"]:
-            yield f"samplers.{sampler}-{cut}: this name is taken by an entropy cut of {sampler}; choose another"
+    for name, sampler, _ in cut_samplers(config):
+        if name in config["samplers"]:
+            yield f"samplers.{name}: this name is taken by an entropy cut of {sampler}; choose another"
 
 
-def _factorial(config: Mapping) -> Iterator[str]:
+def _factorial(config: Mapping, study: Mapping) -> Iterator[str]:
     """Levels of the factorial: at least two of each dial, in rising order, of groups whose locality is measured."""
-    study, training = config["studies"].get("factorial"), config["training"]
-    for axis, (function, option) in DIALS.items() if study else ():
+    training = config["training"]
+    for axis, (function, option) in DIALS.items():
         where = f"studies.factorial.{axis}"
         if len(study[axis]) < 2:
             yield f"{where}: needs at least two levels to compare"
@@ -71,16 +92,15 @@ def _factorial(config: Mapping) -> Iterator[str]:
         if sorted(set(levels)) != levels:
             found = ", ".join(map(str, written))
             yield f"{where}: their {option} is {found}; list them in rising order, each level once"
-    for name in study["samplers"] if study else ():
-        if (drawn := _drawn(config, name)) != training["collection"]:
+    for name in study["samplers"]:
+        if (drawn := drawn_for(config, config["samplers"][name])) != training["collection"]:
             where = f"studies.factorial.samplers: {name} draws for {drawn}, whose groups' locality is not measured"
             yield f"{where}; name samplers of {training['collection']}"
 
 
-def _confounded(config: Mapping) -> Iterator[str]:
+def _confounded(config: Mapping, study: Mapping) -> Iterator[str]:
     """Levels that differ in more than their dial: the effect would be of both."""
-    study = config["studies"].get("factorial")
-    for axis, (_, option) in DIALS.items() if study else ():
+    for axis, (_, option) in DIALS.items():
         first, *others = study[axis]
         for name in others:
             pair = [config[axis][level] for level in (first, name)]
@@ -94,25 +114,21 @@ def _confounded(config: Mapping) -> Iterator[str]:
                 yield f"{where}: {first} and {name} differ in {what} beside {option}; give both the same"
 
 
-def _teachers(config: Mapping) -> Iterator[str]:
-    study = config["studies"].get("teachers")
-    if study and len(study["teachers"]) < 2:
+def _teachers(config: Mapping, study: Mapping) -> Iterator[str]:
+    if len(study["teachers"]) < 2:
         yield "studies.teachers.teachers: needs at least two teachers to compare"
-    if study and len(study["samplers"]) < 2:
+    if len(study["samplers"]) < 2:
         yield "studies.teachers.samplers: needs at least two samplers to compare"
-    for loss in study["losses"] if study else ():
+    for loss in study["losses"]:
         if not config["losses"][loss]["reads_teacher"]:
             yield f"studies.teachers.losses: {loss} reads no teacher; its students would be the same under each"
 
 
-def _collections(config: Mapping) -> Iterator[str]:
-    study = config["studies"].get("collections")
-    if not study:
-        return
+def _collections(config: Mapping, study: Mapping) -> Iterator[str]:
     where = "studies.collections.samplers"
     kinds: dict[tuple[str, str], str] = {}
     for name in study["samplers"]:
-        kind = config["samplers"][name]["function"], _drawn(config, name)
+        kind = config["samplers"][name]["function"], drawn_for(config, config["samplers"][name])
         if kind in kinds:
             yield f"{where}: {kinds[kind]} and {name} are both {kind[0]} on {kind[1]}; name one of them"
         kinds[kind] = name
@@ -120,11 +136,11 @@ def _collections(config: Mapping) -> Iterator[str]:
         yield f"{where}: all draw for one collection; name samplers of at least two"
 
 
-def _budgets(config: Mapping) -> Iterator[str]:
-    study, where = config["studies"].get("budgets"), "studies.budgets.multiples"
-    if study and sorted(set(study["multiples"])) != study["multiples"]:
+def _budgets(config: Mapping, study: Mapping) -> Iterator[str]:
+    where = "studies.budgets.multiples"
+    if sorted(set(study["multiples"])) != study["multiples"]:
         yield f"{where}: must rise (are {', '.join(map(str, study['multiples']))}); list them in rising order"
-    for student in study["students"] if study else ():
+    for student in study["students"]:
         own, step = budget(config, student), step_documents(config)
         for multiple in study["multiples"]:
             if round(multiple * own) != multiple * own or multiple * own % step:
@@ -142,8 +158,3 @@ def step_documents(config: Mapping) -> int:
     """Documents of one optimiser step."""
     training = config["training"]
     return training["batch_groups"] * (1 + training["negatives"]) * training["gradient_accumulation"]
-
-
-def _drawn(config: Mapping, sampler: str) -> str:
-    """The training collection that a sampler draws for."""
-    return config["samplers"][sampler]["collection"] or config["training"]["collection"]

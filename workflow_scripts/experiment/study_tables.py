@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflow_scripts.experiment.experiment import Experiment, cut_sampler, unique
+from workflow_scripts.experiment.experiment import Experiment, unique
+from workflow_scripts.experiment.studies import cut_sampler
 
 
 def cuts_table(experiment: Experiment) -> dict[str, Any]:
@@ -20,9 +21,8 @@ def cuts_table(experiment: Experiment) -> dict[str, Any]:
 
 
 def training_collections(experiment: Experiment) -> list[str]:
-    """Training collections that the study of them compares; empty where there is no such study."""
-    study = experiment.studies.get("collections")
-    return unique(map(experiment.training_collection_of, study["samplers"])) if study else []
+    """Training collections that the study of them compares."""
+    return unique(map(experiment.training_collection_of, experiment.studies["collections"]["samplers"]))
 
 
 def training_collections_table(experiment: Experiment) -> dict[str, Any]:

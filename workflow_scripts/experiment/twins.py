@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.experiment.grid_point import GridPoint
+from workflow_scripts.experiment.references import drawn_for
 from workflow_scripts.experiment.seeds import first_free, parts_of
 from workflow_scripts.experiment.studies import budget
 
@@ -43,5 +44,4 @@ def _loss(config: Mapping, name: str) -> list:
 def _groups(config: Mapping, sampler: str) -> list:
     """What a sampler's groups follow from, a seed aside; an entropy cut of them is another list."""
     entry = config["samplers"][sampler]
-    collection = entry["collection"] or config["training"]["collection"]
-    return [collection, *(entry.get(key) for key in ("function", "systems", "options", "cut"))]
+    return [drawn_for(config, entry), *(entry.get(key) for key in ("function", "systems", "options", "cut"))]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.rankers import Rankers
+from workflow_scripts.experiment.references import ranked_by
 from workflow_scripts.experiment.studies import budget
 from workflow_scripts.plan.jobs import Job
 from workflow_scripts.plan.throughput import Shape, backbone_shape
@@ -157,8 +158,7 @@ class Costs:
     def _rankings(self, job: Job) -> tuple[int, int]:
         """Rankings of a query that a job reads or writes, and their depth."""
         if "system" in job.wildcards:
-            system = self.entry("systems", job["system"])
-            return lists_of(system), system["depth"]
+            return len(ranked_by(self.config, job["system"])), self.entry("systems", job["system"])["depth"]
         retrieved = job.rule == "retrieve_documents"
         return 1, (self.config["evaluation"]["retrieval"] if retrieved else self.config["first_stage"])["depth"]
 
@@ -236,8 +236,9 @@ class Costs:
     def pool_pairs(self, pool: str) -> float:
         """Pairs of a pool, at most: as if none were in a pool that it knows."""
         entry, listed = self.entry("pools", pool), 0.0
-        for system in (self.entry("systems", name) for name in entry["systems"]):
-            number = lists_of(system) * min(entry["depth"], system["depth"])
+        for name in entry["systems"]:
+            system = self.entry("systems", name)
+            number = len(ranked_by(self.config, name)) * min(entry["depth"], system["depth"])
             # Imported rankings have documents in common.
             listed += min(number, self.figures["imports"].get(system.get("url"), {}).get("documents", number))
         collection = self.experiment.pool_collection(pool)
@@ -263,8 +264,3 @@ class Costs:
             )
         number = min(number, entry.get("max_queries") or number)
         return Texts(number, words, min(words * tokens_a_word, self.config["lengths"][one]))
-
-
-def lists_of(system: Mapping) -> int:
-    """Rankings of a query that a system gives: of imported ones several."""
-    return len(system["systems"]) if system["model"] == "import" else 1

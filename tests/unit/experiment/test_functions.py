@@ -11,7 +11,7 @@ from changed_demo import demo, refused
 from workflow_scripts.experiment import functions
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.mine.samplers import load_sampler
-from workflow_scripts.storage.code import ROOT
+from workflow_scripts.storage.code import PACKAGE, ROOT, closure
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.train.losses import load_loss
 
@@ -125,3 +125,8 @@ def test_a_file_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("workflow_scripts.experiment.options.importlib.import_module", fail)
     with pytest.raises(InputError, match=r"samplers/bm25.py cannot be imported \(ModuleNotFoundError: No module named"):
         load_sampler("bm25", BM25)
+
+
+def test_a_check_of_settings_that_changes_makes_no_page_again() -> None:
+    read = {path.name for path in closure([f"{PACKAGE}.report.make_report"]) if path.parts[1] == "experiment"}
+    assert read == {"__init__.py", "in_words.py", "functions.py", "options.py"}

@@ -6,7 +6,7 @@ import pytest
 from changed_demo import demo
 
 from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.grid_point import GridPoint
+from workflow_scripts.experiment.grid_point import GridPoint, points
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.errors import InputError
 
@@ -15,7 +15,9 @@ def test_studies_add_cells_and_seeds_are_told_apart() -> None:
     experiment = Experiment(demo({"seeds": [0, {"seed": 4, "order": 0}], "studies.teachers.seeds": [4]}))
     assert experiment.seeding[4] == {"sampling": 4, "order": 0, "initialisation": 4}
     # The study's cells of the grid's own teacher are the grid's.
-    assert [ranker.cell for ranker in experiment.study("teachers") if ranker.path not in experiment.grid_rankers] == [
+    assert [
+        ranker.cell for ranker in points(experiment.studies["teachers"]) if ranker.path not in experiment.grid_rankers
+    ] == [
         "ce.kl.random.weak.seed4",
         "ce.kl.crossencoder.weak.seed4",
     ]
@@ -28,7 +30,9 @@ def test_a_study_of_budgets_adds_students_and_shares_the_grid_s() -> None:
     study = {"students": ["be"], "losses": ["kl"], "samplers": ["random", "bm25"], "teachers": ["base"]}
     experiment = Experiment(demo({"studies.budgets": study | {"multiples": [0.125, 1, 4]}}))
     assert experiment.studies["budgets"]["students"] == ["be-3200", "be", "be-102400"]
-    new = [ranker.path for ranker in experiment.study("budgets") if ranker.path not in experiment.grid_rankers]
+    new = [
+        ranker.path for ranker in points(experiment.studies["budgets"]) if ranker.path not in experiment.grid_rankers
+    ]
     assert new == [f"be-{n}/kl.{sampler}.base/seed0" for n in (3200, 102400) for sampler in ("random", "bm25")]
     specs = {path: Rankers(experiment).student_spec(path) for path in (*new, "be/kl.random.base/seed0")}
     assert [spec["documents"] for spec in specs.values()] == [3200, 3200, 102400, 102400, 25600]
