@@ -189,8 +189,12 @@ def _finds(tree: ast.Module) -> dict[str, str]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Every statement below ``node``. Imports are statements, so expressions, most of a tree, need no look."""
-    for branch in ("body", "orelse", "finalbody", "handlers", "cases"):
+    """Every statement below ``node`` that may run: imports for types alone, ``if TYPE_CHECKING``, do not.
+
+    Imports are statements, so expressions, most of a tree, need no look.
+    """
+    for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    for branch in ("orelse",) if for_types else ("body", "orelse", "finalbody", "handlers", "cases"):
         for child in getattr(node, branch, ()):
             yield child
             yield from _statements(child)

@@ -87,6 +87,11 @@ with a:
         assert set(_statements(tree)) == statements
 
 
+def test_an_import_for_types_alone_is_not_in_the_digest() -> None:
+    tree = ast.parse("if TYPE_CHECKING:\n    import a\nelif b:\n    import c\n")
+    assert [ast.unparse(node) for node in _statements(tree) if isinstance(node, ast.Import)] == ["import c"]
+
+
 @pytest.mark.parametrize(
     ("change", "same"),
     [
