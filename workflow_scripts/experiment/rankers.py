@@ -109,7 +109,10 @@ class Rankers:
         """Of a backbone or a bi-encoder's cell that texts are embedded by: its model's folder and its backbone."""
         if chosen in self.config["backbones"]:
             return f"backbones/{chosen}", chosen
-        kind, backbone = self.architecture(chosen)
+        try:
+            kind, backbone = self.architecture(chosen)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
         if kind != "bi-encoder":
             raise InputError(f"{where}: {chosen} is a {kind}; name a backbone or a bi-encoder's cell")
         return self.model(chosen), backbone

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 from changed_demo import DEV, refused
+from factories import shipped
+
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.overlay import overlaid
+from workflow_scripts.experiment.rankers import Rankers
+from workflow_scripts.storage.errors import InputError
 
 BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
 PUBLIC = {"source": "ir_datasets", "id": "vaswani"}
@@ -117,3 +123,10 @@ FAULTS = [
 @pytest.mark.parametrize(("key", "value", "message"), FAULTS)
 def test_a_name_or_a_reference_of_nothing_is_one_line(key: str, value: object, message: str) -> None:
     refused(DEV | {key: value}, message)
+
+
+@pytest.mark.parametrize("named", ["nothing", "teacher/nothing", "ce/kl.bm25.base/seed0"])
+def test_what_locality_is_embedded_by_is_a_backbone_or_the_cell_of_a_bi_encoder(named: str) -> None:
+    experiment = Experiment(overlaid(shipped("demo"), {"analysis": {"locality": {"embedding": named}}}))
+    with pytest.raises(InputError, match=r"^analysis\.locality\.embedding: "):
+        Rankers(experiment).encoder(experiment.embedding, "analysis.locality.embedding")
