@@ -107,9 +107,11 @@ def _separators(backbone: Mapping) -> int:
 
 
 def head_problems(config: Mapping) -> Iterator[str]:
-    """Teachers that are used as they are, of a local folder whose own configuration names another task's head."""
+    """Teachers used as they are, whose backbone is made here or whose folder's configuration names another head."""
     for name, teacher in config["teachers"].items():
         source = config["backbones"][teacher["backbone"]]["source"]
+        if source == "scratch" and not teacher["trained"]:
+            yield f"teachers.{name}.trained: {teacher['backbone']} is made here and has no head; leave trained out"
         try:
             folder = None if teacher["trained"] else local_folder(source)
             described = read_config(folder) if folder else {}

@@ -159,7 +159,9 @@ def test_a_share_of_scores_needs_a_teacher_whose_scores_have_a_level(tmp_path: P
     margin = POSITIVE_AWARE["options"] | {"limit": "margin"}
     assert Experiment(demo({"samplers.aware": POSITIVE_AWARE | {"options": margin}})).rankers
     # A teacher that is used as it is, and one whose loss says that it fixes the level.
-    config = demo({"samplers.aware": POSITIVE_AWARE, "teachers": {"base": {"backbone": "mini", "trained": False}}})
+    ready = {"source": "cross-encoder/ms-marco-MiniLM-L6-v2", "revision": "0" * 40, "vocabulary": "bert"}
+    config = demo({"samplers.aware": POSITIVE_AWARE, "backbones.ready": ready})
+    config["teachers"] = {"base": {"backbone": "ready", "trained": False}}
     del config["studies"]["teachers"]
     assert Experiment(config).rankers
     for kind in ("samplers", "losses"):

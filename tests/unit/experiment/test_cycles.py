@@ -70,7 +70,9 @@ def test_an_encoder_may_have_pools_that_its_training_does_not_read() -> None:
     chain = DENSE | {"encoder": "be/lce.dense.none/seed0"}
     sampler = {"function": "dense", "systems": ["chain"], "options": DRAW}
     assert Experiment(demo({"systems.chain": chain, "samplers.chain": sampler})).rankers
-    assert Experiment(demo({"teachers.base": {"backbone": "mini", "trained": False}})).rankers
+    ready = {"source": "cross-encoder/ms-marco-MiniLM-L6-v2", "revision": "0" * 40, "vocabulary": "bert"}
+    teacher = {"backbone": "ready", "trained": False}
+    assert Experiment(demo({"backbones.ready": ready, "teachers.base": teacher})).rankers
 
 
 def test_what_is_filled_in_closes_no_cycle() -> None:

@@ -25,6 +25,7 @@ FAULTS = [
     ("systems.dense.index", "HNSW32", r"systems.dense.index: 'HNSW32' is not supported; name one of Flat, and IVF"),
     ("evaluation.retrieval.index", "IVF0,Flat", "evaluation.retrieval.index: 'IVF0,Flat' is not supported"),
     ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
+    ("teachers.base.trained", False, "teachers.base.trained: mini is made here and has no head; leave trained out"),
     ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),
     ("domains.more", [{"name": "in-domain", "collections": ["demo"]}], "in-domain has the name of one of the domains"),
