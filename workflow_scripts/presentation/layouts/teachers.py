@@ -45,20 +45,16 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
 
 def _text_table(rows: pd.DataFrame, teachers: Sequence[str]) -> TextTable:
     """A section for the teachers, then one for each domain, student and loss; teachers across, the conclusion last."""
-    parts = dict(iter(rows.groupby("scope")))
-    own = parts["teacher"].set_index(["domain", "teacher"])["value"]
+    own = rows[rows["scope"] == "teacher"].set_index(["domain", "teacher"])["value"]
     found: list[tuple] = [
         ((), (domain, "teacher", "", ""), [*(f"{own[domain, name]:.3f}" for name in teachers), ""])
         for domain in dict.fromkeys(rows["domain"])
     ]
-    blocks = {scope: dict(iter(part.groupby(KEYS, sort=False))) for scope, part in parts.items() if scope != "teacher"}
-    for keys in parts["conclusion"][KEYS].drop_duplicates().itertuples(index=False, name=None):
-        block = {scope: of_scope[keys] for scope, of_scope in blocks.items()}
-        lines = [
-            *_means(block["student"], teachers),
-            *_pairs(block["comparison"], block["conclusion"], teachers),
-            _order(block["order"], teachers),
-        ]
+    for keys, block in rows[rows["scope"] != "teacher"].groupby(KEYS, sort=False):
+        # Of a measure that re-ranking does not change there are no comparisons and no conclusions.
+        scopes = ("student", "comparison", "conclusion", "order")
+        students, comparisons, conclusions, orders = (block[block["scope"] == scope] for scope in scopes)
+        lines = [*_means(students, teachers), *_pairs(comparisons, conclusions, teachers), _order(orders, teachers)]
         found += [(keys, (*keys, what), cells) for what, cells in lines]
     return text_table((*KEYS, ""), [("", [*teachers, "conclusion"])], found)
 
