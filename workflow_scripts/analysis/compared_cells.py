@@ -80,6 +80,11 @@ class ComparedCells:
             found[name] = np.stack(rows)
         return found
 
+    def means(self, weights: Mapping[str, float], measure: str) -> np.ndarray:
+        """The weighted mean over the collections of each cell and seed  # (cells, seeds)."""
+        arrays = self.arrays(weights, measure)
+        return sum(weight * arrays[name].mean(axis=2) for name, weight in weights.items())
+
     def _table(self, cell: RankerKey, seeds: Sequence[int], collection: str, measure: str) -> np.ndarray:
         """Values of a cell  # (seeds, queries)."""
         return np.stack([self.values.of(cell, [seed], collection, measure) for seed in seeds])

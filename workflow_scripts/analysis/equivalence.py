@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -28,6 +28,8 @@ VERDICT = (
 """What :func:`judge` says of each contrast of a family."""
 NEW = ("new_ci_low", "new_ci_high", "new_p_difference_holm", "new_p_equivalence_holm", "new_outcome")
 """What :func:`judge_new_collections` says of it where collections are a sample."""
+JUDGED = ("difference", *VERDICT, *NEW)
+"""Columns of :func:`judge_family`."""
 COLUMNS = (*BLOCK, "sampler_a", "sampler_b", "mean_difference", *VERDICT, *NEW, "n_queries", "n_seeds")
 _MEMBERS = 5
 """Members of a domain from which on new collections have a verdict; of three or four the interval alone says enough."""
@@ -71,11 +73,10 @@ def judge(found: Estimates, margin: float, rule: Rule) -> dict[str, object]:
     (``one seed``) nothing is tested, all of these are NaN and the family is without that contrast. ``basis``: what
     tells the variance of training.
     """
-    tested = found.known & ~found.same
     low, high = found.interval(rule.confidence)
     p_difference, p_equivalence = found.difference_p(), found.equivalence_p(margin)
     numbers = (low, high, found.smallest_margin(rule.alpha), p_difference, p_equivalence)
-    low, high, smallest, p_difference, p_equivalence = (np.where(tested, array, np.nan) for array in numbers)
+    low, high, smallest, p_difference, p_equivalence = (np.where(found.tested, array, np.nan) for array in numbers)
     corrected = holm(p_difference), holm(p_equivalence)
     return {
         "ci_low": low,
@@ -102,6 +103,23 @@ def judge_new_collections(found: Estimates | None, members: int, margin: float, 
     return columns
 
 
+def judge_family(
+    cells: ComparedCells, domain: Domain, measure: str, contrasts: np.ndarray, rule: Rule, margin: float | None = None
+) -> pd.DataFrame:
+    """A row a contrast, columns :data:`JUDGED`; ``contrasts``  # (contrasts, cells).
+
+    Over other seeds and other queries, see :mod:`~workflow_scripts.analysis.inference`; Holm's correction is over these
+    contrasts. ``margin``: None for the rule's own.
+    """
+    contrasts = np.reshape(contrasts, (-1, len(cells.cells)))
+    margin = rule.margin_for(cells.values, domain, measure) if margin is None else margin
+    found = cells.infer(domain.weights, measure, contrasts)
+    new = cells.infer_new_collections(domain, measure, contrasts)
+    columns = {"difference": found.mean, **judge(found, margin, rule)}
+    columns |= judge_new_collections(new, len(domain.members), margin, rule)
+    return pd.DataFrame(columns, index=range(len(contrasts)))[list(JUDGED)]
+
+
 def compare_samplers(
     values: QueryValues,
     grid: Grid,
@@ -120,40 +138,27 @@ def compare_samplers(
     """
     if len(grid.samplers) < 2:
         return pd.DataFrame(columns=list(COLUMNS))
-    rows = []
+    frames = []
+    sampler_a, sampler_b = zip(*combinations(grid.samplers, 2), strict=True)
     shown = [measure for measure in measures if depth is None or orders_candidates(measure, depth)]
-    for block in product(grid.students, grid.losses, grid.teachers):
-        cells = sampler_block(values, grid, block, controls)
-        for domain in domains:
-            for measure in values.measures(domain.collections, shown):
-                rows.append(_compare(cells, grid.samplers, block, domain, measure, rule))
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(COLUMNS))
+    for block, cells in sampler_blocks(values, grid, controls):
+        for domain, measure in values.by_domain(domains, shown):
+            found = judge_family(cells, domain, measure, cells.pairs(), rule)
+            keys = dict(zip(BLOCK, (*block, domain.name, measure), strict=True))
+            keys |= {"sampler_a": sampler_a, "sampler_b": sampler_b, "n_seeds": len(grid.seeds)}
+            frames.append(found.assign(**keys, n_queries=values.number(domain.collections, measure)))
+    if not frames:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return pd.concat(frames, ignore_index=True).rename(columns={"difference": "mean_difference"})[list(COLUMNS)]
 
 
-def sampler_block(
-    values: QueryValues, grid: Grid, block: tuple[str, str, str], controls: Sequence[Mapping] = ()
-) -> ComparedCells:
-    """The samplers of a student, loss and teacher, which are compared with one another."""
-    student, loss, teacher = block
-    cells = [(student, loss, sampler, teacher) for sampler in grid.samplers]
-    return ComparedCells(values, cells, [range(len(cells))], grid.seeds, controls)
-
-
-def _compare(
-    cells: ComparedCells, samplers: Sequence[str], block: tuple, domain: Domain, measure: str, rule: Rule
-) -> pd.DataFrame:
-    """Every comparison of a block."""
-    pairs = cells.pairs()
-    found = cells.infer(domain.weights, measure, pairs)
-    margin = rule.margin_for(cells.values, domain, measure)
-    new = cells.infer_new_collections(domain, measure, pairs)
-    columns = dict(zip(BLOCK, (*block, domain.name, measure), strict=True))
-    columns["sampler_a"], columns["sampler_b"] = zip(*combinations(samplers, 2), strict=True)
-    columns |= {"mean_difference": found.mean, **judge(found, margin, rule)}
-    columns |= judge_new_collections(new, len(domain.members), margin, rule)
-    columns["n_queries"] = sum(len(cells.values.queries(name, measure)) for name in domain.collections)
-    columns["n_seeds"] = len(cells.seeds)
-    return pd.DataFrame(columns)[list(COLUMNS)]
+def sampler_blocks(
+    values: QueryValues, grid: Grid, controls: Sequence[Mapping] = ()
+) -> Iterator[tuple[tuple[str, str, str], ComparedCells]]:
+    """Each student, loss and teacher of a grid with the cells of its samplers, which are compared with one another."""
+    for student, loss, teacher in product(grid.students, grid.losses, grid.teachers):
+        cells = [(student, loss, sampler, teacher) for sampler in grid.samplers]
+        yield (student, loss, teacher), ComparedCells(values, cells, [range(len(cells))], grid.seeds, controls)
 
 
 def sampler_letters(

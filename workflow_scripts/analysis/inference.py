@@ -96,6 +96,11 @@ class Estimates:
         """Whether the variance of training is known, from several seeds or from controls  # (..., contrasts)."""
         return ~np.isnan(self.variance).any(axis=0)
 
+    @property
+    def tested(self) -> np.ndarray:
+        """Whether something differs and the variance of training is known  # (..., contrasts)."""
+        return self.known & ~self.same
+
     def difference_p(self) -> np.ndarray:
         """p-value of H0: the contrast is 0; two-sided."""
         return 2 * self._largest(-np.abs(self._t()))

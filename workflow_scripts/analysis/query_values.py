@@ -10,12 +10,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.measures import KEYS
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.ids import NO_TEACHER
 
+RANKER = KEYS[:4]
 RankerKey = tuple[str, str, str, str]
-"""Student, loss, sampler, teacher; a reference has empty texts."""
+"""Student, loss, sampler, teacher (:data:`RANKER`); a reference has empty texts."""
 
 
 def standing_at(key: RankerKey, measured: Collection[RankerKey]) -> RankerKey:
@@ -62,8 +64,8 @@ class QueryValues:
         for key in list(parts):
             self._values[key] = self._joined(key, parts.pop(key))
         self._seeds: dict[RankerKey, set[int | None]] = {}
-        for student, loss, sampler, teacher, seed, *_ in self._values:
-            self._seeds.setdefault((student, loss, sampler, teacher), set()).add(seed)
+        for key in self._values:
+            self._seeds.setdefault(key[:4], set()).add(key[4])
         if not self._values:
             named = metrics if isinstance(metrics, str | Path) else "what was measured"
             raise InputError(f"{named} holds none of {measures or 'any measure'}: measure some runs first")
@@ -97,9 +99,17 @@ class QueryValues:
         """Ids of the queries of a collection that have a measure, in the order of the arrays."""
         return list(self._queries[collection, measure])
 
+    def number(self, collections: Iterable[str], measure: str) -> int:
+        """How many queries of the collections have a measure."""
+        return sum(len(self._queries[name, measure]) for name in collections)
+
     def measures(self, collections: Sequence[str], order: Sequence[str]) -> list[str]:
         """Measures of ``order`` that each of the collections has for some ranker."""
         return [measure for measure in order if all((name, measure) in self._queries for name in collections)]
+
+    def by_domain(self, domains: Sequence[Domain], order: Sequence[str]) -> list[tuple[Domain, str]]:
+        """Each domain with each measure of ``order`` that all its collections have."""
+        return [(domain, measure) for domain in domains for measure in self.measures(domain.collections, order)]
 
     def measured(self, ranker: RankerKey) -> bool:
         """Whether anything was measured of it: nothing was of one that was not trained."""

@@ -9,15 +9,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.bootstrap import percentile_interval, resampled_means
 from workflow_scripts.analysis.domains import ALL, Domain
-from workflow_scripts.analysis.measures import KEYS
-from workflow_scripts.analysis.query_values import QueryValues, RankerKey, standing_at
+from workflow_scripts.analysis.query_values import RANKER, QueryValues, RankerKey, standing_at
 from workflow_scripts.storage.errors import InputError
 
-COLUMNS = (
-    *("student", "loss", "sampler", "teacher", "domain", "collection", "measure", "mean", "std_seed"),
-    *("n_seeds", "n_queries"),
-)
+COLUMNS = (*(*RANKER, "domain", "collection", "measure", "mean", "std_seed", "n_seeds", "n_queries"),)
 BM25 = "bm25"
 TEACHER = "teacher"
 """What the column ``student`` holds in the reference rows."""
@@ -66,7 +63,7 @@ def summarise(values: QueryValues, grid: Grid, domains: Sequence[Domain], measur
                 for measure in values.measures(list(weights), measures):
                     means = [weighted_mean(values, ranker, seed, weights, measure) for seed in seeds]
                     spread = np.std(means, ddof=1) if len(means) > 1 else np.nan
-                    queries = sum(len(values.queries(collection, measure)) for collection in weights)
+                    queries = values.number(weights, measure)
                     rows.append((*ranker, domain.name, name, measure, np.mean(means), spread, len(seeds), queries))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     absent = [measure for measure in measures if measure not in set(table["measure"])]
@@ -77,9 +74,44 @@ def summarise(values: QueryValues, grid: Grid, domains: Sequence[Domain], measur
     return table
 
 
+def with_intervals(
+    table: pd.DataFrame, values: QueryValues, grid: Grid, domains: Sequence[Domain], bootstrap: Mapping
+) -> pd.DataFrame:
+    """The rows of :func:`summarise` with ``ci_low`` and ``ci_high``: the percentile interval of each one's mean.
+
+    As :func:`~workflow_scripts.analysis.bootstrap.stratified_interval`, each collection resampled once for all rankers
+    and measures. A query's value is averaged over the seeds first, so the interval says how the mean varies with the
+    queries; ``std_seed`` says how it varies with the seed. ``bootstrap``: samples, seed, confidence.
+    """
+    rankers = {ranker: values.seeds(ranker) for ranker in grid.references}
+    rankers |= {ranker: list(grid.seeds) for ranker in grid.trained}
+    measures = list(dict.fromkeys(table["measure"]))
+    replicates: dict[str, np.ndarray] = {}  # collection -> # (rows, samples)
+    places: dict[tuple, int] = {}
+    for collection in dict.fromkeys(name for domain in domains for name in domain.collections):
+        keys = [(ranker, measure) for measure in values.measures([collection], measures) for ranker in rankers]
+        places |= {(collection, *key): place for place, key in enumerate(keys)}
+        x = np.stack([values.of(ranker, rankers[ranker], collection, measure) for ranker, measure in keys])
+        replicates[collection] = resampled_means(x, bootstrap["samples"], bootstrap["seed"], collection)
+    weights = {(domain.name, name): entity for domain in domains for name, entity in entities(domain)}
+    intervals = np.empty((len(table), 2))
+    for index, (*ranker, domain, name, measure) in enumerate(table[list(COLUMNS[:7])].itertuples(index=False)):
+        theta = sum(
+            weight * replicates[collection][places[collection, tuple(ranker), measure]]
+            for collection, weight in weights[domain, name].items()
+        )
+        intervals[index] = percentile_interval(theta, bootstrap["confidence"])
+    return table.assign(ci_low=intervals[:, 0], ci_high=intervals[:, 1])
+
+
+def whole_domains(main: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Those of the main table's numbers that are of whole domains, in one measure."""
+    return main[(main["collection"] == ALL) & (main["measure"] == measure)]
+
+
 def values_at(places: pd.DataFrame, measured: Mapping[RankerKey, float]) -> list[float]:
     """Value of the ranker that stands at each of ``places`` (columns student, loss, sampler, teacher), NaN for none."""
-    keys = places[list(KEYS[:4])].itertuples(index=False, name=None)
+    keys = places[list(RANKER)].itertuples(index=False, name=None)
     return [measured.get(standing_at(key, measured), np.nan) for key in keys]
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain
 from workflow_scripts.analysis.equivalence import Rule
-from workflow_scripts.analysis.inference import Estimates
 from workflow_scripts.analysis.power import (
     MOST_SEEDS,
     Design,
@@ -61,13 +60,9 @@ class CellClaims:
             why = "no study of cuts" if study is None else "no domain out of the training collection's"
             yield Row("", findings=[Finding("", why=why)])
             return
-        places = (
-            self._out_of_domain
-            if OUT_OF_DOMAIN in named
-            else list(self.domains)
-            if "" in named
-            else self.spec["in_domain"]
-        )
+        places = list(self.domains) if "" in named else self.spec["in_domain"]
+        if OUT_OF_DOMAIN in named:
+            places = self._out_of_domain
         for student, teacher, domain in product(study["students"], study["teachers"], places or [""]):
             findings = [
                 replace(self._finding(part, student, teacher, domain), number=number, predicted=part["shown"])
@@ -87,19 +82,40 @@ class CellClaims:
         except NotTestable as error:
             return Finding(text, why=str(error))
         margin = self.rule.margin_for(self.values, first, self.spec["measure"])
-        found = cells.infer(weights, self.spec["measure"], contrast[None])
-        p, opposite = p_values(found, part["shown"], margin, contradicts=part["contradicts"])
-        judged = finding(text, found, part["shown"], margin, p, opposite, self.rule, cells, contrast)
+        judged = self._judged(text, cells, contrast, weights, part["shown"], margin, contradicts=part["contradicts"])
         return self._with_cost(judged, cells, contrast) if part["cheaper"] else judged
+
+    def _judged(
+        self,
+        text: str,
+        cells: ComparedCells,
+        contrast: np.ndarray,
+        weights: Mapping[str, float],
+        shown: str,
+        margin: float,
+        *,
+        contradicts: bool = True,
+    ) -> Finding:
+        """One contrast of cells as a finding, with the seeds that would show it."""
+        found = cells.infer(weights, self.spec["measure"], contrast[None])
+        p, opposite = p_values(found, shown, margin, contradicts=contradicts)
+        low, high = (float(end[0]) for end in found.interval(self.rule.confidence))
+        mean, seeds, against = float(found.mean[0]), np.nan, None
+        if found.known[0]:
+            # The cells of the blocks that have a part in it: what their seeds leave as degrees of freedom.
+            involved = sum(len(block) - 1 for block in cells.blocks if contrast[list(block)].any()) + 1
+            # A sampler that varies more than its block counts with what is its own.
+            components = replace(found.components, training=found.components.most_training)
+            (pilot,) = pilots(components, max(involved, 2))
+            plan = partial(seeds_that_show, pilot, mean, shown, margin)
+            seeds, against = plan(self.rule.difference_alpha), partial(plan, opposite=True)
+        basis = found.basis if found.known[0] else ""
+        return Finding(text, mean, low, high, p, opposite, basis, seeds, predicted=shown, seeds_against=against)
 
     def _with_cost(self, judged: Finding, cells: ComparedCells, contrast: np.ndarray) -> Finding:
         """The finding with what its cells cost; not shown where those with positive coefficients cost no less."""
-        energy = np.array(
-            [
-                self.energies[self.values.standing_at(cell)] if sign else 0.0
-                for cell, sign in zip(cells.cells, contrast, strict=True)
-            ]
-        )
+        named = zip(cells.cells, contrast, strict=True)
+        energy = np.array([self.energies[self.values.standing_at(cell)] if sign else 0.0 for cell, sign in named])
         less, more = float(contrast.clip(min=0) @ energy), float(-contrast.clip(max=0) @ energy)
         judged = replace(judged, part=f"{judged.part} ({less:.3g} for {more:.3g} Wh)")
         return judged if less < more or np.isnan(judged.p) else replace(judged, p=1.0, seeds=np.nan)
@@ -114,18 +130,14 @@ class CellClaims:
             of_cut = spread(part["cuts"], {}, list(spec["cuts"]), "cut")
             for loss, sampler in product(spec["losses"], spec["samplers"]):
                 share = of_loss.get(loss, 0.0) / len(spec["samplers"])
-                cells = {
-                    (student, loss, own[sampler], teacher): of_cut.get(cut, 0.0) for cut, own in spec["cuts"].items()
-                }
-                blocks.append({cell: share * coefficient for cell, coefficient in cells.items()})
+                cuts = {own[sampler]: of_cut.get(cut, 0.0) for cut, own in spec["cuts"].items()}
+                blocks.append({(student, loss, name, teacher): share * value for name, value in cuts.items()})
         else:
-            samplers = {HARD: spec["hard"], "": spec["samplers"]}
-            of_sampler = spread(part.get("samplers", {"": 1}), samplers, spec["samplers"], "sampler")
+            members = {HARD: spec["hard"], "": spec["samplers"]}
+            of_sampler = spread(part.get("samplers", {"": 1}), members, spec["samplers"], "sampler")
             for loss in spec["losses"]:
-                cells = {
-                    (student, loss, sampler, teacher): of_sampler.get(sampler, 0.0) for sampler in spec["samplers"]
-                }
-                blocks.append({cell: of_loss.get(loss, 0.0) * coefficient for cell, coefficient in cells.items()})
+                share, samplers = of_loss.get(loss, 0.0), {name: of_sampler.get(name, 0.0) for name in spec["samplers"]}
+                blocks.append({(student, loss, name, teacher): share * value for name, value in samplers.items()})
         return self._compared(blocks)
 
     def _compared(self, blocks: Sequence[Mapping[RankerKey, float]]) -> tuple[ComparedCells, np.ndarray]:
@@ -170,11 +182,8 @@ class CellClaims:
             margin = study["interaction_margin"] * self.rule.margin_for(self.values, domain, measure)
             findings = []
             for ((i, j), (k, m)), contrast in grid.items():
-                found = cells.infer(domain.weights, measure, contrast[None])
-                p, opposite = p_values(found, WITHIN, margin)
                 text = f"{samplers[i]}, {samplers[j]} x {losses[k]}, {losses[m]}"
-                judged = finding(text, found, WITHIN, margin, p, opposite, self.rule, cells, contrast)
-                findings.append(replace(judged, predicted=WITHIN))
+                findings.append(self._judged(text, cells, contrast, domain.weights, WITHIN, margin))
             yield Row(teacher, student, domain.name, findings)
 
 
@@ -189,32 +198,6 @@ def spread(factor: Mapping[str, float], groups: Mapping[str, Sequence[str]], the
         for member in members:
             found[member] = found.get(member, 0.0) + coefficient / len(members)
     return found
-
-
-def finding(
-    text: str,
-    found: Estimates,
-    shown: str,
-    margin: float,
-    p: float,
-    opposite: float,
-    rule: Rule,
-    cells: ComparedCells,
-    contrast: np.ndarray,
-) -> Finding:
-    """One contrast of cells as a finding, with the seeds that would show it."""
-    low, high = (float(end[0]) for end in found.interval(rule.confidence))
-    seeds, against = np.nan, None
-    if found.known[0] and found.components is not None:
-        # The cells of the blocks that have a part in it: what their seeds leave as degrees of freedom.
-        involved = sum(len(block) - 1 for block in cells.blocks if contrast[list(block)].any()) + 1
-        # A sampler that varies more than its block counts with what is its own.
-        components = replace(found.components, training=found.components.most_training)
-        (pilot,) = pilots(components, max(involved, 2))
-        plan = partial(seeds_that_show, pilot, float(found.mean[0]), shown, margin)
-        seeds, against = plan(rule.difference_alpha), partial(plan, opposite=True)
-    basis = found.basis if found.known[0] else ""
-    return Finding(text, float(found.mean[0]), low, high, p, opposite, basis, seeds, seeds_against=against)
 
 
 def seeds_that_show(

@@ -52,16 +52,13 @@ def make_claims_table(
     for name, claim in spec["claims"].items():
         rows = {
             "cells": lambda claim=claim: cells.rows(claim),
-            "factorial": lambda: cells.factorial_rows(),
+            "factorial": cells.factorial_rows,
             "groups": lambda claim=claim: group_rows(claim, of_groups, spec),
             "runs": lambda claim=claim: run_rows(claim, trainings, of_samplers, spec),
             "curves": lambda: curve_rows(read_numbers(curves)[0]),
         }[claim["test"]]()
-        frames.append(
-            pd.DataFrame(_judged(list(rows), claim["test"], alpha)).assign(
-                claim=name, sentence=claim["sentence"], source=claim["source"]
-            )
-        )
+        judged = pd.DataFrame(_judged(list(rows), claim["test"], alpha))
+        frames.append(judged.assign(claim=name, sentence=claim["sentence"], source=claim["source"]))
     write_numbers(output, pd.concat(frames, ignore_index=True)[list(COLUMNS)], spec)
 
 

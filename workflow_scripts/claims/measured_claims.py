@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -129,12 +129,8 @@ def _association(part: Mapping, trainings: Trainings, along: pd.Series, teacher:
         what = "samplers with a finite kappa" if part["along"] == "kappa" else "samplers"
         return Finding(text, why=f"{len(along)} of the {FEWEST_SAMPLERS} {what} that it takes")
     blocks = [
-        [
-            _mean(trainings, part["quantity"], (student, loss, sampler, teacher), spec["seeds"])
-            for sampler in along.index
-        ]
-        for student in spec["students"]
-        for loss in spec["losses"]
+        [_of_seeds(trainings, part, (*cell, sampler, teacher), spec["seeds"]).mean() for sampler in along.index]
+        for cell in product(spec["students"], spec["losses"])
     ]
     if np.isnan(blocks).any():
         return Finding(text, why=f"a training without {part['quantity']}")
@@ -143,8 +139,9 @@ def _association(part: Mapping, trainings: Trainings, along: pd.Series, teacher:
     return Finding(text, rho, p=p if sign * rho > 0 else 1.0, p_opposite=p if sign * rho < 0 else 1.0)
 
 
-def _mean(trainings: Trainings, quantity: str, ranker: tuple, seeds: Sequence[int]) -> float:
-    return float(np.mean([trainings[*ranker, seed][quantity] for seed in seeds]))
+def _of_seeds(trainings: Trainings, part: Mapping, ranker: tuple, seeds: Sequence[int]) -> np.ndarray:
+    """The part's quantity of each training of a ranker  # (seeds,)."""
+    return np.array([trainings[*ranker, seed][part["quantity"]] for seed in seeds])
 
 
 def mean_rank_correlation(blocks: np.ndarray, along: np.ndarray) -> tuple[float, float]:
@@ -179,17 +176,11 @@ def _dial(part: Mapping, trainings: Trainings, spec: Mapping) -> list[Finding]:
         return []
     levels = np.array([study["locality"][sampler] for sampler in study["samplers"]])
     levels = (levels - levels.mean()) / ((levels - levels.mean()) ** 2).sum()
-    places = [
-        (student, loss, teacher)
-        for student in study["students"]
-        for loss in study["losses"]
-        for teacher in study["teachers"]
-    ]
+    places = list(product(study["students"], study["losses"], study["teachers"]))
     values = np.array(
         [
-            [trainings[student, loss, sampler, teacher, seed][part["quantity"]] for seed in study["seeds"]]
-            for student, loss, teacher in places
-            for sampler in study["samplers"]
+            _of_seeds(trainings, part, (student, loss, sampler, teacher), study["seeds"])
+            for (student, loss, teacher), sampler in product(places, study["samplers"])
         ]
     )
     if np.isnan(values).any():

@@ -11,7 +11,7 @@ from scipy.stats import chi2, norm
 
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
 from workflow_scripts.analysis.measure_names import orders_candidates
-from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.query_values import RANKER, QueryValues
 from workflow_scripts.analysis.training_noise import training_noise
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
@@ -20,7 +20,6 @@ COLUMNS = (
     *("student", "loss", "domain", "measure", "n_cells", "n_queries", "df"),
     *("sd", "sd_low", "sd_high", "noise", "called"),
 )
-CELL = ("student", "loss", "sampler", "teacher")
 NOMINAL = 0.05
 """Error rate of the test over queries alone."""
 
@@ -37,10 +36,9 @@ def make_controls_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     shown = [measure for measure in spec["measures"] if orders_candidates(measure, spec["depth"])]
     values, rows = QueryValues(metrics, shown), []
     for student, loss, cells in _groups(controls):
-        for domain in domains:
-            for measure in values.measures(domain.collections, shown):
-                numbers = _changes(values, cells, domain, measure, spec["confidence"])
-                rows.append((student, loss, domain.name, measure, len(cells), *numbers))
+        for domain, measure in values.by_domain(domains, shown):
+            numbers = _changes(values, cells, domain, measure, spec["confidence"])
+            rows.append((student, loss, domain.name, measure, len(cells), *numbers))
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
 
 
@@ -59,14 +57,14 @@ def _changes(
     """Queries, degrees of freedom, deviation over trainings with its interval, noise, and how often it is called."""
     cells = []
     for control in controls:
-        ranker, seeds = tuple(control[name] for name in CELL), control["seeds"]
+        ranker, seeds = tuple(control[name] for name in RANKER), control["seeds"]
         collections = domain.collections
         cells.append({name: np.stack([values.of(ranker, [s], name, measure) for s in seeds]) for name in collections})
     found = training_noise([], cells, domain.weights)
     variance, noise, degrees = float(found.total), float(found.both), found.degrees
     tails = chi2.ppf([(1 + confidence) / 2, (1 - confidence) / 2], degrees)
     low, high = np.sqrt(degrees * variance / tails)
-    queries = sum(len(values.queries(name, measure)) for name in domain.collections)
+    queries = values.number(domain.collections, measure)
     return queries, degrees, np.sqrt(variance), low, high, np.sqrt(noise), called_different(variance, noise)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,11 @@ import pandas as pd
 
 from workflow_scripts.analysis.bands import noise_band
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
-from workflow_scripts.analysis.equivalence import BLOCK, sampler_block, sampler_letters
+from workflow_scripts.analysis.equivalence import BLOCK, sampler_blocks, sampler_letters
 from workflow_scripts.analysis.families import DIFFERENT, SAME
-from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.measure_names import orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import Grid, entities, summarise
+from workflow_scripts.analysis.summaries import Grid, entities, summarise, with_intervals
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_numbers, write_numbers
 
@@ -25,9 +23,8 @@ FAMILY = ("tested", "different", "largest_p", "basis")
 
 
 def make_main_table(*, spec: Mapping, metrics: Path, equivalence: Path, output: Path) -> None:
-    """Write the numbers: the columns of :func:`~workflow_scripts.analysis.summaries.summarise` and of
-    :func:`~workflow_scripts.analysis.intervals.with_intervals`; of the students ``noise_band`` and, on whole domains,
-    ``letters`` and :data:`FAMILY`.
+    """Write the numbers: the columns of :func:`~workflow_scripts.analysis.summaries.summarise` with intervals; of the
+    students ``noise_band`` and, on whole domains, ``letters`` and :data:`FAMILY`.
 
     ``spec``: the lists ``students``, ``losses``, ``samplers``, ``teachers``, ``seeds``, ``domains`` ([{name,
     collections}]) and ``measures``, each in the order of the rows, ``bootstrap`` (samples, seed, confidence),
@@ -76,8 +73,7 @@ def _bands_of_members(
 ) -> dict[tuple, float]:
     """The same of each domain's collections and sets of collections."""
     found = {}
-    for block in product(grid.students, grid.losses, grid.teachers):
-        cells = sampler_block(values, grid, block, spec["controls"])
+    for block, cells in sampler_blocks(values, grid, spec["controls"]):
         pairs = cells.pairs()
         for domain in domains:
             for name, weights in entities(domain):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.compared_cells import LEAST_DEGREES, ComparedCells
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.equivalence import BLOCK, Rule, sampler_block
+from workflow_scripts.analysis.equivalence import BLOCK, Rule, sampler_blocks
 from workflow_scripts.analysis.families import UNDECIDED
 from workflow_scripts.analysis.power import (
     Design,
@@ -50,8 +50,7 @@ def make_power_table(*, spec: Mapping, metrics: Path, equivalence: Path, output:
     values = QueryValues(metrics, spec["measures"])
     compared = dict(iter(read_numbers(equivalence)[0].groupby(list(BLOCK), sort=False)))
     rows: list[dict] = []
-    for block in product(grid.students, grid.losses, grid.teachers):
-        cells = sampler_block(values, grid, block, spec["controls"])
+    for block, cells in sampler_blocks(values, grid, spec["controls"]):
         for domain, measure in product(domains, spec["measures"]):
             key = (*block, domain.name, measure)
             if key in compared:
@@ -65,8 +64,8 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     """Of one block; none where nothing tells what training again changes."""
     found = cells.infer(domain.weights, compared["measure"].iloc[0], cells.pairs())
-    tested = found.known & ~found.same
-    if found.components is None or not tested.any():
+    tested = found.tested
+    if not tested.any():
         return
     of_pairs = pilots(found.components, len(cells.cells))
     pilot = median_pilot([each for each, is_tested in zip(of_pairs, tested, strict=True) if is_tested])

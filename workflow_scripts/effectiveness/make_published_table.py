@@ -8,12 +8,12 @@ from typing import Literal
 
 import pandas as pd
 
+from workflow_scripts.analysis.query_values import RANKER
 from workflow_scripts.experiment.published import Figure, Source, read_published
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, write_numbers
 
-RANKER = ("student", "loss", "sampler", "teacher")
 OURS = ("mean", "ci_low", "ci_high", "n_seeds", "n_queries")
 WITHIN, BELOW, ABOVE, ABSENT = "within", "below", "above", "not measured"
 
@@ -38,7 +38,7 @@ def _row(figure: Figure, source: Source, means: pd.DataFrame, path: Path) -> dic
     rows = means[(means[list(wanted)] == pd.Series(wanted)).all(axis=1)].drop_duplicates([*RANKER, "collection"])
     if len(rows) > 1:
         lacking = [name for name in RANKER if rows[name].nunique() > 1]
-        raise InputError(f"{path}: {_name(keys)} is {len(rows)} rankers: say which {' and '.join(lacking)}")
+        raise InputError(f"{path}: {'.'.join(keys.values())} is {len(rows)} rankers: say which {' and '.join(lacking)}")
     ours = rows.iloc[0] if len(rows) else pd.Series(dict.fromkeys(OURS, float("nan")))
     difference = ours["mean"] - figure.value
     return {
@@ -49,10 +49,6 @@ def _row(figure: Figure, source: Source, means: pd.DataFrame, path: Path) -> dic
         **{"difference": difference, "verdict": _verdict(difference, figure.tolerance) if len(rows) else ABSENT},
         **{"where": source.where, "differs": source.differs},
     }
-
-
-def _name(keys: Mapping[str, str]) -> str:
-    return ".".join(keys.values())
 
 
 def _verdict(difference: float, tolerance: float) -> Literal["within", "below", "above"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +11,15 @@ import pandas as pd
 from workflow_scripts.analysis.bands import retraining_band_of_controls, retraining_bands
 from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.analysis.equivalence import sampler_block
+from workflow_scripts.analysis.equivalence import sampler_blocks
 from workflow_scripts.analysis.inference import CONTROLS, SEEDS
-from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.analysis.query_values import RANKER, QueryValues
 from workflow_scripts.analysis.summaries import Grid, weighted_mean
 from workflow_scripts.analysis.training_noise import TrainingNoise, training_noise
 from workflow_scripts.analysis.variance import COLUMNS, decompose
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
 
-FACTORS = ("student", "loss", "sampler", "teacher")
 SOURCE, CELL = "source", "cell"
 """Scopes: a source of variance, and a cell that is trained again."""
 AGAIN = ("mean", "sd", "sd_noise", "degrees", "band_low", "band_high", "joint_low", "joint_high", "basis")
@@ -39,17 +37,16 @@ def make_variance_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     values = QueryValues(metrics, measures)
     shape = [len(axis) for axis in (grid.students, grid.losses, grid.samplers, grid.teachers, grid.seeds)]
     frames = []
-    for domain in domains:
-        for measure in values.measures(domain.collections, measures):
-            found = [
-                weighted_mean(values, ranker, seed, domain.weights, measure)
-                for ranker in grid.trained
-                for seed in grid.seeds
-            ]
-            again = pd.DataFrame(_trained_again(values, grid, domain, measure, spec))
-            for scope, table in ((SOURCE, decompose(np.reshape(found, shape), FACTORS)), (CELL, again)):
-                frames.append(table.assign(scope=scope, domain=domain.name, measure=measure))
-    columns = ["scope", "domain", "measure", *COLUMNS, *FACTORS, *AGAIN]
+    for domain, measure in values.by_domain(domains, measures):
+        found = [
+            weighted_mean(values, ranker, seed, domain.weights, measure)
+            for ranker in grid.trained
+            for seed in grid.seeds
+        ]
+        again = pd.DataFrame(_trained_again(values, grid, domain, measure, spec))
+        for scope, table in ((SOURCE, decompose(np.reshape(found, shape), RANKER)), (CELL, again)):
+            frames.append(table.assign(scope=scope, domain=domain.name, measure=measure))
+    columns = ["scope", "domain", "measure", *COLUMNS, *RANKER, *AGAIN]
     write_numbers(output, pd.concat(frames, ignore_index=True).reindex(columns=columns), spec)
 
 
@@ -64,11 +61,9 @@ def _trained_again(
     """
     number = len({values.standing_at(cell) for cell in grid.trained})
     confidence = spec["confidence"]
-    for block in product(grid.students, grid.losses, grid.teachers):
-        cells = sampler_block(values, grid, block, spec["controls"])
-        arrays = cells.arrays(domain.weights, measure)
-        means = sum(weight * arrays[name].mean(axis=2) for name, weight in domain.weights.items())
-        noise = _noise_by_place(cells, arrays, domain.weights, measure)
+    for _, cells in sampler_blocks(values, grid, spec["controls"]):
+        means = cells.means(domain.weights, measure)
+        noise = _noise_by_place(cells, domain.weights, measure)
         for place, of_cell in noise.items():
             mean = means[place].mean()
             if len(grid.seeds) > 1:
@@ -78,19 +73,17 @@ def _trained_again(
             numbers = (mean, np.sqrt(of_cell.total), np.sqrt(of_cell.both), of_cell.degrees)
             bands = (mean - half, mean + half, mean - joint, mean + joint)
             basis = SEEDS if len(grid.seeds) > 1 else CONTROLS
-            yield dict(zip((*FACTORS, *AGAIN), (*cells.cells[place], *numbers, *bands, basis), strict=True))
+            yield dict(zip((*RANKER, *AGAIN), (*cells.cells[place], *numbers, *bands, basis), strict=True))
 
 
-def _noise_by_place(
-    cells: ComparedCells, arrays: Mapping[str, np.ndarray], weights: Mapping[str, float], measure: str
-) -> dict[int, TrainingNoise]:
+def _noise_by_place(cells: ComparedCells, weights: Mapping[str, float], measure: str) -> dict[int, TrainingNoise]:
     """Each cell's own noise of training from its seeds, or its student's from controls."""
     if len(cells.seeds) == 1:
         return {place: each for each in cells.noise(weights, measure) for place in each.places}
-    places = range(len(cells.cells))
+    arrays = cells.arrays(weights, measure)
     return {
         place: training_noise([place], [{name: array[place] for name, array in arrays.items()}], weights)
-        for place in places
+        for place in range(len(cells.cells))
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.domains import Domain, parse_domains
+from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.locality.candidates import TeacherCandidates
@@ -24,8 +24,6 @@ COLUMNS = (
     *("ci_low", "ci_high", "n_queries", "n_seeds"),
 )
 ENTROPY, KL = "entropy", "kl"
-Arrays = Mapping[str, np.ndarray]
-"""Collection to an array over its queries."""
 
 
 def make_correlation_table(
@@ -67,15 +65,16 @@ def make_correlation_table(
     entropies = {
         teacher: {name: queries.entropy() for name, queries in found.items()} for teacher, found in candidates.items()
     }
+    places = {
+        (teacher, name): pd.Index(values.queries(name, measure)).get_indexer(candidates[teacher][name].queries)
+        for teacher, name in product(grid.teachers, collections)
+    }
     rows = []
     trained = by_ranker(students, len(grid.trained) * len(grid.seeds))
     for ranker, teacher, seeds, runs in _rankers(values, grid, trained):
         found = candidates[teacher]
         effectiveness = {
-            name: values.of(ranker, seeds, name, measure)[
-                _places(values.queries(name, measure), found[name].queries)
-            ].round(9)
-            for name in collections
+            name: values.of(ranker, seeds, name, measure)[places[teacher, name]].round(9) for name in collections
         }
         predictors = {ENTROPY: entropies[teacher]}
         if runs:
@@ -84,7 +83,8 @@ def make_correlation_table(
             }
         keys = (*ranker[:3], teacher)
         for domain, (predictor, arrays), method in product(domains, predictors.items(), (PEARSON, SPEARMAN)):
-            result = _correlate(domain, arrays, effectiveness, method, spec["confidence"])
+            pairs = {name: (arrays[name], effectiveness[name]) for name in domain.collections}
+            result = pooled_correlation(pairs, domain.weights, method=method, confidence=spec["confidence"])
             queries = sum(len(effectiveness[name]) for name in domain.collections)
             rows.append((*keys, domain.name, measure, predictor, method, *result, queries, len(seeds)))
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
@@ -100,17 +100,6 @@ def _rankers(
     for index, ranker in enumerate(grid.trained):
         start = index * len(grid.seeds)
         yield ranker, ranker[3], grid.seeds, students[start : start + len(grid.seeds)]
-
-
-def _places(judged: Sequence[str], queries: Sequence[str]) -> list[int]:
-    """Where each of the ``queries`` stands among the judged."""
-    places = {query: place for place, query in enumerate(judged)}
-    return [places[query] for query in queries]
-
-
-def _correlate(domain: Domain, x: Arrays, y: Arrays, method: str, confidence: float) -> tuple[float, float, float]:
-    pairs = {name: (x[name], y[name]) for name in domain.collections}
-    return pooled_correlation(pairs, domain.weights, method=method, confidence=confidence)
 
 
 if __name__ == "__main__":

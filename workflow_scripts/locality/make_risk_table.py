@@ -50,10 +50,7 @@ def _row(values: QueryValues, ranker: RankerKey, seeds: Sequence[int | None], do
     risks = {name: values.of(ranker, seeds, name, EXCESS_RISK)[None] for name in domain.collections}
     low, high = stratified_interval(risks, domain.weights, **spec["bootstrap"])
     spread = np.std(by_seed, ddof=1) if len(seeds) > 1 else np.nan
-    queries, judged = (
-        sum(len(values.queries(name, measure)) for name in domain.collections)
-        for measure in (EXCESS_RISK, spec["measure"])
-    )
+    queries, judged = (values.number(domain.collections, name) for name in (EXCESS_RISK, spec["measure"]))
     numbers = (np.mean(by_seed), spread, low[0], high[0], len(seeds), queries, judged - queries)
     return (*ranker, domain.name, *numbers)
 

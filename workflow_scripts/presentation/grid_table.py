@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 
 import numpy as np
-import pandas as pd
 
 from workflow_scripts.analysis.summaries import Grid, reference_label
-from workflow_scripts.presentation.table_formats import Cell, TextTable, best_per_column, format_value
+from workflow_scripts.presentation.table_formats import Cell, TextTable, best_per_column, format_value, text_table
 
 NOISE_BAND = "noise band"
 """Stands for a sampler in the row of a block's noise band."""
@@ -49,34 +48,16 @@ def grid_table(
     texts = np.array([[format_value(*pair) for pair in row] for row in found], dtype=object)
     best = best_per_column(texts, -found[:, :, 0] if least else found[:, :, 0])
     above = [[letters[key] if letters else "" for key in row] for row in keys]
-    references = []
-    for ranker in grid.references:
-        pairs = (values[(*ranker, *column.key)] for column in columns)
-        cells = [Cell(format_value(mean, spread)) for mean, spread in pairs]
-        references.append((reference_label(ranker, several), cells))
-    students = [
-        (row[: len(labels)], [Cell(*parts) for parts in zip(*of_row, strict=True)])
-        for row, *of_row in zip(rows, texts, best, above, strict=True)
+    lines: list[tuple] = [
+        ((), reference_label(ranker, several), [format_value(*values[(*ranker, *column.key)]) for column in columns])
+        for ranker in grid.references
     ]
-    sections = [list(section) for _, section in groupby(students, lambda row: row[0][0])]
-    for section, loss in zip(sections, grid.losses, strict=True):
-        for teacher in grid.teachers if bands else ():
-            widths = [bands[column.student, loss, teacher, *column.key] for column in columns]
-            if not np.isnan(widths).all():
-                cells = [Cell("" if np.isnan(width) else f"±{width:.3f}") for width in widths]
-                section.append(((loss, NOISE_BAND, teacher)[: len(labels)], cells))
+    for row, *of_row in zip(rows, texts, best, above, strict=True):
+        lines.append((row[0], row[: len(labels)], [Cell(*parts) for parts in zip(*of_row, strict=True)]))
+    for loss, teacher in product(grid.losses, grid.teachers) if bands else ():
+        widths = [bands[column.student, loss, teacher, *column.key] for column in columns]
+        if not np.isnan(widths).all():
+            cells = ["" if np.isnan(width) else f"±{width:.3f}" for width in widths]
+            lines.append((loss, (loss, NOISE_BAND, teacher)[: len(labels)], cells))
     groups = [(group, [column.header for column in own]) for group, own in groupby(columns, lambda each: each.group)]
-    return TextTable(labels, groups, [references, *sections])
-
-
-def table_by_student(
-    rows: pd.DataFrame, keys: Sequence[str], headers: Sequence[str], texts: Callable[[tuple], Sequence[str]]
-) -> TextTable:
-    """A section a student, a line for each of ``keys``, the student first; of every domain the ``texts`` of its row."""
-    sections = []
-    for _, of_student in rows.groupby("student", sort=False):
-        lines = of_student.groupby(list(keys), sort=False)
-        sections.append(
-            [(labels, [Cell(text) for row in own.itertuples() for text in texts(row)]) for labels, own in lines]
-        )
-    return TextTable(keys, [(name, headers) for name in rows["domain"].unique()], sections)
+    return text_table(labels, groups, lines)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from workflow_scripts.presentation.table_formats import TextTable
+from workflow_scripts.presentation.table_formats import Cell, TextTable, text_table
+
+SIX_DIGITS = "%.6g"
+"""Six digits, not decimals: a p-value of 1e-9 is not 0."""
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,37 @@ class Layout:
     float_format: str = "%.6f"
     in_latex: int = 1
     notes: Sequence[str] = ()
+
+
+def without_one_teacher(keys: Sequence[str], spec: Mapping) -> list[str]:
+    """``keys`` as a table names its rows by them: without the teacher where there is one."""
+    return [key for key in keys if key != "teacher" or len(spec["teachers"]) > 1]
+
+
+def table_by(
+    keys: Sequence[str],
+    rows: pd.DataFrame,
+    groups: Sequence[tuple[str, Sequence[str]]],
+    texts: Callable[[pd.DataFrame], Sequence[str | Cell]],
+    *,
+    section: int = 1,
+) -> TextTable:
+    """A line for each of ``keys``, its cells the ``texts`` of its rows; a section for each of the first ``section``."""
+    lines = ((labels[:section], labels, texts(own)) for labels, own in rows.groupby(list(keys), sort=False))
+    return text_table(keys, groups, lines)
+
+
+def domains_across(
+    keys: Sequence[str],
+    rows: pd.DataFrame,
+    headers: Sequence[str],
+    texts: Callable[[tuple], Sequence[str]],
+    *,
+    section: int = 1,
+) -> TextTable:
+    """As :func:`table_by`, with the ``texts`` of a row for each domain."""
+
+    def of_line(own: pd.DataFrame) -> list[str]:
+        return [text for row in own.itertuples() for text in texts(row)]
+
+    return table_by(keys, rows, [(name, headers) for name in rows["domain"].unique()], of_line, section=section)

@@ -70,9 +70,10 @@ def plain_log_axis(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def legend_columns(names: int, most: int = 6) -> int:
-    """Columns of a legend above a figure: rows alike in length, none so long that it leaves the page."""
-    return -(-names // -(-names // most))
+def legend_above(figure: Figure, handles: Sequence, **options: float) -> None:
+    """A legend above the figure: rows alike in length, none of more than six, which would leave the page."""
+    rows = -(-len(handles) // 6)
+    figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // rows), **options)
 
 
 def save_figure(figure: Figure, png: str | Path, pdf: str | Path) -> None:

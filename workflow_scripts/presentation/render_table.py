@@ -36,9 +36,8 @@ def render_table(
     which say what was made unalike: the caption's last sentence. Nothing is computed here that a reader
     might want as a number, so a change of wording computes nothing again.
     """
-    frame, made_by = read_numbers(numbers)
     name = spec["layout"]
-    layout: Layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
+    layout = lay_out(name, numbers)
     caption = read_caption(captions, layout.sentences, layout.values)
     if configuration:
         caption = " ".join(filter(None, [caption, unalike(configuration, captions)]))
@@ -59,6 +58,11 @@ def render_table(
         parts = [f"% {heading}\n{latex_table(text)}" if heading else latex_table(text) for heading, text in first]
         below = [f"% {notes}\n"] if notes else []
         path.write_text(comment + "\n".join([*parts, *below]), encoding="utf-8")
+
+
+def lay_out(name: str, numbers: Path) -> Layout:
+    """What the layout ``name`` makes of a table's numbers."""
+    return importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(*read_numbers(numbers))
 
 
 def unalike(configuration: Path, captions: Sequence[Path]) -> str:

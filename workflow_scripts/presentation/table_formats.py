@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +39,36 @@ class TextTable:
     sections: Sequence[Sequence[tuple[Sequence[str], Sequence[Cell]]]]
 
 
-def format_value(mean: float, spread: float, digits: int = 3) -> str:
+Lines = Iterable[tuple[Hashable, Sequence[str], Sequence[str | Cell]]]
+"""What parts sections, a line's labels, and its cells; a text is a plain cell."""
+
+
+def text_table(labels: Sequence[str], groups: Sequence[tuple[str, Sequence[str]]], lines: Lines) -> TextTable:
+    """A table of ``lines``; those that name the same section stand together."""
+    sections: dict[Hashable, list] = {}
+    for section, names, texts in lines:
+        cells = [Cell(text) if isinstance(text, str) else text for text in texts]
+        sections.setdefault(section, []).append((names, cells))
+    return TextTable(labels, groups, list(sections.values()))
+
+
+def format_value(mean: float, spread: float) -> str:
     """``0.512``, or ``0.512 ± 0.004`` with a spread that is not NaN; an empty text for a mean that is NaN."""
     if np.isnan(mean):
         return ""
-    return f"{mean:.{digits}f}" if np.isnan(spread) else f"{mean:.{digits}f} ± {spread:.{digits}f}"
+    return f"{mean:.3f}" if np.isnan(spread) else f"{mean:.3f} ± {spread:.3f}"
+
+
+def format_interval(low: float, high: float) -> str:
+    """`` [-0.012, +0.034]``, to follow a value; an empty text where there is none."""
+    return "" if np.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
+
+
+def format_p(p: float) -> str:
+    """``0.012`` or ``<0.001``; an empty text for NaN."""
+    if np.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def best_per_column(texts: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.families import DIFFERENT, MARKS, ONE_SEED, SAME, FalseCalls, false_calls
 from workflow_scripts.analysis.inference import CONTROLS
+from workflow_scripts.presentation.table_formats import format_interval
 
 FOOTNOTE = "¹"
 """Follows an outcome whose variance of training is known from controls."""
@@ -16,6 +17,11 @@ FOOTNOTE = "¹"
 def mark(outcome: str, basis: str) -> str:
     """An outcome as a table shows it."""
     return MARKS[outcome] + FOOTNOTE * (basis == CONTROLS and outcome != SAME)
+
+
+def format_difference(value: float, low: float, high: float, outcome: str, basis: str) -> str:
+    """A difference with its interval, where it has one, and its outcome."""
+    return f"{value:+.3f}{format_interval(low, high)} {mark(outcome, basis)}"
 
 
 def verdict_notes(rows: pd.DataFrame, family: Sequence[str], alpha: float) -> tuple[list[str], dict[str, object]]:

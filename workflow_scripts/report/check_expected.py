@@ -14,24 +14,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 import yaml
 
 from workflow_scripts.analysis.bands import retraining_bands
-from workflow_scripts.analysis.domains import ALL, parse_domains
+from workflow_scripts.analysis.domains import parse_domains
+from workflow_scripts.analysis.query_values import RANKER, QueryValues
+from workflow_scripts.analysis.summaries import weighted_mean, whole_domains
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.ids import NO_TEACHER
 from workflow_scripts.storage.processor import PORTABLE
 from workflow_scripts.storage.tables import read_numbers
 
 DIGITS = 6
 SHOWN = 5
 """Differing cells that are named."""
-
-
-PLACE = ["student", "loss", "sampler", "teacher"]
 
 
 def cells(results: Path) -> tuple[str, dict[str, float]]:
@@ -44,8 +41,8 @@ def _main(results: Path) -> tuple[str, pd.DataFrame]:
     """The first measure of the main table, and its rows of whole domains by name."""
     main, spec = read_numbers(results / "analysis/main.parquet")
     measure = spec["measures"][0]
-    rows = main[(main["collection"] == ALL) & (main["measure"] == measure)]
-    names = rows[PLACE].agg(lambda row: ".".join(filter(None, row)), axis=1)
+    rows = whole_domains(main, measure)
+    names = rows[list(RANKER)].agg(lambda row: ".".join(filter(None, row)), axis=1)
     return measure, rows.set_index(names + " " + rows["domain"].astype(str))
 
 
@@ -53,35 +50,25 @@ def bands(results: Path, others: Sequence[Path]) -> dict[str, list[float]]:
     """Of each cell with a model, the ends between which those of another pipeline would lie, all cells at once.
 
     ``others``: metrics of experiments that differ from this one by the seeds of backbone, teacher and students alone.
-    See :func:`~workflow_scripts.analysis.bands.retraining_bands`; here a seed is a pipeline.
+    See :func:`~workflow_scripts.analysis.bands.retraining_bands`; here a seed is a pipeline, by the first of its seeds.
     """
     measure, rows = _main(results)
     rows = rows[rows["teacher"] != ""]
     _, spec = read_numbers(results / "analysis/main.parquet")
     weights = {domain.name: domain.weights for domain in parse_domains(spec["domains"])}
-    measured = [_means(path, measure) for path in (results / "metrics.parquet", *others)]
+    measured = [QueryValues(path, [measure]) for path in (results / "metrics.parquet", *others)]
 
-    def mean(of: pd.Series, row: pd.Series) -> float:
-        cell = tuple(row[PLACE])
-        stands = cell if cell in of.index.droplevel("collection") else (*cell[:3], NO_TEACHER)
-        return sum(weight * of[(*stands, name)] for name, weight in weights[row["domain"]].items())
+    def of_pipelines(row: pd.Series) -> list[float]:
+        cell = tuple(row[list(RANKER)])
+        return [weighted_mean(of, cell, of.seeds(cell)[0], weights[row["domain"]], measure) for of in measured]
 
-    means = pd.DataFrame(
-        {place: rows.apply(lambda row, of=of: mean(of, row), axis=1) for place, of in enumerate(measured)}
-    )
+    means = rows.apply(of_pipelines, axis=1, result_type="expand")
     found = {}
     for _, block in means.groupby([rows[name] for name in ("student", "loss", "teacher", "domain")], sort=False):
         halves = retraining_bands(block.to_numpy(), len(rows))
         for name, centre, half in zip(block.index, block.mean(axis=1), halves, strict=True):
             found[name] = [round(float(centre - half), DIGITS), round(float(centre + half), DIGITS)]
     return {name: found[name] for name in rows.index}
-
-
-def _means(metrics: Path, measure: str) -> pd.Series:
-    """Means over queries by ranker and collection, of an experiment's first seed."""
-    rows = pq.read_table(metrics, filters=[("measure", "==", measure)]).to_pandas()
-    rows = rows[rows["seed"].isna() | (rows["seed"] == rows["seed"].min())]
-    return rows.groupby([*PLACE, "collection"], observed=True)["value"].mean()
 
 
 def computed_portably(results: Path) -> bool:

@@ -27,7 +27,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.bands import retraining_band_of_table
 from workflow_scripts.archive.container import unpack
-from workflow_scripts.report.lineage import STAGES
+from workflow_scripts.report.lineage import STAGES, inputs
 from workflow_scripts.storage.checked import files_named
 from workflow_scripts.storage.circumstances import circumstances
 from workflow_scripts.storage.command import end_in_one_line
@@ -170,18 +170,14 @@ def _manifests(folder: Path) -> dict[str, dict]:
     return found
 
 
-def _entries(made: Mapping) -> list[Mapping]:
-    return [each for given in made["inputs"].values() for each in (given if isinstance(given, list) else [given])]
-
-
 def _parents(made: Mapping) -> list[str]:
     """Places of the artifacts that an artifact was made from."""
-    return [at for each in _entries(made) if "identity" in each and (at := place(Path(each["path"])))]
+    return [at for each in inputs(made) if "identity" in each and (at := place(Path(each["path"])))]
 
 
 def _sources(made: Mapping) -> dict[str, str]:
     """Name of each source file that an artifact was made from, to its checksum."""
-    return {Path(each["path"]).name: each["sha256"] for each in _entries(made) if "sha256" in each}
+    return {Path(each["path"]).name: each["sha256"] for each in inputs(made) if "sha256" in each}
 
 
 def _differing(a: Mapping, b: Mapping) -> str:

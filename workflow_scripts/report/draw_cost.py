@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.analysis.summaries import BM25, values_at
+from workflow_scripts.analysis.query_values import RANKER
+from workflow_scripts.analysis.summaries import BM25, values_at, whole_domains
 from workflow_scripts.analysis.summaries import TEACHER as TEACHER_ROWS
 from workflow_scripts.presentation.plots import (
     MARKERS,
     PAGE,
     PALETTE,
     TEACHER,
-    legend_columns,
+    legend_above,
     new_figure,
     plain_log_axis,
     save_figure,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-KEYS = ["student", "loss", "sampler", "teacher"]
 AXES = {"student": "students", "loss": "losses", "sampler": "samplers"}
 
 
@@ -43,12 +42,9 @@ def draw_cost(*, spec: Mapping, cost: Path, main: Path, png: Path, pdf: Path) ->
     samplers. A point is a loss, sampler and teacher, mean over seeds, with the main table's interval; the front joins
     those whose mean nothing cheaper reaches, its band their intervals.
     """
-    values, _ = read_numbers(main)
-    shown = (
-        (values["domain"] == spec["domain"]) & (values["collection"] == ALL) & (values["measure"] == spec["measure"])
-    )
-    values, costs = values[shown], read_numbers(cost)[0]
-    points = _points(spec, costs, values)
+    values = whole_domains(read_numbers(main)[0], spec["measure"])
+    values = values[values["domain"] == spec["domain"]]
+    points = _points(spec, read_numbers(cost)[0], values)
     students = spec["students"]
     figure, axes = new_figure(PAGE, 3.2, 1, len(students), sharex=True, sharey=True)
     for student, panel in zip(students, axes[0], strict=True):
@@ -69,7 +65,7 @@ def draw_cost(*, spec: Mapping, cost: Path, main: Path, png: Path, pdf: Path) ->
 def _points(spec: Mapping, costs: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """Energy and effectiveness of every student of the spec's losses and samplers, cheapest first."""
     chosen = values[np.all([values[axis].isin(spec[names]) for axis, names in AXES.items()], axis=0)]
-    of_students = costs[costs["scope"] == "student"].set_index(KEYS)
+    of_students = costs[costs["scope"] == "student"].set_index(list(RANKER))
     energies = {name: values_at(chosen, of_students[name].to_dict()) for name in ("energy_wh", "alone_wh")}
     points = chosen.assign(**energies)
     if points.empty or points[["mean", *energies]].isna().any(axis=None):
@@ -121,8 +117,7 @@ def _add_legend(figure: Figure, spec: Mapping) -> None:
     ]
     handles.append(Line2D([], [], color="#B0B0B0", linewidth=1.4, label="Pareto front"))
     handles.append(Line2D([], [], color="#B0B0B0", linewidth=0.5, label="to its cost with shared pools"))
-    columns = legend_columns(len(handles))
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.0, handletextpad=0.3)
+    legend_above(figure, handles, columnspacing=1.0, handletextpad=0.3)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from workflow_scripts.presentation.plots import PAGE, legend_columns, new_figure, plain_log_axis, save_figure, style
+from workflow_scripts.presentation.plots import PAGE, legend_above, new_figure, plain_log_axis, save_figure, style
 from workflow_scripts.report.smooth_curves import QUANTITIES
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
@@ -35,8 +35,7 @@ def draw_learning_curves(*, spec: Mapping, curves: Path, png: Path, pdf: Path) -
     for loss, panel in zip(losses, axes[0], strict=True):
         panel.set_title(loss)
     figure.supxlabel("documents seen, thousands", fontsize=7.5)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns(len(labels)), handlelength=2.6)
+    legend_above(figure, axes[0, 0].get_legend_handles_labels()[0], handlelength=2.6)
     figure.align_ylabels()
     save_figure(figure, png, pdf)
 

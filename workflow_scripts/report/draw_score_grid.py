@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from workflow_scripts.analysis.domains import Domain, parse_domains
-from workflow_scripts.presentation.plots import PAGE, TEACHER, legend_columns, new_figure, save_figure, style
+from workflow_scripts.presentation.plots import PAGE, TEACHER, legend_above, new_figure, save_figure, style
 from workflow_scripts.report.profiles import domain_profiles, positive
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import read_table
@@ -36,8 +36,7 @@ def draw_score_grid(*, spec: Mapping, profiles: Path, png: Path, pdf: Path) -> N
         panel.set_title(sampler)
     for panel in axes[-1]:
         panel.set_xlabel("rank")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns(len(labels)))
+    legend_above(figure, axes[0, 0].get_legend_handles_labels()[0])
     save_figure(figure, png, pdf)
 
 

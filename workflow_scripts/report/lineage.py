@@ -36,6 +36,11 @@ STAGES = (
 """Kinds of artifacts in the order in which they are made."""
 
 
+def inputs(manifest: Mapping) -> list[Mapping]:
+    """What an artifact was made from, an entry a path."""
+    return [each for given in manifest["inputs"].values() for each in (given if isinstance(given, list) else [given])]
+
+
 class Lineage:
     """Artifacts by the path of their manifest, each opened once; paths are as the manifests record them."""
 
@@ -51,16 +56,14 @@ class Lineage:
 
     def parents(self, manifest: str | Path) -> list[str]:
         """Manifests of the artifacts that this one was made from; source files, which have none, are left out."""
-        inputs = self.artifact(manifest).manifest["inputs"].values()
-        entries = [entry for value in inputs for entry in (value if isinstance(value, list) else [value])]
-        return [entry["path"] for entry in entries if is_manifest(entry["path"])]
+        return [entry["path"] for entry in inputs(self.artifact(manifest).manifest) if is_manifest(entry["path"])]
 
     def run(self, metrics: str | Path) -> str:
         """Manifest of the runs that a metrics manifest measures: BM25's are the evaluation that all others re-rank."""
-        inputs = self.artifact(metrics).manifest["inputs"]
-        if "runs" not in inputs:
+        given = self.artifact(metrics).manifest["inputs"]
+        if "runs" not in given:
             raise InputError(f"{metrics} measures no runs: measure them again")
-        return inputs["runs"]["path"]
+        return given["runs"]["path"]
 
     def model(self, metrics: str | Path) -> str:
         """Manifest of the student that a metrics manifest measures; other students behind it are its miner."""

@@ -11,18 +11,17 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.compared_cells import ComparedCells
-from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
+from workflow_scripts.analysis.domains import Domain, parse_domains
 from workflow_scripts.analysis.equivalence import Rule, judge
 from workflow_scripts.analysis.families import COUNTED
 from workflow_scripts.analysis.inference import Estimates
-from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import Grid, values_at
+from workflow_scripts.analysis.query_values import RANKER, QueryValues
+from workflow_scripts.analysis.summaries import Grid, values_at, whole_domains
 from workflow_scripts.report.advice import USE, advise, choose, compare
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_numbers, write_numbers
 
-RANKER = ["student", "loss", "sampler", "teacher"]
 CELL, TEMPERATURE = "cell", "temperature"
 ANY = "any"
 _OF = ("mean", "std_seed", "cost", "shared_cost")
@@ -78,12 +77,12 @@ def make_advice_table(
 def _candidates(grid: Grid, domains: Sequence[Domain], measure: str, main: Path, cost: Path) -> pd.DataFrame:
     """Ranker, domain, energy_wh, alone_wh, mean and std_seed of every cell of the grid, in its order."""
     means, costs = read_numbers(main)[0], read_numbers(cost)[0]
-    means = means.loc[(means["collection"] == ALL) & (means["measure"] == measure)]
-    of_students = costs[costs["scope"] == "student"].set_index(RANKER)
+    of_students = costs[costs["scope"] == "student"].set_index(list(RANKER))
     cells = [(*ranker, domain.name) for ranker in grid.trained for domain in domains]
     table = pd.DataFrame(cells, columns=[*RANKER, "domain"])
     energies = ("energy_wh", "alone_wh")
     table = table.assign(**{name: values_at(table, of_students[name].to_dict()) for name in energies})
+    means = whole_domains(means, measure)
     table = table.merge(means[[*RANKER, "domain", "mean", "std_seed"]], how="left", on=[*RANKER, "domain"])
     for absent, message in (
         (~(table["alone_wh"] > 0), "the cost table has no energy of {}: make it again"),
@@ -96,17 +95,17 @@ def _candidates(grid: Grid, domains: Sequence[Domain], measure: str, main: Path,
 
 def _cell_rows(cells: pd.DataFrame, domain: Domain, values: QueryValues, spec: Mapping) -> Iterator[dict]:
     """What to train: a row for each budget, all from the same comparisons with the cheapest of ``cells``, the first."""
-    names = cells[RANKER[1:]].agg(".".join, axis=1).tolist()
+    names = cells[list(RANKER[1:])].agg(".".join, axis=1).tolist()
     means, spreads = cells["mean"].to_numpy(), cells["std_seed"].to_numpy(dtype=float)
     cost, shared = (cells[name].to_numpy() for name in ("alone_wh", "energy_wh"))
-    rankers = list(cells[RANKER].itertuples(index=False, name=None))
+    rankers = list(cells[list(RANKER)].itertuples(index=False, name=None))
     # The samplers of a loss and teacher are a block.
     blocks = list(cells.reset_index(drop=True).groupby(["loss", "teacher"], sort=False).indices.values())
     compared_cells = ComparedCells(values, rankers, blocks, spec["seeds"], spec["controls"])
     rule, measure = Rule(**spec["rule"]), spec["measure"]
     infer = partial(compared_cells.infer, domain.weights, measure)
     found = compare(infer, len(rankers), margin=rule.margin_for(values, domain, measure), rule=rule)
-    queries = sum(len(values.queries(name, measure)) for name in domain.collections)
+    queries = values.number(domain.collections, measure)
     for budget in spec["budgets"]:
         advice = advise(cost, means, found, budget)
         row = {"domain": domain.name, "budget": ANY if budget is None else f"{budget:g}", "n_queries": queries}
@@ -142,7 +141,7 @@ def _temperature_rows(factorial: Path, domains: Sequence[Domain], values: QueryV
         yield {
             **{"question": TEMPERATURE, "student": student, "teacher": teacher, "domain": name, "budget": ANY},
             **{"n_candidates": len(losses), "n_seeds": len(study["seeds"])},
-            "n_queries": sum(len(values.queries(each, measure)) for each in domain.collections),
+            "n_queries": values.number(domain.collections, measure),
             **_temperature(compared, [f"{temperature:g}" for temperature in losses], domain, measure, rule),
         }
 

@@ -13,7 +13,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.families import sum_of_families
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import BM25, TEACHER
+from workflow_scripts.analysis.summaries import BM25, TEACHER, whole_domains
 from workflow_scripts.experiment.in_words import in_words
 from workflow_scripts.presentation.layouts.main import tested_blocks
 from workflow_scripts.report.page import charts, claims, grid, outcome, pictures, queries
@@ -149,8 +149,7 @@ def _domains_line(main: pd.DataFrame, spec: Mapping, corpora: Sequence[Path]) ->
     """The domains, each with its collections and numbers of queries, and of documents where corpora are given."""
     corpus_of = dict(zip(spec["collections"], corpora, strict=True)) if corpora else {}
     sizes = {path: Artifact(path).counts["documents"] for path in set(corpora)}
-    own = main[(main["measure"] == spec["measure"]) & (main["collection"] == "all")]
-    counts = own.groupby("domain")["n_queries"].first()
+    counts = whole_domains(main, spec["measure"]).groupby("domain")["n_queries"].first()
     texts = []
     for domain in parse_domains(spec["domains"]):
         documents = sum(sizes[path] for path in {corpus_of[each] for each in domain.collections if each in corpus_of})
@@ -189,18 +188,17 @@ def _explorer(
         queries.System(_label(keys), keys, own)
         for keys, own in zip(rankers, by_ranker(runs, len(rankers)), strict=True)
     ]
-    found = queries.explorer(
+    about, columns = queries.explorer(
         systems,
         dict(zip(names, zip(collections, corpora, strict=True), strict=True)) if collections else dict.fromkeys(names),
         dict(zip(names, evaluation, strict=True)),
         QueryValues(metrics, [spec["measure"]]),
         spec["measure"],
     )
-    about = json.loads(found["about"])
     about["teacher"] = next((place for place, keys in enumerate(rankers) if keys[0] == TEACHER), None)
     about["first"] = [len(rankers) - 1, 0]
     # A text may hold "</script>": inside JSON the sign can be written otherwise.
-    return found | {"about": json.dumps(about, ensure_ascii=False).replace("<", "\\u003c")}
+    return {"about": json.dumps(about, ensure_ascii=False).replace("<", "\\u003c"), "columns": columns}
 
 
 def _label(keys: Sequence) -> str:

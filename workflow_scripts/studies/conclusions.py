@@ -77,8 +77,7 @@ def _of_block(values: QueryValues, grid: Grid, keys: tuple, domain: Domain, spec
     contrasts = [_change(compared, keys, pair, two) for pair, two in product(pairs, teachers)]
     found = compared.infer(domain.weights, measure, np.array(contrasts))
     margin = rule.margin_for(values, domain, measure)
-    tested = found.known & ~found.same
-    beyond, within = (np.where(tested, p, np.nan) for p in (found.beyond_p(margin), found.equivalence_p(margin)))
+    beyond, within = (np.where(found.tested, p, np.nan) for p in (found.beyond_p(margin), found.equivalence_p(margin)))
     numbers = (found.mean, *found.interval(rule.confidence), beyond, holm(beyond), holm(within))
     shape = len(pairs), len(teachers)
     arrays = [array.reshape(shape) for array in numbers]

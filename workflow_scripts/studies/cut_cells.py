@@ -13,11 +13,10 @@ from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.cut_names import BESIDE, CUTS, RANDOM
 from workflow_scripts.analysis.cuts import keep, keep_random
 from workflow_scripts.analysis.domains import Domain
-from workflow_scripts.analysis.equivalence import Rule
+from workflow_scripts.analysis.equivalence import Rule, judge_family
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.storage.groups import read_entropies
-from workflow_scripts.studies.judged_family import judge_family
 
 UNCUT = "all queries"
 """What the column ``cut`` holds for the cell trained on every query."""

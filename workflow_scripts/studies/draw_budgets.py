@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
-from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.analysis.summaries import BM25, TEACHER
+from workflow_scripts.analysis.summaries import BM25, TEACHER, whole_domains
 from workflow_scripts.presentation.plots import (
     PAGE,
     PALETTE,
-    legend_columns,
+    legend_above,
     new_figure,
     plain_log_axis,
     save_figure,
@@ -32,8 +31,7 @@ def draw_budgets(*, spec: Mapping, main: Path, png: Path, pdf: Path) -> None:
     is a student, loss and teacher, a column a domain; a line is the mean over seeds with its standard deviation where
     there are several; BM25 and the teacher are level lines.
     """
-    table, _ = read_numbers(main)
-    table = table[(table["collection"] == ALL) & (table["measure"] == spec["measure"])]
+    table = whole_domains(read_numbers(main)[0], spec["measure"])
     found = table.set_index(["domain", "student", "loss", "sampler", "teacher"]).sort_index()
     rows = list(product(spec["budgets"], spec["losses"], spec["teachers"]))
     figure, axes = new_figure(PAGE, 0.5 + 1.7 * len(rows), len(rows), len(spec["domains"]), sharex=True)
@@ -53,8 +51,7 @@ def draw_budgets(*, spec: Mapping, main: Path, png: Path, pdf: Path) -> None:
     for domain, panel in zip(spec["domains"], axes[0], strict=True):
         panel.set_title(domain)
     figure.supxlabel("documents seen (grey line: BM25; black: the teacher)", fontsize=7.5)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns(len(labels)), handlelength=2.6)
+    legend_above(figure, axes[0, 0].get_legend_handles_labels()[0], handlelength=2.6)
     figure.align_ylabels()
     save_figure(figure, png, pdf)
 

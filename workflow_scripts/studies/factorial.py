@@ -11,11 +11,10 @@ from scipy.special import fdtrc, ncfdtr
 
 from workflow_scripts.analysis.compared_cells import ComparedCells
 from workflow_scripts.analysis.domains import Domain
-from workflow_scripts.analysis.equivalence import NEW, Rule
+from workflow_scripts.analysis.equivalence import JUDGED, NEW, Rule, judge_family
 from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, ONE_SEED, SAME, UNDECIDED
 from workflow_scripts.analysis.rectangles import rectangles
 from workflow_scripts.analysis.variance import SEED, decompose
-from workflow_scripts.studies.judged_family import JUDGED, judge_family
 
 LOCALITY, ENTROPY, INTERACTION, RECTANGLE = "locality", "entropy", "interaction", "rectangle"
 ANOVA = (
@@ -46,8 +45,7 @@ def analyse(
     :func:`anova`'s, of the domain's mean of each cell and seed. A factorial of one seed has no verdict.
     """
     shape = len(levels[0]), len(levels[1])
-    arrays = cells.arrays(domain.weights, measure)
-    means = sum(weight * arrays[name].mean(axis=2) for name, weight in domain.weights.items())
+    means = cells.means(domain.weights, measure)
     margin = rule.margin_for(cells.values, domain, measure)
     corners = rectangles(*shape)
     dials = judge_family(cells, domain, measure, main_effects(*shape), rule, margin)
@@ -59,7 +57,7 @@ def analyse(
         f"{first[i]}, {first[j]} x {second[k]}, {second[m]}" for first, second in [levels] for (i, j), (k, m) in corners
     ]
     table = pd.concat([table, four.assign(source=RECTANGLE, levels=names)], ignore_index=True)
-    queries = sum(array.shape[2] for array in arrays.values())
+    queries = cells.values.number(domain.collections, measure)
     return table.assign(n_seeds=means.shape[1], n_queries=queries)[list(COLUMNS)]
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
-from workflow_scripts.analysis.intervals import with_intervals
+from workflow_scripts.analysis.equivalence import JUDGED
 from workflow_scripts.analysis.measure_names import orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues, RankerKey
-from workflow_scripts.analysis.summaries import Grid, summarise
+from workflow_scripts.analysis.summaries import Grid, summarise, with_intervals
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies.cut_cells import CELL, Derived, compare_cuts, derived_samplers, kept_queries
-from workflow_scripts.studies.judged_family import JUDGED
 
 TOO_FEW = "too few queries"
 """The outcome of a cut that was not trained."""
@@ -58,7 +57,7 @@ def make_cuts_table(*, spec: Mapping, metrics: Path, labels: Sequence[Path], out
     derived = derived_samplers(spec["cuts"], grid.samplers)
     kept = kept_queries(grid, list(derived), spec, labels)
     values = QueryValues(metrics, spec["measures"])
-    shown = [(domain, name) for domain in domains for name in values.measures(domain.collections, spec["measures"])]
+    shown = values.by_domain(domains, spec["measures"])
     axes = (grid.students, grid.losses, grid.samplers, grid.teachers, derived)
     rows = [(*cell, domain.name, measure) for *cell, (domain, measure) in product(*axes, shown)]
     table = pd.DataFrame(rows, columns=CELL).merge(kept, "left", on=["sampler", "teacher", "cut"])

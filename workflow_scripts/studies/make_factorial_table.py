@@ -73,13 +73,12 @@ def make_factorial_table(
 
 def _cell_means(cells: ComparedCells, domain: Domain, measure: str, confidence: float) -> pd.DataFrame:
     """Mean of each cell, its deviation over seeds, its interval over seeds and queries; NaN, the last two, for one."""
-    arrays = cells.arrays(domain.weights, measure)
-    means = sum(weight * arrays[name].mean(axis=2) for name, weight in domain.weights.items())
+    means = cells.means(domain.weights, measure)
     found = cells.infer(domain.weights, measure, np.eye(len(cells.cells)))
     low, high = found.interval(confidence)
     spread = means.std(axis=1, ddof=1) if means.shape[1] > 1 else np.nan
     frame = pd.DataFrame({"mean": found.mean, "std_seed": spread, "ci_low": low, "ci_high": high})
-    return frame.assign(n_seeds=means.shape[1], n_queries=sum(array.shape[2] for array in arrays.values()))
+    return frame.assign(n_seeds=means.shape[1], n_queries=cells.values.number(domain.collections, measure))
 
 
 def _dials(spec: Mapping, grid: Grid, labels: Sequence[Path], groups: Sequence[Path], locality: Path) -> pd.DataFrame:

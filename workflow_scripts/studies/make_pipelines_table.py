@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from scipy.stats import chi2
 
 from workflow_scripts.analysis.domains import parse_domains
-from workflow_scripts.analysis.equivalence import VERDICT, Rule, compare_samplers, sampler_block
+from workflow_scripts.analysis.equivalence import BLOCK, VERDICT, Rule, compare_samplers, sampler_blocks
 from workflow_scripts.analysis.measure_names import orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues, row_groups
 from workflow_scripts.analysis.summaries import Grid
@@ -26,9 +25,8 @@ SPREAD = (
     *("sd", "sd_low", "sd_high", "training_sd", "training_low", "training_high"),
     *("added", "added_low", "added_high", "sd_pair", "n_seeds"),
 )
-KEYS = ("student", "loss", "teacher", "domain", "measure")
 PAIR = ("sampler_a", "sampler_b")
-COLUMNS = ("scope", *KEYS, *SPREAD, *PAIR, "mean_difference", *VERDICT, "n_queries")
+COLUMNS = ("scope", *BLOCK, *SPREAD, *PAIR, "mean_difference", *VERDICT, "n_queries")
 
 
 def make_pipelines_table(*, spec: Mapping, metrics: Sequence[Path], controls: Path, output: Path) -> None:
@@ -46,17 +44,14 @@ def make_pipelines_table(*, spec: Mapping, metrics: Sequence[Path], controls: Pa
     compared = compare_samplers(values, grid, domains, measures, Rule(**spec["rule"]), (), spec["depth"])
     training = read_numbers(controls)[0].set_index(["student", "loss", "domain", "measure"])
     rows = []
-    for block in product(grid.students, grid.losses, grid.teachers):
-        cells = sampler_block(values, grid, block)
-        for domain in domains:
-            for measure in values.measures(domain.collections, measures):
-                arrays = cells.arrays(domain.weights, measure)
-                means = sum(weight * arrays[name].mean(axis=2) for name, weight in domain.weights.items())
-                again = training.loc[(*block[:2], domain.name, measure)]
-                numbers = spread(means, float(again["sd"]), float(again["df"]), spec["confidence"])
-                rows.append(dict(zip(KEYS, (*block, domain.name, measure), strict=True)) | numbers)
+    for block, cells in sampler_blocks(values, grid):
+        for domain, measure in values.by_domain(domains, measures):
+            again = training.loc[(*block[:2], domain.name, measure)]
+            means = cells.means(domain.weights, measure)
+            numbers = spread(means, float(again["sd"]), float(again["df"]), spec["confidence"])
+            rows.append(dict(zip(BLOCK, (*block, domain.name, measure), strict=True)) | numbers)
     frames = {"spread": pd.DataFrame(rows), "comparison": compared}
-    write_numbers(output, stack_scopes(frames, COLUMNS, ["scope", *KEYS, *PAIR, "outcome", "basis"]), spec)
+    write_numbers(output, stack_scopes(frames, COLUMNS, ["scope", *BLOCK, *PAIR, "outcome", "basis"]), spec)
 
 
 def joined(metrics: Sequence[Path]) -> Iterator[pd.DataFrame]:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from workflow_scripts.analysis.domains import ALL, parse_domains
 from workflow_scripts.analysis.families import COUNTED
-from workflow_scripts.analysis.intervals import with_intervals
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import TEACHER, Grid, summarise
+from workflow_scripts.analysis.summaries import TEACHER, Grid, summarise, with_intervals
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies.conclusions import KEYS, compare_under_teachers, conclusions, order_agreement
@@ -42,8 +41,7 @@ def make_teachers_table(*, spec: Mapping, metrics: Path, output: Path) -> None:
     values = QueryValues(metrics, measures)
     compared = compare_under_teachers(values, grid, domains, measures, spec)
     concluded = conclusions(compared, values, grid, domains, spec)
-    means = summarise(values, grid, domains, measures)
-    means = with_intervals(means, values, grid, domains, spec["bootstrap"])
+    means = with_intervals(summarise(values, grid, domains, measures), values, grid, domains, spec["bootstrap"])
     means = means[(means["collection"] == ALL) & (means["teacher"] != "")]
     own = means["student"] == TEACHER
     places = means[~own].groupby([*KEYS, "teacher"])["mean"].rank(ascending=False, method="min")

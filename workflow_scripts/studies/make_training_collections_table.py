@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.domains import ALL, Domain, parse_domains
-from workflow_scripts.analysis.equivalence import NEW, VERDICT, Rule, sampler_block
-from workflow_scripts.analysis.intervals import with_intervals
+from workflow_scripts.analysis.equivalence import NEW, VERDICT, Rule, judge_family, sampler_blocks
 from workflow_scripts.analysis.measure_names import orders_candidates
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, summarise
+from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, summarise, with_intervals
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.tables import write_numbers
-from workflow_scripts.studies.judged_family import judge_family
 from workflow_scripts.studies.scopes import stack_scopes
 
 COLUMNS = (
@@ -50,8 +48,7 @@ def make_training_collections_table(*, spec: Mapping, metrics: Path, collections
     drawn = {sampler: spec["trained_on"][sampler] for sampler in grid.samplers}
     samplers = {(place["collection"], place["function"]): sampler for sampler, place in drawn.items()}
     values = QueryValues(metrics, measures)
-    means = summarise(values, grid, domains, measures)
-    means = with_intervals(means, values, grid, domains, spec["bootstrap"])
+    means = with_intervals(summarise(values, grid, domains, measures), values, grid, domains, spec["bootstrap"])
     means = means[means["collection"] == ALL].rename(columns={"mean": "value"})
     places = {sampler: place for place, sampler in samplers.items()}
     for number, name in enumerate(("training", "function")):
@@ -94,21 +91,19 @@ def _differences(
     if not pairs:
         return pd.DataFrame()
     frames = []
-    for student, loss, teacher in product(grid.students, grid.losses, grid.teachers):
-        cells = sampler_block(values, grid, (student, loss, teacher), spec["controls"])
+    measures = [measure for measure in spec["measures"] if orders_candidates(measure, spec["depth"])]
+    for (student, loss, teacher), cells in sampler_blocks(values, grid, spec["controls"]):
         named = dict(zip(grid.samplers, cells.cells, strict=True))
         contrasts = [
             cells.contrast({named[samplers[later, function]]: 1, named[samplers[earlier, function]]: -1})
             for function, later, earlier in pairs
         ]
         keys = dict(zip(("function", "training", "training_b"), zip(*pairs, strict=True), strict=True))
-        for domain in domains:
-            for measure in values.measures(domain.collections, spec["measures"]):
-                if orders_candidates(measure, spec["depth"]):
-                    judged = judge_family(cells, domain, measure, np.array(contrasts), Rule(**spec["rule"]))
-                    queries = sum(len(values.queries(name, measure)) for name in domain.collections)
-                    of_block = {"student": student, "loss": loss, "teacher": teacher, "domain": domain.name}
-                    frames.append(judged.assign(**of_block, **keys, measure=measure, n_queries=queries))
+        for domain, measure in values.by_domain(domains, measures):
+            judged = judge_family(cells, domain, measure, np.array(contrasts), Rule(**spec["rule"]))
+            queries = values.number(domain.collections, measure)
+            of_block = {"student": student, "loss": loss, "teacher": teacher, "domain": domain.name}
+            frames.append(judged.assign(**of_block, **keys, measure=measure, n_queries=queries))
     table = pd.concat(frames, ignore_index=True).assign(n_seeds=len(grid.seeds))
     return table.rename(columns={"difference": "value"})
 

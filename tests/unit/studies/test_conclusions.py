@@ -88,6 +88,17 @@ def test_a_change_is_shown_by_the_teachers_that_show_it(tmp_path: Path) -> None:
     assert (row["tested"], row["different"]) == (3, 1) and "of 6 comparisons in 4 families" in markdown
 
 
+def test_a_first_measure_that_re_ranking_does_not_change_has_means_and_no_verdicts(tmp_path: Path) -> None:
+    path = write_metrics(tmp_path / "metrics.parquet", {(name, of): 0.0 for name in "xy" for of in ("weak", "strong")})
+    table = pd.read_parquet(path)
+    write_table(path, pd.concat([table, table.assign(measure="R@100")]), measures.METRICS_SCHEMA)
+    spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "strong"], "measures": ["R@100", "nDCG@10"]}
+    call(make_teachers_table, arguments(tmp_path, path, spec))
+    markdown = render("teachers", tmp_path / "table.parquet")[1]
+    shown = [line.split("|")[4].strip() for line in markdown.splitlines() if line.startswith("| near")]
+    assert shown == ["", "x", "y", "order (tau)"] and "Of 0 conclusions" in markdown
+
+
 def test_the_teacher_table_finds_what_was_put_in(tmp_path: Path) -> None:
     gains = {("x", "weak"): 0.0, ("y", "weak"): 0.10, ("z", "weak"): 0.05, ("loud", "weak"): 0.05}
     gains |= {("x", "strong"): 0.0, ("y", "strong"): 0.10, ("z", "strong"): 0.15, ("loud", "strong"): 0.066}

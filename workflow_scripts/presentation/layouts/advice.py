@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.families import COUNTED, sum_of_families
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.presentation.verdict_notes import mark, notes_of
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout
+from workflow_scripts.presentation.table_formats import Cell, format_value, text_table
+from workflow_scripts.presentation.verdict_notes import format_difference, notes_of
 
 HEADERS = ["advice", "difference", "means", "energy", "least not shown worse", "queries", "seeds", "holds on"]
 
@@ -19,9 +19,9 @@ HEADERS = ["advice", "difference", "means", "energy", "least not shown worse", "
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """A cell is named with its teacher where there are several."""
     several = len(spec["teachers"]) > 1
-    sections = [
-        [((row.student, row.domain, _budget(row)), _cells(row, several)) for row in block.itertuples()]
-        for _, block in numbers.groupby(["question", "student"], sort=False)
+    lines = [
+        ((row.question, row.student), (row.student, row.domain, _budget(row)), _cells(row, several))
+        for row in numbers.itertuples()
     ]
     counts = numbers.loc[numbers["question"] == "cell", "advice"].value_counts()
     values = {name: counts.get(name, 0) for name in ("use", "cheapest", "equivalent", "undecided", "one seed")}
@@ -31,22 +31,20 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     # The rows of all budgets rest on one family, of which they show what decides.
     families = numbers.drop_duplicates(["question", "student", "teacher", "domain"])
     notes, more = notes_of(sum_of_families(families, spec["rule"]["difference_alpha"]), numbers["basis"])
-    table = TextTable(("student", "domain", "budget"), [("", HEADERS)], sections)
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
+    table = text_table(("student", "domain", "budget"), [("", HEADERS)], lines)
     csv = numbers.drop(columns=list(COUNTED))
     sentences = ["shown", "found", *["one seed"] * bool(values["one_seed"])]
-    return Layout({"": table}, sentences, csv, values | more, "%.6g", notes=notes)
+    return Layout({"": table}, sentences, csv, values | more, SIX_DIGITS, notes=notes)
 
 
 def _budget(row: object) -> str:
     return row.budget if row.budget == "any" else f"{row.budget}x"
 
 
-def _cells(row: object, several: bool) -> list[Cell]:
+def _cells(row: object, several: bool) -> list[str | Cell]:
     difference = means = energy = least = ""
     if row.compared:
-        interval = "" if np.isnan(row.ci_low) else f" [{row.ci_low:+.3f}, {row.ci_high:+.3f}]"
-        difference = f"{row.difference:+.3f}{interval} {mark(row.outcome, row.basis)}"
+        difference = format_difference(row.difference, row.ci_low, row.ci_high, row.outcome, row.basis)
     if row.question == "cell":
         first = "recommended" if row.advice == "use" else "best"
         pairs = [(getattr(row, f"{name}_mean"), getattr(row, f"{name}_std_seed")) for name in (first, "cheapest")]
@@ -55,9 +53,9 @@ def _cells(row: object, several: bool) -> list[Cell]:
         least = f"{_name(row.least_not_worse, several)} ({row.least_not_worse_cost:.1f}x)"
     else:
         means = format_value(row.best_mean, np.nan)
-    texts = (difference, means, energy, least, f"{row.n_queries:.0f}", f"{row.n_seeds:.0f}")
     advice = Cell(_advice(row, several), bold=row.advice == "use")
-    return [advice, *map(Cell, texts), Cell(f"{row.holds_on} of {row.n_domains}")]
+    counts = (f"{row.n_queries:.0f}", f"{row.n_seeds:.0f}", f"{row.holds_on} of {row.n_domains}")
+    return [advice, difference, means, energy, least, *counts]
 
 
 def _advice(row: object, several: bool) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.layout import Layout, table_by
+from workflow_scripts.presentation.table_formats import TextTable, text_table
 
 UNITS = {"queries": "training queries", "pairs": "pairs, as if independent"}
 
@@ -25,8 +25,9 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
 
 def _sampler_table(numbers: pd.DataFrame, spec: Mapping, has_risk: bool) -> TextTable:
     """The terms, the verdict and, where there are any, the measured risks and the teacher's measured errors."""
-    section, has_truth = [], (numbers["quantity"] == "misordered").any()
-    for key, own in numbers.groupby(["sampler", "teacher"], sort=False):
+    has_truth = (numbers["quantity"] == "misordered").any()
+
+    def texts_of(own: pd.DataFrame) -> list[str]:
         plain = own[own["student"] == ""].set_index("quantity")
         value = plain["value"]
         names = ("diameter", "lipschitz_max", "lipschitz_quantile", "lipschitz_diameter_max")
@@ -41,7 +42,8 @@ def _sampler_table(numbers: pd.DataFrame, spec: Mapping, has_risk: bool) -> Text
         if has_risk:
             risks = own[own["quantity"] == "measured_risk"].set_index("student")["value"]
             texts += [_number(risks[name]) if name in risks else "" for name in spec["students"]]
-        section.append((key, [Cell(text) for text in texts]))
+        return texts
+
     quantile = f"{spec['quantile']:g}"
     headers = [
         ("locality", ["Delta", "L max", f"L {quantile}", "L Delta max", f"L Delta {quantile}"]),
@@ -53,12 +55,12 @@ def _sampler_table(numbers: pd.DataFrame, spec: Mapping, has_risk: bool) -> Text
     ]
     if has_risk:
         headers.append(("measured excess risk", list(spec["students"])))
-    return TextTable(("sampler", "teacher"), headers, [section])
+    return table_by(("sampler", "teacher"), numbers, headers, texts_of, section=0)
 
 
 def _student_table(numbers: pd.DataFrame) -> TextTable:
     """The estimation term of each student and n; once where samplers have the same n."""
-    sections: dict[str, dict[tuple, list[Cell]]] = {}
+    lines: dict[tuple[str, str, str], list[str]] = {}
     keys = ["student", "unit", "sampler", "teacher"]
     for (student, unit, *_), own in numbers[numbers["unit"] != ""].groupby(keys, sort=False):
         found = own.set_index("quantity")
@@ -66,15 +68,14 @@ def _student_table(numbers: pd.DataFrame) -> TextTable:
         texts = [f"{value[name]:,.0f}" for name in ("n", "parameters")]
         texts += [_at_least(value["estimation"], found["note"]["estimation"]), f"{value['largest_d']:,.0f}"]
         texts += [_number(value["parameters_per_d"]), f"{value['n_needed']:,.0f}"]
-        rows = sections.setdefault(student, {})
-        rows[student, UNITS[unit], texts[0]] = [Cell(text) for text in texts]
+        lines[student, UNITS[unit], texts[0]] = texts
     headers = [
         ("", ["n", "parameters"]),
         ("estimation", ["d = parameters"]),
         ("term below 1", ["largest d", "parameters / d", "n needed"]),
     ]
-    shown = [[(labels[:2], cells) for labels, cells in rows.items()] for rows in sections.values()]
-    return TextTable(("student", "n counts"), headers, shown)
+    shown = ((labels[0], labels[:2], texts) for labels, texts in lines.items())
+    return text_table(("student", "n counts"), headers, shown)
 
 
 def _number(value: float) -> str:

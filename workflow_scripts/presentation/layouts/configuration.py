@@ -7,17 +7,16 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.table_formats import text_table
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """A part's and a setting's name stand in their first row only."""
-    sections = []
-    for part, rows in numbers.groupby("part", sort=False):
-        first = rows["setting"] != rows["setting"].shift()
-        names = rows["setting"].where(first, "")
-        parts = [str(part), *[""] * (len(rows) - 1)]
-        labels = zip(parts, names, rows["of"], strict=True)
-        sections.append([(label, [Cell(value)]) for label, value in zip(labels, rows["value"], strict=True)])
-    table = TextTable(("part", "setting", "of"), [("", ["value"])], sections)
+    of_part = numbers.groupby("part", sort=False)
+    named = numbers.assign(
+        first_part=numbers["part"].where(of_part.cumcount() == 0, ""),
+        first_setting=numbers["setting"].where(numbers["setting"] != of_part["setting"].shift(), ""),
+    )
+    lines = ((row.part, (row.first_part, row.first_setting, row.of), [row.value]) for row in named.itertuples())
+    table = text_table(("part", "setting", "of"), [("", ["value"])], lines)
     return Layout({"": table}, ["shown", "shared"], numbers)

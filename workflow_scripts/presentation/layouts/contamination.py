@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.table_formats import text_table
 
 HEADERS = [("test", ["queries"]), ("same text", ["queries", "share"]), ("near-duplicate", ["queries", "share"])]
 
@@ -16,14 +16,11 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The training collection is named where there are several."""
     sizes = dict(zip(numbers["training"], numbers["n_training"], strict=True))
     labels = ["training", "collection"] if len(sizes) > 1 else ["collection"]
-    sections = []
-    for training, rows in numbers.groupby("training", sort=False):
-        first = [training] if len(sizes) > 1 else []
-        sections.append([((*first, row.collection), [Cell(text) for text in _texts(row)]) for row in rows.itertuples()])
+    lines = ((row.training, [getattr(row, name) for name in labels], _texts(row)) for row in numbers.itertuples())
     values = {"training": ", ".join(f"{number:,} of {name}" for name, number in sizes.items())}
     values["threshold"] = f"{spec['threshold']:g}"
     csv = numbers.drop(columns="n_training")
-    return Layout({"": TextTable(labels, HEADERS, sections)}, ["shown", "pairs"], csv, values)
+    return Layout({"": text_table(labels, HEADERS, lines)}, ["shown", "pairs"], csv, values)
 
 
 def _texts(row: object) -> tuple[str, ...]:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.table_formats import text_table
 
-LABELS = ["training", "collection", "text", "train_text"]
+COLUMNS = ["training", "collection", "text", "train_text", "jaccard"]
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The queries' ids are in the CSV alone."""
-    labels = zip(*(numbers[name] for name in LABELS), strict=True)
-    section = [(names, [Cell(f"{jaccard:.2f}")]) for names, jaccard in zip(labels, numbers["jaccard"], strict=True)]
-    table = TextTable(("training", "test", "test query", "training query"), [("", ["Jaccard"])], [section])
+    lines = ((None, names, [f"{jaccard:.2f}"]) for *names, jaccard in numbers[COLUMNS].itertuples(index=False))
+    table = text_table(("training", "test", "test query", "training query"), [("", ["Jaccard"])], lines)
     return Layout({"": table}, ["shown", "sorted"], numbers, {"threshold": f"{spec['threshold']:g}"})

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.presentation.grid_table import table_by_student
-from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, domains_across
 
 HEADERS = ("sd", "its interval", "noise (estimated apart)", "called")
 
@@ -17,10 +16,10 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold the first measure."""
     measure = spec["measures"][0]
     rows = numbers[numbers["measure"] == measure]
-    table = table_by_student(rows, ["student", "loss"], HEADERS, _texts)
+    table = domains_across(["student", "loss"], rows, HEADERS, _texts)
     called = rows.loc[rows["loss"] == ALL, "called"]
     values = {"measure": measure, "least": 100 * called.min(), "most": 100 * called.max()}
-    return Layout({"": table}, ["shown", "called"], numbers, values, "%.6g")
+    return Layout({"": table}, ["shown", "called"], numbers, values, SIX_DIGITS)
 
 
 def _texts(row: tuple) -> tuple[str, ...]:

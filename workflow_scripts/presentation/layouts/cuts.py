@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.analysis.families import MARKS
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout
+from workflow_scripts.presentation.table_formats import TextTable, format_value, text_table
+from workflow_scripts.presentation.verdict_notes import format_difference, verdict_notes
 
 FAMILY = ["student", "loss", "sampler", "teacher", "domain", "measure"]
 
@@ -24,17 +24,10 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     found = [f"{counts[name]} {name} ({sign})" for name, sign in MARKS.items() if name in counts]
     margin = f"{rule['margin']:g}" + ("" if rule["margin_of"] == "absolute" else f" of BM25's {measure}")
     values = {"measure": measure, "differences": len(less_all), "outcomes": ", ".join(found), "margin": margin}
+    values["at_least"] = spec["at_least"]
     notes, more = verdict_notes(both, [*FAMILY, "kind"], rule["difference_alpha"])
     sentences = ["shown", "found", *["too few"] * bool((rows["groups"] < spec["at_least"]).any())]
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout(
-        {"": _text_table(rows, spec)},
-        sentences,
-        numbers,
-        values | more | {"at_least": spec["at_least"]},
-        "%.6g",
-        notes=notes,
-    )
+    return Layout({"": _text_table(rows, spec)}, sentences, numbers, values | more, SIX_DIGITS, notes=notes)
 
 
 def _beside(rows: pd.DataFrame) -> pd.DataFrame:
@@ -48,19 +41,16 @@ def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
     named = ["loss", *(key for key, several in optional.items() if several)]
     across = list(dict.fromkeys(zip(rows["domain"], rows["student"], strict=True)))
     across.sort(key=lambda pair: list(dict.fromkeys(rows["domain"])).index(pair[0]))
-    sections = []
-    for _, block in rows.groupby(["loss", "sampler", "teacher"], sort=False):
-        section = []
-        for cut, cells in block.groupby("cut", sort=False):
-            first = cells.iloc[0]
-            found = {(row.domain, row.student): row for row in cells.itertuples()}
-            texts = [f"{first['groups']:.0f}", "" if pd.isna(first["entropy"]) else f"{first['entropy']:.3f}"]
-            texts += [text for pair in across for text in _texts(found[pair])]
-            section.append(((*first[named], cut), [Cell(text) for text in texts]))
-        sections.append(section)
+    lines = []
+    for (*section, cut), cells in rows.groupby(["loss", "sampler", "teacher", "cut"], sort=False):
+        first = cells.iloc[0]
+        found = {(row.domain, row.student): row for row in cells.itertuples()}
+        texts = [f"{first['groups']:.0f}", "" if pd.isna(first["entropy"]) else f"{first['entropy']:.3f}"]
+        texts += [text for pair in across for text in _texts(found[pair])]
+        lines.append((tuple(section), (*first[named], cut), texts))
     groups = [("training", ["queries", "entropy"])]
     groups += [(f"{domain} {student}", ["mean", "minus all", "minus random"]) for domain, student in across]
-    return TextTable((*named, "cut"), groups, sections)
+    return text_table((*named, "cut"), groups, lines)
 
 
 def _texts(row: tuple) -> tuple[str, str, str]:
@@ -76,5 +66,4 @@ def _difference(row: tuple, prefix: str) -> str:
     if pd.isna(value):
         return ""
     low, high = (getattr(row, f"{prefix or 'difference_'}ci_{end}") for end in ("low", "high"))
-    interval = "" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]"
-    return f"{value:+.3f}{interval} {mark(outcome, basis)}"
+    return format_difference(value, low, high, outcome, basis)

@@ -9,9 +9,8 @@ import pandas as pd
 
 from workflow_scripts.analysis.equivalence import BLOCK
 from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, SAME, UNDECIDED
-from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, table_by, without_one_teacher
+from workflow_scripts.presentation.table_formats import TextTable
 from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
 
 NEW = "Other collections of the same kind"
@@ -35,13 +34,11 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values |= {"measure": measure, "pairs": len(rows), "margin": rule["margin"]}
     values |= {"median": rows["smallest_margin"].median(), "within": _blocks_within(rows, rule["alpha"])}
     notes, more = verdict_notes(rows, BLOCK, rule["difference_alpha"])
-    grid = Grid.of(spec)
-    texts = {"": pairs_table(rows, grid)}
+    texts = {"": pairs_table(rows, spec)}
     sampled = rows[rows["new_ci_low"].notna()]
     if len(sampled):
-        texts[NEW] = pairs_table(sampled, grid, _sampled)
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout(texts, sentences, numbers, values | more, "%.6g", notes=[] if rows.empty else notes)
+        texts[NEW] = pairs_table(sampled, spec, _sampled)
+    return Layout(texts, sentences, numbers, values | more, SIX_DIGITS, notes=[] if rows.empty else notes)
 
 
 def _blocks_within(rows: pd.DataFrame, alpha: float) -> int:
@@ -59,15 +56,13 @@ def _sampled(row: tuple) -> str:
     return f"{row.new_ci_low:+.3f} to {row.new_ci_high:+.3f}{verdict}"
 
 
-def pairs_table(rows: pd.DataFrame, grid: Grid, text: Callable[[tuple], str] = _fixed) -> TextTable:
+def pairs_table(rows: pd.DataFrame, spec: Mapping, text: Callable[[tuple], str] = _fixed) -> TextTable:
     """Domain, student and loss down, every two samplers across; ``text`` writes a comparison."""
-    keys = ["student", "loss", "teacher"] if len(grid.teachers) > 1 else ["student", "loss"]
-    pairs = list(combinations(grid.samplers, 2))
-    sections = []
-    for domain, of_domain in rows.groupby("domain", sort=False):
-        section = []
-        for labels, block in of_domain.groupby(keys, sort=False):
-            texts = {(row.sampler_a, row.sampler_b): text(row) for row in block.itertuples()}
-            section.append(((domain, *labels), [Cell(texts.get(pair, "")) for pair in pairs]))
-        sections.append(section)
-    return TextTable(("domain", *keys), [("", [f"{one} / {other}" for one, other in pairs])], sections)
+    pairs = list(combinations(spec["samplers"], 2))
+
+    def texts(block: pd.DataFrame) -> list[str]:
+        found = {(row.sampler_a, row.sampler_b): text(row) for row in block.itertuples()}
+        return [found.get(pair, "") for pair in pairs]
+
+    keys = without_one_teacher(["domain", "student", "loss", "teacher"], spec)
+    return table_by(keys, rows, [("", [f"{one} / {other}" for one, other in pairs])], texts)

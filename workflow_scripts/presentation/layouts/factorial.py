@@ -9,8 +9,8 @@ import pandas as pd
 
 from workflow_scripts.analysis.families import DIFFERENT, EQUIVALENT, UNDECIDED
 from workflow_scripts.analysis.measure_names import EXCESS_RISK
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, table_by, without_one_teacher
+from workflow_scripts.presentation.table_formats import TextTable, format_p
 from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
 
 EFFECTS = ("locality", "entropy", "interaction")
@@ -33,20 +33,18 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
         "smallest": f"{interactions['smallest_margin'].min():.3g}",
     }
     sentences = ["shown", "found", *["smallest"] * bool(interactions["smallest_margin"].notna().any())]
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": _text_table(rows, spec)}, sentences, numbers, values | more, "%.6g", notes=notes)
+    return Layout({"": _text_table(rows, spec)}, sentences, numbers, values | more, SIX_DIGITS, notes=notes)
 
 
 def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
-    keys = [name for name in BLOCK if name != "teacher" or len(spec["teachers"]) > 1]
     several = len(spec["seeds"]) > 1
-    sections: dict[str, list] = {}
-    for labels, block in rows.groupby(keys, sort=False):
+
+    def texts(block: pd.DataFrame) -> list[str]:
         effects = block[block["source"].isin(EFFECTS)].set_index("source").loc[list(EFFECTS)].to_dict("records")
-        cells = [Cell(text) for effect in effects for text in _texts(effect, several)]
-        sections.setdefault(labels[0], []).append((labels, cells))
+        return [text for effect in effects for text in _texts(effect, several)]
+
     headers = ["size", *(["interval", "omega²", "p of F"] if several else ["eta²"])]
-    return TextTable(keys, [(name, headers) for name in EFFECTS], list(sections.values()))
+    return table_by(without_one_teacher(BLOCK, spec), rows, [(name, headers) for name in EFFECTS], texts)
 
 
 def _texts(effect: Mapping, several: bool) -> list[str]:
@@ -57,4 +55,4 @@ def _texts(effect: Mapping, several: bool) -> list[str]:
     if np.isnan(effect["f"]):
         return [*texts, "", ""]
     share = f"{effect['partial_omega_squared']:.2f} ({effect['share_low']:.2f} to {effect['share_high']:.2f})"
-    return [*texts, share, "<0.001" if effect["p"] < 0.001 else f"{effect['p']:.3f}"]
+    return [*texts, share, format_p(effect["p"])]

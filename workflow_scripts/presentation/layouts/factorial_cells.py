@@ -6,20 +6,17 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.layout import Layout, table_by
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """The Markdown and the LaTeX hold what the dials did to the training groups; the cells' means are in the CSV."""
     temperatures = [f"{temperature:g}" for temperature in dict.fromkeys(numbers["temperature"])]
-    sections = []
-    for teacher, rows in numbers.drop_duplicates(["teacher", "sampler", "loss"]).groupby("teacher", sort=False):
-        section = []
-        for sampler, row in rows.groupby("sampler", sort=False):
-            numbers_shown = [row["diameter"].iloc[0], *row["entropy"]]
-            labels = (teacher, sampler, f"{row['share'].iloc[0]:g}")
-            section.append((labels, [Cell(f"{number:.3f}") for number in numbers_shown]))
-        sections.append(section)
+    cells = numbers.drop_duplicates(["teacher", "sampler", "loss"])
+    cells = cells.assign(share=cells["share"].map("{:g}".format))
     across = [("groups", ["diameter"]), ("entropy (bits) at temperature", temperatures)]
-    return Layout({"": TextTable(("teacher", "sampler", "share"), across, sections)}, ["shown", "apart"], numbers)
+    return Layout({"": table_by(["teacher", "sampler", "share"], cells, across, _texts)}, ["shown", "apart"], numbers)
+
+
+def _texts(cells: pd.DataFrame) -> list[str]:
+    return [f"{number:.3f}" for number in (cells["diameter"].iloc[0], *cells["entropy"])]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.presentation.layout import Layout, table_by
+from workflow_scripts.presentation.table_formats import TextTable, format_value
 
 HEADERS = [
     ("locality", {"diameter": "diameter", "concentration": "concentration"}),
@@ -29,14 +29,16 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
 
 
 def _text_table(numbers: pd.DataFrame) -> TextTable:
-    found = numbers.set_index(["sampler", "teacher", "quantity"])[["value", "std_query"]].T.to_dict("list")
     present = set(numbers["quantity"])
     groups = [(title, {name: text for name, text in headers.items() if name in present}) for title, headers in HEADERS]
     names = [name for _, headers in groups for name in headers]
-    keys = numbers[["sampler", "teacher"]].drop_duplicates().itertuples(index=False, name=None)
-    rows = [(key, [Cell(_format(name, *found.get((*key, name), (np.nan, np.nan)))) for name in names]) for key in keys]
     spans = [(title, list(headers.values())) for title, headers in groups if headers]
-    return TextTable(("sampler", "teacher"), spans, [rows])
+
+    def texts(own: pd.DataFrame) -> list[str]:
+        found = own.set_index("quantity")[["value", "std_query"]].reindex(names)
+        return [_format(*row) for row in found.itertuples(name=None)]
+
+    return table_by(["sampler", "teacher"], numbers, spans, texts, section=0)
 
 
 def _format(name: str, value: float, spread: float) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.analysis.domains import parse_domains
+from workflow_scripts.analysis.query_values import RANKER
 from workflow_scripts.analysis.summaries import Grid
 from workflow_scripts.presentation.grid_table import Column, grid_table
 from workflow_scripts.presentation.layout import Layout
-
-RANKER = ["student", "loss", "sampler", "teacher"]
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
@@ -24,7 +23,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     rankers = [*grid.references, *grid.trained]
     # A collection of two domains has one value and so one column.
     wide = {member: [found[(*ranker, name, member)][0] for ranker in rankers] for name, member in pairs}
-    csv = pd.DataFrame(rankers, columns=RANKER).assign(**wide)
+    csv = pd.DataFrame(rankers, columns=list(RANKER)).assign(**wide)
     shown = "several seeds" if len(grid.seeds) > 1 else "one seed"
     values = {"measure": spec["measure"], "student": student, "seeds": len(grid.seeds)}
     places = ["student", "loss", "teacher", "domain", "collection"]

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.analysis.equivalence import BLOCK
-from workflow_scripts.analysis.summaries import Grid
-from workflow_scripts.presentation.grid_table import table_by_student
-from workflow_scripts.presentation.layout import Layout
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, domains_across, without_one_teacher
 from workflow_scripts.presentation.layouts.equivalence import pairs_table
 from workflow_scripts.presentation.verdict_notes import verdict_notes
 
@@ -22,13 +20,13 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     measure = spec["measures"][0]
     rows = numbers[numbers["measure"] == measure]
     found, pairs = (rows[rows["scope"] == scope] for scope in ("spread", "comparison"))
-    keys = ["student", "loss", "teacher"] if found["teacher"].nunique() > 1 else ["student", "loss"]
-    texts = {"": table_by_student(found, keys, HEADERS, _texts), PAIRS: pairs_table(pairs, Grid.of(spec))}
+    keys = without_one_teacher(["student", "loss", "teacher"], spec)
+    texts = {"": domains_across(keys, found, HEADERS, _texts), PAIRS: pairs_table(pairs, spec)}
     values = {"measure": measure, "pipelines": found["n_seeds"].iloc[0], "confidence": f"{100 * spec['confidence']:g}%"}
     values |= {"added": found["added"].median(), "training": found["training_sd"].median()}
     notes, more = verdict_notes(pairs, BLOCK, spec["rule"]["difference_alpha"])
     notes = ["given collection" if note == "given" else note for note in notes]
-    return Layout(texts, ["shown", "median"], numbers, values | more, "%.6g", notes=notes)
+    return Layout(texts, ["shown", "median"], numbers, values | more, SIX_DIGITS, notes=notes)
 
 
 def _texts(row: tuple) -> tuple[str, ...]:

@@ -6,29 +6,28 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from workflow_scripts.analysis.query_values import RANKER
 from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.presentation.table_formats import format_value, text_table
 
-RANKER = ("student", "loss", "sampler", "teacher")
 HEADERS = ("published", "measured", "interval", "difference", "verdict", "of")
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """All figures in the order of their file."""
     labels = ("ranker", "collection", "measure")
-    section = [((_ranker(row), row.collection, row.measure), _cells(row)) for row in numbers.itertuples()]
+    lines = ((None, (_ranker(row), row.collection, row.measure), _texts(row)) for row in numbers.itertuples())
     verdicts = numbers["verdict"].value_counts()
     values = {"figures": len(numbers), "within": verdicts.get("within", 0), "absent": verdicts.get("not measured", 0)}
-    return Layout({"": TextTable(labels, [("", HEADERS)], [section])}, ["shown", "differs"], numbers, values)
+    return Layout({"": text_table(labels, [("", HEADERS)], lines)}, ["shown", "differs"], numbers, values)
 
 
 def _ranker(row: tuple) -> str:
     return " ".join(name for key in RANKER if (name := getattr(row, key)))
 
 
-def _cells(row: tuple) -> list[Cell]:
-    none = float("nan")
+def _texts(row: tuple) -> tuple[str, ...]:
     interval = "" if pd.isna(row.ci_low) else f"{row.ci_low:.3f} to {row.ci_high:.3f}"
     difference = "" if pd.isna(row.difference) else f"{row.difference:+.3f}"
-    texts = (f"{row.published:.4f} ± {row.tolerance:g}", format_value(row.mean, none), interval, difference)
-    return [Cell(text) for text in (*texts, row.verdict, row.differs)]
+    measured = format_value(row.mean, float("nan"))
+    return f"{row.published:.4f} ± {row.tolerance:g}", measured, interval, difference, row.verdict, row.differs

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, table_by
+from workflow_scripts.presentation.table_formats import format_p
 
 POWER, STRETCHED = "power law", "stretched exponential"
 
@@ -21,17 +21,14 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
         "low": spec["fit_range"][0],
         "high": spec["fit_range"][1],
     }
-    sections = []
-    for _, block in numbers.groupby("domain", sort=False):
-        lines = block.groupby("ranker", sort=False)
-        sections.append([((own["domain"].iloc[0], ranker), _cells(own)) for ranker, own in lines])
     forms = list(dict.fromkeys(numbers["form"]))
     groups = [(form, ["rate", *["stretch"] * (form == STRETCHED), "R²", "held-out error"]) for form in forms]
     groups.append(("", ["best held out", "power law minus rival", "p"]))
-    return Layout({"": TextTable(("domain", "ranker"), groups, sections)}, ["shown", "found"], numbers, values, "%.6g")
+    table = table_by(["domain", "ranker"], numbers, groups, _texts)
+    return Layout({"": table}, ["shown", "found"], numbers, values, SIX_DIGITS)
 
 
-def _cells(own: pd.DataFrame) -> list[Cell]:
+def _texts(own: pd.DataFrame) -> list[str]:
     texts = []
     for row in own.itertuples():
         texts.append(f"{row.rate:.2f} ({row.rate_low:.2f} to {row.rate_high:.2f})")
@@ -40,6 +37,5 @@ def _cells(own: pd.DataFrame) -> list[Cell]:
         texts += [f"{row.r_squared:.3f}", f"{row.held_out_error**0.5:.4f}"]
     power = own[own["form"] == POWER].iloc[0]
     ends = f"{1000 * power.difference_low:+.2f} to {1000 * power.difference_high:+.2f}"
-    texts += [own.loc[own["best"], "form"].iloc[0], f"{1000 * power.difference:+.2f}e-3 ({ends})"]
-    texts.append("<0.001" if power.p_holm < 0.001 else f"{power.p_holm:.3f}")
-    return [Cell(text) for text in texts]
+    best = own.loc[own["best"], "form"].iloc[0]
+    return [*texts, best, f"{1000 * power.difference:+.2f}e-3 ({ends})", format_p(power.p_holm)]

@@ -9,14 +9,15 @@ import pandas as pd
 
 from workflow_scripts.analysis.families import COUNTED, DIFFERENT, counted, false_calls, sum_of_families
 from workflow_scripts.analysis.inference import CONTROLS
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout
+from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value, text_table
 from workflow_scripts.presentation.verdict_notes import FOOTNOTE, mark, notes_of
 
 KEYS = ["domain", "student", "loss"]
 SIGNED = {f"{DIFFERENT} ({sign})": DIFFERENT for sign in "+-"} | {"changes": DIFFERENT}
 """A verdict's outcome."""
-Lines = list[tuple[str, list[Cell]]]
+Lines = list[tuple[str, list[str | Cell]]]
+"""What a line shows, and its cells."""
 
 
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
@@ -39,29 +40,23 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     of_changes = concluded.agg({"tested": "sum", "different": "sum", "largest_p": "max"})
     notes, more = notes_of(sum_of_families(pd.concat([pd.DataFrame(families), of_changes]), alpha), rows["basis"])
     csv = numbers.drop(columns=["place", *COUNTED])
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout({"": _text_table(rows, spec["teachers"])}, sentences, csv, values | more, "%.6g", notes=notes)
+    return Layout({"": _text_table(rows, spec["teachers"])}, sentences, csv, values | more, SIX_DIGITS, notes=notes)
 
 
 def _text_table(rows: pd.DataFrame, teachers: Sequence[str]) -> TextTable:
     """A section for the teachers, then one for each domain, student and loss; teachers across, the conclusion last."""
-    parts = dict(iter(rows.groupby("scope")))
-    own = parts["teacher"].set_index(["domain", "teacher"])["value"]
-    section = [
-        ((domain, "teacher", "", ""), [*(Cell(f"{own[domain, name]:.3f}") for name in teachers), Cell("")])
+    own = rows[rows["scope"] == "teacher"].set_index(["domain", "teacher"])["value"]
+    found: list[tuple] = [
+        ((), (domain, "teacher", "", ""), [*(f"{own[domain, name]:.3f}" for name in teachers), ""])
         for domain in dict.fromkeys(rows["domain"])
     ]
-    sections = [section]
-    blocks = {scope: dict(iter(part.groupby(KEYS, sort=False))) for scope, part in parts.items() if scope != "teacher"}
-    for keys in parts["conclusion"][KEYS].drop_duplicates().itertuples(index=False, name=None):
-        block = {scope: found[keys] for scope, found in blocks.items()}
-        lines = [
-            *_means(block["student"], teachers),
-            *_pairs(block["comparison"], block["conclusion"], teachers),
-            _order(block["order"], teachers),
-        ]
-        sections.append([((*keys, what), cells) for what, cells in lines])
-    return TextTable((*KEYS, ""), [("", [*teachers, "conclusion"])], sections)
+    for keys, block in rows[rows["scope"] != "teacher"].groupby(KEYS, sort=False):
+        # Of a measure that re-ranking does not change there are no comparisons and no conclusions.
+        scopes = ("student", "comparison", "conclusion", "order")
+        students, comparisons, conclusions, orders = (block[block["scope"] == scope] for scope in scopes)
+        lines = [*_means(students, teachers), *_pairs(comparisons, conclusions, teachers), _order(orders, teachers)]
+        found += [(keys, (*keys, what), cells) for what, cells in lines]
+    return text_table((*KEYS, ""), [("", [*teachers, "conclusion"])], found)
 
 
 def _means(students: pd.DataFrame, teachers: Sequence[str]) -> Lines:
@@ -70,7 +65,7 @@ def _means(students: pd.DataFrame, teachers: Sequence[str]) -> Lines:
     lines = []
     for sampler in dict.fromkeys(students["sampler"]):
         values = [found[sampler, teacher] for teacher in teachers]
-        lines.append((sampler, [*(Cell(f"{format_value(*v[:2])} ({v[2]:.0f})") for v in values), Cell("")]))
+        lines.append((sampler, [*(f"{format_value(*v[:2])} ({v[2]:.0f})" for v in values), ""]))
     return lines
 
 
@@ -82,21 +77,19 @@ def _pairs(comparisons: pd.DataFrame, conclusions: pd.DataFrame, teachers: Seque
     for row in conclusions.itertuples():
         pair = row.sampler, row.sampler_b
         outcomes = [found[*pair, teacher] for teacher in teachers]
-        cells = [
-            Cell(f"{value:+.3f} {mark(SIGNED.get(verdict, verdict), basis)}") for value, verdict, basis in outcomes
-        ]
+        texts = [f"{value:+.3f} {mark(SIGNED.get(verdict, verdict), basis)}" for value, verdict, basis in outcomes]
         conclusion = row.verdict + FOOTNOTE * (
             row.basis == CONTROLS and row.verdict in ("holds", "changes", "undecided")
         )
-        lines.append((" / ".join(pair), [*cells, Cell(conclusion, bold=row.verdict == "changes")]))
+        lines.append((" / ".join(pair), [*texts, Cell(conclusion, bold=row.verdict == "changes")]))
     return lines
 
 
-def _order(orders: pd.DataFrame, teachers: Sequence[str]) -> tuple[str, list[Cell]]:
+def _order(orders: pd.DataFrame, teachers: Sequence[str]) -> tuple[str, list[str | Cell]]:
     """Tau with the first teacher's order, and the lowest of any two teachers' last."""
     first = orders[orders["teacher"] == teachers[0]].set_index("teacher_b")["value"]
-    texts = ["", *(_tau(first[teacher]) for teacher in teachers[1:])]
-    return "order (tau)", [*map(Cell, texts), Cell(f"lowest {_tau(orders['value'].min(skipna=False))}")]
+    taus = [_tau(first[teacher]) for teacher in teachers[1:]]
+    return "order (tau)", ["", *taus, f"lowest {_tau(orders['value'].min(skipna=False))}"]
 
 
 def _tau(value: float) -> str:

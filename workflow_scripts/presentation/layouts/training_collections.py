@@ -12,9 +12,9 @@ import pandas as pd
 
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.families import MARKS
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable, format_value
-from workflow_scripts.presentation.verdict_notes import mark, verdict_notes
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, without_one_teacher
+from workflow_scripts.presentation.table_formats import TextTable, format_value, text_table
+from workflow_scripts.presentation.verdict_notes import format_difference, verdict_notes
 
 SIZES = {"queries": "training queries", "positives": "positives a query"}
 
@@ -30,48 +30,45 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     notes, more = verdict_notes(differences, family, spec["rule"]["difference_alpha"])
     values = {name: counts.get(name, 0) for name in MARKS} | {"number": counts.sum(), "measure": measure}
     texts = {"": _text_table(rows, spec), "In-domain for a training collection": _own(spec)}
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout(texts, sentences, numbers, values | more, "%.6g", notes=notes if len(counts) else [])
+    return Layout(texts, sentences, numbers, values | more, SIX_DIGITS, notes=notes if len(counts) else [])
 
 
 def _own(spec: Mapping) -> TextTable:
     """Test collections over each training collection's corpus, and the teachers that were trained on it."""
     tested = {name for domain in parse_domains(spec["domains"]) for name in domain.collections}
     trained_on = {teacher: spec["teacher_collections"].get(teacher) for teacher in spec["teachers"]}
-    section = []
+    lines = []
     for name in dict.fromkeys([*spec["training_collections"], *trained_on.values()]):
         tests = [test for test in spec["shared"].get(name, []) if test in tested]
         teachers = [teacher for teacher, collection in trained_on.items() if collection == name]
-        section.append(((name or "not recorded",), [Cell(", ".join(tests)), Cell(", ".join(teachers))]))
-    return TextTable(("training",), [("", ["tests", "teachers"])], [section])
+        lines.append((None, (name or "not recorded",), [", ".join(tests), ", ".join(teachers)]))
+    return text_table(("training",), [("", ["tests", "teachers"])], lines)
 
 
 def _text_table(rows: pd.DataFrame, spec: Mapping) -> TextTable:
-    shown, collections = 3 if len(spec["teachers"]) > 1 else 2, spec["training_collections"]
+    names, collections = without_one_teacher(["loss", "sampler", "teacher"], spec), spec["training_collections"]
     # The later of two collections comes first: a difference is its value minus the earlier's.
     columns = [*((name, "") for name in collections), *((two, one) for one, two in combinations(collections, 2))]
     blocks = [(domain.name, student) for domain in parse_domains(spec["domains"]) for student in spec["students"]]
-    cells: dict[tuple, Cell] = {}
-    sections: dict[str, dict[tuple[str, str, str], None]] = {}
+    texts: dict[tuple, str] = {}
+    sections: dict[tuple[str, str, str], str] = {}
     for row in rows.itertuples():
         label, place = _place(row, columns[0])
-        sections.setdefault(row.loss or ("sizes" if row.scope in SIZES else "references"), {})[label] = None
-        cells[label, *place] = _cell(row)
+        sections[label] = row.loss or ("sizes" if row.scope in SIZES else "references")
+        texts[label, *place] = _text(row)
 
-    def line(label: tuple[str, str, str]) -> list[Cell]:
+    def line(label: tuple[str, str, str]) -> list[str]:
         found = []
         for (domain, student), column in product(blocks, columns):
             # A size is of no domain and no student, a reference of no student.
             places = [(domain, student, column), (domain, "", column), ("", "", column)]
-            found.append(next((cells[label, *place] for place in places if (label, *place) in cells), Cell("")))
+            found.append(next((texts[label, *place] for place in places if (label, *place) in texts), ""))
         return found
 
     headers = [f"{name} minus {other}" if other else name for name, other in columns]
-    return TextTable(
-        ("loss", "sampler", "teacher")[:shown],
-        [(f"{domain} {student}", headers) for domain, student in blocks],
-        [[(label[:shown], line(label)) for label in labels] for labels in sections.values()],
-    )
+    groups = [(f"{domain} {student}", headers) for domain, student in blocks]
+    lines = ((section, label[: len(names)], line(label)) for label, section in sections.items())
+    return text_table(names, groups, lines)
 
 
 def _place(row: object, first: tuple[str, str]) -> tuple[tuple[str, str, str], tuple]:
@@ -83,10 +80,9 @@ def _place(row: object, first: tuple[str, str]) -> tuple[tuple[str, str, str], t
     return (row.loss, row.function, row.teacher), (row.domain, row.student, (row.training, row.training_b))
 
 
-def _cell(row: object) -> Cell:
+def _text(row: object) -> str:
     if row.scope == "difference":
-        interval = "" if pd.isna(row.ci_low) else f" [{row.ci_low:+.3f}, {row.ci_high:+.3f}]"
-        return Cell(f"{row.value:+.3f}{interval} {mark(row.outcome, row.basis)}")
+        return format_difference(row.value, row.ci_low, row.ci_high, row.outcome, row.basis)
     if row.scope == "queries":
-        return Cell(f"{row.value:,.0f}")
-    return Cell(f"{row.value:.2f}" if row.scope == "positives" else format_value(row.value, row.std_seed))
+        return f"{row.value:,.0f}"
+    return f"{row.value:.2f}" if row.scope == "positives" else format_value(row.value, row.std_seed)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.inference import CONTROLS
-from workflow_scripts.presentation.layout import Layout
-from workflow_scripts.presentation.table_formats import Cell, TextTable
+from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, domains_across
+from workflow_scripts.presentation.table_formats import format_p
 from workflow_scripts.presentation.verdict_notes import FOOTNOTE
 
 HEADERS = ("eta²", "component", "sd", "p")
@@ -23,39 +23,20 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     rows = numbers[numbers["measure"] == measure]
     sources, again = rows[rows["scope"] == "source"], rows[rows["scope"] == "cell"]
     sentence = "nothing varies" if sources.empty else "several seeds" if seeds > 1 else "one seed"
-    texts = {"": _text_table(sources)} | ({"Training again": _trained_again(again)} if len(again) else {})
+    sources = sources.assign(source=sources["source"].astype(str).str.replace(":", " x "))
+    texts = {"": domains_across(["source"], sources, HEADERS, _of_source, section=0)}
+    if len(again):
+        keys = CELL if again["teacher"].nunique() > 1 else CELL[:3]
+        texts["Training again"] = domains_across(keys, again, AGAIN, _of_cell, section=2)
     notes = ["retraining band", *["controls"] * bool((again["basis"] == CONTROLS).any()), "given"]
+    notes = notes if len(again) else ["no verdict"]
     values = {"measure": measure, "seeds": seeds, "confidence": f"{100 * spec['confidence']:g}%"}
-    # Six digits, not decimals: a p-value of 1e-9 is not 0.
-    return Layout(texts, ["shown", sentence], numbers, values, "%.6g", notes=notes if len(again) else ["no verdict"])
+    return Layout(texts, ["shown", sentence], numbers, values, SIX_DIGITS, notes=notes)
 
 
-def _text_table(rows: pd.DataFrame) -> TextTable:
-    found = rows.set_index(["source", "domain"])[["eta_squared", "component_share", "component", "p"]].T.to_dict("list")
-    domains = list(dict.fromkeys(rows["domain"]))
-    section = []
-    for source in dict.fromkeys(rows["source"]):
-        cells = [Cell(text) for domain in domains for text in _texts(*found[source, domain])]
-        section.append(((source.replace(":", " x "),), cells))
-    return TextTable(("source",), [(domain, HEADERS) for domain in domains], [section])
-
-
-def _texts(eta: float, share: float, component: float, p: float) -> list[str]:
-    small = "<0.001" if p < 0.001 else f"{p:.3f}"
-    texts = (f"{100 * eta:.1f}%", f"{100 * share:.1f}%", f"{np.sqrt(component):.4f}", small)
-    return ["" if np.isnan(value) else text for value, text in zip((eta, share, component, p), texts, strict=True)]
-
-
-def _trained_again(rows: pd.DataFrame) -> TextTable:
-    """A section is a student's loss."""
-    keys = CELL if rows["teacher"].nunique() > 1 else CELL[:3]
-    found = {(row.domain, *(getattr(row, key) for key in keys)): row for row in rows.itertuples()}
-    domains = list(dict.fromkeys(rows["domain"]))
-    sections: dict[tuple, list] = {}
-    for labels in dict.fromkeys(rows[keys].itertuples(index=False, name=None)):
-        cells = [Cell(text) for domain in domains for text in _of_cell(found[domain, *labels])]
-        sections.setdefault(labels[:2], []).append((labels, cells))
-    return TextTable(keys, [(domain, AGAIN) for domain in domains], list(sections.values()))
+def _of_source(row: tuple) -> list[str]:
+    shares = ["" if np.isnan(share) else f"{100 * share:.1f}%" for share in (row.eta_squared, row.component_share)]
+    return [*shares, "" if np.isnan(row.component) else f"{np.sqrt(row.component):.4f}", format_p(row.p)]
 
 
 def _of_cell(row: tuple) -> list[str]:

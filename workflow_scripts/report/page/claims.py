@@ -142,12 +142,10 @@ def _signed(value: float) -> str:
 
 
 def _part(row: tuple, axis: Axis | None, alpha: float, margin: float | None, tests: int) -> Part:
-    known = axis is not None and np.isfinite(row.estimate)
-    ends = (row.ci_low, row.ci_high) if np.isfinite(row.ci_low) else (np.nan, np.nan)
-    low, high = (axis.at(end) if known and np.isfinite(end) else None for end in ends)
+    known, interval = axis is not None and np.isfinite(row.estimate), np.isfinite(row.ci_low)
+    low, high = (axis.at(end) if known and interval else None for end in (row.ci_low, row.ci_high))
     value = "" if np.isnan(row.estimate) else f"{row.estimate:+.3g}"
-    if np.isfinite(row.ci_low):
-        value += f" ({row.ci_low:+.3g} to {row.ci_high:+.3g})"
+    value += f" ({row.ci_low:+.3g} to {row.ci_high:+.3g})" if interval else ""
     p = [] if np.isnan(row.p) else [f"p of the part {_p(row.p)}"]
     if not np.isnan(row.p_opposite_holm):
         p.append(f"p of its opposite {_p(row.p_opposite_holm)}, Holm over {tests}")

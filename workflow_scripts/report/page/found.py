@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from workflow_scripts.presentation.contrasts import contrast_in_words, directed
-
-PLACE = ["claim", "teacher", "student", "domain"]
-VERDICTS = ("supported", "contradicted", "undecided", "not testable here")
+from workflow_scripts.presentation.layouts.claims import ROW, VERDICTS
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ def summaries(numbers: pd.DataFrame, spec: Mapping, margin: float | None) -> lis
     """A row for each claim of the claims table's ``numbers``; ``spec`` is what they were made by."""
     found, asked = [], {}
     for name, rows in numbers.groupby("claim", sort=False):
-        counts = rows.drop_duplicates(PLACE)["verdict"].value_counts()
+        counts = rows.drop_duplicates(ROW)["verdict"].value_counts()
         own = spec["claims"][name]
         parts = own.get("parts", [{}])
         texts, earlier = [], []

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.analysis.summaries import Grid, reference_label
+from workflow_scripts.analysis.summaries import Grid, reference_label, whole_domains
 from workflow_scripts.report.page.charts import MARKERS, Axis
 
 CELL = ["student", "loss", "sampler", "teacher", "domain"]
@@ -53,7 +52,7 @@ def panels(main: pd.DataFrame, variance: pd.DataFrame, spec: Mapping, confidence
     """
     grid, measure = Grid.of(spec), spec["measure"]
     interval = f"{100 * confidence:g}% interval over queries"
-    whole = main[(main["collection"] == ALL) & (main["measure"] == measure)]
+    whole = whole_domains(main, measure)
     bands = variance[variance["band_low"].notna() & (variance["measure"] == measure)]
     whole = whole.merge(bands[[*CELL, "band_low", "band_high"]], how="left", on=CELL)
     found = []

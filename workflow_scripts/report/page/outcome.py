@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.families import EQUIVALENT, UNDECIDED, FalseCalls
 from workflow_scripts.analysis.power import MOST_SEEDS
-from workflow_scripts.analysis.summaries import BM25, TEACHER
+from workflow_scripts.analysis.summaries import BM25, TEACHER, whole_domains
+from workflow_scripts.presentation.layouts.claims import ROW, VERDICTS
 from workflow_scripts.presentation.verdict_notes import share
 
 SEEDS = re.compile(r"(\d+) seeds")
-PLACE = ["claim", "teacher", "student", "domain"]
-VERDICTS = ("supported", "contradicted", "undecided", "not testable here")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def outcomes(frames: Mapping[str, pd.DataFrame], calls: FalseCalls, spec: Mappin
     """
     measure, power = spec["measure"], frames.get("power")
     power = None if power is None else power[power["measure"] == measure]
-    found = [_verdicts(frames["claims"].drop_duplicates(PLACE))] if "claims" in frames else []
+    found = [_verdicts(frames["claims"].drop_duplicates(ROW))] if "claims" in frames else []
     found.append(_pairs(calls, frames.get("equivalence"), power, measure))
     found += [] if power is None else _detectable(power, measure)
     return [*found, Outcome(_references(frames["main"], spec))]
@@ -147,7 +145,7 @@ def _detectable(power: pd.DataFrame, measure: str) -> list[Outcome]:
 
 def _references(main: pd.DataFrame, spec: Mapping) -> str:
     """How many students of each kind have a higher mean than BM25, and than their teacher."""
-    rows = main[(main["collection"] == ALL) & (main["measure"] == spec["measure"])]
+    rows = whole_domains(main, spec["measure"])
     students = rows[rows["student"].isin(spec["students"])]
     bm25 = rows[rows["student"] == BM25].set_index("domain")["mean"]
     teachers = rows[rows["student"] == TEACHER].set_index(["domain", "teacher"])["mean"]

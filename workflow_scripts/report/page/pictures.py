@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.analysis.domains import ALL, parse_domains
-from workflow_scripts.analysis.summaries import TEACHER
+from workflow_scripts.analysis.domains import parse_domains
+from workflow_scripts.analysis.summaries import TEACHER, whole_domains
 from workflow_scripts.report.page.charts import MARKERS, Axis, Chart, Line, Mark, polyline
 from workflow_scripts.report.rank_curves import POWER, STRETCHED, curve_at
 
@@ -35,8 +35,8 @@ def locality_map(locality: pd.DataFrame, main: pd.DataFrame, spec: Mapping) -> C
     table = locality.pivot_table("value", ["sampler", "teacher"], "quantity", sort=False)
     rows = table[["diameter", "entropy"]].dropna().reset_index()
     rows = rows[rows["sampler"].isin(samplers)]
-    whole = main[(main["collection"] == ALL) & (main["measure"] == measure) & (main["domain"] == domain)]
-    means = whole.groupby(["sampler", "teacher"])["mean"].mean()
+    whole = whole_domains(main, measure)
+    means = whole[whole["domain"] == domain].groupby(["sampler", "teacher"])["mean"].mean()
     reached = means.reindex(pd.MultiIndex.from_frame(rows[["sampler", "teacher"]])).to_numpy()
     low, high = np.nanmin(reached), np.nanmax(reached)
     labels = ("essential diameter of a group", "teacher entropy of a group, bits")
@@ -69,7 +69,7 @@ def cost_maps(cost: pd.DataFrame, main: pd.DataFrame, spec: Mapping) -> list[Cha
     """
     keys, measure = ["student", "loss", "sampler"], spec["measure"]
     spent = cost[cost["scope"] == "student"].groupby(keys, sort=False)[["alone_wh", "energy_wh"]].mean()
-    whole = main[(main["collection"] == ALL) & (main["measure"] == measure)]
+    whole = whole_domains(main, measure)
     charts = []
     for domain in spec["domains"]:
         means = whole[whole["domain"] == domain["name"]].groupby(keys, sort=False)[["mean", "ci_low", "ci_high"]].mean()

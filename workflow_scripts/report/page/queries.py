@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +45,8 @@ def explorer(
     evaluation: Mapping[str, Path],
     values: QueryValues,
     measure: str,
-) -> dict[str, str]:
-    """``about`` (JSON text: systems, collections, queries, texts) and ``columns`` (base64 of gzipped arrays).
+) -> tuple[dict, str]:
+    """What it is about (systems, collections, queries, texts), and its columns (base64 of gzipped arrays).
 
     ``collections``: name to the manifests of a collection and its corpus, None where no text is shown;
     ``evaluation``: name to the manifest with its judgements; ``values``: ``measure`` of all systems. Queries are spread
@@ -84,7 +83,7 @@ def explorer(
     packed = gzip.compress(
         b"".join(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays), 6, mtime=0
     )
-    return {"about": json.dumps(about, ensure_ascii=False), "columns": base64.b64encode(packed).decode()}
+    return about, base64.b64encode(packed).decode()
 
 
 def _ranking(runs: Sequence[Path], collection: str, queries: Sequence[str]) -> pd.DataFrame:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.presentation.render_table import anchor, read_caption, unalike
+from workflow_scripts.presentation.render_table import anchor, lay_out, read_caption, unalike
 from workflow_scripts.presentation.table_formats import TextTable
-from workflow_scripts.storage.tables import read_numbers
 
 QUESTION = re.compile(r"^## ([\w-]+)\n\n\*\*Question\.\*\* ([^?]*\?)", re.MULTILINE)
 """Of docs/tables.md: a table's anchor, and the first question that it answers."""
@@ -58,8 +56,7 @@ def page_tables(
     questions, found = dict(QUESTION.findall(definitions.read_text(encoding="utf-8"))), []
     for path in numbers:
         name = path.stem.split(".")[0]
-        frame, made_by = read_numbers(path)
-        layout = importlib.import_module(f"workflow_scripts.presentation.layouts.{name}").layout(frame, made_by)
+        layout = lay_out(name, path)
         files = [sentences[name], sentences["verdicts"]]
         caption = read_caption(files, layout.sentences, layout.values)
         notes = [read_caption(files, [note], layout.values) for note in layout.notes]
