@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 
 from workflow_scripts.analysis.domains import ALL
-from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.analysis.measure_names import orders_candidates, parse_measure
 from workflow_scripts.experiment.backbone_uses import head_problems, position_problems
 from workflow_scripts.experiment.claims import claim_problems
 from workflow_scripts.experiment.controls import control_problems
@@ -279,6 +279,9 @@ def _measures(config: Mapping) -> Iterator[str]:
                 yield f"{where}: use ir_measures' own name {str(measure)!r} for {name!r}"
             if where != "evaluation.measures" and name in evaluation["measures"]:
                 yield f"{where}: {name!r} is among evaluation.measures already; name it once"
+    depth = config["first_stage"]["depth"]
+    if not any(orders_candidates(name, depth) for name in evaluation["measures"]):
+        yield f"evaluation.measures: re-ranking {depth} candidates changes none of them; add another, as nDCG@10"
 
 
 def _curves(config: Mapping) -> Iterator[str]:

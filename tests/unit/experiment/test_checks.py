@@ -46,6 +46,7 @@ FAULTS = [
     ("evaluation.measures", ["AP", "alpha_nDCG@10"], "'alpha_nDCG@10' is a measure that nothing installed computes"),
     ("evaluation.more_measures", {"demo": ["R@0"]}, "evaluation.more_measures.demo: 'R@0': cutoff is 0, and must be"),
     ("evaluation.measures", ["MRR"], "evaluation.measures: use ir_measures' own name 'RR' for 'MRR'"),
+    ("evaluation.measures", ["R@100"], "evaluation.measures: re-ranking 100 candidates changes none of them"),
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("evaluation.more_measures", {"demo-train": ["P@5"]}, "more_measures.demo-train: is in no domain; name"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),

@@ -89,12 +89,11 @@ def test_a_change_is_shown_by_the_teachers_that_show_it(tmp_path: Path) -> None:
 
 
 def test_a_first_measure_that_re_ranking_does_not_change_has_means_and_no_verdicts(tmp_path: Path) -> None:
-    path = write_metrics(tmp_path / "metrics.parquet", {(name, of): 0.0 for name in "xy" for of in ("weak", "strong")})
+    path = measured(tmp_path, {(name, of): 0.0 for name in "xy" for of in ("weak", "strong")})
     table = pd.read_parquet(path)
     write_table(path, pd.concat([table, table.assign(measure="R@100")]), measures.METRICS_SCHEMA)
-    spec = SPEC | {"samplers": ["x", "y"], "teachers": ["weak", "strong"], "measures": ["R@100", "nDCG@10"]}
-    call(make_teachers_table, arguments(tmp_path, path, spec))
-    markdown = render("teachers", tmp_path / "table.parquet")[1]
+    spec = table_spec(samplers=["x", "y"], teachers=["weak", "strong"], seeds=[0, 1], measures=["R@100", "nDCG@10"])
+    _, markdown = make_table(make_teachers_table, spec, tmp_path / "teachers.parquet", metrics=path)
     shown = [line.split("|")[4].strip() for line in markdown.splitlines() if line.startswith("| near")]
     assert shown == ["", "x", "y", "order (tau)"] and "Of 0 conclusions" in markdown
 
