@@ -102,7 +102,7 @@ def test_every_sentence_below_a_table_is_chosen_by_its_verdicts() -> None:
             notes, values = verdict_notes(rows.assign(outcome=outcome, basis=basis, p_difference=p), ["block"], 0.05)
             seen |= set(notes)
             assert "{" not in " ".join(sentences[name] for name in notes).format(**values)
-    of_one_table = {"noise band", "retraining band", "given collection", "parts of claims"}
+    of_one_table = {"weak teachers", "noise band", "retraining band", "given collection", "parts of claims"}
     assert seen | of_one_table | {"unalike"} == set(sentences)
     notes, values = verdict_notes(rows.assign(basis="seeds"), ["block"], 0.05)
     text = " ".join(sentences[name] for name in notes).format(**values)

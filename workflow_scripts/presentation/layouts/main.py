@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.equivalence import BLOCK
 from workflow_scripts.analysis.families import COUNTED, sum_of_families
-from workflow_scripts.analysis.summaries import Grid
+from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
 from workflow_scripts.presentation.grid_table import Column, grid_table
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import TextTable
@@ -29,11 +29,22 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     texts = {measure: _text_table(by_measure[measure], grid) for measure in spec["measures"] if measure in by_measure}
     shown = "several seeds" if len(grid.seeds) > 1 else "one seed"
     sentences = [shown, "letters"] if (whole["letters"] != "").any() else [shown]
-    blocks = tested_blocks(numbers, next(iter(texts), None))
+    first = next(iter(texts), None)
+    blocks = tested_blocks(numbers, first)
     notes, values = notes_of(sum_of_families(blocks, spec["rule"]["difference_alpha"]), blocks["basis"])
     notes = ["noise band"] * bool(blocks["noise_band"].notna().any()) + notes if len(blocks) else []
+    if below := below_bm25(whole[whole["measure"] == first]):
+        notes, values = ["weak teachers", *notes], values | {"below": ", ".join(below)}
     csv = numbers.drop(columns=["letters", *COUNTED])
     return Layout(texts, sentences, csv, values | {"seeds": len(grid.seeds)}, notes=notes)
+
+
+def below_bm25(means: pd.DataFrame) -> list[str]:
+    """Each teacher with the domains where its mean is below BM25's."""
+    of = means.set_index("domain")
+    first, teachers = of.loc[of["student"] == BM25, "mean"], of[of["student"] == TEACHER]
+    below = teachers[teachers["mean"] < first.reindex(teachers.index)]
+    return [f"{teacher} ({', '.join(rows.index)})" for teacher, rows in below.groupby("teacher", sort=False)]
 
 
 def tested_blocks(numbers: pd.DataFrame, measure: str | None) -> pd.DataFrame:
