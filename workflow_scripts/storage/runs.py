@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 
 CHUNK_LINES = 2**16
+_TYPES = {"query_id": pa.string(), "doc_id": pa.string(), "rank": pa.int64(), "score": pa.float64()}
+_READ = csv.ReadOptions(column_names=["query_id", "Q0", "doc_id", "rank", "score", "tag"], use_threads=False)
+_PARSE = csv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False)
+_CONVERT = csv.ConvertOptions(column_types=_TYPES, include_columns=list(_TYPES), null_values=[])
 
 
 def order_run(frame: pd.DataFrame) -> pd.DataFrame:
@@ -47,19 +53,25 @@ def write_run(path: str | Path, frame: pd.DataFrame, tag: str) -> None:
 
 def read_run(path: str | Path) -> pd.DataFrame:
     """Read a run: query_id, doc_id (text), rank (int), score (float); :class:`InputError` for a broken line."""
-    queries, documents, ranks, scores = [], [], [], []
+    with gzip.open(path) as file:
+        content = file.read()
+    try:
+        return csv.read_csv(pa.BufferReader(content), _READ, _PARSE, _CONVERT).to_pandas()
+    except pa.ArrowInvalid:
+        return _read_lines(path)  # names the line, if one is broken, and knows an empty run
+
+
+def _read_lines(path: str | Path) -> pd.DataFrame:
+    """:func:`read_run` at a sixth of its speed."""
+    rows: list[tuple[str, str, int, float]] = []
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
                 query, _, document, rank, score, _ = line.split()
-                values = int(rank), float(score)
+                rows.append((query, document, int(rank), float(score)))
             except ValueError:
                 raise InputError(f"{path}, line {number} is not a TREC run line: {line.strip()!r}") from None
-            queries.append(query)
-            documents.append(document)
-            ranks.append(values[0])
-            scores.append(values[1])
-    return pd.DataFrame({"query_id": queries, "doc_id": documents, "rank": ranks, "score": scores})
+    return pd.DataFrame(rows, columns=list(_TYPES))
 
 
 def run_on(collection: str, manifests: Sequence[str | Path]) -> pd.DataFrame:

@@ -159,7 +159,10 @@ def letter_tables(tmp_path: Path, seeds: Sequence[int]) -> None:
 def test_a_teacher_below_bm25_is_named_with_the_domains_where_it_is(tmp_path: Path) -> None:
     bm25, teacher, *students = all_metrics(tmp_path)
     said = "Teachers that rank worse than BM25: t_1 (near, far)."
-    for better, there in ((teacher, False), (metrics(tmp_path / "worse", ("teacher", "", "", "t_1", None), -0.1), True)):
+    for better, there in (
+        (teacher, False),
+        (metrics(tmp_path / "worse", ("teacher", "", "", "t_1", None), -0.1), True),
+    ):
         make_tables(tmp_path, [bm25, better, *students])
         assert (said in (tmp_path / "main.md").read_text()) == there
 
