@@ -70,5 +70,5 @@ def settle_precision(wanted: str, device: str, widest: int) -> str:
     pays = widest >= BF16_PAYS and processor.setting() == processor.FAST and processor.multiplies_bf16()
     found = {"auto": "bf16" if pays else "fp32", "fp16": "fp32"}.get(wanted, wanted)
     if found == "bf16":
-        processor.note_products("torch, in bf16")
+        processor.note_products(processor.BF16_PRODUCTS)
     return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from workflow_scripts.storage.code import chosen_functions
-from workflow_scripts.storage.processor import PORTABLE
+from workflow_scripts.storage.processor import BF16_PRODUCTS, PORTABLE
 
 T = TypeVar("T")
 UNRECORDED = "not recorded"
@@ -60,14 +60,15 @@ def odd_ones(made: Mapping[str, Mapping]) -> dict[str, list[str]]:
 def _groups(made: Iterable[tuple[T, Mapping]]) -> Iterator[tuple[tuple, dict[str, list[T]]]]:
     """Artifacts that are compared, by kind, circumstance and more, where they differ in it: value to their names.
 
-    Compared are artifacts that the same script made, codes only where it chose the same functions too: two losses are
-    not two codes.
+    Compared are artifacts that the same script made, codes only where it chose the same functions too (two losses are
+    not two codes), products only of one precision, which under ``auto`` goes by the model.
     """
     groups: dict[tuple, dict[str, list[T]]] = {}
     for own, each in made:
         script = each["job"]["module"] or ""
         functions = chosen_functions(script, each["spec"])
         for name, value in circumstances(each).items():
-            key = (each["kind"], name, script, *(functions if name == CODE else ()))
+            parts: dict[str, Sequence] = {CODE: functions, PRODUCTS: [value == BF16_PRODUCTS]}
+            key = (each["kind"], name, script, *parts.get(name, ()))
             groups.setdefault(key, {}).setdefault(value, []).append(own)
     return ((key, values) for key, values in groups.items() if len(values.keys() - {UNRECORDED}) > 1)

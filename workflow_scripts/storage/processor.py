@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 OPTION = "--arithmetic"
 FAST, PORTABLE = "fast", "portable"
+BF16_PRODUCTS = "torch, in bf16"
 LIMITS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
