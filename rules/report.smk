@@ -121,6 +121,7 @@ use rule analyse_job as profile_scores with:
         queries=numbers("query_profiles"),
     log:
         log("profile_scores"),
+    priority: LONGEST
     params:
         **job(
             "report.profile_scores",
@@ -137,6 +138,7 @@ use rule analyse_job as fit_profiles with:
         numbers("score_by_rank"),
     log:
         log("fit_profiles"),
+    priority: LONGEST
     params:
         **job("report.fit_profiles", bootstrap=BOOTSTRAP, **LINES),
 
@@ -159,6 +161,7 @@ use rule analyse_job as draw_score_grid with:
         **drawn("score_grid"),
     log:
         log("draw_score_grid"),
+    priority: LONGEST
     params:
         **job(
             "report.draw_score_grid",

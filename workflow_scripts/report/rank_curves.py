@@ -58,8 +58,9 @@ def fit_curve(form: str, ratios: np.ndarray, scores: np.ndarray) -> Curve:
     shapes = _shape(form, log, grid)[0]
     gains = (scores @ (weights * shapes).T) ** 2 / (weights * shapes**2).sum(axis=1)  # (profiles, grid)
     parameters, damping = grid[gains.argmax(axis=1)], np.full((len(scores), 1), 1e-3)
-    scale, error, jacobian, residual = _project(form, log, weights, scores, parameters)
+    found = _project(form, log, weights, scores, parameters)
     for _ in range(_STEPS):
+        _, error, jacobian, residual = found
         jacobian = jacobian[..., :free]
         normal = np.einsum("mpi,mpj,p->mij", jacobian, jacobian, weights)
         ridge = damping[..., None] * (np.eye(free) * normal + 1e-12 * np.eye(free))
@@ -67,12 +68,15 @@ def fit_curve(form: str, ratios: np.ndarray, scores: np.ndarray) -> Curve:
         step = np.zeros_like(parameters)
         step[:, :free] = np.linalg.solve(normal + ridge, slope[..., None])[..., 0].clip(-1, 1)
         moved = np.maximum(parameters + step, _LOWEST)
-        better = _project(form, log, weights, scores, moved)[1] <= error
+        tried = _project(form, log, weights, scores, moved)
+        better = tried[1] <= error
         parameters = np.where(better[:, None], moved, parameters)
         damping = np.where(better[:, None], damping / 5, damping * 5).clip(1e-9, 1e9)
-        scale, error, jacobian, residual = _project(form, log, weights, scores, parameters)
+        found = tuple(
+            np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old) for new, old in zip(tried, found, strict=True)
+        )
     rate, stretch = np.exp(parameters).T
-    return Curve(form, scale, rate, stretch, error)
+    return Curve(form, found[0], rate, stretch, found[1])
 
 
 def _shape(form: str, log: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -100,6 +100,18 @@ def test_what_is_said_of_rivals_and_budgets_is_what_their_tables_show() -> None:
         assert {pair for pair, cell in row.items() if "ensemble" in pair and cell.endswith("≠")} == {*ahead}
 
 
+def test_what_is_said_of_real_text_is_what_its_tables_show() -> None:
+    part = (ROOT / "docs/results.md").read_text().split("## Real text\n")[1].split("\n## ")[0]
+    said, rows = (
+        " ".join(part.split()),
+        [line for line in part.splitlines() if re.match(r"\| (in|out-of)-domain", line)],
+    )
+    assert len(rows) == 4 and all(row.endswith(" ≈ |") for row in rows) and "within .01 in all four places" in said
+    bm25, teacher = (re.search(rf"\| {name} +\| +\| +(0\.\d+)", part)[1] for name in ("BM25", "teacher"))
+    assert f"({teacher} where BM25 has {bm25} in-domain)" in said
+    assert "Teachers that rank worse than BM25: base (in-domain, out-of-domain)" in said
+
+
 def test_what_is_said_of_chaos_is_the_sum_of_its_parts() -> None:
     def counted(page: str) -> Counter:
         rows = re.findall(r"^\| ([a-z -]+) \| (\d+) \| (\d+) \|$", (ROOT / page).read_text(), re.MULTILINE)
