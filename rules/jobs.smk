@@ -11,7 +11,7 @@ COMMAND = (
 # Of jobs that can start, those that read what others published go first, so that nothing is computed before a fault in
 # it is found; then the longest of what the page waits for, lest one runs alone at the end; then those that end in a cell,
 # then what many students wait for, then students.
-STUDENTS_LAST, SHARED, RERANKING, MEASURING, LONGEST, DATA_FIRST = range(6)
+STUDENTS_LAST, SHARED, RERANKING, MEASURING, LONG_PARTS, DATA_FIRST = range(6)
 PRIORITIES = {"prepare": DATA_FIRST, "train": STUDENTS_LAST, "rerank": RERANKING, "analyse": MEASURING}
 
 

@@ -121,7 +121,7 @@ use rule analyse_job as profile_scores with:
         queries=numbers("query_profiles"),
     log:
         log("profile_scores"),
-    priority: LONGEST
+    priority: LONG_PARTS
     params:
         **job(
             "report.profile_scores",
@@ -138,7 +138,7 @@ use rule analyse_job as fit_profiles with:
         numbers("score_by_rank"),
     log:
         log("fit_profiles"),
-    priority: LONGEST
+    priority: LONG_PARTS
     params:
         **job("report.fit_profiles", bootstrap=BOOTSTRAP, **LINES),
 
@@ -161,7 +161,7 @@ use rule analyse_job as draw_score_grid with:
         **drawn("score_grid"),
     log:
         log("draw_score_grid"),
-    priority: LONGEST
+    priority: LONG_PARTS
     params:
         **job(
             "report.draw_score_grid",

@@ -19,6 +19,9 @@ use rule train_job as train_teacher with:
         **job("train.train_ranker", lambda w: RANKERS.teacher_spec(w.teacher)),
 
 
+FIRST_STUDENT = next(iter(EXPERIMENT.grid_rankers))
+
+
 use rule train_job as train_student with:
     input:
         **reads(
@@ -32,5 +35,7 @@ use rule train_job as train_student with:
         artifact("students", "{ranker}"),
     log:
         log("train_student/{ranker}"),
+    # One cell is there early, for whoever watches.
+    priority: lambda w: RERANKING if w.ranker == FIRST_STUDENT else STUDENTS_LAST
     params:
         **job("train.train_ranker", lambda w: RANKERS.student_spec(w.ranker)),
