@@ -7,8 +7,8 @@ ended. Where that is not possible (the libraries are still loading, they were lo
 process was killed) the command starts an interpreter of its own. Nothing of a job is computed before the fork, so its
 bytes are the same either way.
 
-This file runs as a script in the command's place (``ask``) and in the warm process (``serve``), with the standard
-library alone until the libraries are loaded.
+This file runs as a script in the warm process (``serve``), :mod:`~workflow_scripts.experiment.warm_command` in the
+command's place, with the standard library alone until the libraries are loaded.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ FEWEST_JOBS = 12
 """Below these, loading costs more than it saves."""
 LONGEST_PATH = 70
 """A socket's path has at most 107 bytes."""
-KILLED = 137
 SIZE = struct.Struct("!Q")
+COMMAND = Path(__file__).with_name("warm_command.py")
 _started: list[subprocess.Popen] = []
 
 
@@ -57,8 +57,8 @@ def start(jobs: int, arithmetic: str | None = None) -> None:
         return
     folder = Path(tempfile.mkdtemp(prefix="distillery-"))  # this user's alone
     python = folder / "python"
-    ask_for = shlex.join([sys.executable, "-ESP", __file__, "ask", str(folder / "socket"), sys.executable])
-    python.write_text(f'#!/bin/sh\nexec {ask_for} "$@"\n', encoding="utf-8")
+    ask = [sys.executable, "-ESP", str(COMMAND), str(folder / "socket"), sys.executable]
+    python.write_text(f'#!/bin/sh\nexec {shlex.join(ask)} "$@"\n', encoding="utf-8")
     python.chmod(0o700)
     command = [sys.executable, __file__, "serve", str(folder / "socket")]
     command += [ARITHMETIC, arithmetic] if arithmetic else []
@@ -140,28 +140,6 @@ def run_as_asked(connection: socket.socket) -> None:
     sys.exit(status)
 
 
-def ask(path: str, python: str, arguments: list[str]) -> int:
-    """Let the warm process run a command; its exit status. Where it cannot, this process becomes an interpreter."""
-    try:
-        if arguments[:1] != ["-m"]:
-            raise ValueError(arguments)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(path)
-        os.umask(umask := os.umask(0))
-        about = {"arguments": arguments, "folder": os.getcwd(), "umask": umask, "environment": dict(os.environ)}
-        request = json.dumps(about).encode()
-        socket.send_fds(connection, [SIZE.pack(len(request))], [0, 1, 2])
-        connection.sendall(request)
-        answer = connection.makefile("r")
-        job = int(answer.readline())
-    except (OSError, ValueError):
-        os.execv(python, [python, *arguments])
-    # Ctrl-C reaches the job itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(job, signal.SIGTERM))
-    return int(answer.readline() or KILLED)
-
-
 def _received(connection: socket.socket, size: int) -> bytes:
     content = bytearray()
     while len(content) < size:
@@ -179,7 +157,4 @@ def _settings(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        serve(sys.argv[2])
-    else:
-        sys.exit(ask(sys.argv[2], sys.argv[3], sys.argv[4:]))
+    serve(sys.argv[2])

@@ -26,15 +26,19 @@ LIMITS = {
     "FAISS_SIMD_LEVEL": "AVX2",
 }
 """Of torch's own kernels, oneDNN, OpenBLAS (numpy's, scipy's and Faiss'), OpenMP, numpy's own loops, and Faiss."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 NEEDED = {"avx2", "fma"}
 BF16 = ("avx512_bf16", "amx_bf16")
 _settled: dict[str, str] = {"setting": FAST}
 
 
 def settle(arguments: Sequence[str]) -> None:
-    """Limit the libraries as ``--arithmetic`` among the process's arguments says; nothing is checked here."""
-    given = [after for option, after in itertools.pairwise(arguments) if option == OPTION]
-    if given and given[-1] == PORTABLE:
+    """Limit the libraries as ``--arithmetic`` and ``--threads`` of the process say; nothing is checked here."""
+    given = dict(itertools.pairwise(arguments))
+    if given.get("--threads", "").isdecimal():
+        for name in THREADS:  # as Snakemake sets them: a command that is typed is as fast
+            os.environ.setdefault(name, given["--threads"])
+    if given.get(OPTION) == PORTABLE:
         _settled["setting"] = PORTABLE
         if fault := _fault():
             fall_back(fault)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.experiment import warm_start
+from workflow_scripts.experiment import warm_command, warm_start
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ def test_a_signal_ends_the_job_and_its_command(project: Path, to_job: bool, sent
     job = int(running.stdout.readline())
     assert job != running.pid
     os.kill(job if to_job else running.pid, sent)
-    assert running.wait(10) == warm_start.KILLED
+    assert running.wait(10) == warm_command.KILLED
     with pytest.raises(ProcessLookupError):
         for _ in range(100):  # killed, it is there until the process that forked it asks for it
             os.kill(job, 0)

@@ -34,6 +34,11 @@ def test_a_process_is_limited_only_where_it_is_asked_to_be() -> None:
         assert about == {"setting": "fast"} and {limits.pop("OMP_NUM_THREADS"), *limits.values()} == {"2", None}
 
 
+def test_a_typed_command_has_the_threads_that_it_names_where_the_environment_names_none() -> None:
+    _, limits = started("--threads", "3")
+    assert (limits["OMP_NUM_THREADS"], limits["OPENBLAS_NUM_THREADS"]) == ("2", "3")
+
+
 @pytest.mark.skipif(processor._fault() is not None, reason="this processor cannot compute portably")
 def test_portable_arithmetic_has_every_limit() -> None:
     about, limits = started("--spec", "{}", "--arithmetic", "portable")
