@@ -66,13 +66,12 @@ if not config:
 try:
     read_config(*workflow.configfiles)  # Snakemake's own reader takes the last of two equal keys
     EXPERIMENT = Experiment(config)
-    RANKERS = Rankers(EXPERIMENT)
-    EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding, "analysis.locality.embedding")
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 CONFIG = EXPERIMENT.config
 let_jobs_reuse(CONFIG["reuse"])
+RANKERS = Rankers(EXPERIMENT)
 entry = EXPERIMENT.entry
 PLACES = Places(EXPERIMENT)
 RESULTS, METRICS = PLACES.results, PLACES.metrics

@@ -2,6 +2,7 @@
 
 TABLES += PLACES.tables("correlation", "locality", "bound", *["risk"] * EXPERIMENT.has_truth)
 TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
+EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding)
 CALIBRATED = [teacher for teacher in GRID["teachers"] if RANKERS.calibrations(teacher)]
 SAMPLED = dict(
     groups=PLACES.groups(EXPERIMENT.uncut_groups),

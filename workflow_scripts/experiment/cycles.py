@@ -1,4 +1,4 @@
-"""Encoders of dense systems: cells that exist, and none whose training needs the rankings that it is to make."""
+"""Encoders, of dense systems and of locality: cells that exist, and none that needs the rankings that it is to make."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ def trained_encoders(config: Mapping) -> dict[str, str]:
 def _encoders(config: Mapping, rankers: Mapping[str, GridPoint]) -> Iterator[str]:
     students = config["students"]
     cells = [path for path, each in rankers.items() if students[each.student]["architecture"] == "bi-encoder"]
-    for name, encoder in trained_encoders(config).items():
-        if encoder not in cells:
+    named = {f"systems.{name}.encoder": encoder for name, encoder in trained_encoders(config).items()}
+    named["analysis.locality.embedding"] = config["analysis"]["locality"]["embedding"]
+    for where, encoder in named.items():
+        if encoder is not None and encoder not in cells and encoder not in config["backbones"]:
             student = f"{rankers[encoder].student} is no bi-encoder" if encoder in rankers else None
             what = student or f"{encoder!r} is no backbone and no cell of the grid or a study"
             nearest = difflib.get_close_matches(encoder, cells, n=1, cutoff=0)
             fix = f"the nearest cell of a bi-encoder is {nearest[0]}" if nearest else "name a backbone"
-            yield f"systems.{name}.encoder: {what}; {fix}"
+            yield f"{where}: {what}; {fix}"
 
 
 def _needs(config: Mapping, rankers: Mapping[str, GridPoint]) -> dict[str, list[str]]:

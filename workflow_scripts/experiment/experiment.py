@@ -57,9 +57,10 @@ class Experiment:
         self.cells = {ranker.cell: ranker for ranker in self.rankers.values()}
         self._named = {name: ranker for point, ranker in trained.items() for name in (point.path, point.cell)}
         self._named |= self.rankers | self.cells
-        for system in self.config["systems"].values():
-            if system.get("encoder") in self._named:
-                system["encoder"] = self._named[system["encoder"]].path
+        dense = [(system, "encoder") for system in self.config["systems"].values()]
+        for entry, key in (*dense, (self.config["analysis"]["locality"], "embedding")):
+            if entry.get(key) in self._named:
+                entry[key] = self._named[entry[key]].path
         _refuse(cycle_problems(self.config, self.rankers))
         _refuse(score_problems(self.config))
         _refuse(twin_problems(self.config, self.rankers, self.seeding))

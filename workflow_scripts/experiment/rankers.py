@@ -105,21 +105,15 @@ class Rankers:
             )
         return self.model(ranker)
 
-    def encoder(self, chosen: str, where: str) -> tuple[str, str]:
+    def encoder(self, chosen: str) -> tuple[str, str]:
         """Of a backbone or a bi-encoder's cell that texts are embedded by: its model's folder and its backbone."""
         if chosen in self.config["backbones"]:
             return f"backbones/{chosen}", chosen
-        try:
-            kind, backbone = self.architecture(chosen)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
-        if kind != "bi-encoder":
-            raise InputError(f"{where}: {chosen} is a {kind}; name a backbone or a bi-encoder's cell")
-        return self.model(chosen), backbone
+        return self.model(chosen), self.backbone(chosen)
 
     def dense_encoder(self, system: str) -> tuple[str, str]:
         """:meth:`encoder` of a dense system."""
-        return self.encoder(self.entry("systems", system)["encoder"], f"systems.{system}.encoder")
+        return self.encoder(self.entry("systems", system)["encoder"])
 
     def tag(self, ranker: str) -> str:
         """Its name in a run file."""

@@ -51,17 +51,7 @@ def make_correlation_table(
     measure = spec["measure"]
     values = QueryValues(metrics, [measure])
     collections = list(dict.fromkeys(name for domain in domains for name in domain.collections))
-    fitted = {
-        teacher: Artifact(calibration).counts["temperature"]
-        for teacher, calibration in zip(spec["calibrated"], calibrations, strict=True)
-    }
-    candidates = {
-        teacher: {
-            name: TeacherCandidates(runs, name, spec["depth"], values.queries(name, measure), fitted.get(teacher, 1.0))
-            for name in collections
-        }
-        for teacher, runs in zip(grid.teachers, by_ranker(teachers, len(grid.teachers)), strict=True)
-    }
+    candidates = _candidates(spec, values, collections, by_ranker(teachers, len(grid.teachers)), calibrations)
     entropies = {
         teacher: {name: queries.entropy() for name, queries in found.items()} for teacher, found in candidates.items()
     }
@@ -88,6 +78,26 @@ def make_correlation_table(
             queries = sum(len(effectiveness[name]) for name in domain.collections)
             rows.append((*keys, domain.name, measure, predictor, method, *result, queries, len(seeds)))
     write_numbers(output, pd.DataFrame(rows, columns=list(COLUMNS)), spec)
+
+
+def _candidates(
+    spec: Mapping,
+    values: QueryValues,
+    collections: Sequence[str],
+    teachers: Sequence[Sequence[Path]],
+    calibrations: Sequence[Path],
+) -> dict[str, dict[str, TeacherCandidates]]:
+    """Of each teacher its candidates by collection, their scores divided by its temperature if it has one."""
+    temperatures = [Artifact(calibration).counts["temperature"] for calibration in calibrations]
+    fitted = dict(zip(spec["calibrated"], temperatures, strict=True))
+    judged = {name: values.queries(name, spec["measure"]) for name in collections}
+    return {
+        teacher: {
+            name: TeacherCandidates(runs, name, spec["depth"], queries, fitted.get(teacher, 1.0))
+            for name, queries in judged.items()
+        }
+        for teacher, runs in zip(spec["teachers"], teachers, strict=True)
+    }
 
 
 def _rankers(

@@ -177,7 +177,7 @@ class Costs:
             case {"system": name}:
                 _, backbone = rankers.dense_encoder(name)
             case _:
-                _, backbone = rankers.encoder(self.experiment.embedding, "analysis.locality.embedding")
+                _, backbone = rankers.encoder(self.experiment.embedding)
         return architecture, self.shape(backbone)
 
     @functools.cache  # noqa: B019 (as long as the bill)

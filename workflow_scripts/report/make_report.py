@@ -68,7 +68,6 @@ def make_report(
     tables = page_tables(numbers, captions, definitions, experiment, spec["of_rankers"])
     by_name = {table.name: table for table in tables}
     confidence, words = made_by["bootstrap"]["confidence"], in_words(spec["kinds"])
-    margin = claims.absolute_margin(read["claims"][1]) if "claims" in read else None
     texts = {
         "experiment": experiment,
         "measure": measure,
@@ -76,9 +75,7 @@ def make_report(
         "panels": grid.panels(frames["main"], frames["variance"], spec, confidence),
         "tables": tables,
         "main_table": by_name["main"],
-        "claims": claims.page_claims(*read["claims"], len(spec["seeds"])) if "claims" in read else [],
-        "summaries": summaries(*read["claims"], margin) if "claims" in read else [],
-        "margin": margin,
+        **_judged(read.get("claims"), len(spec["seeds"])),
         "confidence": f"{100 * confidence:g}%",
         "again": f"{100 * read['variance'][1]['confidence']:g}%",
         "claims_table": by_name.get("claims"),
@@ -99,6 +96,14 @@ def make_report(
     }
     with atomic_path(output) as path:
         path.write_text(_render(texts, page), encoding="utf-8")
+
+
+def _judged(read: tuple[pd.DataFrame, Mapping] | None, seeds: int) -> dict[str, object]:
+    """What the page says of the claims' numbers, which an experiment may lack."""
+    if read is None:
+        return {"claims": [], "summaries": [], "margin": None}
+    margin = claims.absolute_margin(read[1])
+    return {"claims": claims.page_claims(*read, seeds), "summaries": summaries(*read, margin), "margin": margin}
 
 
 def _parts(claims: bool) -> list[tuple[str, str]]:

@@ -53,10 +53,9 @@ def write_run(path: str | Path, frame: pd.DataFrame, tag: str) -> None:
 
 def read_run(path: str | Path) -> pd.DataFrame:
     """Read a run: query_id, doc_id (text), rank (int), score (float); :class:`InputError` for a broken line."""
-    with gzip.open(path) as file:
-        content = file.read()
     try:
-        return csv.read_csv(pa.BufferReader(content), _READ, _PARSE, _CONVERT).to_pandas()
+        with gzip.open(path) as file:
+            return csv.read_csv(file, _READ, _PARSE, _CONVERT).to_pandas()
     except pa.ArrowInvalid:
         return _read_lines(path)  # names the line, if one is broken, and knows an empty run
 

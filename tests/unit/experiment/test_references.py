@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import pytest
 from changed_demo import DEV, refused
-from factories import shipped
-
-from workflow_scripts.experiment.experiment import Experiment
-from workflow_scripts.experiment.overlay import overlaid
-from workflow_scripts.experiment.rankers import Rankers
-from workflow_scripts.storage.errors import InputError
 
 BI_ENCODER = {"architecture": "bi-encoder", "backbone": "mini", "learning_rate": 0.1}
 PUBLIC = {"source": "ir_datasets", "id": "vaswani"}
@@ -26,6 +20,17 @@ FAULTS = [
     ("evaluation.retrieval.index", "IVF0,Flat", "evaluation.retrieval.index: 'IVF0,Flat' is not supported"),
     ("teachers.none", {"backbone": "mini", "trained": False}, "teachers.none: this name stands for no teacher"),
     ("teachers.base.trained", False, "teachers.base.trained: mini is made here and has no head; leave trained out"),
+    ("analysis", {"locality": {"embedding": "nothing"}}, "embedding: 'nothing' is no backbone and no cell of the grid"),
+    (
+        "analysis",
+        {"locality": {"embedding": "teacher/base"}},
+        "embedding: 'teacher/base' is no backbone and no cell of the grid",
+    ),
+    (
+        "analysis",
+        {"locality": {"embedding": "ce/kl.bm25.base/seed0"}},
+        "analysis.locality.embedding: ce is no bi-encoder; the",
+    ),
     ("teachers.base.in_grid", False, "teachers: none is in the main grid"),
     ("domains.more", [{"name": "demo-mild", "collections": ["demo"]}], "has the name of one of the collections"),
     ("domains.more", [{"name": "in-domain", "collections": ["demo"]}], "in-domain has the name of one of the domains"),
@@ -124,10 +129,3 @@ FAULTS = [
 @pytest.mark.parametrize(("key", "value", "message"), FAULTS)
 def test_a_name_or_a_reference_of_nothing_is_one_line(key: str, value: object, message: str) -> None:
     refused(DEV | {key: value}, message)
-
-
-@pytest.mark.parametrize("named", ["nothing", "teacher/nothing", "ce/kl.bm25.base/seed0"])
-def test_what_locality_is_embedded_by_is_a_backbone_or_the_cell_of_a_bi_encoder(named: str) -> None:
-    experiment = Experiment(overlaid(shipped("demo"), {"analysis": {"locality": {"embedding": named}}}))
-    with pytest.raises(InputError, match=r"^analysis\.locality\.embedding: "):
-        Rankers(experiment).encoder(experiment.embedding, "analysis.locality.embedding")

@@ -28,7 +28,7 @@ from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.documents import read_view
 from workflow_scripts.storage.energy import EnergyMeter
 from workflow_scripts.storage.errors import InputError
-from workflow_scripts.storage.runs import read_run, write_run
+from workflow_scripts.storage.runs import _read_lines, read_run, write_run
 from workflow_scripts.storage.seeds import derive_seed
 
 
@@ -36,6 +36,16 @@ def write(manifest: Path, text: str) -> None:
     with ArtifactWriter(manifest, kind="test", spec={"a": 1}, inputs={"source": __file__}, seed=3) as writer:
         writer.path("deep/file.txt").write_text(text)
         writer.counts["lines"] = 1
+
+
+def test_a_run_reads_alike_fast_and_line_by_line_whatever_its_ids_look_like(tmp_path: Path) -> None:
+    ids = ["NA", "null", "", '"q', "1e3", "07", "true", "é"]
+    documents = [*(f"d{each}" for each in ids), *ids[:2]]
+    rows = pd.DataFrame({"query_id": "nan", "doc_id": documents, "score": np.arange(10) / 7})
+    write_run(tmp_path / "a.run.gz", rows, "tag")
+    read = read_run(tmp_path / "a.run.gz")
+    pd.testing.assert_frame_equal(read, _read_lines(tmp_path / "a.run.gz"), check_exact=True)
+    assert set(read["doc_id"]) == set(rows["doc_id"]) and set(read["query_id"]) == {"nan"}
 
 
 def test_an_artifact_is_opened_through_its_manifest(tmp_path: Path) -> None:
