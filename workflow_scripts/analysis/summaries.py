@@ -104,8 +104,8 @@ def with_intervals(
     return table.assign(ci_low=intervals[:, 0], ci_high=intervals[:, 1])
 
 
-def whole_domains(main: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Those of the main table's numbers that are of whole domains, in one measure."""
+def whole_domains(main: pd.DataFrame, measure: str | None) -> pd.DataFrame:
+    """Those of the main table's numbers that are of whole domains, in one measure; none of no measure."""
     return main[(main["collection"] == ALL) & (main["measure"] == measure)]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import ALL
 from workflow_scripts.analysis.equivalence import BLOCK
 from workflow_scripts.analysis.families import COUNTED, sum_of_families
-from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid
+from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, whole_domains
 from workflow_scripts.presentation.grid_table import Column, grid_table
 from workflow_scripts.presentation.layout import Layout
 from workflow_scripts.presentation.table_formats import TextTable
@@ -33,7 +33,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     blocks = tested_blocks(numbers, first)
     notes, values = notes_of(sum_of_families(blocks, spec["rule"]["difference_alpha"]), blocks["basis"])
     notes = ["noise band"] * bool(blocks["noise_band"].notna().any()) + notes if len(blocks) else []
-    if below := below_bm25(whole[whole["measure"] == first]):
+    if below := below_bm25(whole_domains(numbers, first)):
         notes, values = ["weak teachers", *notes], values | {"below": ", ".join(below)}
     csv = numbers.drop(columns=["letters", *COUNTED])
     return Layout(texts, sentences, csv, values | {"seeds": len(grid.seeds)}, notes=notes)
@@ -49,8 +49,8 @@ def below_bm25(means: pd.DataFrame) -> list[str]:
 
 def tested_blocks(numbers: pd.DataFrame, measure: str | None) -> pd.DataFrame:
     """A row for each loss, student, teacher and domain whose pairs of samplers were compared in a measure."""
-    rows = numbers[(numbers["collection"] == ALL) & (numbers["measure"] == measure) & numbers["tested"].notna()]
-    return rows.drop_duplicates(list(BLOCK))
+    rows = whole_domains(numbers, measure)
+    return rows[rows["tested"].notna()].drop_duplicates(list(BLOCK))
 
 
 def _text_table(rows: pd.DataFrame, grid: Grid) -> TextTable:
