@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from math import inf, nan
+from statistics import fmean
 
 import numpy as np
 
@@ -66,15 +67,16 @@ class Cells:
     def _of_cells(self, part: Mapping, student: str, teacher: str, domain: str) -> Part:
         try:
             blocks = self._blocks(part, student, teacher)
-            weights, first = self._weights(part, domain)
+            weights, margins = self._weights(part, domain)
         except Untestable as error:
             return Part(why=str(error))
         cells = [cell for block in blocks for cell in block]
         a = [coefficient for block in blocks for coefficient in block.values()]
         starts = np.cumsum([0, *map(len, blocks)]).tolist()
         places = [range(*ends) for ends in pairwise(starts)]
-        block = Block(self.values, cells, self.spec["seeds"], self.spec["controls"], blocks=places)
-        margin = margin_of(self.values, first, self.measure, self.rule)
+        seeds = (self.spec["cuts"] if "cuts" in part else self.spec)["seeds"]
+        block = Block(self.values, cells, seeds, self.spec["controls"], blocks=places)
+        margin = fmean(margin_of(self.values, place, self.measure, self.rule) for place in margins)
         found = self._judged(block, weights, a, part["shown"], margin, part["contradicts"])
         if part["cheaper"] and found.p == found.p and not self._cheaper(cells, a):
             return replace(found, p=1.0, seeds_needed=nan)
@@ -85,11 +87,13 @@ class Cells:
     ) -> Part:
         found = block.infer(weights, self.measure, a)
         if not found.known:
-            return Part(found.estimate)
+            return Part(found.estimate, why="the same on every query" if found.same else "")
         p, opposite = both_p(found.estimate, found.rows, shown, margin)
         low, high = ends(found.estimate, found.rows, self.rule["confidence"])
-        seeds, against = self._seeds(block, weights, a, found.estimate, shown, margin)
         basis = BASIS[len(block.seeds) > 1]
+        if found.same:
+            return Part(found.estimate, low, high, basis=basis, why="the same on every query")
+        seeds, against = self._seeds(block, weights, a, found.estimate, shown, margin)
         opposite = opposite if contradicts else nan
         return Part(found.estimate, low, high, p, opposite, basis, seeds, seeds_against=against)
 
@@ -109,11 +113,12 @@ class Cells:
             "different from 0": (alpha / 2, 0.8, abs(mean)),
         }[shown]
         opposed = abs(mean) - margin if shown == "within margin" else -inf if shown == "different from 0" else -distance
+        sides = 2 if shown == "within margin" else 1
 
         def fewest(room: float, level: float, power: float) -> float:
             return float(next((n for n in range(2, 101) if room >= reach(parts, cells, n, False, level, power)), inf))
 
-        return fewest(distance, tail, chance), lambda level: fewest(opposed, level, 0.8)
+        return fewest(distance, tail, chance), lambda level: fewest(opposed, level / sides, 0.8)
 
     def _blocks(self, part: Mapping, student: str, teacher: str) -> list[dict[Cell, float]]:
         """Coefficients of the cells that were trained, a block a loss (and of cuts a sampler)."""
@@ -142,20 +147,24 @@ class Cells:
                 raise Untestable(f"{cell[2]} was not trained")
         return [{cell: block[cell] for cell in there} for block, there in zip(blocks, trained, strict=True)]
 
-    def _weights(self, part: Mapping, domain: str) -> tuple[dict[str, float], Domain]:
+    def _weights(self, part: Mapping, domain: str) -> tuple[dict[str, float], list[Domain]]:
         own = self.spec["in_domain"]
         factors = part.get("domains", {"": 1})
         if "in-domain" in factors and not own:
             raise Untestable("no domain over the training collection's corpus")
-        meant = {"": domain, "out-of-domain": domain, "in-domain": own[0] if own else ""}
+        inside = [domain] if domain in own else own
+        meant = {"": [domain], "out-of-domain": [domain], "in-domain": inside}
         found: dict[str, float] = {}
+        margins = []
         for name, factor in factors.items():
-            if (place := meant.get(name, name)) not in self.domains:
-                raise Untestable(f"no domain {place}")
-            for collection, weight in self.domains[place].weights.items():
-                found[collection] = found.get(collection, 0) + factor * weight
-        first = next(iter(factors))
-        return found, self.domains[meant.get(first, first)]
+            places = meant.get(name, [name])
+            for place in places:
+                if place not in self.domains:
+                    raise Untestable(f"no domain {place}")
+                for collection, weight in self.domains[place].weights.items():
+                    found[collection] = found.get(collection, 0) + factor * weight / len(places)
+            margins.append([self.domains[place] for place in places])
+        return found, margins[0]
 
     def _cheaper(self, cells: Sequence[Cell], a: Sequence[float]) -> bool:
         costs, _ = self.sources.numbers("cost")
@@ -175,7 +184,8 @@ class Cells:
             block = grid_of(self.values, study, student, teacher)
             margin = study["interaction_margin"] * margin_of(self.values, domain, self.measure, self.rule)
             contrasts = (a for _, a in rectangles(study))
-            yield [self._judged(block, domain.weights, a, "within margin", margin) for a in contrasts]
+            judged = [self._judged(block, domain.weights, a, "within margin", margin) for a in contrasts]
+            yield [replace(part, counts=not part.why) for part in judged]
 
 
 def both_p(estimate: float, rows: Sequence, shown: str, margin: float) -> tuple[float, float]:

@@ -29,6 +29,7 @@ from workflow_scripts.presentation.contrasts import contrast_in_words
 DISTILLING, CONTRASTIVE, HARD = "distilling", "contrastive", "hard"
 IN_DOMAIN, OUT_OF_DOMAIN = "in-domain", "out-of-domain"
 WITHIN = "within margin"
+ALIKE = "the same on every query"
 FACTORIAL_SEEDS = 3
 """Fewest seeds of a factorial that is judged."""
 
@@ -78,10 +79,10 @@ class CellClaims:
         text = contrast_in_words(part)
         try:
             cells, contrast = self._contrast(part, student, teacher)
-            weights, first = self._weights(part, domain)
+            weights, places = self._weights(part, domain)
         except NotTestable as error:
             return Finding(text, why=str(error))
-        margin = self.rule.margin_for(self.values, first, self.spec["measure"])
+        margin = float(np.mean([self.rule.margin_for(self.values, place, self.spec["measure"]) for place in places]))
         judged = self._judged(text, cells, contrast, weights, part["shown"], margin, contradicts=part["contradicts"])
         return self._with_cost(judged, cells, contrast) if part["cheaper"] else judged
 
@@ -101,7 +102,7 @@ class CellClaims:
         p, opposite = p_values(found, shown, margin, contradicts=contradicts)
         low, high = (float(end[0]) for end in found.interval(self.rule.confidence))
         mean, seeds, against = float(found.mean[0]), np.nan, None
-        if found.known[0]:
+        if found.tested[0]:
             # The cells of the blocks that have a part in it: what their seeds leave as degrees of freedom.
             involved = sum(len(block) - 1 for block in cells.blocks if contrast[list(block)].any()) + 1
             # A sampler that varies more than its block counts with what is its own.
@@ -109,8 +110,10 @@ class CellClaims:
             (pilot,) = pilots(components, max(involved, 2))
             plan = partial(seeds_that_show, pilot, mean, shown, margin)
             seeds, against = plan(self.rule.difference_alpha), partial(plan, opposite=True)
-        basis = found.basis if found.known[0] else ""
-        return Finding(text, mean, low, high, p, opposite, basis, seeds, predicted=shown, seeds_against=against)
+        basis, why = found.basis if found.known[0] else "", ALIKE if found.same[0] else ""
+        return Finding(
+            text, mean, low, high, p, opposite, basis, seeds, why=why, predicted=shown, seeds_against=against
+        )
 
     def _with_cost(self, judged: Finding, cells: ComparedCells, contrast: np.ndarray) -> Finding:
         """The finding with what its cells cost; not shown where those with positive coefficients cost no less."""
@@ -138,9 +141,11 @@ class CellClaims:
             for loss in spec["losses"]:
                 share, samplers = of_loss.get(loss, 0.0), {name: of_sampler.get(name, 0.0) for name in spec["samplers"]}
                 blocks.append({(student, loss, name, teacher): share * value for name, value in samplers.items()})
-        return self._compared(blocks)
+        return self._compared(blocks, spec["seeds"])
 
-    def _compared(self, blocks: Sequence[Mapping[RankerKey, float]]) -> tuple[ComparedCells, np.ndarray]:
+    def _compared(
+        self, blocks: Sequence[Mapping[RankerKey, float]], seeds: Sequence[int]
+    ) -> tuple[ComparedCells, np.ndarray]:
         """Cells of the blocks that were trained; :class:`NotTestable` where one with a coefficient was not."""
         for cell, coefficient in (item for block in blocks for item in block.items()):
             if coefficient and not self.values.measured(cell):
@@ -148,24 +153,27 @@ class CellClaims:
         kept = [[cell for cell in block if self.values.measured(cell)] for block in blocks]
         cells, starts = [cell for block in kept for cell in block], np.cumsum([0, *map(len, kept)])
         places = [range(first, last) for first, last in pairwise(starts)]
-        compared = ComparedCells(self.values, cells, places, self.spec["seeds"], self.spec["controls"])
+        compared = ComparedCells(self.values, cells, places, seeds, self.spec["controls"])
         coefficients = {cell: value for block in blocks for cell, value in block.items()}
         return compared, np.array([coefficients[cell] for cell in cells])
 
-    def _weights(self, part: Mapping, domain: str) -> tuple[dict[str, float], Domain]:
-        """Weights of the collections, signed where domains are compared, and the domain whose margin counts."""
-        own = self.spec["in_domain"]
-        if not own and IN_DOMAIN in part.get("domains", {}):
+    def _weights(self, part: Mapping, domain: str) -> tuple[dict[str, float], list[Domain]]:
+        """Weights of the collections, signed where domains are compared, and the domains whose mean margin counts.
+
+        In-domain is the row's domain where that is one, else the mean over all of them.
+        """
+        own, factor = self.spec["in_domain"], part.get("domains", {"": 1})
+        if not own and IN_DOMAIN in factor:
             raise NotTestable("no domain over the training collection's corpus")
-        named = {"": domain, OUT_OF_DOMAIN: domain, IN_DOMAIN: own[0] if own else ""}
-        factor = {named.get(name, name): value for name, value in part.get("domains", {"": 1}).items()}
+        named = {"": [domain], OUT_OF_DOMAIN: [domain], IN_DOMAIN: [domain] if domain in own else own}
+        places = {name: named.get(name, [name]) for name in factor}
         weights: dict[str, float] = {}
-        for name, value in factor.items():
-            if name not in self.domains:
-                raise NotTestable(f"no domain {name}")
-            for collection, weight in self.domains[name].weights.items():
-                weights[collection] = weights.get(collection, 0.0) + value * weight
-        return weights, self.domains[next(iter(factor))]
+        for name, place in ((name, place) for name, members in places.items() for place in members):
+            if place not in self.domains:
+                raise NotTestable(f"no domain {place}")
+            for collection, weight in self.domains[place].weights.items():
+                weights[collection] = weights.get(collection, 0.0) + factor[name] * weight / len(places[name])
+        return weights, [self.domains[place] for place in places[next(iter(factor))]]
 
     def factorial_rows(self) -> Iterator[Row]:
         """A row a student, teacher and domain of the factorial study: a part for every rectangle of its grid."""
@@ -183,7 +191,8 @@ class CellClaims:
             findings = []
             for ((i, j), (k, m)), contrast in grid.items():
                 text = f"{samplers[i]}, {samplers[j]} x {losses[k]}, {losses[m]}"
-                findings.append(self._judged(text, cells, contrast, domain.weights, WITHIN, margin))
+                judged = self._judged(text, cells, contrast, domain.weights, WITHIN, margin)
+                findings.append(replace(judged, counts=not judged.why))
             yield Row(teacher, student, domain.name, findings)
 
 
@@ -212,7 +221,7 @@ def seeds_that_show(
     if shown in distance:
         room = -distance[shown] if opposite else distance[shown]
     elif shown == WITHIN and opposite:
-        room = abs(mean) - margin
+        room, alpha = abs(mean) - margin, alpha / 2  # beyond the margin on either side
     elif shown == WITHIN:
         room, reach = margin - abs(mean), partial(smallest_margin, in_family=False)
     elif opposite:

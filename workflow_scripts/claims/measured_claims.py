@@ -65,7 +65,7 @@ def _of_groups(part: Mapping, table: pd.DataFrame, rule: Rule) -> Finding:
     values = table[list(coefficients)].dropna()
     contrast = values.to_numpy() @ np.array(list(coefficients.values()))
     found = infer({"": contrast[None, None]}, {"": 1.0}, np.ones((1, 1)), blocks=[])
-    p, opposite = p_values(found, part["shown"], rule.margin, contradicts=part["contradicts"])
+    p, opposite = p_values(found, part["shown"], contradicts=part["contradicts"])
     low, high = (float(end[0]) for end in found.interval(rule.confidence))
     return Finding(text, float(found.mean[0]), low, high, p, opposite)
 

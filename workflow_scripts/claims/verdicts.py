@@ -64,9 +64,9 @@ class Row:
     findings: Sequence[Finding] = field(default=())
 
 
-def p_values(found: Estimates, shown: str, margin: float, *, contradicts: bool = True) -> tuple[float, float]:
-    """p and p_opposite of one contrast; NaN for both where nothing tells what training again changes."""
-    if not found.known[0]:
+def p_values(found: Estimates, shown: str, margin: float = 0.0, *, contradicts: bool = True) -> tuple[float, float]:
+    """p and p_opposite of one contrast; NaN for both where nothing differs or tells what training again changes."""
+    if not found.tested[0]:
         return np.nan, np.nan
     shows, opposite = _TESTS[shown]
     p = float(shows(found, margin)[0])

@@ -280,8 +280,9 @@ def _measures(config: Mapping) -> Iterator[str]:
             if where != "evaluation.measures" and name in evaluation["measures"]:
                 yield f"{where}: {name!r} is among evaluation.measures already; name it once"
     depth = config["first_stage"]["depth"]
-    if not any(orders_candidates(name, depth) for name in evaluation["measures"]):
-        yield f"evaluation.measures: re-ranking {depth} candidates changes none of them; add another, as nDCG@10"
+    # Verdicts, claims and advice are of the first.
+    if not orders_candidates(first := evaluation["measures"][0], depth):
+        yield f"evaluation.measures: re-ranking {depth} candidates does not change {first}; put first one as nDCG@10"
 
 
 def _curves(config: Mapping) -> Iterator[str]:

@@ -40,7 +40,7 @@ def _cost(config: Mapping, sampler: str) -> tuple[int, bool]:
 
 
 def control_problems(config: Mapping) -> Iterator[str]:
-    """Samplers of the controls that the main grid does not have, and further seeds that are the experiment's own."""
+    """Samplers of the controls that the main grid lacks, further seeds that are the experiment's own or below it."""
     controls = config["controls"] or {"samplers": None, "seeds": None}
     for name in controls["samplers"] or ():
         if name not in in_grid(config, "samplers"):
@@ -49,5 +49,7 @@ def control_problems(config: Mapping) -> Iterator[str]:
     for seed in control_seeds(config):
         if seed == name or same_students(config, parts, seeding(seed)[1]):
             yield f"controls.seeds: {seed} is the experiment's own seed, the same model twice; name another"
+        elif seed < name:  # beside other pipelines the smallest seed is an experiment's own
+            yield f"controls.seeds: {seed} is below the experiment's own seed {name}; name larger ones"
     if config["pipelines"] and not control_seeds(config):
         yield "pipelines: what training again changes is known from controls: give one seed, and no controls: null"

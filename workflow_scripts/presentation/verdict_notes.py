@@ -53,7 +53,7 @@ def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, 
 
 
 def share(bound: float) -> str:
-    """The largest share of calls that is false, in percent; of less than a tenth of a percent that."""
+    """The estimated largest share of calls that is false, in percent; of less than a tenth of a percent that."""
     return "0.1%" if bound < 0.001 else f"{_number(100 * bound)}%"
 
 

@@ -185,6 +185,12 @@ def test_what_is_undecided_waits_for_seeds_either_way_or_for_queries(mean: float
         assert reaches[1] <= 0.03 < reaches[0]
 
 
+def test_beyond_a_margin_is_shown_on_either_side() -> None:
+    pilot = Pilot(1e-5, 1e-4, 1e-3, 200, 5)
+    seeds = int(seeds_that_show(pilot, -0.03, "within margin", 0.01, 0.05, opposite=True))
+    assert one_sided_reach(pilot, Design(seeds), 0.025) <= 0.02 < one_sided_reach(pilot, Design(seeds - 1), 0.025)
+
+
 def test_what_cannot_be_told_says_why(tmp_path: Path) -> None:
     experiment = Experiment(tmp_path, {("kl", "ensemble"): 0.004}, seeds=2, noise=0.01)
     table = experiment.judge(SHIPPED, cuts=None, hard=[]).drop_duplicates(["claim", "domain"])
@@ -245,21 +251,61 @@ class Recomputed(Values):
             )
 
 
-def test_the_audit_finds_what_was_judged_over_several_seeds(tmp_path: Path) -> None:
-    experiment = Experiment(tmp_path, {("kl", "bm25"): 0.02, ("lce", "ensemble"): 0.05, ("kl-4", "near-100"): 0.03})
-    claims = {name: claim for name, claim in SHIPPED.items() if claim["test"] in ("cells", "factorial")}
-    table = experiment.judge(claims)
-    spec = read_numbers(tmp_path / "claims.parquet")[1]
-    spec["domains"] = [{"name": name, "collections": members} for name, members in DOMAINS.items()]
-    sources = Sources(tmp_path)
-    sources.written = {"metrics": pd.read_parquet(tmp_path / "metrics.parquet")}
+def audited(folder: Path, table: pd.DataFrame) -> None:
+    """Hold a table of claims about cells to the audit's numbers."""
+    spec = read_numbers(folder / "claims.parquet")[1]
+    spec["domains"] = [{"name": name, "collections": members} for name, members in spec["domains"].items()]
+    sources = Sources(folder)
+    sources.written = {"metrics": pd.read_parquet(folder / "metrics.parquet")}
     sources.values = {"metrics": Recomputed(sources.written["metrics"])}
-    sources.numbers = lambda name: read_numbers(tmp_path / f"{name}.parquet")
+    sources.numbers = lambda name: read_numbers(folder / f"{name}.parquet")
     tally = Tally("claims", len(table))
     for index, columns in audit.claims.claims(table, spec, sources):
         for name, value in columns.items():
             tally.add(f"{table.loc[index, 'part']}: {name}", table.loc[index, name], value)
     assert tally.differ == [] and tally.number == len(table) * 11
+
+
+OF_CELLS = {name: claim for name, claim in SHIPPED.items() if claim["test"] in ("cells", "factorial")}
+
+
+def test_the_audit_finds_what_was_judged_over_several_seeds(tmp_path: Path) -> None:
+    experiment = Experiment(tmp_path, {("kl", "bm25"): 0.02, ("lce", "ensemble"): 0.05, ("kl-4", "near-100"): 0.03})
+    audited(tmp_path, experiment.judge(OF_CELLS))
+
+
+def test_in_domain_is_the_rows_own_domain_or_the_mean_of_all_and_cuts_have_seeds_of_their_own(tmp_path: Path) -> None:
+    """Two domains over the training corpus; cuts that were trained with two of the four seeds."""
+    experiment = Experiment(tmp_path, {("kl", "ensemble", "b"): 0.1, ("kl", "bm25-middle-quarter", "b"): 0.08})
+    metrics = pd.read_parquet(tmp_path / "metrics.parquet")
+    cut = metrics["sampler"].str.contains("-quart") & (metrics["seed"] > 1)
+    metrics[~cut].to_parquet(tmp_path / "metrics.parquet")
+    own = {"samplers": {"ensemble": 1, "bm25": -1}, "domains": {"in-domain": 1}, "shown": "above 0"}
+    cuts = table_spec(samplers=["bm25"], seeds=[0, 1], cuts={name: {"bm25": f"bm25-{name}"} for name in CUTS[1:]})
+    declared = {"claims": {"own": {"sentence": "x", "source": "y", "test": "cells", "parts": [own]}}}
+    claims, domains = read_claims(declared, "") | {"c5": SHIPPED["c5"]}, {"dl19": ["a"], "dl20": ["b"], "far": ["b"]}
+    table = experiment.judge(claims, domains=domains, in_domain=["dl19", "dl20"], cuts=cuts)
+    audited(tmp_path, table)
+    found = table.groupby(["claim", "domain"])["estimate"].first()
+    assert [found["own", name] for name in ("dl19", "dl20")] == pytest.approx([0.0, 0.05], abs=0.02)
+    assert found["c5", "far"] == pytest.approx(0.04, abs=0.02)
+
+
+def test_what_is_the_same_on_every_query_is_not_tested(tmp_path: Path) -> None:
+    """Of a factorial's rectangles those alone that differ are asked for; a claim about cells needs all its parts."""
+    experiment = Experiment(tmp_path, {})
+    metrics = pd.read_parquet(tmp_path / "metrics.parquet")
+    for name, like in (("ensemble", "bm25"), ("near-50", "near-0")):  # cells stand in one order
+        copied = metrics.loc[metrics["sampler"] == like, "value"].to_numpy()
+        metrics.loc[metrics["sampler"] == name, "value"] = copied
+    metrics.to_parquet(tmp_path / "metrics.parquet")
+    table = experiment.judge(OF_CELLS)
+    audited(tmp_path, table)
+    found = table.drop_duplicates(["claim", "domain"]).set_index(["claim", "domain"])
+    assert found.loc[("c1", "near"), "decided_by"] == "the same on every query"
+    assert found.loc[("c3", "near"), "verdict"] == SUPPORTED
+    alike = table[(table["claim"] == "c3") & ~table["counts"]]
+    assert len(alike) == 2 and set(alike["p"].isna()) == {True}
 
 
 def test_groups_are_compared_by_a_t_test_over_queries(tmp_path: Path) -> None:

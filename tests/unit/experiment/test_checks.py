@@ -46,7 +46,11 @@ FAULTS = [
     ("evaluation.measures", ["AP", "alpha_nDCG@10"], "'alpha_nDCG@10' is a measure that nothing installed computes"),
     ("evaluation.more_measures", {"demo": ["R@0"]}, "evaluation.more_measures.demo: 'R@0': cutoff is 0, and must be"),
     ("evaluation.measures", ["MRR"], "evaluation.measures: use ir_measures' own name 'RR' for 'MRR'"),
-    ("evaluation.measures", ["R@100"], "evaluation.measures: re-ranking 100 candidates changes none of them"),
+    (
+        "evaluation.measures",
+        ["R@100", "nDCG@10"],
+        "evaluation.measures: re-ranking 100 candidates does not change R@100",
+    ),
     ("evaluation.more_measures", {"demo": ["AP"]}, "evaluation.more_measures.demo: 'AP' is among evaluation.measures"),
     ("evaluation.more_measures", {"demo-train": ["P@5"]}, "more_measures.demo-train: is in no domain; name"),
     ("evaluation.retrieval.collections", ["demo-train"], "demo-train, of role train, is in no domain"),
@@ -194,5 +198,6 @@ def test_seeds_may_differ_in_initialisation_where_every_student_has_a_new_head(t
     described.write_text(bare.replace("Model", "ForSequenceClassification"))
     refused(changes, "0 and 1 differ in initialisation alone, and ce starts from no new weights")
     # A control is such a seed too.
+    refused({"seeds": [42], "controls": {"seeds": [43, 1]}}, "controls.seeds: 1 is below the experiment's own seed 42")
     changes = {"seeds": [{"seed": 2, "sampling": 5, "order": 5}], "controls": {"seeds": [5]}}
     refused(changes | {"systems.dense.encoder": "be/lce.bm25.none/seed2"}, "controls.seeds: 5 is the experiment's own")

@@ -18,6 +18,7 @@ import pytest
 from made_page import SHOWN, MadePage
 
 from workflow_scripts.report.page import charts, outcome, pictures, queries
+from workflow_scripts.report.page.claims import page_claims
 from workflow_scripts.storage.tables import read_numbers
 
 HOSTILE = '</script><script>alert(1)</script> & "quoted" <b>{} \u202eright to left'
@@ -123,7 +124,7 @@ def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, 
     assert (
         "Each student was trained with 2 seeds" in text and "near: 6 queries of 1 collection over 20 documents" in text
     )
-    claims = "1 claim, 4 verdicts (of one student and domain each): 0 supported, 2 contradicted, 2 undecided."
+    claims = "1 claim, 4 verdicts: 0 supported, 2 contradicted, 2 undecided."
     assert f"{claims} What would decide the undecided: 7 seeds (2)." in text
     # What was found, of the parts that the claim's opposite is shown for in two places of four.
     assert "sam1 minus sam0: undecided in all 4 places (+0.02)<" in text
@@ -161,6 +162,24 @@ def test_a_part_that_decided_stands_out_and_the_others_do_not(made: tuple[MadePa
     assert claims.count("<b>second</b>") == 2 and "<b>first</b>" not in claims and claims.count("first") == 4
     assert claims.count("would decide it: 7 seeds, to support it") == 2 and "one seed" not in claims.lower()
     assert "difference of nDCG@10" in claims and "p of its opposite 0.040, Holm over 8<" in claims
+
+
+def test_claims_of_studies_have_their_own_margin_and_seeds(made: tuple[MadePage, str]) -> None:
+    """Of ten seeds the factorial has three and the cuts two; an interaction matters from two margins on."""
+    rows, spec = read_numbers(made[0].folder / "claims.parquet")
+    one = rows.iloc[[0]].assign(predicted="within margin", estimate=0.012, ci_low=0.006, ci_high=0.018)
+    tests = {"c1": "cells", "c3": "factorial", "c5": "cells"}
+    spec = spec | {"factorial": {"seeds": [0, 1, 2], "interaction_margin": 2}, "cuts": {"seeds": [0, 1]}}
+    spec["claims"] = {name: {"test": test, "parts": []} for name, test in tests.items()}
+    spec["claims"]["c5"]["parts"] = [{"cuts": {"middle-quarter": 1}}]
+    found = page_claims(pd.concat([one.assign(claim=name) for name in tests]), spec, 10)
+    assert [claim.rows[0].basis for claim in found] == ["10 seeds", "3 seeds", "2 seeds"]
+    assert [claim.within for claim in found] == ["±0.01", "±0.02", "±0.01"]
+    grid, interaction, _ = (claim.rows[0].parts[0] for claim in found)
+    assert (
+        grid.dot == interaction.dot and interaction.side[0] < interaction.low < interaction.high < interaction.side[1]
+    )
+    assert found[1].margin == interaction.side and grid.side[1] < grid.high
 
 
 def test_every_table_says_what_it_answers(made: tuple[MadePage, str]) -> None:

@@ -10,7 +10,8 @@ from workflow_scripts.experiment.config.messages import first_line
 from workflow_scripts.experiment.config.settings import Axis, Flag, Number, Part, Text, left_out, setting
 from workflow_scripts.storage.errors import InputError
 
-Direction = Literal["above 0", "below 0", "different from 0", "within margin", "not above margin", "not below margin"]
+Direction = Literal["above 0", "below 0", "different from 0"]
+InMargin = Literal["within margin", "not above margin", "not below margin"]
 Factor = Annotated[dict[Text, Number], Field(min_length=1)]
 """Names to coefficients."""
 
@@ -22,7 +23,7 @@ class CellContrast(Part):
     samplers: Factor = setting("samplers, or hard: the mean over all but the random one", left_out)
     cuts: Factor = setting("cuts of the study of cuts, mean over its losses and samplers", left_out)
     domains: Factor = setting("domains, or in-domain, out-of-domain; left out, each", left_out)
-    shown: Direction = setting("what must be shown")
+    shown: Direction | InMargin = setting("what must be shown")
     cheaper: Flag = setting("what has positive coefficients must also cost less", False)
     contradicts: Flag = setting("the opposite, shown, contradicts the claim", True)
 

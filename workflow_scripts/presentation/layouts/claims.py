@@ -30,7 +30,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     texts = {"": _verdicts(verdicts, keys), "Parts": _parts(numbers[numbers["estimate"].notna()], keys)}
     # Trainings and queries are the sample where a part has a basis; groups, runs and curves have samples of their own.
     notes = ["parts of claims", *["controls"] * bool((numbers["basis"] == CONTROLS).any())]
-    notes += ["given"] * bool((numbers["basis"] != "").any())
+    notes += ["given of cells"] * bool((numbers["basis"] != "").any())
     return Layout(texts, ["shown", "found"], numbers, values, SIX_DIGITS, in_latex=2, notes=notes)
 
 

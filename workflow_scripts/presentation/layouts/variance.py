@@ -28,7 +28,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     if len(again):
         keys = CELL if again["teacher"].nunique() > 1 else CELL[:3]
         texts["Training again"] = domains_across(keys, again, AGAIN, _of_cell, section=2)
-    notes = ["retraining band", *["controls"] * bool((again["basis"] == CONTROLS).any()), "given"]
+    notes = ["retraining band", *["controls"] * bool((again["basis"] == CONTROLS).any()), "given trainings"]
     notes = notes if len(again) else ["no verdict"]
     values = {"measure": measure, "seeds": seeds, "confidence": f"{100 * spec['confidence']:g}%"}
     return Layout(texts, ["shown", sentence], numbers, values, SIX_DIGITS, notes=notes)

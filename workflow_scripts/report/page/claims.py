@@ -52,7 +52,8 @@ class Row:
 class Claim:
     """A claim with its rows, and whether one is ``decided``; ``tests``: what its opposites are corrected over.
 
-    ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none; ``ends``: the axis' texts.
+    ``zero`` and ``margin`` are pixels of its axis, ``margin`` None where it has none, and ``within`` says how wide it
+    is; ``ends``: the axis' texts.
     """
 
     name: str
@@ -64,21 +65,40 @@ class Claim:
     ends: tuple[str, str, str] | None
     zero: float | None
     margin: tuple[float, float] | None
+    within: str
     rows: Sequence[Row]
 
 
 def page_claims(numbers: pd.DataFrame, spec: Mapping, seeds: int) -> list[Claim]:
-    """The claims of the claims table's ``numbers``; ``spec`` is what they were made by, ``seeds`` of a cell."""
+    """The claims of the claims table's ``numbers``; ``spec``: what they were made by, ``seeds``: of the grid."""
     tests = {name: claim["test"] for name, claim in spec["claims"].items()}
-    margin, alpha = absolute_margin(spec), spec["rule"]["difference_alpha"]
-    label = f"difference of {spec['measure']}"
-    shared = _axis(numbers[numbers["claim"].map(tests).isin(IN_UNITS)], [margin or 0.0, -(margin or 0.0)], label)
+    alpha, label = spec["rule"]["difference_alpha"], f"difference of {spec['measure']}"
+    in_units = numbers[numbers["claim"].map(tests).isin(IN_UNITS)]
+    margins = {name: _margin(spec, tests[name]) for name in tests}
+    widest = max((margins[name] or 0.0 for name in in_units["claim"].unique()), default=0.0)
+    shared = _axis(in_units, [widest, -widest], label)
     found = []
     for name, rows in numbers.groupby("claim", sort=False):
         own = shared if tests[name] in IN_UNITS else _axis(rows, [], "estimate")
-        limits = margin if own is shared and own is not None else None
-        found.append(_claim(rows, own, limits, alpha, seeds, opposites(rows, tests[name])))
+        study = _study(spec, spec["claims"][name])
+        of_cells = len(study["seeds"]) if study else seeds
+        found.append(_claim(rows, own, margins[name], alpha, of_cells, opposites(rows, tests[name])))
     return found
+
+
+def _study(spec: Mapping, claim: Mapping) -> Mapping | None:
+    """The study whose cells a claim is of; None for the grid's."""
+    if claim["test"] == "factorial":
+        return spec["factorial"]
+    return spec["cuts"] if any("cuts" in part for part in claim.get("parts", ())) else None
+
+
+def _margin(spec: Mapping, test: str) -> float | None:
+    """Within which a test's estimates count as little; None where they have no such margin, the same for all."""
+    margin = absolute_margin(spec) if test in IN_UNITS else None
+    return margin and margin * (
+        spec["factorial"]["interaction_margin"] if test == "factorial" and spec["factorial"] else 1
+    )
 
 
 def absolute_margin(spec: Mapping) -> float | None:
@@ -115,6 +135,7 @@ def _claim(rows: pd.DataFrame, axis: Axis | None, margin: float | None, alpha: f
         ends=ends,
         zero=None if axis is None else axis.at(0.0),
         margin=(axis.at(-margin), axis.at(margin)) if axis and margin else None,
+        within=f"±{margin:g}" if margin else "",
         rows=shown,
     )
 

@@ -101,7 +101,7 @@ def _verdicts(verdicts: pd.DataFrame) -> Outcome:
     counts = verdicts["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
     tally = [f"{count} {verdict}" for verdict, count in counts.items() if count or verdict in VERDICTS[:3]]
     claims = _count(verdicts["claim"].nunique(), "claim")
-    text = f"{claims}, {_count(len(verdicts), 'verdict')} (of one student and domain each): {', '.join(tally)}."
+    text = f"{claims}, {_count(len(verdicts), 'verdict')}: {', '.join(tally)}."
     undecided = verdicts.loc[verdicts["verdict"] == UNDECIDED, "decided_by"]
     seeds = [int(found[1]) for name in undecided if (found := SEEDS.match(name))]
     needs = [f"{name} ({count})" for name, count in undecided.value_counts().items() if not SEEDS.match(name)]
