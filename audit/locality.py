@@ -134,8 +134,9 @@ def quantities(sources: Sources, sampler: str, teacher: str, seed: int) -> dict[
     groups, results = read_groups(sources.folder, sampler, teacher, seed), sources.folder
     first, others = groups.scores[:, :1], groups.scores[:, 1:]
     number = len(pd.read_parquet(groups.beside("corpus") / "documents.parquet", columns=["doc_id"]))
-    positives = pd.read_parquet(groups.beside("collection") / "positives.parquet").groupby("query_id").size()
-    eligible = number - positives.reindex(groups.queries).fillna(0).to_numpy()
+    judged = [groups.beside("collection") / f"{name}.parquet" for name in ("positives", "spared")]
+    relevant = pd.concat(pd.read_parquet(path) for path in judged if path.exists()).groupby("query_id").size()
+    eligible = number - relevant.reindex(groups.queries).fillna(0).to_numpy()
     drawn, support = groups.chances.shape[1], (1 / groups.chances).sum(axis=1)
     outside = np.where(np.abs(support - eligible) <= 1e-9 * eligible, 0.0, 1 - support / eligible)
     # The margin is one of the teacher's scores as they were.

@@ -95,7 +95,7 @@ def published(frame: pd.DataFrame, spec: dict, sources: Sources) -> Rows:
     """The main table's values, which are found again by themselves, less published figures."""
     table, _ = sources.numbers("main")
     for row in frame.itertuples():
-        keys = {name: getattr(row, name) for name in (*CELL, "collection", "measure") if getattr(row, name)}
+        keys = {name: getattr(row, name) for name in (*CELL, "domain", "collection", "measure") if getattr(row, name)}
         rows = table[(table[list(keys)] == list(keys.values())).all(axis=1)]
         if rows.empty:
             yield row.Index, {"verdict": "not measured"}

@@ -112,13 +112,14 @@ def write_collection(
 ) -> Path:
     """A collection; ``queries``: id to text, or ids that are their texts.
 
-    ``pairs``: by the name of their file, as ``positives`` (query, document) or ``qrels`` (query, document, relevance).
+    ``pairs``: by the name of their file, as ``positives`` or ``spared`` (query, document), else as ``qrels`` (query,
+    document, relevance).
     """
     texts = queries.values() if isinstance(queries, Mapping) else queries
     files = {"queries.parquet": strings(query_id=list(queries), text=list(texts))}
     for name, rows in pairs.items():
         schema = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("relevance", pa.int32())])
-        schema = schema.remove(2) if name == "positives" else schema
+        schema = schema.remove(2) if name in ("positives", "spared") else schema
         files[f"{name}.parquet"] = pd.DataFrame([*rows], columns=schema.names), schema
     return artifact(folder / "manifest.json", files, spec=spec)
 

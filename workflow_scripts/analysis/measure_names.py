@@ -21,7 +21,7 @@ LARGEST_GRADE = 4
 LARGEST_GAIN = 10_000
 """trec_eval makes room for every gain and grade up to the largest, for each query; where memory is short it gives 0."""
 
-_OF_SETS = ("R", "P", "Success", "Judged", "SetP", "SetR", "SetF")
+_OF_SETS = ("R", "P", "Success", "Judged", "SetP", "SetR", "SetF", "SetAP", "NumRet", "NumRel", "NumQ")
 """Measures of the documents up to a rank, whatever their order."""
 _LARGEST = 1_000_000
 

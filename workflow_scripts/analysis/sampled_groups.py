@@ -60,9 +60,9 @@ def true_grades(groups: SampledGroups, truth: pd.DataFrame) -> np.ndarray:
     return grades.to_numpy().reshape(-1, size)
 
 
-def count_positives(positives: pd.DataFrame, query_ids: Sequence[str]) -> np.ndarray:
+def count_positives(relevant: pd.DataFrame, query_ids: Sequence[str]) -> np.ndarray:
     """Relevant documents of each query  # (queries,) int; :class:`InputError` names a query without any."""
-    counts = positives.groupby("query_id").size().reindex(query_ids)
+    counts = relevant.groupby("query_id").size().reindex(query_ids)
     if counts.isna().any():
         raise InputError(f"query {counts.index[counts.isna()][0]} has a group but no positive: draw the groups again")
     return counts.to_numpy(np.int64)

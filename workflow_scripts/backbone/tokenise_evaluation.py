@@ -6,19 +6,15 @@ Of a corpus only candidates are tokenised: the rest is never re-ranked.
 
 from __future__ import annotations
 
-import bisect
 import functools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from workflow_scripts.backbone.write_tokens import write_store
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.documents import read_queries, read_view
+from workflow_scripts.storage.documents import read_queries, read_some
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import read_candidates
 
@@ -54,13 +50,9 @@ def tokenise_evaluation(
 
 def _candidates(name: str, evaluation: str | Path, corpus: str | Path) -> Iterator[tuple[str, str]]:
     """(id, text) of a collection's candidates in the corpus' order; an error at its end for those it lacks."""
-    wanted = sorted(read_candidates(evaluation, name)["doc_id"].unique())
+    wanted = read_candidates(evaluation, name)["doc_id"].unique()
     found = 0
-    for batch in read_view(corpus, "full"):
-        # The corpus is sorted: a batch is looked up among the candidates of its own range, not among all of them.
-        first, last = (batch["doc_id"][place].as_py() for place in (0, -1))
-        near = wanted[bisect.bisect_left(wanted, first) : bisect.bisect_right(wanted, last)]
-        kept = batch.filter(pc.is_in(batch["doc_id"], pa.array(near, pa.string())))
+    for kept in read_some(corpus, "full", wanted):
         found += len(kept)
         yield from zip(kept["doc_id"].to_pylist(), kept["text"].to_pylist(), strict=True)
     if found != len(wanted):

@@ -8,8 +8,10 @@ the ids and by one range of documents (a quarter of a million), disk by twice th
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -114,23 +116,32 @@ def strip_title(title: str, text: str) -> str:
 
 
 def write_documents(documents: Iterable[Document], place: Place, path: Path, scratch: Path) -> dict[str, int]:
-    """Write ``documents`` to ``path`` sorted by the bytes of their id; returns counts.
+    """Write ``documents`` to ``path`` sorted by the bytes of their id; returns counts of what is written.
 
-    ``scratch`` is an existing folder; the files made in it are removed again.
-    Raises :class:`InputError` for a bad or duplicate id, bad text, or no documents.
+    ``scratch`` is an existing folder; the files made in it are removed again. An id that comes again is an error in a
+    user's own file; of public data, which no one can mend, the first document stays and the others are counted.
+    Raises :class:`InputError` for a bad id or text, or no documents.
     """
     spool = scratch / "spool.parquet"
-    counts = _spool_documents(documents, place, spool)
-    if not counts["documents"]:
-        raise InputError(f"{place.source} holds no documents: give a source with at least one")
+    _spool_documents(documents, place, spool)
     ranks = _rank_ids(spool, place)
+    counts: Counter = Counter()
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for part in _split_ranges(spool, ranks, scratch):
             table = pq.read_table(part)
             part.unlink()
+            counts.update(_count(table))
             for group in _sort_by_rank(table):
                 writer.write_table(group)
-    return counts
+    return dict(counts) | count_repeated("documents", len(ranks) - counts["documents"], place)
+
+
+def count_repeated(what: str, repeated: int, place: Place) -> dict[str, int]:
+    """How many of a source have an earlier one's id, as a count and as a printed line; nothing where none have."""
+    if not repeated:
+        return {}
+    print(f"{place.source}: {repeated:,} {what} repeat an id: the first of each is kept", file=sys.stderr, flush=True)
+    return {f"{what}_repeated": repeated}
 
 
 def iterate_columns(corpus: Artifact, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -155,20 +166,26 @@ def find_documents(corpus: Artifact, doc_ids: Iterable[str]) -> set[str]:
     return found
 
 
-def _spool_documents(documents: Iterable[Document], place: Place, spool: Path) -> dict[str, int]:
-    counts = dict.fromkeys(("documents", "empty_titles", "empty_texts", "empty_documents", "characters"), 0)
+def _spool_documents(documents: Iterable[Document], place: Place, spool: Path) -> None:
     progress = Progress(None, "documents read")
     stream = iter(documents)
     with pq.ParquetWriter(spool, SPOOL, compression="zstd") as writer:
         while rows := [_check(document, place) for document in islice(stream, BATCH)]:
             writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=SPOOL))
-            counts["documents"] += len(rows)
-            counts["empty_titles"] += sum(not row.title for row in rows)
-            counts["empty_texts"] += sum(not row.text for row in rows)
-            counts["empty_documents"] += sum(not row.title and not row.text for row in rows)
-            counts["characters"] += sum(len(row.title) + len(row.text) for row in rows)
             progress.add(len(rows))
-    return counts
+    if not progress.done:
+        raise InputError(f"{place.source} holds no documents: give a source with at least one")
+
+
+def _count(table: pa.Table) -> dict[str, int]:
+    titles, texts = (pc.utf8_length(table[name]) for name in ("title", "text"))
+    return {
+        "documents": len(table),
+        "empty_titles": pc.sum(pc.equal(titles, 0)).as_py(),
+        "empty_texts": pc.sum(pc.equal(texts, 0)).as_py(),
+        "empty_documents": pc.sum(pc.equal(pc.add(titles, texts), 0)).as_py(),
+        "characters": pc.sum(titles).as_py() + pc.sum(texts).as_py(),
+    }
 
 
 def _check(document: Document, place: Place) -> Document:
@@ -179,20 +196,25 @@ def _check(document: Document, place: Place) -> Document:
 
 
 def _rank_ids(spool: Path, place: Place) -> np.ndarray:
-    """Rank of each spooled document by the bytes of its id; :class:`InputError` for an id that comes twice."""
+    """Rank of each spooled document by the bytes of its id, -1 where an earlier one has its id.
+
+    Raises :class:`InputError` for such a one in a user's own file.
+    """
     table = pq.read_table(spool, columns=["position", "doc_id"])
     ids = table["doc_id"].cast(pa.large_string()).combine_chunks()
     order = pc.sort_indices(ids).to_numpy()
     ordered = ids.take(pa.array(order))
     same = pc.equal(ordered.slice(1), ordered.slice(0, len(ordered) - 1)).to_numpy(zero_copy_only=False)
-    if same.any():
+    if same.any() and place.is_file:
         at = int(np.argmax(same))
         first, second = sorted(table["position"].take(pa.array(order[at : at + 2])).to_pylist())
         raise InputError(
             f"{place.at(second)} repeats the document id {ordered[at].as_py()!r} of {place.at(first)}: remove one"
         )
     ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(len(order))
+    # The sort is stable: of equal ids the first of the source comes first.
+    new = np.concatenate(([True], ~same))
+    ranks[order] = np.where(new, np.cumsum(new) - 1, -1)
     return ranks
 
 
@@ -208,9 +230,9 @@ def _sort_by_rank(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def _split_ranges(spool: Path, ranks: np.ndarray, scratch: Path) -> list[Path]:
-    """Deal the spooled documents, with their ranks, to one file for each range of ranks; removes the spool."""
+    """Deal the spooled documents that have a rank, with it, to one file for each range of ranks; removes the spool."""
     schema = SPOOL.append(pa.field("rank", pa.int64()))
-    parts = [scratch / f"range{number}.parquet" for number in range(-(-len(ranks) // RANGE))]
+    parts = [scratch / f"range{number}.parquet" for number in range(ranks.max() // RANGE + 1)]
     writers = [pq.ParquetWriter(part, schema, compression="zstd") for part in parts]
     start = 0
     with pq.ParquetFile(spool) as file:
@@ -218,7 +240,7 @@ def _split_ranges(spool: Path, ranks: np.ndarray, scratch: Path) -> list[Path]:
             here = ranks[start : start + len(batch)]
             start += len(batch)
             table = pa.Table.from_batches([batch]).append_column("rank", pa.array(here))
-            for number in np.unique(here // RANGE):
+            for number in np.unique(here[here >= 0] // RANGE):
                 writers[number].write_table(table.filter(pa.array(here // RANGE == number)))
     for writer in writers:
         writer.close()

@@ -10,12 +10,14 @@ Spec: ``source``, ``role`` ("test", "dev" or "train") and, by source (a key that
   pair is judged; test queries and training queries come from different documents.
 
 Options of every source but ``generated``: ``max_queries`` (null: all) and ``seed`` (0) of their choice;
-``min_relevance`` (1) that makes a document relevant; ``strict`` (true for files, else false): an unknown query or
-document, a pair judged twice or a query without a relevant document is an error, not left out and counted.
+``min_relevance`` (1) that makes a document a positive; ``strict`` (true for files, else false): an unknown query or
+document, a pair judged twice or a query without a relevant document is an error, not left out and counted (of the roles
+test and dev, judgements of unknown documents are kept and counted).
 No query without a relevant document is part of a collection, and one of the role test or dev has four queries or more.
 
 Writes queries.parquet (query_id, text); qrels.parquet (query_id, doc_id, relevance) for the roles test and
-dev, positives.parquet (query_id, doc_id) for the role train; generated: truth.parquet (query_id, doc_id, relevance,
+dev, positives.parquet (query_id, doc_id) for the role train; spared.parquet (query_id, doc_id) where some are judged
+below ``min_relevance`` and above 0, too good for a negative; generated: truth.parquet (query_id, doc_id, relevance,
 every pair above 0) and concepts.parquet (query_id, doc_id of its source, register, concepts).
 """
 
@@ -86,9 +88,9 @@ def prepare_collection(
         if options["source"] == "generated":
             _write_generated(writer, Artifact(corpus), options)
         else:
-            texts, frame, counts = _read_collection(options, Artifact(corpus), queries, qrels)
+            texts, frames, counts = _read_collection(options, Artifact(corpus), queries, qrels)
             writer.counts.update(counts)
-            _write(writer, texts, frame, options["role"])
+            _write(writer, texts, frames)
 
 
 def _check_files(options: dict, queries: str | Path | None, qrels: str | Path | None) -> None:
@@ -106,52 +108,50 @@ def _check_files(options: dict, queries: str | Path | None, qrels: str | Path | 
 
 def _read_collection(
     options: dict, corpus: Artifact, queries: str | Path | None, qrels: str | Path | None
-) -> tuple[dict[str, str], pd.DataFrame, dict[str, int]]:
-    """Queries, their judgements or positives, and counts, from ir_datasets or files."""
-    counts: dict[str, int] = {}
-    train, strict = options["role"] == "train", options["strict"]
+) -> tuple[dict[str, str], dict[str, pd.DataFrame], dict[str, int]]:
+    """Queries, the pairs of each file that is written of them, and counts, from ir_datasets or files."""
+    train, strict, least = options["role"] == "train", options["strict"], options["min_relevance"]
     if options["pairs"] == "titles":
         texts, frame, counts = title_pairs(corpus)
-        relevant = frame
+        frames = {"positives": frame}
     else:
-        texts, frame, place = _open(options, queries, qrels)
-        counts["source_queries"], counts["source_judgements"] = len(texts), len(frame)
+        texts, frame, place, counts = _open(options, queries, qrels)
         frame, left_out = judgements.match_judgements(
             frame, texts, corpus, place=place, strict=strict, keep_unknown=not train
         )
-        relevant = frame[frame["relevance"] >= options["min_relevance"]]
+        relevant = frame[frame["relevance"] >= least]
         texts, without = judgements.keep_answered(texts, relevant["query_id"], place=place, strict=strict)
         left_out.update(without)
         judgements.warn(left_out, place)
         counts.update(left_out)
+        spared = frame[frame["relevance"].between(1, least - 1)]
+        frames = {"positives": relevant, "spared": spared} if train else {"qrels": frame}
     texts = judgements.choose_queries(texts, options["max_queries"], options["seed"] or 0)
     if not train:
         judgements.check_number(texts, place)
-    frame = relevant if train else frame
-    return texts, frame[frame["query_id"].isin(texts)], counts
+    frames = {name: each[each["query_id"].isin(texts)] for name, each in frames.items()}
+    return texts, {name: each for name, each in frames.items() if len(each)}, counts
 
 
 def _open(
     options: dict, queries: str | Path | None, qrels: str | Path | None
-) -> tuple[dict[str, str], pd.DataFrame, Place]:
-    """Queries, judgements and the name of the judgements' place; a positive of a triple has the least relevance."""
+) -> tuple[dict[str, str], pd.DataFrame, Place, dict[str, int]]:
+    """Queries, judgements, the name of their place, and counts; a positive of a triple has the least relevance."""
+    name, least = options["id"], None
     if options["source"] == "files":
-        place = Place(str(qrels))
-        texts = judgements.collect_queries(files.iterate_queries(Path(queries)), Place(str(queries)))
-        return texts, judgements.collect_judgements(files.iterate_judgements(Path(qrels)), place), place
-    name = options["id"]
-    texts = judgements.collect_queries(
-        ir_datasets_source.iterate_queries(name, options["query_field"]), Place(name, "query")
-    )
-    if options["role"] == "train" and options["pairs"] == "docpairs":
-        place, least = Place(name, "training pair"), options["min_relevance"]
-        rows = ((number, *pair, least) for number, pair in enumerate(ir_datasets_source.iterate_positives(name), 1))
+        asked, asked_at = files.iterate_queries(Path(queries)), Place(str(queries))
+        rows, place = files.iterate_judgements(Path(qrels)), Place(str(qrels))
     else:
-        place, rows = Place(name, "judgement"), ir_datasets_source.iterate_judgements(name)
-        if options["role"] == "train" and not options["strict"]:
-            # Of Natural Questions' judgements one in 150 counts.
-            rows = (row for row in rows if row[3] >= options["min_relevance"])
-    return texts, judgements.collect_judgements(rows, place), place
+        asked, asked_at = ir_datasets_source.iterate_queries(name, options["query_field"]), Place(name, "query")
+        rows, place = ir_datasets_source.iterate_judgements(name), Place(name, "judgement")
+    if options["role"] == "train" and options["pairs"] == "docpairs":
+        pairs, place = enumerate(ir_datasets_source.iterate_positives(name), 1), Place(name, "training pair")
+        rows = ((number, *pair, options["min_relevance"]) for number, pair in pairs)
+    elif options["role"] == "train" and not options["strict"]:
+        least = 1  # Of Natural Questions' judgements most are of grade 0 or -1.
+    texts, counts = judgements.collect_queries(asked, asked_at)
+    frame, counts["source_judgements"] = judgements.collect_judgements(rows, place, least)
+    return texts, frame, place, counts
 
 
 def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) -> None:
@@ -179,16 +179,18 @@ def _write_generated(writer: ArtifactWriter, corpus: Artifact, options: dict) ->
     texts = dict(zip(made.ids, made.texts, strict=True))
     positives = pd.DataFrame({"query_id": made.ids, "doc_id": sources})
     writer.counts["relevant_pairs"] = len(truth)
-    _write(writer, texts, positives if role == "train" else truth, role)
+    _write(writer, texts, {"positives": positives} if role == "train" else {"qrels": truth})
 
 
-def _write(writer: ArtifactWriter, texts: dict[str, str], frame: pd.DataFrame, role: str) -> None:
+def _write(writer: ArtifactWriter, texts: dict[str, str], frames: Mapping[str, pd.DataFrame]) -> None:
     ids = sorted(texts)
     write_table(writer.path("queries.parquet"), {"query_id": ids, "text": [texts[query] for query in ids]}, QUERIES)
-    frame = frame.sort_values(["query_id", "doc_id"])
-    name, schema = ("positives", POSITIVES) if role == "train" else ("qrels", QRELS)
-    write_table(writer.path(f"{name}.parquet"), frame[schema.names], schema)
-    writer.counts.update({"queries": len(ids), name: len(frame)})
+    writer.counts["queries"] = len(ids)
+    for name, frame in frames.items():
+        schema = QRELS if name == "qrels" else POSITIVES
+        pairs = frame.sort_values(["query_id", "doc_id"])
+        write_table(writer.path(f"{name}.parquet"), pairs[schema.names], schema)
+        writer.counts[name] = len(pairs)
 
 
 if __name__ == "__main__":

@@ -26,15 +26,16 @@ def make_published_table(*, spec: Mapping, main: Path, expected: Path, output: P
     most the tolerance, ``below`` or ``above`` beyond it, and ``not measured`` where the main table has no such row.
     Raises :class:`InputError` for a file of another form and for a figure that several rows answer to.
     """
-    published = read_published(expected)
     means, _ = read_numbers(main)
+    published = read_published(expected, means["domain"].unique())
     rows = [_row(figure, published.sources[figure.source], means, expected) for figure in published.figures]
     write_numbers(output, pd.DataFrame(rows), spec)
 
 
 def _row(figure: Figure, source: Source, means: pd.DataFrame, path: Path) -> dict[str, object]:
     keys = {name: value for name in RANKER if (value := getattr(figure, name)) is not None}
-    wanted = keys | {"collection": figure.collection, "measure": figure.measure}
+    of_domain = {"domain": figure.domain} if figure.domain is not None else {}
+    wanted = keys | of_domain | {"collection": figure.collection, "measure": figure.measure}
     rows = means[(means[list(wanted)] == pd.Series(wanted)).all(axis=1)].drop_duplicates([*RANKER, "collection"])
     if len(rows) > 1:
         lacking = [name for name in RANKER if rows[name].nunique() > 1]
@@ -43,7 +44,7 @@ def _row(figure: Figure, source: Source, means: pd.DataFrame, path: Path) -> dic
     difference = ours["mean"] - figure.value
     return {
         **{name: keys.get(name, "") for name in RANKER},
-        **{"collection": figure.collection, "measure": figure.measure},
+        **{"domain": figure.domain or "", "collection": figure.collection, "measure": figure.measure},
         **{"published": figure.value, "tolerance": figure.tolerance},
         **{name: ours[name] for name in OURS},
         **{"difference": difference, "verdict": _verdict(difference, figure.tolerance) if len(rows) else ABSENT},

@@ -17,6 +17,7 @@ from workflow_scripts.storage.artifacts import ArtifactWriter
 from workflow_scripts.storage.command import read_settings, run
 from workflow_scripts.storage.documents import read_query_ids
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.rankings import OWN_FIRST, finds_itself, say_own_first
 from workflow_scripts.storage.runs import write_run
 
 
@@ -42,7 +43,8 @@ def retrieve_documents(
     ``collections`` are ids; ``tests`` (the collections), ``queries`` and ``documents`` (token stores) are manifest
     paths in their order. ``spec``: ``tag``, ``remove_query`` (collection to whether the document whose id is the
     query's is dropped; left out: nowhere) and :class:`~workflow_scripts.models.dense_retrieval.Settings`. Collections
-    of one corpus are searched together, so that it is embedded once. Counts each collection's listed documents.
+    of one corpus are searched together, so that it is embedded once. Counts each collection's listed documents and,
+    where there are some, its queries that find the document of their own id first (``own_document_first``).
     """
     settings = read_settings(RunSettings, spec)
     if not len(collections) == len(tests) == len(queries) == len(documents):
@@ -60,10 +62,14 @@ def retrieve_documents(
             scores, rows = retriever.search(np.concatenate(vectors), store, more=any(removes))
             ends = pairwise(accumulate(map(len, vectors), initial=0))
             for place, (first, last), remove_query in zip(members, ends, removes, strict=True):
-                found = scores[first:last], rows[first:last]
-                frame = _frame(listed(found, query_ids[place], store, settings.depth, remove_query=remove_query))
-                write_run(writer.path(f"{collections[place]}.run.gz"), frame, settings.tag)
-                writer.counts[collections[place]] = len(frame)
+                found, name = (scores[first:last], rows[first:last]), collections[place]
+                ranked = list(listed(found, query_ids[place], store, settings.depth, remove_query=remove_query))
+                frame = _frame(ranked)
+                write_run(writer.path(f"{name}.run.gz"), frame, settings.tag)
+                writer.counts[name] = len(frame)
+                if own_first := sum(finds_itself(*each) for each in ranked):
+                    writer.counts.setdefault(OWN_FIRST, {})[name] = own_first
+                    say_own_first(name, own_first, len(ranked))
 
 
 def _frame(rows: Iterable[tuple[str, list[str], np.ndarray]]) -> pd.DataFrame:

@@ -89,7 +89,7 @@ def _published(config: Mapping) -> Iterator[str]:
         yield f"evaluation.published: there is no config/expected/{name}.yaml; name one of its files, or null"
     elif name:
         try:
-            read_published(ROOT / f"config/expected/{name}.yaml")
+            read_published(ROOT / f"config/expected/{name}.yaml", config["domains"])
         except InputError as error:
             yield f"evaluation.published: {error}"
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from workflow_scripts.export.cards import licence, write_card
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
-from workflow_scripts.storage.documents import read_view
+from workflow_scripts.storage.documents import read_some
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import read_group_table
 from workflow_scripts.storage.provenance import CARD
@@ -95,10 +95,8 @@ def _read(spec: Mapping, groups: Path, labels: Path | None, collection: Path, co
     as_trained = {key: spec[key] for key in ("group_size", "cut", "reads_teacher")}
     read = read_groups(groups, _Places(), _Places(), labels=labels, **as_trained)
     rows = read_group_table(groups, *DETAILS).rows.take(read.document_rows.ravel())
-    wanted = pc.unique(rows["doc_id"])
-    documents = pa.Table.from_batches(
-        batch.filter(pc.is_in(batch["doc_id"], value_set=wanted)) for batch in read_view(corpus, spec["view"])
-    )
+    wanted = pc.unique(rows["doc_id"]).to_pylist()
+    documents = pa.Table.from_batches(read_some(corpus, spec["view"], wanted))
     queries = pq.read_table(Artifact(collection).file("queries.parquet"), columns=["query_id", "text"])
     texts = {
         "query": _texts(rows["query_id"], queries, collection),

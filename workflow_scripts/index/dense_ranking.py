@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from workflow_scripts.models.found import Found, listed, merge
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import ArtifactWriter
-from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
+from workflow_scripts.storage.rankings import OWN_FIRST, RANKING_FILE, RankingWriter, say_own_first
 
 ROW_GROUP_QUERIES = 2_000
 
@@ -29,3 +29,4 @@ def write_dense_ranking(
                 ranking.add(spec["system"], *each)
             ranking.flush()
     writer.counts |= ranking.counts
+    say_own_first(spec["system"], ranking.counts.get(OWN_FIRST, 0), ranking.counts["queries"])

@@ -34,7 +34,7 @@ def search_dense(
 
     ``model`` is a bi-encoder or a backbone; ``spec``: ``system`` (the name its rows bear), ``remove_query`` (drop the
     document whose id is the query's) and :class:`~workflow_scripts.models.dense_retrieval.Settings`. The artifact is
-    what search_index writes, with its counts ``queries``, ``hits`` and ``queries_without_results``.
+    what search_index writes, with its counts.
     """
     settings = read_settings(SystemSettings, spec)
     query_ids = read_query_ids(collection)

@@ -14,7 +14,7 @@ from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.progress import Progress
-from workflow_scripts.storage.rankings import RANKING_FILE, RankingWriter
+from workflow_scripts.storage.rankings import OWN_FIRST, RANKING_FILE, RankingWriter, say_own_first
 
 CHUNK_HITS = 200_000  # of a chunk, two of which are held: some 50 MB each of JSON text and Python objects
 OWN_KEYS = ("system", "depth", "remove_query")
@@ -26,7 +26,8 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
 
     ``spec``: ``system`` (the name its rows bear), ``depth``, ``remove_query`` (drop the document whose id is the
     query's), ``model`` with its parameters and ``rm3``: see :class:`~workflow_scripts.index.lucene.Searcher`. Counts
-    ``queries``, ``hits`` and ``queries_without_results``.
+    ``queries``, ``hits``, ``queries_without_results`` and, where there are some, ``own_document_first``: queries that
+    find the document of their own id first.
     """
     model = {key: value for key, value in spec.items() if key not in OWN_KEYS}
     lucene = _index_folder(index, model)
@@ -46,6 +47,7 @@ def search_index(spec: Mapping, index: Path, collection: Path, output: Path, *, 
                 ranking.flush()
                 progress.add(len(found))
         writer.counts |= ranking.counts
+    say_own_first(spec["system"], ranking.counts.get(OWN_FIRST, 0), ranking.counts["queries"])
 
 
 def _index_folder(index: str | Path, model: Mapping) -> Path:

@@ -53,8 +53,8 @@ def density_ratios(probabilities: np.ndarray, positives: np.ndarray, documents: 
     """Density ratios between mu_Q and the sampler's nu_Q, from its own drawing probabilities (Corollary 2.1).
 
     ``probabilities``  # (groups, negatives): pi_d, the chance with which the drawn document d was to be among the
-    negatives; ``positives``  # (groups,): relevant documents of the query; ``documents``: the corpus's size N.
-    mu_Q is uniform over the corpus without the positives, 1 / (N - P) each; nu_Q(d) = pi_d / k for k negatives.
+    negatives; ``positives``  # (groups,): documents judged relevant to the query, P of N; ``documents``: the corpus's
+    size N. mu_Q is uniform over the corpus without those, 1 / (N - P) each; nu_Q(d) = pi_d / k for k negatives.
 
     Only drawn documents are seen, yet for samplers that draw uniformly without replacement from a pool (and uniformly
     from the rest of the corpus to fill a short group) the numbers are exact: the support has ``sum_d 1 / pi_d``

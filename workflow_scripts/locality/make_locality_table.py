@@ -22,6 +22,7 @@ from workflow_scripts.locality.embedded_groups import EmbeddedGroups
 from workflow_scripts.locality.locality import coverage, density_ratios, diameters, misordered, outscoring_negatives
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.documents import read_shut_out
 from workflow_scripts.storage.rankings import read_ranking
 from workflow_scripts.storage.tables import read_table, write_numbers
 
@@ -43,7 +44,7 @@ class Documents:
     ) -> None:
         self.number = pq.read_metadata(Artifact(corpus).file("documents.parquet")).num_rows
         training = Artifact(collection)
-        self.positives = read_table(training.file("positives.parquet"))
+        self.relevant = read_shut_out(collection).to_pandas()
         self.truth = read_table(training.file("truth.parquet")) if "truth.parquet" in training else None
         self.embedded = EmbeddedGroups(embeddings)
         self.candidates = [read_ranking(manifest, depth)["doc_id"].to_numpy(dtype=object) for manifest in rankings]
@@ -105,7 +106,7 @@ def _quantities(
     negatives = groups.probabilities.shape[1]
     scores = read_labels(labels, groups)
     ratios = density_ratios(
-        groups.probabilities, count_positives(documents.positives, groups.query_ids), documents.number
+        groups.probabilities, count_positives(documents.relevant, groups.query_ids), documents.number
     )
     places, spans = documents.diameters(groups, spec["quantile"])
     values: Values = {

@@ -72,8 +72,9 @@ class Candidates:
     """One query's candidates.
 
     ``rankings`` maps a system to (document ids, scores or Nones), best first, in the config's order; ``teacher`` maps
-    document ids to teacher scores, None where the sampler needs none; ``counts`` collects what a sampler counts and
-    ``asked`` the documents whose teacher score it asked for.
+    document ids to teacher scores, None where the sampler needs none; ``spared`` are documents that are judged relevant
+    and no positives, which no sampler is shown; ``counts`` collects what a sampler counts and ``asked`` the documents
+    whose teacher score it asked for.
     """
 
     query_id: str
@@ -81,11 +82,12 @@ class Candidates:
     rankings: Mapping[str, tuple[Sequence[str], Sequence[float | None]]]
     teacher: Mapping[str, float] | None
     corpus: DocumentIds
+    spared: frozenset[str] = frozenset()
     counts: Counter = field(default_factory=Counter)
     asked: set[str] = field(default_factory=set)
 
     def listed(self, system: str | None, depth: int) -> list[Negative]:
-        """The system's top ``depth``, positives and all; ``system`` None stands for the only one there is."""
+        """The system's top ``depth``, positives and all, less what is spared; ``system`` None: the only one."""
         if system is None and len(self.rankings) == 1:
             system = next(iter(self.rankings))
         if system not in self.rankings:
@@ -94,6 +96,7 @@ class Candidates:
         return [
             Negative(document, system, rank, score)
             for rank, (document, score) in enumerate(zip(documents, scores, strict=True), 1)
+            if document not in self.spared
         ]
 
     def teacher_score(self, doc_id: str) -> float:
@@ -108,7 +111,7 @@ class Candidates:
 
 
 def reranked(query: Candidates, system: str | None, depth: int, source: str) -> list[Negative]:
-    """The system's top ``depth`` in the teacher's order, equal scores by document id; positives and all."""
+    """What :meth:`Candidates.listed` gives, in the teacher's order, equal scores by document id."""
     documents = [candidate.doc_id for candidate in query.listed(system, depth)]
     ordered = sorted((-query.teacher_score(document), document) for document in documents)
     return [Negative(document, source, rank, -score) for rank, (score, document) in enumerate(ordered, 1)]
@@ -134,10 +137,11 @@ def draw(
 def draw_documents(
     query: Candidates, count: int, rng: np.random.Generator, excluded: Collection[str], source: str
 ) -> list[Negative]:
-    """Draw ``count`` documents uniformly from the corpus without ``excluded``, which are all documents of it.
+    """Draw ``count`` documents uniformly from the corpus without ``excluded`` and what is spared, all documents of it.
 
     By rejection: the work grows with ``count``, not with the corpus. Probability: count / documents eligible.
     """
+    excluded = {*excluded, *query.spared}
     eligible = len(query.corpus) - len(excluded)
     if eligible < count:
         raise InputError(

@@ -22,6 +22,7 @@ from workflow_scripts.mine.query_rows import QueryRows
 from workflow_scripts.mine.samplers import Sampler, load_sampler
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.documents import POSITIVES, SPARED
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.groups import GROUPS_FILE, GROUPS_SCHEMA
 from workflow_scripts.storage.progress import Progress
@@ -108,9 +109,10 @@ def _candidates(
     rankings: Sequence[str | Path],
     scores: Sequence[str | Path],
 ) -> Iterator[Candidates]:
-    """Each query's candidates: queries, positives, rankings and teacher scores are read side by side."""
+    """Each query's candidates: queries, judged documents, rankings and teacher scores are read side by side."""
     files = Artifact(collection)
-    positives = QueryRows(files.file("positives.parquet"), ["doc_id"])
+    positives = QueryRows(files.file(POSITIVES), ["doc_id"])
+    spared = QueryRows(files.file(SPARED), ["doc_id"]) if SPARED in files else None
     systems = _open_rankings(rankings, sampler.options.get("depth"))
     pools = [QueryRows(Artifact(manifest).file("scores.parquet"), ["doc_id", "score"]) for manifest in scores]
     for batch in pq.ParquetFile(files.file("queries.parquet")).iter_batches(CHUNK_QUERIES, columns=["query_id"]):
@@ -124,7 +126,8 @@ def _candidates(
                 for pool in pools:
                     teacher.update(zip(*pool.take(query_id), strict=True))
             listed = {system: tuple(rows.take(query_id)) for system, rows in systems.items()}
-            yield Candidates(query_id, frozenset(relevant), listed, teacher, documents)
+            others = frozenset(*spared.take(query_id)) if spared else frozenset()
+            yield Candidates(query_id, frozenset(relevant), listed, teacher, documents, spared=others)
 
 
 def _open_rankings(manifests: Sequence[str | Path], depth: int | None) -> dict[str, QueryRows]:

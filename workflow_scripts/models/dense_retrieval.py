@@ -185,16 +185,18 @@ def best_of_chunk(search: Search, queries: np.ndarray, documents: int, depth: in
     """The ``depth`` best of one chunk's ``documents``, equal scores by place.
 
     ``search`` cuts ties as it likes, so more are ``fetched`` than kept; a query whose last fetched score still equals
-    the last kept one is searched again, twice as deep.
+    the last kept one is searched again, twice as deep, with as many others as find no more than a block did at first.
     """
     fetched = min(fetched, documents)
     scores, places = order_ties(*search(queries, fetched))
     best = scores[:, :depth].copy(), places[:, :depth].copy()
     if fetched < documents:
         undecided = np.flatnonzero(scores[:, -1] == best[0][:, -1])
-        if len(undecided):
-            again = best_of_chunk(search, queries[undecided], documents, depth, 2 * fetched)
-            best[0][undecided], best[1][undecided] = again
+        del scores, places
+        step = max(1, QUERY_BLOCK * (depth + SLACK) // (2 * fetched))
+        for start in range(0, len(undecided), step):
+            part = undecided[start : start + step]
+            best[0][part], best[1][part] = best_of_chunk(search, queries[part], documents, depth, 2 * fetched)
     return best
 
 

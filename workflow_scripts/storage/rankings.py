@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,6 +58,29 @@ def row_groups(manifest: str | Path) -> dict[str, list[int]]:
     return dict(sorted(groups.items()))
 
 
+OWN_FIRST = "own_document_first"
+"""Count of the queries of :func:`finds_itself`; there where there are some."""
+
+
+def finds_itself(query_id: str, documents: Sequence[str], scores: np.ndarray | None) -> bool:
+    """Whether no document scores above the one that has the query's own id; ``documents`` are best first."""
+    if query_id not in documents:
+        return False
+    place = documents.index(query_id)
+    return place == 0 or (scores is not None and bool(scores[place] == scores[0]))
+
+
+def say_own_first(name: str, number: int, of: int) -> None:
+    """Print, where there are any, how many queries of a system's or a collection's find their own id first."""
+    if number:
+        print(
+            f"{name}: {number:,} of {of:,} queries find the document of their own id first: where that is the query "
+            "itself, set remove_query: true for the collection",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 class RankingWriter:
     """Write ``ranking.parquet`` query by query; the caller adds systems, and queries of a system, in sorted order.
 
@@ -95,6 +119,8 @@ class RankingWriter:
         self.counts["queries"] += 1
         self.counts["hits"] += len(documents)
         self.counts["queries_without_results"] += not documents
+        if finds_itself(query_id, documents, scores):
+            self.counts[OWN_FIRST] = self.counts.get(OWN_FIRST, 0) + 1
 
     def flush(self) -> None:
         """Write what was added as one row group."""

@@ -12,7 +12,6 @@ import numpy as np
 from workflow_scripts.analysis.cut_names import RANDOM
 from workflow_scripts.analysis.cuts import TUKEY, keep, keep_random, too_few
 from workflow_scripts.models.folds import folds_of
-from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.seeds import derive_seed
 
@@ -49,7 +48,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class Positives:
-    """All documents that are judged positives of each query, of a group or not.
+    """All documents that are judged relevant to each query, of a group or not: no in-batch negatives of it.
 
     starts         # (queries + 1,) int64: those of query row n are document_rows[starts[n]:starts[n + 1]]
     document_rows  # (pairs,) int64, rows of the document store
@@ -59,15 +58,15 @@ class Positives:
     document_rows: np.ndarray
 
     def of(self, query_row: int) -> np.ndarray:
-        """Rows of a query's positives."""
+        """Rows of a query's relevant documents."""
         return self.document_rows[self.starts[query_row] : self.starts[query_row + 1]]
 
 
 def read_positives(collection: str | Path, queries: TokenStore, documents: TokenStore) -> Positives:
-    """The positives of a collection (its manifest) against two token stores."""
-    from workflow_scripts.storage.tables import read_arrow
+    """The positives of a collection (its manifest), and what it spares, against two token stores."""
+    from workflow_scripts.storage.documents import read_shut_out
 
-    pairs = read_arrow(Artifact(collection).file("positives.parquet"), ["query_id", "doc_id"])
+    pairs = read_shut_out(collection)
     query_rows, document_rows = queries.rows(pairs["query_id"]), documents.rows(pairs["doc_id"])
     counts = np.bincount(query_rows, minlength=len(queries))
     return Positives(np.append(0, np.cumsum(counts)), document_rows[np.argsort(query_rows, kind="stable")])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.analysis.measure_names import parse_measure
+from workflow_scripts.analysis.measure_names import orders_candidates, parse_measure
 from workflow_scripts.analysis.measures import evaluate
 from workflow_scripts.storage.code import ROOT
 from workflow_scripts.storage.errors import InputError
@@ -140,6 +140,26 @@ def test_of_judged_documents_alone_a_ranking_without_one_has_the_value_of_an_emp
         found = values(names, QRELS, alone)
         assert [value for (query, _), value in found.items() if query == "q3"] == [0] * len(names)
     assert values(names, QRELS, ranking)["q1", "IPrec(judged_only=True)@0.0"] == 1
+
+
+def test_a_measure_orders_candidates_where_another_order_changes_it() -> None:
+    """Of all measures that are computed here, without a cutoff, with one inside the ranking and one at its end."""
+    judged, ranked = graded()
+    judged["relevance"] //= 3  # few are relevant
+    depth, generator = int(ranked["rank"].max()), np.random.default_rng(1)
+    orders = [np.concatenate([generator.permutation(depth) + 1 for _ in range(6)]) for _ in range(4)]
+    changed = {}
+    for name in (f"{each}{cutoff}" for each in ir_measures.measures.registry for cutoff in ("", "@5", f"@{depth}")):
+        try:
+            measure = parse_measure(name)
+        except InputError:
+            continue
+        found = [
+            evaluate([measure], judged, ranked.assign(rank=order).sort_values(["query_id", "rank"])) for order in orders
+        ]
+        changed[name] = len({tuple(each["value"]) for each in found}) > 1
+    assert len(changed) > 25 and {"NumRet", "NumRel", "NumQ", "SetAP", "Rprec", f"P@{depth}"} <= changed.keys()
+    assert {name: orders_candidates(name, depth) for name in changed} == changed
 
 
 def test_names_are_as_ir_measures_prints_them() -> None:

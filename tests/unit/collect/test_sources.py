@@ -109,13 +109,17 @@ def test_a_test_collection_keeps_its_judged_queries(tmp_path, small, capsys):
         "source_queries": 6,
         "source_judgements": 9,
         "judgements_of_unknown_queries": 1,
-        "judgements_of_unknown_documents": 1,
+        "judgements_of_unknown_documents_kept": 1,
         "judgements_repeated": 1,
         "queries_without_relevant": 2,
         "queries": 4,
         "qrels": 6,
     }
-    assert "queries without relevant: 2" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "queries without relevant: 2" in said and "judgements of unknown documents kept: 1" in said
+    for role, fate in ((TEST, "keep"), (TEST | {"role": "dev"}, "keep"), (TRAIN, "leave out")):
+        with pytest.raises(InputError, match=f'not in the corpus: .* or set "strict": false to {fate} such lines$'):
+            _collection(tmp_path, small, queries, qrels.replace("q9", "q6"), role)
 
 
 @pytest.mark.parametrize("role", ["test", "dev"])
@@ -135,7 +139,11 @@ def test_training_positives_reach_the_least_relevance_and_lie_in_the_corpus(tmp_
     spec = TRAIN | {"strict": False, "min_relevance": 2}
     made = _collection(tmp_path, small, "q1\tone\nq2\ttwo\n", qrels, spec)
     assert pd.read_parquet(made.file("positives.parquet")).to_numpy().tolist() == [["q1", "a"], ["q2", "b"]]
-    assert "qrels.parquet" not in made
+    # What is relevant, if not enough so, is kept too: no sampler takes it for a negative.
+    assert pd.read_parquet(made.file("spared.parquet")).to_numpy().tolist() == [["q1", "c"]]
+    assert made.counts["spared"] == 1 and "qrels.parquet" not in made
+    spec["min_relevance"] = 1
+    assert "spared.parquet" not in _collection(tmp_path, small, "q1\tone\nq2\ttwo\n", qrels, spec)
 
 
 @pytest.mark.parametrize("role", [TEST, TRAIN])
@@ -213,9 +221,11 @@ def test_training_triples_give_their_distinct_positives(tmp_path, small, monkeyp
     assert Artifact(output).counts["queries_without_relevant"] == 1
 
 
-def test_of_training_judgements_only_those_that_count_are_read(tmp_path, small, monkeypatch):
+@pytest.mark.parametrize(("grade", "positives"), [(2, [["q1", "a"]]), (1, None), (0, None)])
+def test_of_training_judgements_only_those_that_count_are_read(tmp_path, small, monkeypatch, grade, positives):
     query, judgement = namedtuple("Query", "query_id text"), namedtuple("Qrel", "query_id doc_id relevance")
-    rows = [judgement("q1", "a", 2), judgement("q1", "b", 1), judgement("q1", "gone", 1), judgement("q2", "b", 0)]
+    rows = [judgement("q1", "a", 2), judgement("q1", "b", 1), judgement("q1", "gone", 0), judgement("q2", "b", 0)]
+    rows = [row._replace(relevance=min(row.relevance, grade)) for row in rows]
     dataset = SimpleNamespace(
         queries_cls=lambda: query,
         queries_iter=lambda: iter([query("q1", "one"), query("q2", "two")]),
@@ -224,10 +234,15 @@ def test_of_training_judgements_only_those_that_count_are_read(tmp_path, small, 
     monkeypatch.setattr(ir_datasets_source, "load", lambda name, part: dataset)
     spec = {"source": "ir_datasets", "id": "x", "role": "train", "pairs": "qrels", "min_relevance": 2}
     output = tmp_path / "questions" / "manifest.json"
+    if positives is None:
+        with pytest.raises(InputError, match="no query of x has a relevant document: look at the qrels and min_relev"):
+            prepare_collection(output=output, spec=spec, corpus=small)
+        return
     prepare_collection(output=output, spec=spec, corpus=small)
-    assert pd.read_parquet(output.with_name("positives.parquet")).to_numpy().tolist() == [["q1", "a"]]
+    assert pd.read_parquet(output.with_name("positives.parquet")).to_numpy().tolist() == positives
+    assert pd.read_parquet(output.with_name("spared.parquet")).to_numpy().tolist() == [["q1", "b"]]
     counts = Artifact(output).counts
-    assert (counts["source_judgements"], counts["judgements_of_unknown_documents"]) == (1, 0)
+    assert (counts["source_judgements"], counts["judgements_of_unknown_documents"]) == (4, 0)
 
 
 @pytest.fixture(scope="module")

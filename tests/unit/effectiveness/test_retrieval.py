@@ -51,9 +51,27 @@ def test_nearest_is_brute_force_with_ties_by_place(search, levels, monkeypatch):
         np.testing.assert_array_equal(found, np.take_along_axis(scores, order[:, :depth], axis=1))
 
 
+def test_thousands_of_equal_documents_are_searched_again_in_parts(monkeypatch):
+    monkeypatch.setattr(dense_retrieval, "QUERY_BLOCK", 64)
+    generator, searched = np.random.default_rng(0), []
+    documents = generator.integers(-2, 3, (3000, 4)).astype(np.float32)
+    documents[200:2900] = [3, 3, 3, 3]
+    queries = generator.integers(0, 3, (100, 4)).astype(np.float32)
+
+    def open_chunk(chunk):
+        search = search_by_faiss(chunk)
+        return lambda queries, count: searched.append((len(queries), count)) or search(queries, count)
+
+    found = nearest(queries, [documents], 10, open_chunk)
+    scores = queries @ documents.T
+    np.testing.assert_array_equal(found[1], np.argsort(-scores, axis=1, kind="stable")[:, :10])
+    assert max(count for _, count in searched) == len(documents)
+    assert all(number * count <= 64 * (10 + dense_retrieval.SLACK) or number == 1 for number, count in searched)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Two corpora, one bi-encoder: 60 texts of few words, so many are the same; a query has a document's name."""
+    """Two corpora, one bi-encoder: 60 texts of few words, so many are the same; one is a query, name and all."""
     folder = tmp_path_factory.mktemp("retrieval")
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
@@ -63,6 +81,7 @@ def world(tmp_path_factory):
         texts = {f"d{row:02}": " ".join(generator.choice(WORDS[:4], 1 + row % 3)) for row in range(count)}
         write_corpus(folder / name / "corpus", texts)
         questions = {f"{'d' if row == 1 else 'q'}{row:02}": " ".join(generator.choice(WORDS, 2)) for row in range(5)}
+        questions["d01"] = texts["d01"]
         write_collection(folder / name / "collection", dict(sorted(questions.items())))
         tokenise(folder / name, folder / "backbone")
     return folder
@@ -112,7 +131,8 @@ def test_search_dense_ranks_as_brute_force(world, tmp_path, monkeypatch, remove_
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, atol=2e-4)
     assert set(frame["system"]) == {"dense"} and frame["rank"].tolist() == [*range(1, 13)] * 5
     counts = Artifact(tmp_path / "flat/manifest.json").counts
-    assert counts == {"queries": 5, "hits": 60, "queries_without_results": 0}
+    own = {} if remove_query else {"own_document_first": 1}
+    assert counts == {"queries": 5, "hits": 60, "queries_without_results": 0} | own
 
 
 @pytest.mark.parametrize(("count", "remove_query"), [(2, False), (3, True), (5, True)])
@@ -166,7 +186,8 @@ def test_retrieve_documents_writes_a_run_a_collection_and_embeds_a_corpus_once(w
         expected = brute_force(world, name, 12, each == "again")
         pd.testing.assert_frame_equal(run[["query_id", "doc_id"]], expected[["query_id", "doc_id"]], check_dtype=False)
         np.testing.assert_allclose(run["score"], expected["score"], atol=2e-4)
-    assert Artifact(tmp_path / "manifest.json").counts == {"first": 60, "other": 45, "again": 60}
+    counts = {"first": 60, "other": 45, "again": 60, "own_document_first": {"first": 1, "other": 1}}
+    assert Artifact(tmp_path / "manifest.json").counts == counts
 
 
 MEASURES = ["nDCG@10", "R@100"]

@@ -177,7 +177,11 @@ def test_a_share_of_scores_needs_a_teacher_whose_scores_have_a_level(tmp_path: P
     assert Experiment(demo({"samplers.aware": POSITIVE_AWARE})).rankers
 
 
-@pytest.mark.parametrize("text", ["sources: [", "sources: {}\nfigures: [{source: none}]\n"])
+OF_ALL = "{source: a, student: bm25, collection: all, measure: nDCG@10, value: 0.5, tolerance: 0.1}"
+UNSAID = f"sources: {{a: {{where: x, differs: y}}}}\nfigures: [{OF_ALL}]\n"
+
+
+@pytest.mark.parametrize("text", ["sources: [", "sources: {}\nfigures: [{source: none}]\n", UNSAID])
 def test_published_figures_are_read_before_anything_is_made(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow.compute as pc
 import pytest
 from factories import shipped, write_collection, write_corpus, write_groups, write_labels
 from project import ROOT
@@ -13,6 +15,7 @@ from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.exports import Exports
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.export.export_training import export_training
+from workflow_scripts.storage.documents import BATCH, read_some
 
 
 @pytest.fixture
@@ -47,3 +50,16 @@ def test_scores_are_of_a_loss_that_reads_them_though_the_cut_reads_labels_too(
     assert [passage.get("score") for passage in passages] == (scores or [None, None])
     assert ("`score`, the teacher's" in card) == ("divided by 2" in card) == (scores is not None)
     assert "the queries that the cut `lower-quartile` keeps" in card
+
+
+def test_a_batch_of_a_corpus_is_looked_up_among_the_ids_of_its_own_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"é{number:05}" for number in range(2 * BATCH + 100)]
+    corpus = write_corpus(tmp_path / "corpus", {each: (each, "text") for each in ids})
+    wanted = ["a", "é00000x", "ü", *np.random.default_rng(0).choice(ids[:-50], 500, replace=False)]
+    looked_up, is_in = [], pc.is_in
+    monkeypatch.setattr(pc, "is_in", lambda values, among: looked_up.append(len(among)) or is_in(values, among))
+    found = [row for batch in read_some(corpus, "full", wanted) for row in batch.to_pylist()]
+    assert found == [{"doc_id": each, "text": f"{each} text"} for each in sorted(wanted[3:])]
+    assert len(looked_up) == 3 and sum(looked_up) == 501  # é00000x lies between two documents

@@ -19,7 +19,7 @@ from workflow_scripts.index.search_index import search_index
 from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.evaluation import KINDS
-from workflow_scripts.storage.rankings import RankingWriter, read_ranking, row_groups
+from workflow_scripts.storage.rankings import RankingWriter, finds_itself, read_ranking, row_groups
 from workflow_scripts.storage.runs import read_run
 
 SHARED = Path(__file__).parents[4] / "shared" / "ir_datasets"
@@ -139,11 +139,34 @@ def test_index_counts_documents_and_neither_threads_nor_chunks_change_results(sm
     pd.testing.assert_frame_equal(expanded, same)
 
 
-def test_a_cut_inside_ties_and_a_removed_query_keep_the_first_ids(small, tmp_path):
+def test_a_cut_inside_ties_and_a_removed_query_keep_the_first_ids(small, tmp_path, capsys):
     frame = search(small, {**BM25, "depth": 3}, tmp_path / "cut" / "manifest.json")
     assert frame[frame["query_id"] == "q1"]["doc_id"].tolist() == ["d02", "d05", "d07"]
     frame = search(small, {**BM25, "depth": 4, "remove_query": True}, tmp_path / "removed" / "manifest.json")
     assert frame[frame["query_id"] == "q1"]["doc_id"].tolist() == ["d02", "d05", "d07", "ä9"]
+    # The document q1 lies past the cut, or is removed; four deep it is among the best.
+    named = [Artifact(tmp_path / name / "manifest.json").counts for name in ("cut", "removed")]
+    assert not any("own_document_first" in counts for counts in named) and "remove_query" not in capsys.readouterr().err
+    search(small, {**BM25, "depth": 4}, tmp_path / "kept" / "manifest.json")
+    assert Artifact(tmp_path / "kept" / "manifest.json").counts["own_document_first"] == 1
+    said = (
+        "bm25: 1 of 5 queries find the document of their own id first: where that is the query itself, set remove_query"
+    )
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("documents", "scores", "itself"),
+    [
+        ("qab", [3, 2, 1], True),
+        ("aqb", [3, 3, 1], True),
+        ("aqb", [3, 2, 1], False),
+        ("qa", None, True),
+        ("aq", None, False),
+    ],
+)
+def test_a_document_of_the_query_s_own_id_is_first_where_none_scores_above_it(documents, scores, itself):
+    assert finds_itself("q", list(documents), None if scores is None else np.array(scores)) == itself
 
 
 def test_a_query_longer_than_any_document_is_searched(small, tmp_path):

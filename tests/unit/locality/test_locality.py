@@ -148,6 +148,15 @@ def test_table_by_hand(experiment: dict) -> None:
     assert (numbers["n_seeds"] == 2).all() and numbers["std_seed"].notna().any()
 
 
+def test_a_sampler_that_leaves_out_what_is_spared_misses_nothing(experiment: dict, tmp_path: Path) -> None:
+    judged = {"positives": [("q1", "d0"), ("q2", "d5")], "spared": [("q1", "d3"), ("q1", "d4"), ("q2", "d3")]}
+    drawn = {"q1": ["d0", "d1", "d9"], "q2": ["d5", "d0", "d1"]}
+    experiment["groups"][0] = write_groups(tmp_path / "groups-random", drawn, [2 / 7, 2 / 8])
+    make_locality_table(**experiment | {"collection": write_collection(tmp_path / "judged", QUERIES, **judged)})
+    table = read_numbers(experiment["output"])[0].set_index(["sampler", "quantity"])["value"]
+    assert table["random"][["kappa", "outside", "bounded", "concentration"]].tolist() == pytest.approx([1, 0, 1, 1])
+
+
 def test_a_calibrated_teacher_s_margin_is_one_of_its_scores_before_their_temperature(experiment: dict) -> None:
     # Labels 2, 1.8, 0 and 1, 0, 0: at a temperature of 5 the scores were 10, 9, 0 and 5, 0, 0.
     for temperature, found in ((1.0, 0.5), (2.0, 0.5), (5.0, 0.0)):

@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 from factories import write_collection, write_corpus, write_pool, write_ranking
 
+from workflow_scripts.analysis.sampled_groups import count_positives
+from workflow_scripts.locality.locality import density_ratios
 from workflow_scripts.mine import query_rows
 from workflow_scripts.mine.candidates import Negative
 from workflow_scripts.mine.mine_negatives import mine_negatives
 from workflow_scripts.mine.samplers import Sampler
 from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.documents import read_shut_out
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.tables import read_table
 
@@ -64,10 +67,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict:
     }
 
 
-def asked(folder: Path, positives: dict[str, list[str]]) -> Path:
-    """A collection of these queries."""
-    pairs = [(query, document) for query in sorted(positives) for document in sorted(positives[query])]
-    return write_collection(folder, sorted(positives), positives=pairs)
+def asked(folder: Path, positives: dict[str, list[str]], **judged: dict[str, list[str]]) -> Path:
+    """A collection of these queries; ``judged``: other documents of them, by the name of their file."""
+    pairs = {
+        name: [(query, document) for query in sorted(documents) for document in sorted(documents[query])]
+        for name, documents in (judged | {"positives": positives}).items()
+    }
+    return write_collection(folder, sorted(positives), **pairs)
 
 
 def mine(study: dict, output: Path, sampler: str, **changes: object) -> pd.DataFrame:
@@ -132,6 +138,28 @@ def test_a_group_depends_on_seed_and_query_alone(study, tmp_path, sampler, monke
     pd.testing.assert_frame_equal(some, expected)
     other = mine(study, tmp_path / "other" / "manifest.json", sampler, spec={"seed": 4})
     assert (other["doc_id"] != whole["doc_id"]).any()
+
+
+@pytest.mark.parametrize("sampler", list(OPTIONS))
+def test_what_is_judged_below_the_least_relevance_is_no_negative(study, tmp_path, sampler):
+    choose = random.Random(1)
+    spared = {query: choose.sample(sorted({*DOCUMENTS} - {*study["positives"][query]}), 15) for query in QUERIES[::2]}
+    collection = asked(tmp_path / "collection", study["positives"], spared=spared)
+    frame = mine(study, tmp_path / "some" / "manifest.json", sampler, collection=collection)
+    whole = mine(study, tmp_path / "whole" / "manifest.json", sampler)
+    apart = frame["query_id"].isin(QUERIES[1::2])
+    pd.testing.assert_frame_equal(frame[apart], whole[apart])
+    positive = frame["position"] == 0
+    pd.testing.assert_frame_equal(frame[positive], whole[positive])
+    for query, group in frame.groupby("query_id"):
+        assert not {*group["doc_id"]} & {*spared.get(query, ())}
+        for row in group.iloc[1:].itertuples():
+            if row.source in study["listed"]:  # ranks are the system's own
+                assert study["listed"][row.source][query][int(row.rank) - 1] == row.doc_id
+    if sampler == "random":
+        shut_out = count_positives(read_shut_out(collection).to_pandas(), QUERIES)
+        chances = frame["probability"].to_numpy().reshape(-1, 6)[:, 1:]
+        assert shut_out.max() == 18 and density_ratios(chances, shut_out, len(DOCUMENTS)).bounded.all()
 
 
 def test_mining_refuses_what_does_not_fit(study, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from workflow_scripts.experiment.shares import near_negatives
 from workflow_scripts.locality.locality import density_ratios
 from workflow_scripts.mine.candidates import Candidates, DocumentIds, Negative
 from workflow_scripts.mine.samplers import Sampler, load_sampler
+from workflow_scripts.mine.samplers.positive_aware import _limit
 from workflow_scripts.storage.errors import InputError
 
 
@@ -110,7 +112,7 @@ def kept_by(limit: str, value: float, teacher: dict[str, float]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("limit", "value"),
-    [("share", 0.95), ("share", 0.8), ("share", 1.5), ("margin", 0.5), ("margin", 2)],
+    [("share", 0.95), ("share", 0.8), ("share", 1.0), ("share", 1.5), ("margin", 0.5), ("margin", 2)],
 )
 @pytest.mark.parametrize("shift", [0.0, -6.0, -60.0])
 def test_positive_aware_drops_what_scores_near_the_lowest_positive(limit, value, shift):
@@ -122,6 +124,16 @@ def test_positive_aware_drops_what_scores_near_the_lowest_positive(limit, value,
     assert query.counts["filtered"] == 4 - len(kept)
     # The fill brings back neither what was dropped nor a positive.
     assert {document for document, one in found.items() if one[0] == "fill"} <= set("ghij")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.95, 1 - 1e-9, 1.0, 1 + 1e-9, 1.5])
+@pytest.mark.parametrize("positive", [-800.0, -40.0, -2.5, 0.0, 2.5, 30.0, 36.0, 37.0, 40.0, 800.0])
+def test_a_share_is_exact_and_finite_where_sigma_rounds_to_0_or_1(share, positive):
+    with localcontext(prec=800):
+        kept = Decimal(share) / (1 + Decimal(-positive).exp())
+        expected = float((kept / (1 - kept)).ln()) if kept < 1 else math.inf
+    found = _limit(positive, "share", share)
+    assert found == pytest.approx(expected, rel=1e-12) and (share != 1 or found == positive)
 
 
 def test_positive_aware_draws_from_the_best_that_stay():
@@ -213,6 +225,7 @@ def test_a_sampler_is_found_by_its_name():
         (lambda query: [Negative(doc, "x") for doc in "bce"], "returned 3 negatives .*it must return 2"),
         (lambda query: [Negative("b", "x")] * 2, "returned document b twice .*it must draw without replacement"),
         (lambda query: [Negative("b", "x"), Negative("d", "x")], "returned the positive d .*leave positives out"),
+        (lambda query: [Negative("b", "x"), Negative("j", "x")], "returned the spared document j .*leave spared doc"),
         (lambda query: [Negative(1, "x"), Negative("b", "x")], r"returned Negative\(doc_id=1, .*give an id"),
         (
             lambda query: [Negative("b", "x", 1, 1.0, 0.0), Negative("c", "x")],
@@ -230,5 +243,5 @@ def test_a_sampler_that_breaks_its_contract_is_named(returned, message):
     with pytest.raises(
         InputError, match=rf"^sampler mine \(mine/samplers/mine.py, function sample\) {message}"
     ) as raised:
-        sampler(candidates(), 2, generator())
+        sampler(candidates(spared=frozenset("j")), 2, generator())
     assert "\n" not in str(raised.value)

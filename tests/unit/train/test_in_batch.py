@@ -5,10 +5,9 @@ import math
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import artifact, training_spec
+from factories import training_spec, write_collection
 
 from workflow_scripts.models.rankers import load_ranker
 from workflow_scripts.models.token_store import TokenStore, single_sequences
@@ -24,15 +23,12 @@ SPEC |= {"documents": 6 * 3 * 2, "batch_groups": 6, "gradient_accumulation": 1}
 
 @pytest.fixture(scope="module")
 def judged(inputs, tmp_path_factory):
-    """The groups' collection, as training takes it: each query has its group's positive and the next query's."""
+    """The groups' collection, as training takes it: a query has its group's positive and spares the next query's."""
     groups = pq.read_table(inputs["groups"].with_name("groups.parquet")).to_pandas()
     first = groups[groups["position"] == 0].sort_values("query_id")
-    pairs = [*zip(first["query_id"], first["doc_id"], strict=True)]
-    pairs += zip(first["query_id"], np.roll(first["doc_id"], -1), strict=True)
-    columns = {"query_id": [query for query, _ in pairs], "doc_id": [document for _, document in pairs]}
-    schema = pa.schema([("query_id", pa.string()), ("doc_id", pa.string())])
-    folder = tmp_path_factory.mktemp("collection")
-    return {"collection": artifact(folder / "manifest.json", {"positives.parquet": (columns, schema)})}
+    documents = {"positives": first["doc_id"], "spared": np.roll(first["doc_id"], -1)}
+    pairs = {name: zip(first["query_id"], each, strict=True) for name, each in documents.items()}
+    return {"collection": write_collection(tmp_path_factory.mktemp("collection"), first["query_id"], **pairs)}
 
 
 def in_batch_loss(inputs, spec, model, collection):
@@ -40,7 +36,7 @@ def in_batch_loss(inputs, spec, model, collection):
 
     Its own are those of its groups.
     """
-    positives = pd.read_parquet(collection.with_name("positives.parquet"))
+    positives = pd.concat(pd.read_parquet(collection.with_name(f"{name}.parquet")) for name in ("positives", "spared"))
     queries, documents = TokenStore(inputs["queries"]), TokenStore(inputs["documents"])
     groups = read_groups(inputs["groups"], queries, documents, group_size=3)
     chosen = group_order(5, spec["batch_groups"], spec["seeds"]["order"])

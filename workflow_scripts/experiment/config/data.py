@@ -31,6 +31,9 @@ from workflow_scripts.experiment.config.settings import (
 )
 
 DATASET = "an ir_datasets id"
+COUNTED = (
+    "count them and leave them out, but keep those of documents that the corpus lacks where the role is test or dev"
+)
 FILE = "relative to the working directory, or absolute"
 
 
@@ -93,7 +96,11 @@ class _Collection(Part):
 
 
 class _Judged(_Collection):
-    min_relevance: Count = setting("role train: lowest grade that makes a positive; left out, 1", left_out)
+    min_relevance: Count = setting(
+        "role train: lowest grade that makes a positive; a document of a lower grade above 0 is no negative either; "
+        "left out, 1",
+        left_out,
+    )
     max_queries: Maybe[Count] = setting(
         "how many queries are kept, chosen by the seed; left out or null, all", left_out, unit="queries"
     )
@@ -123,7 +130,7 @@ class IrDatasetsCollection(_Judged):
         "where positives come from (role train): judgements, training triples, or titles as queries for their own text",
         left_out,
     )
-    strict: Flag = setting("true: refuse faulty judgements, not count and leave them out; left out, false", left_out)
+    strict: Flag = setting(f"true: refuse faulty judgements; false: {COUNTED}; left out, false", left_out)
 
     @model_validator(mode="after")
     def _complete(self) -> IrDatasetsCollection:
@@ -152,9 +159,7 @@ class FilesCollection(_Judged):
     pairs: Literal["qrels", "titles"] = setting(
         "where positives come from (role train): judgements, or titles as queries for their own text", left_out
     )
-    strict: Flag = setting(
-        "false: count faulty judgements and leave them out, not refuse them; left out, true", left_out
-    )
+    strict: Flag = setting(f"true: refuse faulty judgements; false: {COUNTED}; left out, true", left_out)
 
     @model_validator(mode="after")
     def _complete(self) -> FilesCollection:

@@ -194,7 +194,7 @@ class Loss(Part):
     function: Function = setting("a file of workflow_scripts/train/losses")
     reads_teacher: Flag = setting("filled in: false for a contrastive loss, trained without labels", left_out)
     in_batch_negatives: Flag = setting(
-        "bi-encoders: documents of the batch's other groups, but for the query's judged positives, are further "
+        "bi-encoders: documents of the batch's other groups, but for those judged relevant to the query, are further "
         "negatives; for a contrastive loss; left out, false",
         left_out,
     )

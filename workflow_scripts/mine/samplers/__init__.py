@@ -6,9 +6,10 @@ options, described as in :mod:`workflow_scripts.experiment.options`) and a funct
     sample(query, count, rng, *, option, option=default, ...) -> list of ``count`` Negatives
 
 with ``query`` the :class:`~workflow_scripts.mine.candidates.Candidates` of one query and ``rng`` a generator seeded
-by (seed, query id) alone. It never draws a positive of the query, draws without replacement and by ``rng`` alone, and
-gives each document its inclusion probability. Options are keyword-only; their values are checked before the function
-is called, what it returns afterwards. Adding a sampler is adding its file.
+by (seed, query id) alone. It never draws a positive of the query, nor what is spared (``query.listed`` and the drawing
+functions leave that out), draws without replacement and by ``rng`` alone, and gives each document its inclusion
+probability. Options are keyword-only; their values are checked before the function is called, what it returns
+afterwards. Adding a sampler is adding its file.
 """
 
 from __future__ import annotations
@@ -70,9 +71,8 @@ def _faults(drawn: object, query: Candidates, count: int) -> Iterator[tuple[str,
             yield shown(each), "give an id, a source and a probability above 0 and at most 1"
     times = Counter(each.doc_id for each in drawn)
     yield from ((f"document {document} twice", "draw without replacement") for document in times if times[document] > 1)
-    yield from (
-        (f"the positive {document}", "leave positives out") for document in times if document in query.positives
-    )
+    for what, documents in (("positive", query.positives), ("spared document", query.spared)):
+        yield from ((f"the {what} {each}", f"leave {what}s out") for each in times if each in documents)
     if len(drawn) != count:
         yield f"{len(drawn)} negatives", f"return {count}"
 

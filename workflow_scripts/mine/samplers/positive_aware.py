@@ -71,7 +71,9 @@ def _limit(positive: float, limit: str, value: float) -> float:
     """The highest score that a negative may have, from the lowest positive's."""
     if limit == "margin":
         return positive - value
+    if value == 1:
+        return positive
     # log sigma(positive); a share far below 1 would round to 0, and sigma of a large score to 1.
     log_sigma = min(positive, 0.0) - math.log1p(math.exp(-abs(positive)))
     log_share = math.log(value) + log_sigma
-    return log_share - math.log1p(-math.exp(log_share)) if log_share < 0 else math.inf
+    return log_share - math.log(-math.expm1(log_share)) if log_share < 0 else math.inf

@@ -14,7 +14,7 @@ OPTIONS: dict = {}
 def sample(query: Candidates, count: int, rng: np.random.Generator) -> list[Negative]:
     """Uniform draws without replacement from the corpus, positives left out.
 
-    Equation: each document is drawn with probability count / (documents - positives).
+    Equation: each document is drawn with probability count / (documents - positives - spared).
     Source: the study's random negatives.
     Shapes: ``count`` negatives.
     When to use: the baseline of every other sampler; needs no ranking and no teacher.

@@ -16,7 +16,7 @@ HEADERS = ("published", "measured", "interval", "difference", "verdict", "of")
 def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     """All figures in the order of their file."""
     labels = ("ranker", "collection", "measure")
-    lines = ((None, (_ranker(row), row.collection, row.measure), _texts(row)) for row in numbers.itertuples())
+    lines = ((None, (_ranker(row), _place(row), row.measure), _texts(row)) for row in numbers.itertuples())
     verdicts = numbers["verdict"].value_counts()
     values = {"figures": len(numbers), "within": verdicts.get("within", 0), "absent": verdicts.get("not measured", 0)}
     return Layout({"": text_table(labels, [("", HEADERS)], lines)}, ["shown", "differs"], numbers, values)
@@ -24,6 +24,10 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
 
 def _ranker(row: tuple) -> str:
     return " ".join(name for key in RANKER if (name := getattr(row, key)))
+
+
+def _place(row: tuple) -> str:
+    return f"{row.collection} of {row.domain}" if row.domain else row.collection
 
 
 def _texts(row: tuple) -> tuple[str, ...]:
