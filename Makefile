@@ -74,7 +74,7 @@ all: venv  ## a whole experiment, yours too: make all EXPERIMENT=mine [PROFILE=s
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT))
 
 downloads: venv  ## what an experiment needs from a network, nothing else: EXPERIMENT=paper
-	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- downloads
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) --forcerun fetch_archives -- downloads
 
 list: venv  ## the cells and their state (done, stale and why, missing): make list [FILTER="stale be"]
 	@$(BIN)/python -m workflow_scripts.daily.list_cells --configfile $(call configs,$(EXPERIMENT)) --filter '$(FILTER)'
@@ -103,7 +103,7 @@ plan: venv  ## the bill before anything runs: make plan EXPERIMENT=paper [BENCH=
 	  $(if $(BENCH),--bench $(BENCH)) $(if $(PILOT),--pilot $(PILOT)/analysis/power.parquet)
 
 verify: venv  ## read every byte: what is missing, damaged or stale, and the command that makes it again: EXPERIMENT=demo
-	$(BIN)/python -m workflow_scripts.storage.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
+	$(BIN)/python -m workflow_scripts.daily.verify results/$(EXPERIMENT) $(call configs,$(EXPERIMENT))
 
 compare-results: venv  ## two results, by stage and cell: make compare-results A=demo B=../other/results/demo [EXACT=1]
 	$(BIN)/python -m workflow_scripts.report.compare_results $(A) $(B) $(if $(EXACT),--exact)

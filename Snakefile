@@ -28,6 +28,14 @@ onstart:
         warm_start(sum(1 for _ in workflow.dag.needrun_jobs()), CONFIG["arithmetic"])
 
 
+onsuccess:
+    ask_again_what_was_made_otherwise(workflow)
+
+
+onerror:
+    ask_again_what_was_made_otherwise(workflow)
+
+
 rule all:
     """Every table, every cell and everything they were made from."""
     default_target: True

@@ -132,7 +132,7 @@ def _steps(folder: Path, config: Sequence[Path], experiment: Experiment, share: 
     yield timed("dry run, nothing made", [*snakemake, f"{folder}/new", "-n", "--quiet"])
     mark_as_made([*snakemake, str(touched)], touched, [*outputs, *runs_of(experiment)])
     yield timed("dry run, everything made", [*snakemake, str(touched), "-n"], prints="Nothing to be done")
-    yield timed("verify", [sys.executable, "-m", "workflow_scripts.storage.verify", f"results/{experiment.name}"])
+    yield timed("verify", [sys.executable, "-m", "workflow_scripts.daily.verify", f"results/{experiment.name}"])
     for job in sorted((job for job in jobs if job.script in TIMED), key=lambda job: TIMED.index(job.script)):
         yield timed(_name(job), _command(job))
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.analysis.measures import KEYS, METRICS_FILE, METRICS_SCHEMA
 from workflow_scripts.storage.checksums import sha256
+from workflow_scripts.storage.long_argument import unpacked
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum, place
 
 KINDS = {
@@ -48,7 +49,7 @@ class Job:
     @property
     def spec(self) -> dict:
         """What it is asked to make."""
-        return json.loads(self.options["spec"][0])
+        return json.loads(unpacked(self.options["spec"][0]))
 
 
 def planned(dry_run: str) -> tuple[list[Job], list[str]]:
@@ -62,7 +63,7 @@ def planned(dry_run: str) -> tuple[list[Job], list[str]]:
 
 def _job(command: str) -> Job:
     # shlex reads a character at a time: the spec, most of the line, is one quoted word.
-    before, quoted, after = re.fullmatch(r"(.*?--spec )('(?:[^']|'\"'\"')*')(.*)", command).groups()  # type: ignore[union-attr]
+    before, quoted, after = re.fullmatch(r"(.*?--spec )('(?:[^']|'\"'\"')*'|\S+)(.*)", command).groups()  # type: ignore[union-attr]
     words = [*before.split()[:-1], "--spec", *shlex.split(quoted), *after.split()]
     options: dict[str, list[str]] = {}
     for word in words[3:]:

@@ -36,6 +36,7 @@ use rule pretrain_job as pretrain_backbone with:
         **job(
             "backbone.pretrain_backbone",
             lambda w: subset("backbones", w.backbone, "tokenizer", "architecture", "pretraining", "seed"),
+            order=lambda w: entry("backbones", w.backbone)["corpora"],
             arithmetic=CONFIG["arithmetic"],
         ),
 

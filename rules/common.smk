@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from workflow_scripts.experiment.environment import (
 )
 from workflow_scripts.experiment.experiment import Experiment, unique
 from workflow_scripts.experiment.exports import Exports
+from workflow_scripts.experiment.made_otherwise import ask_again_what_was_made_otherwise
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
@@ -50,6 +50,7 @@ from workflow_scripts.experiment.studies import budgets_of, dial
 from workflow_scripts.experiment.study_tables import cuts_table, training_collections, training_collections_table
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
+from workflow_scripts.storage.rerun import snakemake_command
 from workflow_scripts.storage.shards import SHARD, shard_names
 
 prepare_environment(Path(workflow.basedir))
@@ -62,7 +63,7 @@ for folder in (workflow.basedir, os.getcwd()):
 if workflow.is_main_process:
     take_over_locks()
 if not config:
-    raise WorkflowError("name an experiment, for example: snakemake --configfile config/demo.yaml --cores 2")
+    raise WorkflowError(f"name an experiment: {snakemake_command(['config/demo.yaml'], '--cores', '2')}")
 try:
     read_config(*workflow.configfiles)  # Snakemake's own reader takes the last of two equal keys
     EXPERIMENT = Experiment(config)
@@ -70,6 +71,9 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 CONFIG = EXPERIMENT.config
+# What a reader gives again to make the same: whose results are linked is no part of it.
+CONFIG_FILES = [os.path.relpath(path) for path in workflow.configfiles]
+GIVEN = {key: value for key, value in workflow.config_settings.config.items() if key != "reuse"}
 let_jobs_reuse(CONFIG["reuse"])
 RANKERS = Rankers(EXPERIMENT)
 entry = EXPERIMENT.entry

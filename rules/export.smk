@@ -1,6 +1,6 @@
 """Doors out: training data, runs and models as other tools read them, each asked for by its path; no table needs them."""
 
-EXPORTS = Exports(RANKERS, map(os.path.relpath, workflow.configfiles))
+EXPORTS = Exports(RANKERS, snakemake_command(CONFIG_FILES, config=GIVEN))
 EXPORTED = rf"bm25|teacher\.{ANY_ID}|({ANY_ID}\.){{4}}seed\d+"
 
 

@@ -4,6 +4,10 @@ TABLES += PLACES.tables("correlation", "locality", "bound", *["risk"] * EXPERIME
 TRAINING_CORPUS = entry("collections", TRAINING["collection"])["corpus"]
 EMBEDDER, EMBEDDING_BACKBONE = RANKERS.encoder(EXPERIMENT.embedding)
 CALIBRATED = [teacher for teacher in GRID["teachers"] if RANKERS.calibrations(teacher)]
+FIRST_STAGE = [
+    manifest("rankings", CONFIG["first_stage"]["system"], name)
+    for name in EXPERIMENT.sharing_corpus(TRAINING["collection"])
+]
 SAMPLED = dict(
     groups=PLACES.groups(EXPERIMENT.uncut_groups),
     labels=PLACES.labels(EXPERIMENT.uncut_groups),
@@ -61,11 +65,7 @@ use rule analyse_job as make_locality_table with:
         **reads(
             corpus=manifest("corpora", TRAINING_CORPUS),
             collection=manifest("collections", TRAINING["collection"]),
-            rankings=[
-                manifest("rankings", CONFIG["first_stage"]["system"], name)
-                for name in EXPERIMENT.test_collections
-                if entry("collections", name)["corpus"] == TRAINING_CORPUS
-            ],
+            rankings=FIRST_STAGE,
             **SAMPLED,
         ),
     output:
@@ -76,6 +76,7 @@ use rule analyse_job as make_locality_table with:
     params:
         **job(
             "locality.make_locality_table",
+            order=lambda w: FIRST_STAGE,
             rows=EXPERIMENT.uncut_groups,
             embedding=EXPERIMENT.embedding,
             quantile=CONFIG["analysis"]["locality"]["quantile"],

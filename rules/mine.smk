@@ -24,5 +24,9 @@ use rule mine_job as mine_negatives with:
                 options=sampler_of(w.groups_id)[0]["options"],
                 seed=int(w.seed),
             ),
+            order=lambda w: [
+                *sampler_of(w.groups_id)[0]["systems"],
+                *pools_of(w.groups_id, sampler_of(w.groups_id)[1]),
+            ],
             negatives=TRAINING["negatives"],
         ),

@@ -18,7 +18,7 @@ use rule analyse_job as make_configuration_table with:
     log:
         log("make_configuration_table"),
     params:
-        **job("report.make_configuration_table"),
+        **job("report.make_configuration_table", order=lambda w: every_metrics()),
 
 
 use rule analyse_job as make_cost_table with:
@@ -33,7 +33,7 @@ use rule analyse_job as make_cost_table with:
     log:
         log("make_cost_table"),
     params:
-        **job("report.make_cost_table", **CONFIG["analysis"]["cost"]),
+        **job("report.make_cost_table", order=lambda w: every_metrics(), **CONFIG["analysis"]["cost"]),
 
 
 use rule analyse_job as draw_cost with:
@@ -52,11 +52,15 @@ use rule analyse_job as draw_cost with:
         ),
 
 
+# Collections whose queries are compared, by the option that names them in the order of their manifests.
+CONTAMINATED = {"training_names": EXPERIMENT.training_collections, "collections": EXPERIMENT.test_collections}
+
+
 use rule analyse_job as make_contamination_table with:
     input:
         **reads(
-            training=manifests("collections", EXPERIMENT.training_collections),
-            tests=manifests("collections", EXPERIMENT.test_collections),
+            training=manifests("collections", CONTAMINATED["training_names"]),
+            tests=manifests("collections", CONTAMINATED["collections"]),
         ),
     output:
         output=numbers("contamination"),
@@ -66,7 +70,8 @@ use rule analyse_job as make_contamination_table with:
     params:
         **job(
             "report.make_contamination_table",
-            ids={"training_names": EXPERIMENT.training_collections, "collections": EXPERIMENT.test_collections},
+            ids=CONTAMINATED,
+            order=lambda w: itertools.chain(*CONTAMINATED.values()),
             **CONFIG["analysis"]["contamination"],
         ),
 
@@ -256,9 +261,7 @@ use rule analyse_job as make_report with:
             measure=ALL_MEASURES[0],
             documents=TRAINING["documents"],
             depth=DEPTH,
-            rebuild=shlex.join(
-                ["snakemake", "--cores", "all", "--configfile", *map(os.path.relpath, workflow.configfiles)]
-            ),
+            rebuild=snakemake_command(CONFIG_FILES, "--cores", "all", config=GIVEN),
             rankers=[keys for keys, _ in page_rankers()],
             collections=[*itertools.chain(*EXPERIMENT.evaluation_sets.values())],
             layouts=unique(map(PLACES.layout, page_tables())),

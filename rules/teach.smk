@@ -83,14 +83,16 @@ else:
             **job("teach.merge_pool", lambda w: subset("pools", w.pool, "depth"), **NUMBERS),
 
 
+def calibrated_on(wildcards):
+    """Scores of a teacher's pool of development, and of those that it leaves pairs to."""
+    dev = entry("teachers", wildcards.teacher)["calibrate"]
+    return [manifest("scores", wildcards.teacher, pool) for pool in (dev, *entry("pools", dev)["known"])]
+
+
 use rule analyse_job as calibrate_teacher with:
     input:
         **reads(
-            scores=lambda w: [
-                manifest("scores", w.teacher, pool)
-                for dev in [entry("teachers", w.teacher)["calibrate"]]
-                for pool in [dev, *entry("pools", dev)["known"]]
-            ],
+            scores=calibrated_on,
             collection=lambda w: manifest(
                 "collections", EXPERIMENT.pool_collection(entry("teachers", w.teacher)["calibrate"])
             ),
@@ -100,7 +102,7 @@ use rule analyse_job as calibrate_teacher with:
     log:
         log("calibrate_teacher/{teacher}"),
     params:
-        **job("teach.calibrate_teacher"),
+        **job("teach.calibrate_teacher", order=calibrated_on),
 
 
 # No GPU waits while pairs are looked up: another job does that, but for experiments small enough to run on either.
@@ -115,7 +117,7 @@ use rule mine_job as look_up_labels with:
     log:
         log("look_up_labels/{teacher}.{groups_id}.seed{seed}"),
     params:
-        **job("teach.look_up_labels"),
+        **job("teach.look_up_labels", order=lambda w: pools_of(w.groups_id, w.teacher)),
 
 
 use rule score_job as label_groups with:
@@ -131,4 +133,4 @@ use rule score_job as label_groups with:
     log:
         log("label_groups/{teacher}.{groups_id}.seed{seed}"),
     params:
-        **job("teach.label_groups", **NUMBERS),
+        **job("teach.label_groups", order=lambda w: pools_of(w.groups_id, w.teacher), **NUMBERS),

@@ -29,6 +29,7 @@ from pathlib import Path
 from bench.machine import commit, processor, today
 from tests.project import ROOT, Project
 from workflow_scripts.storage.checksums import sha256
+from workflow_scripts.storage.rerun import PYTHON
 
 TINY = "tests/config/tiny.yaml"
 COMMAND = [sys.executable, "-m", "snakemake", "--configfile", TINY, "--cores", "2"]
@@ -132,11 +133,11 @@ class Chaos:
         else:
             way = "flipped" if way == "swapped" else way
             DAMAGE[way](path, draw)
-        verify = [sys.executable, "-m", "workflow_scripts.storage.verify", "results/tiny", TINY]
+        verify = [sys.executable, "-m", "workflow_scripts.daily.verify", "results/tiny", TINY]
         *_, last = subprocess.run(verify, cwd=project.folder, capture_output=True, text=True).stdout.splitlines()
         if last.startswith("rm "):
-            environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-            subprocess.run(last, shell=True, cwd=project.folder, env=environment, capture_output=True)
+            last = last.replace(PYTHON, sys.executable)
+            subprocess.run(last, shell=True, cwd=project.folder, capture_output=True)
         return Outcome("damage", f"{way} {path.relative_to(results)}", self.differs(project))
 
     def starved(self, kind: str, draw: random.Random) -> Outcome:

@@ -31,6 +31,8 @@ def test_make_hands_on_what_is_typed() -> None:
         "results/study/cells/a.b.in-domain.csv",
         "paper": f"{build}gpu --cores all --configfile config/paper.yaml",
         "all EXPERIMENT=mine PROFILE=slurm": f"{build}slurm --configfile config/mine.yaml",
+        "downloads EXPERIMENT=paper": f"{build}local --cores 2 --configfile config/paper.yaml "
+        "--forcerun fetch_archives -- downloads",
         "list FILTER='a b'": f"{daily}list_cells --configfile config/demo.yaml --filter 'a b'",
         "compare A=a.b B=c.d": f"{daily}compare 'a.b' 'c.d' --configfile config/demo.yaml",
         "compare A=demo B=study": f"{daily}compare 'demo' 'study' --configfile config/demo.yaml "

@@ -156,7 +156,10 @@ def test_with_models_and_texts_a_missing_student_is_trained_and_nothing_else(pro
     (project.folder / "whole.tar").rename(clone.folder / "whole.tar")
     status, stdout, stderr = command(clone, "restore", "whole.tar", "--cores", "2")
     assert status == 0 and "numbers as packed" not in stdout, stdout + stderr[-3000:]
-    assert stdout.splitlines()[-1] == "to go on with it: snakemake --configfile tests/config/tiny.yaml --cores 2"
+    assert (
+        stdout.splitlines()[-1]
+        == "to go on with it: .venv/bin/python -m snakemake --configfile tests/config/tiny.yaml --cores 2"
+    )
     assert clone.planned() == {}
     weights = clone.folder / STUDENT / "model.safetensors"
     before = weights.read_bytes()
@@ -185,6 +188,11 @@ def test_an_unfinished_or_damaged_experiment_is_not_packed(project: Project, tmp
     (copy.folder / STUDENT / ".started").touch()
     status, _, stderr = command(copy, *pack)
     assert status == 1 and "finish the experiment first" in stderr.splitlines()[-1]
+    loss = "  marginmse: {function: marginmse}\n"
+    copy.edit("tests/config/tiny.yaml", loss, "")
+    status, _, stderr = command(copy, *pack)
+    assert status == 1 and f"{STUDENT} is unfinished, and of no cell of this config: delete the folder" in stderr
+    copy.edit("tests/config/tiny.yaml", "losses:\n", f"losses:\n{loss}")
     (copy.folder / STUDENT / ".started").unlink()
     (copy.folder / "results/tiny/figures/cost.png").unlink()
     status, _, stderr = command(copy, *pack)

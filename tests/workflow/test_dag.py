@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 from project import ROOT, Project
+from snakemake.cli import parse_config
 
 TABLES = (
     *("main", "claims", "published", "equivalence", "variance", "power", "controls", "correlation", "locality"),
@@ -131,6 +134,17 @@ def test_all_data_are_read_before_anything_is_computed(fresh: Project) -> None:
 )
 def test_a_typo_names_the_valid_ids(fresh: Project, target: str, message: str) -> None:
     assert message in fresh.refused("--dry-run", f"results/demo/{target}", config="config/demo.yaml")
+
+
+def test_the_page_gives_the_command_that_made_it(fresh: Project) -> None:
+    given = ["seeds=[0,2]", "backbones={mini: {seed: 3}}"]
+    page = "results/tiny/report.html"
+    planned = fresh.run("--dry-run", "--printshellcmds", "--config", *given, "reuse=[]", "--", page).stdout
+    command = next(line for line in planned.splitlines() if ".make_report --log" in line)
+    words = shlex.split(command.removeprefix("Shell command: "))
+    rebuild = shlex.split(json.loads(words[words.index("--spec") + 1])["rebuild"])
+    assert rebuild[:6] == [".venv/bin/python", "-m", "snakemake", "--configfile", "tests/config/tiny.yaml", "--config"]
+    assert parse_config(rebuild[6:8]) == parse_config(given) and rebuild[8:] == ["--cores", "all"]
 
 
 def test_a_bad_config_is_one_line_before_anything_runs(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
@@ -11,12 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from project import Project
+from factories import shipped
+from project import ROOT, Project
 
 from tests.chaos import DAMAGE, Chaos, flip
+from workflow_scripts.daily.verify import faults
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.leftovers import is_left_over
+from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.provenance import CARD
-from workflow_scripts.storage.verify import faults
 
 DRAW = random.Random(0)
 STUDENT = "students/ce/marginmse.bm25.base/seed0"
@@ -117,21 +121,69 @@ def test_no_job_uses_a_damaged_input_and_one_command_mends_it(tiny: Project, tmp
     for path, consumer in damaged.items():
         assert f"error: results/tiny/{path} has other bytes" in output and "make it again: rm " in output, path
         assert not (results / consumer / "manifest.json").exists()
-    verify = [sys.executable, "-m", "workflow_scripts.storage.verify", "results/tiny", "tests/config/tiny.yaml"]
+    verify = [sys.executable, "-m", "workflow_scripts.daily.verify", "results/tiny", "tests/config/tiny.yaml"]
     done = subprocess.run(verify, cwd=project.folder, capture_output=True, text=True)
     *named, _, command = done.stdout.splitlines()
     assert done.returncode == 1 and len(named) >= 2 * len(damaged), done
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    (project.folder / ".venv").symlink_to(ROOT / ".venv")
     before = {path: path.stat().st_mtime_ns for path in results.rglob("manifest.json")}
-    mended = subprocess.run(
-        command, shell=True, cwd=project.folder, env=os.environ | {"PATH": path}, capture_output=True
-    )
+    mended = subprocess.run(command, shell=True, cwd=project.folder, capture_output=True)
     assert mended.returncode == 0, mended.stderr[-3000:]
     made = {str(path.parent.relative_to(results)) for path in results.rglob("manifest.json")}
     made -= {str(path.parent.relative_to(results)) for path in before if path.stat().st_mtime_ns == before[path]}
     assert list(faults(results)) == [] and made == {
         line.split("/manifest.json")[0].removeprefix("results/tiny/") for line in named
     }
+
+
+def test_nothing_that_a_config_makes_is_left_over_and_all_of_a_loss_that_is_gone(results: Path) -> None:
+    config = read_config(results.parents[1] / "tests/config/tiny.yaml")
+    made = {str(path.relative_to(results)) for path in results.rglob("[!.]*") if path.is_file()}
+    made = {name for name in made if name.endswith(("manifest.json", ".parquet", ".csv"))}
+    assert [name for name in sorted(made) if is_left_over(Rankers(Experiment(config)), name)] == []
+    del config["losses"]["marginmse"]
+    left = {name for name in made if is_left_over(Rankers(Experiment(config)), name)}
+    assert left == {name for name in made if "marginmse" in name} and {name.split("/")[0] for name in left} == {
+        *("students", "runs", "metrics", "cells")
+    }
+    others = Rankers(Experiment(shipped("demo") | {"shards": 2}))
+    made = ("shards/scores/base/bm25/2-of-2", "pairs/mini/bm25", "exports/teacher.base/model", "embeddings")
+    gone = ("shards/scores/base/bm25/2-of-3", "pairs/mini/none", "exports/teacher.none/model", "tokens/none/demo.full")
+    gone += ("calibrations/none", "teachers/base/fold0", "runs/retrieved/teacher/base/all", "runs/bm25/a")
+    for name in (*made, *gone):
+        assert is_left_over(others, f"{name}/manifest.json") == (name in gone), name
+    tables = ("tables/main.md", "analysis/factorial_cells.parquet", "tables/per_collection.be.csv", "figures/cost.png")
+    dropped = (
+        "tables/pipelines.md",
+        "analysis/main.budgets.parquet",
+        "figures/budgets.pdf",
+        "tables/per_collection.x.md",
+    )
+    for name in (*tables, *dropped):
+        assert is_left_over(others, name) == (name in dropped), name
+
+
+def test_what_an_earlier_config_has_left_hinders_no_repair(tiny: Project, tmp_path: Path) -> None:
+    project = tiny.duplicate(tmp_path / "copy")
+    (project.folder / ".venv").symlink_to(ROOT / ".venv")
+    results = project.folder / "results/tiny"
+    project.edit("tests/config/tiny.yaml", "  marginmse: {function: marginmse}\n", "")
+    flip(results / STUDENT / "model.safetensors", DRAW)
+    (results / STUDENT / ".started").touch()
+    metrics = "metrics/ce/lce.bm25.none/seed0/all/metrics.parquet"
+    whole = (results / metrics).read_bytes()
+    flip(results / metrics, DRAW)
+    verify = [sys.executable, "-m", "workflow_scripts.daily.verify", "results/tiny", "tests/config/tiny.yaml"]
+    said = subprocess.run(verify, cwd=project.folder, capture_output=True, text=True).stdout.splitlines()
+    assert said[2].startswith("1 of no cell of this config") and said[3] == f"rm -rf results/tiny/{STUDENT}"
+    assert said[4].startswith("1 to make again") and STUDENT not in said[5]
+    subprocess.run(said[5], shell=True, cwd=project.folder, check=True, capture_output=True)
+    assert (results / metrics).read_bytes() == whole
+    # What was made from it is left over too.
+    while (done := subprocess.run(verify, cwd=project.folder, capture_output=True, text=True)).returncode:
+        *_, removal = done.stdout.splitlines()
+        assert removal.startswith("rm -rf ") and "marginmse" in removal
+        subprocess.run(removal, shell=True, cwd=project.folder, check=True)
 
 
 @pytest.mark.long

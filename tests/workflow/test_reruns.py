@@ -91,6 +91,27 @@ def test_a_loss_edited_while_its_student_trains_retrains_it(built: Project) -> N
     assert built.planned(model) == {"train_student": 1}
 
 
+def test_an_edit_that_is_taken_back_after_the_run_leaves_nothing_made_by_it(built: Project) -> None:
+    # A figure's script, imported, edits itself and a loss, both planned before; the student is trained after it.
+    figure, loss = "workflow_scripts/report/draw_pipeline.py", "workflow_scripts/train/losses/marginmse.py"
+    script = (built.folder / figure).read_text()
+    append(built, loss)
+    edit = f"""from pathlib import Path as Edited
+for edited in (Edited({figure!r}), Edited({loss!r})):
+    edited.write_text(edited.read_text() + "LATER = 1\\n")
+"""
+    built.edit(figure, "from __future__ import annotations\n", f"from __future__ import annotations\n{edit}")
+    targets = ("results/tiny/figures/pipeline.png", f"{STUDENT}/manifest.json")
+    assert built.planned(*targets) == (both := {"draw_pipeline": 1, "train_student": 1})
+    assert "ran other code or settings" in built.build("--cores", "1", "--", *targets)
+    for path in (figure, loss):
+        built.edit(path, "LATER = 1\n", "")
+    assert built.planned(*targets) == both
+    (built.folder / figure).write_text(script)
+    assert "ran other code or settings" not in built.build(*targets)
+    assert built.planned(*targets) == {}
+
+
 def test_editing_a_sampler_reruns_what_it_mined(built: Project) -> None:
     append(built, "workflow_scripts/mine/samplers/crossencoder.py")
     assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TRAINED, **LOCALITY}
@@ -130,6 +151,55 @@ def test_swapping_two_values_reruns(built: Project) -> None:
 def test_reordering_a_mapping_reruns_nothing(built: Project) -> None:
     built.edit("tests/config/tiny.yaml", "{pool: 20, depth: 30}", "{depth: 30, pool: 20}")
     assert built.planned() == {}
+
+
+def test_another_order_of_a_list_that_decides_bytes_reruns(built: Project, tmp_path: Path) -> None:
+    # What reads scores takes the first pool's; tables list rankers in the order of the config.
+    built.edit("tests/config/tiny.yaml", "    pools: [positives, bm25]\n", "    pools: [bm25, positives]\n")
+    assert built.planned() == {"mine_negatives": 1, "label_groups": 1, **evaluation(4), **TRAINED, **LOCALITY}
+    built.edit("tests/config/tiny.yaml", "  marginmse: {function: marginmse}\n", "")
+    built.edit("tests/config/tiny.yaml", "losses:\n", "losses:\n  marginmse: {function: marginmse}\n")
+    assert {"make_configuration_table", "make_cost_table"} <= built.planned().keys()
+
+
+def test_reversed_systems_draw_again_and_reversed_corpora_pretrain_again(tmp_path: Path) -> None:
+    project, config = Project.fresh(tmp_path), "tests/config/tiny.yaml"
+    project.edit(config, "corpora: [demo]\n", "corpora: [demo, demo-hard]\n")
+    project.edit(config, "systems:\n", "systems:\n  short: {model: bm25, k1: 0.9, b: 0.4, depth: 50}\n")
+    project.edit(config, "{systems: [bm25], depth: 30}", "{systems: [bm25, short], depth: 30}")
+    options = "options: {per_system: 5, depth: 9, margin: -100}, in_grid: false}"
+    both = f"  both: {{function: ensemble, systems: [bm25, short], pools: [positives, bm25], {options}\n"
+    project.edit(config, "samplers:\n", f"samplers:\n{both}")
+    groups, contamination = (
+        "results/tiny/groups/both.base/seed0/manifest.json",
+        "results/tiny/analysis/contamination.parquet",
+    )
+    backbone = "results/tiny/backbones/mini/manifest.json"
+    files = [
+        groups.replace("manifest.json", "groups.parquet"),
+        contamination,
+        backbone.replace("manifest.json", "model.safetensors"),
+    ]
+    targets, changes = (
+        (groups, contamination, backbone),
+        (
+            ("ensemble, systems: [bm25, short]", "ensemble, systems: [short, bm25]", "mine_negatives"),
+            (
+                "  in-domain: [demo]\n  hard-shift: [demo-hard]\n",
+                "  hard-shift: [demo-hard]\n  in-domain: [demo]\n",
+                "make_contamination_table",
+            ),
+            ("corpora: [demo, demo-hard]\n", "corpora: [demo-hard, demo]\n", "pretrain_backbone"),
+        ),
+    )
+    project.build(*targets)
+    assert project.planned(*targets) == {}
+    for target, file, (old, new, rule) in zip(targets, files, changes, strict=True):
+        before = (project.folder / file).read_bytes()
+        project.edit(config, old, new)
+        assert project.planned(target) == {rule: 1}
+        project.build(target)
+        assert (project.folder / file).read_bytes() != before
 
 
 def test_deleting_a_run_reruns_one_evaluation(built: Project) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from project import Project
 
+from workflow_scripts.daily.verify import faults
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.checksums import sha256
-from workflow_scripts.storage.verify import faults
 
 pytestmark = pytest.mark.long
 CONFIG = "tests/config/tiny.yaml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -77,14 +77,22 @@ class Entry(NamedTuple):
     listed: Mapping | None = None
 
 
-def entries(results: Path, options: frozenset[str], without: tuple[str, ...] = ()) -> Iterator[Entry]:
+def entries(
+    results: Path,
+    options: frozenset[str],
+    without: tuple[str, ...] = (),
+    is_left_over: Callable[[str], bool] = lambda name: False,
+) -> Iterator[Entry]:
     """Every file that artifacts and products of an experiment consist of.
 
     ``options``: of :data:`MODELS` and :data:`TEXTS`, what is packed too; ``without``: patterns of paths below the
-    results that are not. Raises :class:`InputError` for an artifact whose job has not ended.
+    results that are not; ``is_left_over``: of such a path, whether nothing makes it any more. Raises
+    :class:`InputError` for an artifact whose job has not ended.
     """
     for path in sorted(files_named(MANIFEST, results)):
         if path.with_name(STARTED).exists():
+            if is_left_over(str(path.relative_to(results))):
+                raise InputError(f"{path.parent} is unfinished, and of no cell of this config: delete the folder")
             raise InputError(f"{path} is being made, or its job ended badly: finish the experiment first")
         made = read_manifest(path.read_bytes(), str(path))
         if fault := place_fault(path, made):

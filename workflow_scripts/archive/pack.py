@@ -7,6 +7,7 @@ becomes and what it leaves out, then writes it and reads it back. Packing twice 
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import os
 import platform
@@ -30,7 +31,9 @@ from workflow_scripts.archive.crate import METADATA, check_library, describe_cra
 from workflow_scripts.archive.rebuild import missing_products, page_without_texts
 from workflow_scripts.archive.suspicion import CONFIG, config_fault
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.leftovers import is_left_over
 from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.artifacts import atomic_path
 from workflow_scripts.storage.checksums import sha256
 from workflow_scripts.storage.code import ROOT, git, git_commit
@@ -54,7 +57,8 @@ def pack(configs: Sequence[str], archive: Path, options: frozenset[str], without
     planned = Experiment(read_config(*configs))
     experiment = planned.name
     results = Path("results", experiment)
-    found = {entry.name: entry for entry in entries(results, options, without)}
+    left_over = functools.partial(is_left_over, Rankers(planned))
+    found = {entry.name: entry for entry in entries(results, options, without, left_over)}
     _check(configs, without, [name for name, entry in found.items() if entry.left_out == ASKED])
     packed = {name: results / name for name, entry in found.items() if entry.left_out is None}
     listed = {name: entry.listed or _listed(results / name) for name, entry in found.items()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import filecmp
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.rerun import snakemake_command
 from workflow_scripts.storage.results import LIST
 
 
@@ -70,7 +70,7 @@ def _conclusion(about: Mapping, different: Sequence[str], configs: Sequence[str]
     else:
         yield "everything that was rebuilt has the same bytes"
     if about["models"] and about["texts"]:
-        yield f"to go on with it: snakemake --configfile {shlex.join(configs)} --cores 2"
+        yield f"to go on with it: {snakemake_command(configs, '--cores', '2')}"
 
 
 def _config_here(name: str, unpacked: Path, results: Path) -> str:

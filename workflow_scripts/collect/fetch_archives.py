@@ -17,7 +17,7 @@ from workflow_scripts.collect.ir_datasets_source import reading
 from workflow_scripts.collect.transfer import checksum, fetch
 from workflow_scripts.experiment.addresses import addresses_of
 from workflow_scripts.experiment.archives import Archive, archives_of, ir_datasets, load, unpacked_of
-from workflow_scripts.storage.artifacts import ArtifactWriter
+from workflow_scripts.storage.artifacts import Artifact, ArtifactWriter
 from workflow_scripts.storage.command import run
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import job_lock
@@ -59,6 +59,13 @@ def fetch_archives(spec: Mapping, output: Path) -> None:
         rows.sort(key=lambda row: row["path"])
         writer.path("archives.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         writer.counts |= {"archives": len(rows), "bytes": sum(row["bytes"] for row in rows)}
+
+
+def missing_archive(manifest: Path) -> str | None:
+    """That an archive is not where ir_datasets looks for it, in words: its folder was purged, or is another."""
+    home = ir_datasets().util.home_path()
+    rows = json.loads(Artifact(manifest).file("archives.json").read_text(encoding="utf-8"))
+    return next((f"{home / row['path']} is missing" for row in rows if not (home / row["path"]).exists()), None)
 
 
 def _fetch(archive: Archive, mirrors: Mapping[str, str]) -> None:
@@ -106,4 +113,4 @@ def _locked(folder: Path) -> Iterator[Path | None]:
 
 
 if __name__ == "__main__":
-    run(fetch_archives)
+    run(fetch_archives, missing_archive)

@@ -266,8 +266,15 @@ def tell(comparison: Comparison, names: tuple[str, str], collections: Mapping[st
     yield "The queries that differ most:"
     texts: dict[str, dict[str, str]] = {}
     for name, query, a, b in comparison.queries():
-        texts.setdefault(name, dict(read_queries(collections[name])))
-        yield f"{a:8.4f}{b:8.4f}{a - b:+9.4f}  {name} {query}: {' '.join(texts[name][query].split())}"
+        if name not in texts:
+            texts[name] = _texts(collections[name])
+        text = f": {' '.join(texts[name][query].split())}" if texts[name] else ""
+        yield f"{a:8.4f}{b:8.4f}{a - b:+9.4f}  {name} {query}{text}"
+
+
+def _texts(manifest: str) -> dict[str, str]:
+    """Query id to text; empty where an archive that was restored has left the texts out."""
+    return dict(read_queries(manifest)) if Path(manifest).with_name("queries.parquet").exists() else {}
 
 
 def main() -> None:
@@ -288,7 +295,8 @@ def main() -> None:
         measured = Measured(options.configfile)
         comparison = compare_cells(measured, (a, b), options.measure)
     collections = {name: measured.places.manifest("collections", name) for name in measured.config["collections"]}
-    print("\n".join(tell(comparison, (a, b), collections, bool(options.against))))
+    for line in tell(comparison, (a, b), collections, bool(options.against)):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

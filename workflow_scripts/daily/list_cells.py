@@ -62,7 +62,7 @@ def cause(path: str, jobs: Mapping[str, str]) -> str:
         path = _first(reason, BY_ANOTHER)
     name = path.removesuffix("/manifest.json")
     if reason == FORCED or reason.startswith("Missing output"):
-        return f"{name} is missing" if not os.path.exists(path) else f"the job of {name} did not end"
+        return f"{name} is missing" if not os.path.exists(path) else f"the job of {name} did not end, or an edit met it"
     if reason.startswith(UPDATED):
         return f"{_first(reason, UPDATED).removesuffix('/manifest.json')} was made again"
     if reason.startswith(CHANGED):

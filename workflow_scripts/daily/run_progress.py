@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import shutil
 import sys
 import threading
@@ -29,6 +28,7 @@ from workflow_scripts.daily.job_times import JobTimes, duration, was_kept
 from workflow_scripts.experiment.overlay import read_config
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.logs import DONE
+from workflow_scripts.storage.rerun import snakemake_command
 
 LINE_EVERY_S, QUIET_AFTER_S = 10, 300
 """Where there is no terminal: least seconds between two lines, and most while nothing ends."""
@@ -39,7 +39,9 @@ NOISE = re.compile(
     "Job .* submitted with|Submitted array job|Cleaning up|WorkflowError:\nAt least one job did not"
 )
 """What Snakemake says of its own work."""
-PASSED_ON = {"--profile": 1, "--cores": 1, "-c": 1, "--config": 9, "--directory": 1, "-d": 1, "--logger": 1}
+ONE = ("--profile", "--workflow-profile", "--cores", "-c", "--jobs", "-j", "--directory", "-d", "--snakefile", "-s")
+MANY = ("--config", "-C", "--resources", "--set-resources", "--set-threads", "--default-resources")
+PASSED_ON = dict.fromkeys([*ONE, "--executor", "-e", "--logger"], 1) | dict.fromkeys(MANY, 99)
 """Options of the command at hand that a job's own has too, and their most values."""
 
 
@@ -250,7 +252,9 @@ def rerun_command(arguments: Sequence[str], configfiles: Sequence[Path], target:
         if word == "--":
             break
         option, given, _ = word.partition("=")
-        if word.startswith("-"):
+        if re.match("-[a-zA-Z].", word):  # its value is joined to it: -c4
+            option, given = word[:2], word[2:]
+        if re.match("--?[a-zA-Z]", word):
             left = PASSED_ON.get(option, 0)
             kept += [word] if left else []
             left = 0 if given else left
@@ -258,8 +262,7 @@ def rerun_command(arguments: Sequence[str], configfiles: Sequence[Path], target:
             kept.append(word)
             left -= 1
     python = os.path.relpath(sys.executable) if sys.executable.startswith(os.getcwd()) else sys.executable
-    files = map(os.path.relpath, configfiles)
-    return shlex.join([python, "-m", "snakemake", "--configfile", *files, *kept, "--", target])
+    return snakemake_command(map(os.path.relpath, configfiles), *kept, "--", target, python=python)
 
 
 def _so_far(job: Running) -> str:

@@ -31,6 +31,8 @@ from workflow_scripts.storage.ids import NO_TEACHER, check_system
 
 TAKEN = {"bm25": "the first stage", "teacher": "the teachers", "retrieved": "dense retrieval"}
 """Names under which other runs and metrics are kept, beside the students'."""
+RESULTS = "results"
+"""The folder of all experiments: the last part of a path that has this name is taken for it."""
 LUCENE = ("bm25", "qld")
 """Models of the systems that Lucene ranks by."""
 
@@ -69,6 +71,11 @@ def _names(config: Mapping) -> Iterator[str]:
     for axis in AXES[:-1]:
         if not in_grid(config, axis):
             yield f"{axis}: none is in the main grid; take in_grid: false from at least one"
+    named = {**config, "evaluation.sets": config["evaluation"]["sets"], "experiment": {config["experiment"]: None}}
+    named["backbones.vocabulary"] = {entry["vocabulary"]: None for entry in config["backbones"].values()}
+    for axis, entries in named.items():
+        if isinstance(entries, Mapping) and RESULTS in entries:
+            yield f"{axis}: {RESULTS} is the name of the folder that all experiments lie in; choose another"
     for name, owner in TAKEN.items():
         if name in config["students"]:
             yield f"students.{name}: this name is taken by the runs of {owner}; choose another"

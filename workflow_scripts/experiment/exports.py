@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.errors import InputError
@@ -20,12 +19,13 @@ class Exports:
 
     Of runs also ``retrieved.`` and the cell of a student that is evaluated on other candidates than BM25's.
 
-    ``configfiles``: the experiment's, for the command on a card. Raises :class:`InputError` naming the valid names.
+    ``command``: what makes the experiment, for the card, less cores and targets. Raises :class:`InputError` naming the
+    valid names.
     """
 
-    def __init__(self, rankers: Rankers, configfiles: Sequence[str]) -> None:
+    def __init__(self, rankers: Rankers, command: str) -> None:
         self.rankers, self.experiment, self.entry = rankers, rankers.experiment, rankers.entry
-        self.config, self.configfiles = rankers.config, list(configfiles)
+        self.config, self.command = rankers.config, command
 
     def ranker(self, name: str) -> str:
         """Path of the ranker."""
@@ -87,13 +87,12 @@ class Exports:
     def _card(self, name: str, data_format: str, teacher: str | None, sources: Iterable[Source]) -> dict:
         """Facts of a card that the experiment knows; each source once."""
         path = f"results/{self.experiment.name}/exports/{name}/{data_format}/manifest.json"
-        command = shlex.join(["snakemake", "--configfile", *self.configfiles, "--cores", "2", "--"])
         return {
             "name": name,
             "experiment": self.experiment.name,
             "teacher": teacher if teacher in self.config["teachers"] else None,
             "made_from": [list(each) for each in {each[:2]: each for each in sources}.values()],
-            "rebuild": f"{command} \\\n    {path}",
+            "rebuild": f"{self.command} --cores 2 -- \\\n    {path}",
         }
 
     def _made_from(self, ranker: str) -> Iterator[Source]:

@@ -61,11 +61,17 @@ def _refuse_ambiguous(node: yaml.Node | None, path: Path) -> None:
 
 
 def overlaid(config: Mapping, overlay: Mapping) -> dict:
-    """``config`` with the values of ``overlay``: mappings are merged key by key, all else is replaced."""
+    """``config`` with the values of ``overlay``: mappings are merged key by key, all else is replaced.
+
+    As Snakemake's ``update_config`` has it, an empty mapping changes nothing: a list or null under it stays.
+    """
     merged = dict(config)
     for key, value in overlay.items():
         under = merged.get(key)
-        merged[key] = (
-            overlaid(under if isinstance(under, Mapping) else {}, value) if isinstance(value, Mapping) else value
-        )
+        if not isinstance(value, Mapping):
+            merged[key] = value
+        elif value:
+            merged[key] = overlaid(under if isinstance(under, Mapping) else {}, value)
+        else:
+            merged.setdefault(key, {})
     return merged

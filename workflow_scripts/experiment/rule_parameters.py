@@ -11,7 +11,9 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from workflow_scripts.storage.checksums import checksum_of
 from workflow_scripts.storage.code import job_digest
+from workflow_scripts.storage.long_argument import packed
 
 NEEDS = {
     "prepare": (1, 2000, 30),
@@ -34,13 +36,17 @@ ANY_ID = "[a-z0-9-]+"
 ON_GPU = ("score", "train", "rerank")
 
 
-def job(script: str, spec: Any = None, ids: Any = None, own: Any = None, **values: object) -> dict[str, object]:
+def job(
+    script: str, spec: Any = None, ids: Any = None, own: Any = None, order: Any = None, **values: object
+) -> dict[str, object]:
     """Parameters of a rule: ``module``, ``code`` (the digest), ``spec`` (JSON) and ``options``.
 
     ``spec`` is a dict or a function of the wildcards that gives one; ``values`` are added to it. JSON is canonical:
     equal values give equal text. ``ids`` are options that name what the paths of another option hold, in its order: a
     dict of lists, or a function of the wildcards that gives one. ``own``: a function of the wildcards that gives those
     inputs that are a user's files; the job looks at them again whenever one is another, if only an older one.
+    ``order``: a function of the wildcards that gives the names (or paths) of those inputs whose order decides bytes and
+    stands in no spec: Snakemake compares inputs sorted.
     """
     script = f"workflow_scripts.{script}"
 
@@ -50,12 +56,18 @@ def job(script: str, spec: Any = None, ids: Any = None, own: Any = None, **value
 
     # Of the wildcards alone: Snakemake asks no parameter that has seen the inputs whether it has changed.
     def code(wildcards: Any) -> str:
-        return " ".join([_digest_of(script, canonical(wildcards)), *map(_version, own(wildcards) if own else ())])
+        versions = map(_version, own(wildcards) if own else ())
+        ordered = list(order(wildcards)) if order else []
+        last = [checksum_of(ordered)] if len(ordered) > 1 else []
+        return " ".join([_digest_of(script, canonical(wildcards)), *versions, *last])
 
     def options(wildcards: Any, input: Any, output: Any) -> str:
         return _arguments(input, output, (ids(wildcards) if callable(ids) else ids) or {})
 
-    functions: dict[str, Callable] = {"code": code, "spec": canonical, "options": options}
+    def argument(wildcards: Any) -> str:
+        return packed(canonical(wildcards))
+
+    functions: dict[str, Callable] = {"code": code, "spec": argument, "options": options}
     return {"module": script, **{name: with_signature(function) for name, function in functions.items()}}
 
 

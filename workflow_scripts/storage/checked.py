@@ -6,7 +6,7 @@ be read, counts for nothing; where the folder cannot be written, files are hashe
 
 Cost: a job hashes what it writes anyway and notes it, so a file is read once more only where it was copied or changed
 since. 100 GB are then some two minutes of a core (``openssl speed sha256`` tells a machine's own), or what the disk
-takes. A bit that flips on the disk without a write is found by :mod:`workflow_scripts.storage.verify`, which trusts no
+takes. A bit that flips on the disk without a write is found by :mod:`workflow_scripts.daily.verify`, which trusts no
 line. No result depends on this.
 """
 
@@ -18,11 +18,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from workflow_scripts.storage.checksums import sha256
+from workflow_scripts.storage.checksums import checksum_of, sha256
 
 MEMORY = ".checked"
 WRITTEN = ".written"
 """The same for files without a manifest, with what they were made from."""
+NOTED = (7, 8)
+"""Fields of its lines; the eighth, who made a file, is new in 0.2.0."""
 _intact: set[tuple] = set()
 
 
@@ -60,10 +62,21 @@ def note_written(folder: Path, files: Mapping[str, Mapping]) -> None:
     _append(folder / MEMORY, lines)
 
 
-def note_output(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """Remember a file that has no manifest beside it, and what it was made from."""
-    line = (path.name, sha256(path), *(signature(path) or ()), list(map(str, inputs)))
+def note_output(path: Path, inputs: Iterable[Path] = (), maker: str | None = None) -> None:
+    """Remember a file that has no manifest beside it, what it was made from, and by which :func:`maker_of`."""
+    line = (path.name, sha256(path), *(signature(path) or ()), list(map(str, inputs)), maker)
     _append(path.with_name(WRITTEN), [line])
+
+
+def maker_of(code: str | None, spec: Mapping) -> str:
+    """What stands for the code and the settings of a job."""
+    return checksum_of([code, spec])
+
+
+def noted_maker(path: Path) -> str | None:
+    """The maker that :func:`note_output` has last noted of a file, if any."""
+    noted = _noted(path)
+    return noted[7] if noted and len(noted) > 7 else None
 
 
 def output_fault(path: Path, trust_memory: bool = True) -> str | None:
@@ -83,14 +96,14 @@ def noted_checksum(path: Path) -> str | None:
 
 def _noted(path: Path) -> tuple | None:
     """The last line of a file."""
-    lines = [line for line in _lines(path.with_name(WRITTEN), 7) if line[0] == path.name]
+    lines = [line for line in _lines(path.with_name(WRITTEN), *NOTED) if line[0] == path.name]
     return lines[-1] if lines else None
 
 
 def outputs_noted(results: Path) -> dict[Path, list[Path]]:
     """Files below ``results`` that :func:`note_output` has noted to what each was last made from."""
-    noted = [(memory, line) for memory in files_named(WRITTEN, results) for line in _lines(memory, 7)]
-    return {memory.with_name(line[0]): list(map(Path, line[-1])) for memory, line in noted}
+    noted = [(memory, line) for memory in files_named(WRITTEN, results) for line in _lines(memory, *NOTED)]
+    return {memory.with_name(line[0]): list(map(Path, line[6])) for memory, line in noted}
 
 
 def files_named(name: str, folder: Path) -> Iterator[Path]:
@@ -101,16 +114,16 @@ def files_named(name: str, folder: Path) -> Iterator[Path]:
 
 
 def _remembered(folder: Path) -> list[tuple]:
-    return [*_lines(folder / MEMORY, 6), *(line[:6] for line in _lines(folder / WRITTEN, 7))]
+    return [*_lines(folder / MEMORY, 6), *(line[:6] for line in _lines(folder / WRITTEN, *NOTED))]
 
 
-def _lines(memory: Path, length: int) -> list[tuple]:
+def _lines(memory: Path, *lengths: int) -> list[tuple]:
     lines = []
     with contextlib.suppress(OSError):
         for line in memory.read_bytes().split(b"\n"):
             with contextlib.suppress(ValueError):
                 values = json.loads(line)
-                if isinstance(values, list) and len(values) == length:
+                if isinstance(values, list) and len(values) in lengths:
                     lines.append(tuple(values))
     return lines
 

@@ -1,10 +1,11 @@
 """The command line of a script, derived from its function's signature, and what every job does around its work.
 
 ``python -m workflow_scripts.STAGE.RULE --spec JSON --NAME PATH ... --output PATH``: each argument of the function is an
-option; ``spec`` is one JSON object. Some options are no arguments of the work and are taken by the job itself:
-``--log FILE`` (all output goes there; an error's line to stderr too), ``--threads N`` and ``--memory-mb N`` (given to a
-function that asks for them), ``--device`` (auto, cuda or cpu), ``--gpu-share N`` (how many such jobs share a GPU)
-and ``--arithmetic``, which the package has read when it was imported.
+option; ``spec`` is one JSON object (a very long one packed: :mod:`~workflow_scripts.storage.long_argument`). Some
+options are no arguments of the work and are taken by the job itself: ``--log FILE`` (all output goes there; an error's
+line to stderr too), ``--threads N`` and ``--memory-mb N`` (given to a function that asks for them), ``--device`` (auto,
+cuda or cpu), ``--gpu-share N`` (how many such jobs share a GPU) and ``--arithmetic``, which the package has read when
+it was imported.
 """
 
 from __future__ import annotations
@@ -23,21 +24,26 @@ from types import UnionType
 from typing import NoReturn, TypeVar
 
 from workflow_scripts.storage import gpus, processor, provenance
-from workflow_scripts.storage.checked import note_output, output_fault, signature
+from workflow_scripts.storage.checked import maker_of, note_output, output_fault, signature
 from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
 from workflow_scripts.storage.logs import end_log, log_to
+from workflow_scripts.storage.long_argument import unpacked
 from workflow_scripts.storage.reuse import reuse
 
 LIMITS = {"threads": 1, "memory_mb": 3000}
 """What a job may use, by argument, and what a run by hand has."""
 OUTPUTS = ("output", "cells")
 """Arguments that a job writes: a file or its artifact's manifest, and the cells beside an artifact."""
+FaultOutside = Callable[[Path], str | None]
 T = TypeVar("T")
 
 
-def run(function: Callable[..., object]) -> None:
-    """Run a script's function with the process's arguments; bad input is one line on stderr and exit status 1."""
+def run(function: Callable[..., object], fault_outside: FaultOutside = lambda _: None) -> None:
+    """Run a script's function with the process's arguments; bad input is one line on stderr and exit status 1.
+
+    ``fault_outside``: of a manifest that is there, what the job has made elsewhere and is gone, in words, or None.
+    """
     given = vars(_parser(function).parse_args())
     log = given.pop("log")
     _choose_device(given)
@@ -45,7 +51,7 @@ def run(function: Callable[..., object]) -> None:
         terminal = log_to(log) if log else None
     except OSError as error:
         _end(f"error: the log cannot be written ({error}): look at the disk", None)
-    end_in_one_line(lambda: _run_job(function, given, terminal), terminal)
+    end_in_one_line(lambda: _run_job(function, given, terminal, fault_outside), terminal)
     if log:
         end_log(provenance.seconds_so_far())
 
@@ -77,20 +83,18 @@ def _choose_device(given: dict) -> None:
     os.environ[gpus.GPU_SHARE] = str(given.pop("gpu_share"))
 
 
-def _run_job(function: Callable[..., object], given: dict, terminal: int | None = None) -> None:
+def _run_job(
+    function: Callable[..., object],
+    given: dict,
+    terminal: int | None = None,
+    fault_outside: FaultOutside = lambda _: None,
+) -> None:
     """A job whose ``--output`` is a manifest keeps what is there if it would make the same again, and ends at once."""
     _refuse_other_arithmetic(given.get("spec") or {})
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
     _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
     output = work.get("output")
-    if not isinstance(output, Path) or output.name != provenance.MANIFEST:
-        before = {path: signature(path) for path in _paths(work)}
-        function(**work)
-        written = [path for path in before if signature(path) not in (None, before[path])]
-        for path in written:
-            note_output(path, inputs=[path for path in before if path not in written])
-        return
     read = {name: value for name, value in work.items() if name not in (*LIMITS, *OUTPUTS, "spec")}
     job = provenance.Job(
         module=_module_name(function),
@@ -98,20 +102,35 @@ def _run_job(function: Callable[..., object], given: dict, terminal: int | None 
         paths={name: value for name, value in read.items() if _is_path(value)},
         values={name: value for name, value in read.items() if not _is_path(value)},
     )
+    if not isinstance(output, Path) or output.name != provenance.MANIFEST:
+        _make(function, work, job)
+        return
     with job_lock(output.parent, terminal):
-        _make_or_keep(function, work, job)
+        _make_or_keep(function, work, job, fault_outside)
 
 
-def _make_or_keep(function: Callable[..., object], work: dict, job: provenance.Job) -> None:
+def _make(function: Callable[..., object], work: dict, job: provenance.Job) -> None:
+    """Make files without a manifest, whatever is there."""
+    before = {path: signature(path) for path in _paths(work)}
+    function(**work)
+    written = [path for path in before if signature(path) not in (None, before[path])]
+    maker = maker_of(job.code_at_end(), job.spec)
+    for path in written:
+        note_output(path, [path for path in before if path not in written], maker)
+
+
+def _make_or_keep(
+    function: Callable[..., object], work: dict, job: provenance.Job, fault_outside: FaultOutside
+) -> None:
     output: Path = work["output"]
     cells: Sequence[Path] = work.get("cells", ())
     started = output.with_name(STARTED)
-    reason = provenance.difference(output, job, cells)
+    reason = provenance.difference(output, job, cells) or fault_outside(output)
     if reason is None:
         print(f"kept: {output} is what this job would make", file=sys.stderr, flush=True)
         started.unlink(missing_ok=True)
         return
-    if source := reuse(output, job, cells):
+    if (source := reuse(output, job, cells)) and not fault_outside(output):
         print(f"reused: from {source}", file=sys.stderr, flush=True)
         started.unlink(missing_ok=True)
         return
@@ -213,10 +232,10 @@ def _conversion(annotation: object) -> dict:
 
 
 def _json_object(text: str) -> dict:
-    """Read a JSON object; raises ``argparse.ArgumentTypeError`` for anything else."""
+    """Read a JSON object, packed or not; raises ``argparse.ArgumentTypeError`` for anything else."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = json.loads(unpacked(text))
+    except ValueError as error:
         raise argparse.ArgumentTypeError(f"not JSON ({error})") from None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("not a JSON object")

@@ -285,8 +285,12 @@ def _peak_rss_kb(own: resource.struct_rusage) -> int:
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
-        return own.ru_maxrss
+        return _in_kb(own.ru_maxrss)
     return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def _in_kb(ru_maxrss: int) -> int:
+    return ru_maxrss // 1024 if sys.platform == "darwin" else ru_maxrss  # macOS counts bytes
 
 
 def cost_so_far(before_resume: Mapping[str, float]) -> dict[str, float]:
@@ -313,7 +317,7 @@ def _cost() -> dict[str, float]:
     cost = {
         "wall_s": round(time.monotonic() - _START, 3),
         "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 3),
-        "peak_rss_mb": round(max(_peak_rss_kb(own), children.ru_maxrss) / 1024, 1),
+        "peak_rss_mb": round(max(_peak_rss_kb(own), _in_kb(children.ru_maxrss)) / 1024, 1),
     }
     torch = sys.modules.get("torch")
     # Nothing more is asked of a job that used no GPU: is_available would load the driver.

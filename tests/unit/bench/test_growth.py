@@ -10,8 +10,8 @@ import pytest
 
 from bench import growth, made_study
 from workflow_scripts.analysis.query_values import QueryValues
+from workflow_scripts.daily.verify import faults
 from workflow_scripts.report.lineage import Lineage
-from workflow_scripts.storage.verify import faults
 
 KEYS = {"student": "be", "loss": "kl", "sampler": "random", "teacher": "base", "seed": 3}
 PLAN = "\n".join(

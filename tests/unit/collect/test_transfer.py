@@ -96,7 +96,9 @@ def test_a_download_goes_on_where_it_broke_off(tmp_path: Path, host: SimpleNames
     assert Artifact(output).file("file").read_bytes() == CONTENT and not list(tmp_path.glob("*.part"))
 
 
-def test_archives_that_are_there_are_checked_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archives_that_are_there_are_checked_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     """The first run fetches, from the mirror; the second finds all there; a changed archive is refused by name."""
     home, mirror = tmp_path / "home", tmp_path / "mirror"
     monkeypatch.setattr(ir_datasets.util, "home_path", lambda: home)
@@ -115,6 +117,23 @@ def test_archives_that_are_there_are_checked_and_kept(tmp_path: Path, monkeypatc
     assert unpacked == ["docs", "docs"] and archive.path.read_bytes() == CONTENT
     (row,) = json.loads(Artifact(output).file("archives.json").read_text())
     assert row == {"address": "https://host/docs.tar.gz", "md5": MD5, "bytes": len(CONTENT), "path": "x/docs.tar.gz"}
+    # The same command keeps what is there, and fetches into another folder, or one that was purged.
+    (mirror / "docs.tar.gz").write_bytes(CONTENT)
+    command = ["fetch_archives", "--spec", json.dumps(spec), "--output", str(output)]
+    monkeypatch.setattr(script.sys, "argv", command)
+    script.run(script.fetch_archives, script.missing_archive)
+    capsys.readouterr()
+    for place in (home, tmp_path / "other"):
+        monkeypatch.setattr(ir_datasets.util, "home_path", lambda place=place: place)
+        elsewhere = archive._replace(path=place / "x/docs.tar.gz")
+        monkeypatch.setattr(script, "archives_of", lambda name, part, found=elsewhere: [found])
+        elsewhere.path.unlink(missing_ok=True)
+        script.run(script.fetch_archives, script.missing_archive)
+        assert elsewhere.path.read_bytes() == CONTENT and "is missing" in capsys.readouterr().err
+        script.run(script.fetch_archives, script.missing_archive)
+        assert "kept" in capsys.readouterr().err
+    monkeypatch.setattr(ir_datasets.util, "home_path", lambda: home)
+    monkeypatch.setattr(script, "archives_of", lambda name, part: [archive])
     # A job was killed while the documents were unpacked.
     half = home / "x/docs.pklz4"
     half.mkdir()

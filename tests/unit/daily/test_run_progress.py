@@ -143,6 +143,24 @@ def test_the_command_of_a_rerun_keeps_how_and_where() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("-j 4 -k x.csv", "-j 4"),
+        ("--jobs=4 -c4 -k", "--jobs=4 -c4"),
+        ("-j4 -n x.csv", "-j4"),
+        ("-C experiment=mine 'seeds=[0, 1]' -c 2", "-C experiment=mine 'seeds=[0, 1]' -c 2"),
+        ("--config seeds=[-1] -- x.csv", "--config 'seeds=[-1]'"),
+        ("-s /p/Snakefile --workflow-profile w -kF", "-s /p/Snakefile --workflow-profile w"),
+        ("--snakefile=S -dout --executor local", "--snakefile=S -dout --executor local"),
+        ("--set-resources a:mem_mb=1 b:mem_mb=2 --forcerun a b", "--set-resources a:mem_mb=1 b:mem_mb=2"),
+    ],
+)
+def test_the_command_of_a_rerun_keeps_every_form_of_an_option(given: str, kept: str) -> None:
+    command = run_progress.rerun_command(shlex.split(given), [Path("a.yaml").absolute()], "t")
+    assert command.partition(" -m snakemake --configfile a.yaml ")[2] == f"{kept} -- t"
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"), [(99, "99 s"), (720, "12 min"), (12_000, "3 h 20 min"), (190_000, "2 d 5 h")]
 )
 def test_durations(seconds: float, words: str) -> None:

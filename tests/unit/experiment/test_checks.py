@@ -29,6 +29,11 @@ FAULTS = [
         "backbones.other.vocabulary: mini's is made of another tokenizer; give other one of its own",
     ),
     ("backbones.mini.architecture.positions", 46, r"a pair of 8 \+ 36 \+ 3 special tokens exceeds the 46 positions"),
+    # Parts of paths
+    ("experiment", "results", "experiment: results is the name of the folder that all experiments lie in"),
+    ("students.results", demo()["students"]["be"], "students: results is the name of the folder"),
+    ("evaluation.sets", {"results": ["demo"]}, "evaluation.sets: results is the name of the folder"),
+    ("backbones.mini.vocabulary", "results", "backbones.vocabulary: results is the name of the folder"),
     # Seeds
     ("seeds", [0, {"seed": 0, "order": 1}], "seeds: 0 is there twice"),
     ("seeds", [0, {"seed": 1, "sampling": 0, "order": 0, "initialisation": 0}], "0 and 1 have one sampling, order"),

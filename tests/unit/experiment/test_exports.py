@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from factories import shipped
+from snakemake.cli import parse_config
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.exports import TRAINING_FORMATS, Exports
@@ -11,11 +14,14 @@ from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.export.cards import licence, licences
 from workflow_scripts.export.export_training import FORMATS
 from workflow_scripts.storage.errors import InputError
+from workflow_scripts.storage.rerun import snakemake_command
+
+GIVEN = parse_config(["seeds=[0,1]", "backbones={mini: {seed: 1}}"])
 
 
 @pytest.fixture(scope="module")
 def exports() -> Exports:
-    return Exports(Rankers(Experiment(shipped("paper"))), ["config/paper.yaml"])
+    return Exports(Rankers(Experiment(shipped("paper"))), snakemake_command(["config/paper.yaml"], config=GIVEN))
 
 
 def test_every_card_of_the_paper_names_whose_texts_and_models_it_rests_on(exports: Exports) -> None:
@@ -50,9 +56,13 @@ def test_names_that_are_exported(exports: Exports, monkeypatch: pytest.MonkeyPat
     cell = next(iter(exports.experiment.rankers.values())).cell
     assert exports.model(cell).startswith("students/")
     assert list(exports.systems(cell))[:2] == ["this model", "BM25"]
-    assert exports.model_spec(cell)["card"]["rebuild"].endswith(
-        f"-- \\\n    results/paper/exports/{cell}/model/manifest.json"
-    )
+    options = "--configfile config/paper.yaml --config 'seeds=[0, 1]' 'backbones={mini: {seed: 1}}' --cores 2"
+    path = f"results/paper/exports/{cell}/model/manifest.json"
+    rebuild = exports.model_spec(cell)["card"]["rebuild"]
+    assert rebuild == f".venv/bin/python -m snakemake {options} -- \\\n    {path}"
+    # What is printed means what was given.
+    changes = shlex.split(rebuild)[6:8]
+    assert parse_config(changes) == GIVEN
     for name, student in exports.experiment.cells.items():
         path = f"retrieved/{student.path}"
         if student.path in (*exports.experiment.retrievers, *exports.experiment.dense_rerankers):

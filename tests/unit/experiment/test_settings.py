@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 import math
 
 import pytest
@@ -153,6 +155,16 @@ def test_values_given_as_texts_are_read() -> None:
     assert experiment.config["losses"]["kl"]["options"] == {"temperature": 2}
     assert experiment.config["systems"]["bm25-rm3"]["rm3"] is True
     assert "ensemble" not in experiment.config["samplers"] and "cuts" not in experiment.studies
+
+
+def test_files_are_overlaid_as_snakemake_does_it_whatever_they_hold() -> None:
+    values = (None, 1, [], [1], {}, {"a": None}, {"a": {}}, {"a": [1], "b": {"c": {}}}, {"a": {"b": {"d": 2}}})
+    for base, over, third in itertools.product(values, repeat=3):
+        files = [{"k": each} for each in (base, over, third)]
+        by_snakemake: dict = {}
+        for each in files:
+            update_config(by_snakemake, copy.deepcopy(each))
+        assert functools.reduce(overlaid, files, {}) == by_snakemake, files
 
 
 def test_an_overlay_holds_what_differs_and_takes_out_what_it_sets_to_null() -> None:

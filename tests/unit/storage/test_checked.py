@@ -12,11 +12,11 @@ import pytest
 from factories import artifact
 
 import distillery
+from workflow_scripts.daily.verify import faults
 from workflow_scripts.storage import checked
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.results import LIST
-from workflow_scripts.storage.verify import faults
 
 NAMES = ("data.bin", "deep/more.bin")
 
@@ -109,6 +109,9 @@ def test_a_file_without_a_manifest_is_known_by_what_was_noted(tmp_path: Path) ->
     for path in (table, other):
         path.write_bytes(b"0123456789")
     checked.note_output(table)
+    assert checked.noted_maker(table) is None
+    checked.note_output(table, maker=checked.maker_of("code", {"a": 1}))
+    assert checked.noted_maker(table) == checked.maker_of("code", {"a": 1}) != checked.maker_of(None, {"a": 1})
     assert checked.output_fault(table) is checked.output_fault(other) is None
     flip(table)
     flip(other)

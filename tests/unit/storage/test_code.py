@@ -28,7 +28,7 @@ MAKING = {"collect", "index", "backbone", "mine", "teach", "train", "evaluate"}
 CONCLUDING = {"effectiveness", "locality", "studies", "report", "claims", "export"}
 OTHER_COMMANDS = (
     *("plan.bill", "experiment.describe", "experiment.warm_start", "experiment.warm_command"),
-    *("report.check_expected", "report.compare_results", "storage.verify"),
+    *("report.check_expected", "report.compare_results", "daily.verify"),
     *("daily.list_cells", "daily.compare", "daily.clean_cell"),
     *("archive.check", "archive.pack", "archive.restore"),
 )

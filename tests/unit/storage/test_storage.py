@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,17 @@ def test_an_artifact_is_opened_through_its_manifest(tmp_path: Path) -> None:
     (tmp_path / "x" / "deep" / "file.txt").write_text("hell")
     with pytest.raises(InputError, match="has 4 bytes, not 5; make it again: rm "):
         artifact.file("deep/file.txt")
+
+
+def test_macos_counts_memory_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_proc(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    usage = SimpleNamespace(ru_utime=1.0, ru_stime=0.0, ru_maxrss=300 * 2**20)
+    monkeypatch.setattr(provenance.Path, "read_text", no_proc)
+    monkeypatch.setattr(provenance.resource, "getrusage", lambda _: usage)
+    monkeypatch.setattr(provenance.sys, "platform", "darwin")
+    assert provenance._cost()["peak_rss_mb"] == 300
 
 
 def test_the_cost_of_earlier_processes_is_added_and_peaks_are_the_highest(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """Name every artifact of an experiment that is not what it should be: ``make verify EXPERIMENT=demo``.
 
-``python -m workflow_scripts.storage.verify results/demo [FILES OF THE EXPERIMENT]`` reads every byte below the folder
+``python -m workflow_scripts.daily.verify results/demo [FILES OF THE EXPERIMENT]`` reads every byte below the folder
 and trusts nothing that was compared before. It prints a line for each artifact that is missing, truncated, flipped,
 swapped with another, unfinished, or stale (what its job opened is no longer the same; changed code and settings are
-Snakemake's to see), then the command that makes those again and nothing else. Exit status 1 where it found any. What
-the archive that the results were restored from has left out is not missing.
+Snakemake's to see), then the command that makes those again and nothing else. What an earlier config has left and this
+one does not make is named apart, with the command that takes it away. Exit status 1 where it found any. What the
+archive that the results were restored from has left out is not missing.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ import itertools
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.leftovers import is_left_over
+from workflow_scripts.experiment.overlay import read_config
+from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.checked import file_fault, files_named, output_fault, outputs_noted
 from workflow_scripts.storage.command import end_in_one_line
 from workflow_scripts.storage.errors import InputError
 from workflow_scripts.storage.locks import STARTED
 from workflow_scripts.storage.provenance import MANIFEST, part_checksum, place_fault, stale_input
+from workflow_scripts.storage.rerun import snakemake_command
 from workflow_scripts.storage.results import LIST
 
 UNREADABLE, DAMAGED = "cannot be read as a manifest", (ValueError, KeyError, TypeError, AttributeError)
@@ -107,20 +113,44 @@ def main() -> None:
     if not options.results.is_dir():
         raise InputError(f"there are no results in {options.results}: name an experiment's, such as results/demo")
     results = options.results.absolute()
-    found = list(faults(results))
-    shown = [path.relative_to(results.parents[1]) for path, _ in found]
-    for path, (_, fault) in zip(shown, found, strict=True):
+    found = {path.relative_to(results.parents[1]): fault for path, fault in faults(results)}
+    left = _left_over(list(found), options.configfiles)
+    # What is gone and nothing makes is as it should be, though tables of then still name it.
+    found = {path: fault for path, fault in found.items() if path not in left or (results.parents[1] / path).exists()}
+    for path, fault in found.items():
         print(f"{path}: {fault}")
     if not found:
         absent = sum(not path.exists() for path in _left_out(results))
         beside = f"; {absent:,} files were left out of the archive it was restored from" if absent else ""
         print(f"every artifact in {options.results} is as its job wrote it{beside}")
         return
-    names = shlex.join(map(str, shown))
-    files = shlex.join(options.configfiles or [f"config/{results.name}.yaml"])
-    print(f"{len(found)} to make again, from the folder in which results/ lies:")
-    print(f"rm -f {names} && snakemake --configfile {files} --cores 2 -- {names}")
+    files = options.configfiles or [f"config/{results.name}.yaml"]
+    for line in _commands(
+        [path for path in found if path in left], [path for path in found if path not in left], files
+    ):
+        print(line)
     sys.exit(1)
+
+
+def _commands(left: Sequence[Path], damaged: Sequence[Path], configfiles: Sequence[str]) -> Iterator[str]:
+    """Lines with the commands that take away what was ``left`` and make what is ``damaged`` again."""
+    where = "from the folder in which results/ lies:"
+    if left:
+        folders = [str(path.parent if path.name == MANIFEST else path) for path in left]
+        yield f"{len(left)} of no cell of this config, left by an earlier one, {where}"
+        yield f"rm -rf {shlex.join(folders)}"
+    if damaged:
+        names = [str(path) for path in damaged]
+        yield f"{len(names)} to make again, {where}"
+        yield f"rm -f {shlex.join(names)} && {snakemake_command(configfiles, '--cores', '2', '--', *names)}"
+
+
+def _left_over(paths: Sequence[Path], configfiles: Sequence[str]) -> set[Path]:
+    """Those of some paths (``results/demo/...``) that the experiment's config does not make; none without its files."""
+    if not paths or not configfiles:
+        return set()
+    rankers = Rankers(Experiment(read_config(*configfiles)))
+    return {path for path in paths if is_left_over(rankers, str(Path(*path.parts[2:])))}
 
 
 if __name__ == "__main__":
