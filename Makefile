@@ -15,9 +15,9 @@ SNAKEMAKE = $(BIN)/python -m snakemake --logger distillery --profile config/prof
 ANALYSIS = $(if $(wildcard $(BIN)/snakemake),$(BIN),.analysis-venv/bin)
 # Marks of tests that need more than Python and time; a cluster is started by machines that test alone, or by test-slurm.
 SPECIAL := processors or chromium or standin$(if $(CI), or slurm)
-# Files of an experiment: an overlay comes after the experiment that it changes.
-configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
-  $(if $(filter small-scratch small-seeds,$(1)),small.yaml) $(if $(filter large,$(1)),paper.yaml) $(1).yaml)
+# Files of an experiment: an overlay comes after the experiment that it changes. CONFIGS names those of EXPERIMENT.
+configs = $(or $(if $(filter $(EXPERIMENT),$(1)),$(CONFIGS)),$(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml) \
+  $(if $(filter small-scratch small-seeds,$(1)),small.yaml) $(if $(filter large,$(1)),paper.yaml) $(1).yaml))
 
 # Every target with a description is a command, no file.
 .PHONY: $(shell awk -F : '/^[a-z-]+:.*\#\# / {print $$1}' $(MAKEFILE_LIST))
@@ -25,6 +25,7 @@ configs = $(addprefix config/,$(if $(filter study rivals budgets,$(1)),demo.yaml
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s%s\n", $$1, $$2}' Makefile
 	@echo "  with any: EXPERIMENT=demo (config/demo.yaml), PROFILE=local, gpu, slurm (config/profiles), CORES=2"
+	@echo "  of an overlay of your own: EXPERIMENT=mine CONFIGS='config/paper.yaml config/mine.yaml'"
 
 demo: venv  ## the whole study on a generated collection, on a laptop
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -83,7 +84,7 @@ cell: venv  ## one cell: make cell CELL=ce.marginmse.bm25.base.seed0 [DOMAIN=in-
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/cells/$(CELL).$(DOMAIN).csv
 
 table: venv  ## one table: make table TABLE=main [EXPERIMENT=demo]
-	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).md
+	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/tables/$(TABLE).$(if $(filter first_stage,$(TABLE)),csv,md)
 
 export: venv  ## one cell for other tools: make export CELL=... FORMAT=model (trec, datasets, sentence-transformers, tevatron, onnx)
 	$(SNAKEMAKE) --configfile $(call configs,$(EXPERIMENT)) -- results/$(EXPERIMENT)/exports/$(CELL)/$(FORMAT)/manifest.json

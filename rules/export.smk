@@ -64,7 +64,11 @@ use rule prepare_job as export_model with:
 
 use rule prepare_job as export_onnx with:
     input:
-        **reads(model=lambda w: manifest(EXPORTS.model(w.exported))),
+        **reads(
+            model=lambda w: manifest(EXPORTS.model(w.exported)),
+            metrics=lambda w: PLACES.by_set("metrics", EXPORTS.systems(w.exported).values()),
+        ),
+        card=in_project("workflow_scripts/export/model_card.md"),
     output:
         artifact("exports", "{exported}", "onnx"),
     log:
@@ -72,4 +76,4 @@ use rule prepare_job as export_onnx with:
     wildcard_constraints:
         exported=EXPORTED,
     params:
-        **job("export.export_onnx", lambda w: {"architecture": RANKERS.architecture(EXPORTS.ranker(w.exported))[0]}),
+        **job("export.export_onnx", lambda w: EXPORTS.model_spec(w.exported, "onnx"), domains=DOMAINS),

@@ -257,9 +257,8 @@ use rule analyse_job as make_report with:
     params:
         **job(
             "report.make_report",
-            page_spec(EXPERIMENT),
+            page_spec(EXPERIMENT, CONFIG_FILES),
             measure=ALL_MEASURES[0],
-            documents=TRAINING["documents"],
             depth=DEPTH,
             rebuild=snakemake_command(CONFIG_FILES, "--cores", "all", config=GIVEN),
             rankers=[keys for keys, _ in page_rankers()],

@@ -229,10 +229,45 @@ def test_a_number_of_the_table_says_the_command_that_makes_it(driver, small: Pat
     driver.switch_to.active_element.send_keys(Keys.ENTER)
     command = tip.find_element("css selector", "code")
     assert command.text == "make cell EXPERIMENT=made CELL=stu1.los0.sam1.base.seed0 DOMAIN=near"
+    assert "one of its 2 trainings:" in tip.text
     # One line, whatever names it holds.
     assert command.rect["height"] < 30
     named = [cell.find_element("xpath", "..").text for cell in cells]
     assert named and not any(text.startswith(("BM25", "teacher")) for text in named)
+
+
+@pytest.mark.parametrize("table", ["#numbers", "#table-main"])
+def test_every_number_in_sight_is_reached_by_keyboard_alone(driver, small: Path, table: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    open_page(driver, small)
+    driver.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    part = driver.find_element("css selector", f"{table} .sortable")
+    stops = ".made[tabindex='0']"
+
+    def walked(key: str) -> list[str]:
+        """Rows and columns of the cells that a key leads through, from the table's stop of the tab key on."""
+        (cell,) = part.find_elements("css selector", stops)
+        driver.execute_script("arguments[0].focus()", cell)
+        seen = []
+        while not seen or cell != seen[-1]:
+            seen.append(cell)
+            cell.send_keys(key)
+            cell = driver.switch_to.active_element
+        return [driver.execute_script("return arguments[0].parentElement.innerText", each) for each in seen]
+
+    shown = (
+        "return [...arguments[0].querySelectorAll('tbody tr')].filter(row => row.querySelector('.made') && !row.hidden)"
+    )
+    rows = [row.text for row in driver.execute_script(shown, part)]
+    assert len(rows) == 8 and [" ".join(text.split()) for text in walked(Keys.ARROW_DOWN)] == rows
+    assert len(walked(Keys.ARROW_RIGHT)) == len(part.find_elements("css selector", f"tr:has({stops}) .made"))
+    # What a filter hides is passed over, and hands the tab key's stop on; sorted, the order is that in sight.
+    part.find_element("css selector", "input").send_keys("los1")
+    part.find_elements("css selector", "thead tr:last-child th button")[2].click()
+    rows = [row.text for row in driver.execute_script(shown, part)]
+    walked(Keys.ARROW_UP)
+    assert len(rows) == 4 and [" ".join(text.split()) for text in walked(Keys.ARROW_DOWN)] == rows
 
 
 @pytest.mark.parametrize("driver", [("phone", False), ("tablet", False)], indirect=True, ids=lambda p: p[0])
@@ -255,6 +290,9 @@ def test_the_explorer_is_worked_by_keyboard_alone(driver, small: Path) -> None:
     slider = driver.find_element("id", "query")
     first = driver.find_element("id", "text").text
     assert "</script><script>window.wrong" in first
+    # What turns the direction of a text does not turn what follows it.
+    asked = driver.find_element("css selector", "#text bdi").get_attribute("textContent")
+    assert asked.startswith("</script>") and "\u202e" in asked and "query " not in asked
     slider.send_keys(Keys.ARROW_RIGHT)
     assert driver.find_element("id", "text").text != first
     shown = [item.text for item in driver.find_elements("css selector", "#rankings li")]
@@ -295,6 +333,8 @@ def test_a_page_of_500_students_opens_and_answers(driver, large: Path) -> None:
 
 
 def test_without_javascript_claims_grid_and_tables_are_read(driver, small: Path) -> None:
+    from selenium.common.exceptions import WebDriverException
+
     driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     driver.get(small.as_uri())
     root = driver.execute_cdp_cmd("DOM.getDocument", {})["root"]["nodeId"]
@@ -302,3 +342,7 @@ def test_without_javascript_claims_grid_and_tables_are_read(driver, small: Path)
         node = driver.execute_cdp_cmd("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
         box = driver.execute_cdp_cmd("DOM.getBoxModel", {"nodeId": node})["model"]
         assert box["width"] > 50 and box["height"] > 5, selector
+    for selector in ("#explorer", "#grid .tools", "header li.script"):
+        node = driver.execute_cdp_cmd("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+        with pytest.raises(WebDriverException, match="box model"):
+            driver.execute_cdp_cmd("DOM.getBoxModel", {"nodeId": node})

@@ -12,6 +12,8 @@ from pathlib import Path
 import yaml
 from project import ROOT, commands_of, make
 
+from workflow_scripts.experiment.page_spec import make_options
+
 
 def test_every_make_target_is_described() -> None:
     text = (ROOT / "Makefile").read_text()
@@ -37,6 +39,17 @@ def test_make_hands_on_what_is_typed() -> None:
         "compare A=a.b B=c.d": f"{daily}compare 'a.b' 'c.d' --configfile config/demo.yaml",
         "compare A=demo B=study": f"{daily}compare 'demo' 'study' --configfile config/demo.yaml "
         "--against config/demo.yaml config/study.yaml",
+        f"cell CELL=a.b {make_options('mine', ['config/paper.yaml', 'config/mine.yaml'])}": f"{build}local --cores 2 "
+        "--configfile config/paper.yaml config/mine.yaml -- results/mine/cells/a.b.in-domain.csv",
+        f"report {make_options('tiny', ['tests/config/tiny.yaml'])}": f"{build}local --cores 2 --configfile "
+        "tests/config/tiny.yaml -- results/tiny/report.html",
+        f"table TABLE=main {make_options('paper', ['config/paper.yaml'])}": f"{build}local --cores 2 --configfile "
+        "config/paper.yaml -- results/paper/tables/main.md",
+        "table TABLE=first_stage EXPERIMENT=paper": f"{build}local --cores 2 --configfile config/paper.yaml -- "
+        "results/paper/tables/first_stage.csv",
+        f"compare A=demo B=mine {make_options('mine', ['config/demo.yaml', 'config/mine.yaml'])}": f"{daily}compare "
+        "'demo' 'mine' --configfile config/demo.yaml --against config/demo.yaml config/mine.yaml",
+        "rivals CONFIGS=config/mine.yaml EXPERIMENT=mine": "--configfile config/demo.yaml config/rivals.yaml",
         "clean CELL=a.b EXPERIMENT=mine": f"{daily}clean_cell 'a.b' --configfile config/mine.yaml",
     }
     for typed, command in commands.items():

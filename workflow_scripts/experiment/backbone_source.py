@@ -14,6 +14,11 @@ READ = (".json", ".safetensors", ".txt", ".model")
 """Endings of the files of a model folder that decide what is loaded from it."""
 
 
+def is_hub_id(source: str) -> bool:
+    """Whether a source is of the Hugging Face hub by its name alone: no path, such as ``./model``, has such a one."""
+    return source != "scratch" and HUB_ID.fullmatch(source) is not None
+
+
 def local_folder(source: str) -> Path | None:
     """The folder that ``source`` names; None for a hub id and for ``scratch``.
 
@@ -28,10 +33,9 @@ def local_folder(source: str) -> Path | None:
         exists = folder.is_dir()
     except (RuntimeError, OSError, ValueError):  # no such user, a name too long, a NUL
         exists = False
-    may_be_id = not is_path and HUB_ID.fullmatch(source) is not None
-    if exists and may_be_id:
+    if exists and is_hub_id(source):
         raise InputError(f"{source} is a folder here and may be a hub id: write ./{source} for the folder")
-    if may_be_id:
+    if is_hub_id(source):
         return None
     if not exists:
         raise InputError(f"no folder {source}; give a local model folder, a hub id or scratch")

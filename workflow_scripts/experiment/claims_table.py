@@ -13,18 +13,24 @@ from workflow_scripts.experiment.grid_point import AXES, GridPoint, points
 from workflow_scripts.experiment.references import collections_of
 from workflow_scripts.experiment.studies import dial
 from workflow_scripts.experiment.study_tables import cuts_table
+from workflow_scripts.storage.errors import InputError
 
 
 def claims_table(experiment: Experiment, shipped: Path) -> dict[str, Any]:
-    """What the claims table is made by: claims, the shipped file's first, and the experiment's cells and studies."""
+    """What the claims table is made by: claims, the shipped file's first, and the experiment's cells and studies.
+
+    Raises :class:`InputError` where one of the experiment's own claims has a shipped one's id.
+    """
     config, grid = experiment.config, experiment.grid
     claims = read_claims(yaml.safe_load(shipped.read_text(encoding="utf-8")), str(shipped))
-    claims |= config["claims"]
+    for name in config["claims"]:
+        if name in claims:
+            raise InputError(f"config: claims.{name}: this name is taken by a claim of {shipped.name}; choose another")
     corpus = set(experiment.sharing_corpus(config["training"]["collection"]))
     reads = {name: config["losses"][name]["reads_teacher"] for name in grid["losses"]}
     return {
         **{axis: grid[axis] for axis in AXES},
-        "claims": claims,
+        "claims": claims | config["claims"],
         "distilling": [name for name, teacher in reads.items() if teacher],
         "contrastive": [name for name, teacher in reads.items() if not teacher],
         "hard": [name for name in grid["samplers"] if config["samplers"][name]["function"] != "random"],

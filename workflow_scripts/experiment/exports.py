@@ -72,12 +72,12 @@ class Exports:
             "card": card | {"sampler": student.sampler},
         }
 
-    def model_spec(self, name: str) -> dict:
-        """Spec of a model's export, without its domains."""
+    def model_spec(self, name: str, data_format: str = "model") -> dict:
+        """Spec of a model's export, also as ``onnx``, without its domains."""
         ranker = self.ranker(name)
         student = None if ranker.startswith("teacher/") else self.experiment.ranker(ranker)
         read = student is not None and self.entry("losses", student.loss)["reads_teacher"]
-        card = self._card(name, "model", student.teacher if student and read else None, self._made_from(ranker))
+        card = self._card(name, data_format, student.teacher if student and read else None, self._made_from(ranker))
         return {
             "systems": list(self.systems(name)),
             "bootstrap": self.config["evaluation"]["bootstrap"],
@@ -100,12 +100,16 @@ class Exports:
         if ranker.startswith("teacher/"):
             yield from self._teacher(ranker.removeprefix("teacher/"))
         else:
-            student = self.experiment.ranker(ranker)
-            yield from self._groups(ranker)
-            yield "loss", student.loss, self.entry("losses", student.loss)
-            yield from self._backbone(self.rankers.backbone(ranker))
-            yield "student", student.student, self.entry("students", student.student)
+            yield from self._student(ranker)
         yield from itertools.chain(*map(self._collection, self.experiment.test_collections))
+
+    def _student(self, cell: str) -> Iterator[Source]:
+        """What a student is trained from."""
+        student = self.experiment.ranker(cell)
+        yield from self._groups(cell)
+        yield "loss", student.loss, self.entry("losses", student.loss)
+        yield from self._backbone(self.rankers.backbone(cell))
+        yield "student", student.student, self.entry("students", student.student)
 
     def _groups(self, cell: str) -> Iterator[Source]:
         """What a student's groups and their scores are made from."""
@@ -127,7 +131,11 @@ class Exports:
         sampler = self.entry("samplers", name)
         yield from self._collection(self.experiment.training_collection_of(name))
         for system in sampler["systems"]:
-            yield "system", system, self.entry("systems", system)
+            entry = self.entry("systems", system)
+            # The encoder of a dense system: it needs none of its own rankings, which the experiment's checks hold.
+            if encoder := entry.get("encoder"):
+                yield from (self._backbone if encoder in self.config["backbones"] else self._student)(encoder)
+            yield "system", system, entry
         yield "sampler", name, sampler
 
     def _backbone(self, name: str) -> Iterator[Source]:

@@ -62,8 +62,10 @@ class Places:
     def refuse(self, result: str, paths: Iterable[str]) -> NoReturn:
         """Raise :class:`InputError` for a table or a figure (``tables/NAME``) that is none of ``paths``."""
         kind, _, name = result.partition("/")
-        files = [PurePosixPath(path) for path in paths]
-        valid = ", ".join(unique(file.name.removesuffix(file.suffix) for file in files if file.parent.name == kind))
+        files = [file for file in map(PurePosixPath, paths) if file.parent.name == kind]
+        stems = unique(file.stem for file in files)
+        wanted = name if name in stems else PurePosixPath(name).stem
+        valid = ", ".join([file.name for file in files if file.stem == wanted] or stems)
         raise InputError(f"no {name!r} among the {kind} of {self.experiment.name}: it has {valid}")
 
     def cells(self, cell: str, domains: Iterable[str]) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.experiment.backbone_source import is_hub_id
+
 OWN_LICENCE = "apache-2.0"
 Entry = tuple[str, str, Mapping]
 """What a thing is, such as ``corpus``, its id, and its entry in the config."""
@@ -64,5 +66,4 @@ def licences(made_from: Sequence[Entry]) -> Iterator[str]:
 
 def hub_id(backbone: Mapping) -> str | None:
     """A backbone's name on the hub; None for one that was made here, or is a local folder."""
-    source = backbone["source"]
-    return None if source == "scratch" or source.startswith((".", "/", "~")) else source
+    return backbone["source"] if is_hub_id(backbone["source"]) else None

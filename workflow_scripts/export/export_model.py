@@ -32,15 +32,19 @@ def export_model(*, spec: Mapping, model: Path, metrics: Sequence[Path], card: P
     artifact = Artifact(model)
     if artifact.nothing is not None:
         raise InputError(f"{model} holds no model: {artifact.nothing}")
-    results = _results(spec, metrics)
+    facts = model_facts(spec, artifact, metrics)
     with ArtifactWriter(output, kind="export", spec=spec) as writer:
         for name in artifact.manifest["files"]:
             if name != CARD:
                 shutil.copyfile(artifact.file(name), writer.path(name))
-        about = _about(artifact)
-        facts = {**spec["card"], **about, "results": results, "systems": spec["systems"], "domains": spec["domains"]}
-        facts |= {"confidence": spec["bootstrap"]["confidence"], "samples": spec["bootstrap"]["samples"]}
-        write_card(writer.path(CARD), card, _front_matter(facts), facts)
+        write_card(writer.path(CARD), card, model_front_matter(facts), facts)
+
+
+def model_facts(spec: Mapping, artifact: Artifact, metrics: Sequence[Path]) -> dict:
+    """What a model's card says of it, results among them; ``spec`` and ``metrics`` as :func:`export_model` has them."""
+    facts = {**spec["card"], **_about(artifact), "results": _results(spec, metrics)}
+    facts |= {"systems": spec["systems"], "domains": spec["domains"], "library": "sentence-transformers"}
+    return facts | {key: spec["bootstrap"][key] for key in ("confidence", "samples")}
 
 
 def _results(spec: Mapping, metrics: Sequence[Path]) -> list[dict]:
@@ -83,7 +87,8 @@ def _about(artifact: Artifact) -> dict:
     }
 
 
-def _front_matter(facts: Mapping):
+def model_front_matter(facts: Mapping):
+    """Of :func:`model_facts`, what a hub reads."""
     from huggingface_hub import EvalResult, ModelCardData
 
     own, *_ = facts["systems"]
@@ -92,7 +97,7 @@ def _front_matter(facts: Mapping):
     )
     return ModelCardData(
         license=licence(facts["made_from"]),
-        library_name="sentence-transformers",
+        library_name=facts["library"],
         pipeline_tag=facts["task"],
         tags=[facts["settings"]["architecture"], "reranking", "distillation", facts["settings"]["loss"]["function"]],
         base_model=hub_id(backbone),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ _LATEX = str.maketrans(
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
 )
+_MARKDOWN = re.compile(r"[\\|*_`~]|<(?=[A-Za-z/!?])|\](?=[(\[])|&(?=#?\w+;)")
+"""What ends a cell, or what Markdown reads as emphasis, code, a tag, a link or a character: texts stay texts."""
 _SIGNS = {"±": r"\pm", "≠": r"\neq", "≈": r"\approx", "¹": "^1", "²": "^2"}
 
 
@@ -144,9 +147,7 @@ def _latex_row(texts: Sequence[str]) -> str:
 
 
 def _markdown(text: str, bold: bool = False) -> str:
-    # A pipe ends a cell, and slugs may hold what Markdown reads as emphasis.
-    for character in "\\|*_":
-        text = text.replace(character, f"\\{character}")
+    text = _MARKDOWN.sub(r"\\\g<0>", " ".join(text.splitlines()))
     return f"**{text}**" if bold and text else text
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from workflow_scripts.analysis.domains import parse_domains
 from workflow_scripts.analysis.families import sum_of_families
 from workflow_scripts.analysis.query_values import QueryValues
-from workflow_scripts.analysis.summaries import BM25, TEACHER, whole_domains
+from workflow_scripts.analysis.summaries import AXES, BM25, TEACHER, whole_domains
 from workflow_scripts.experiment.in_words import in_words
 from workflow_scripts.presentation.layouts.main import tested_blocks
 from workflow_scripts.report.page import charts, claims, grid, outcome, pictures, queries
@@ -53,23 +53,23 @@ def make_report(
     ``runs``: of ``spec["rankers"]`` ([student, loss, sampler, teacher, seed], in their order), of each as many as there
     are evaluation sets. ``evaluation``, ``collections`` and ``corpora``: a manifest for each of
     ``spec["collections"]``, in their order; without the latter two the page shows no text of a query or document.
-    ``spec`` further: ``experiment``, ``measure``, ``documents`` (a student's budget), ``depth`` and ``first_stage``
+    ``spec`` further: ``experiment``, ``measure``, ``documents`` (student to budget), ``depth`` and ``first_stage``
     (how many documents of whose ranking are re-ranked), ``kinds`` (of ``students``, ``losses`` and ``samplers``: name
     to architecture or function), ``models`` (the encoder that a student starts from, in words), ``generated``
-    (collections of a generated language), ``rebuild`` (the command that makes all), ``layouts`` (of the tables),
+    (collections of a generated language), ``make`` (what ``make`` is told of the experiment), ``rebuild`` (the command
+    that makes all), ``layouts`` (of the tables),
     ``of_rankers`` (the tables that rest on all rankers), ``domains``, the grid's axes.
     """
     found = {path.stem: path for path in numbers}
     wanted = ["main", "variance", "locality", "cost", *(name for name in OPTIONAL if name in found)]
     read = {name: read_numbers(found[name]) for name in wanted}
     frames = {name: frame for name, (frame, _) in read.items()}
-    measure, experiment, made_by = spec["measure"], spec["experiment"], read["main"][1]
+    measure, made_by = spec["measure"], read["main"][1]
     calls = sum_of_families(tested_blocks(frames["main"], measure), made_by["rule"]["difference_alpha"])
-    tables = page_tables(numbers, captions, definitions, experiment, spec["of_rankers"])
+    tables = page_tables(numbers, captions, definitions, spec["make"], spec["of_rankers"])
     by_name = {table.name: table for table in tables}
     confidence, words = made_by["bootstrap"]["confidence"], in_words(spec["kinds"])
     texts = {
-        "experiment": experiment,
         "measure": measure,
         "parts": _parts("claims" in by_name),
         "panels": grid.panels(frames["main"], frames["variance"], spec, confidence),
@@ -88,10 +88,11 @@ def make_report(
         "compared": outcome.compared(spec, words["teaching"]),
         "trained_again": outcome.trained_again(made_by["controls"], spec),
         "generated": outcome.generated(spec),
-        "outcomes": outcome.outcomes(frames, calls, spec),
+        "outcomes": outcome.outcomes(frames, calls, made_by["controls"], spec),
         "collections_line": _domains_line(frames["main"], spec, corpora),
         "facts": _facts(runs, frames["cost"]),
-        **{name: spec[name] for name in ("rebuild", "samplers", "students", "losses", "teachers", "seeds")},
+        **{name: spec[name] for name in ("experiment", "make", "rebuild", *AXES)},
+        "alone": outcome.alone(len(spec["seeds"])),
         "words": words,
     }
     with atomic_path(output) as path:

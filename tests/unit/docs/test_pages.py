@@ -8,6 +8,10 @@ from pathlib import Path
 
 from project import ROOT
 
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")]
+OF_ONES_OWN = ("config/mine.yaml", "config/profiles/here")
+"""Files that a reader is told to write."""
+
 
 def test_architecture_names_what_is_there_and_every_folder() -> None:
     tree = (ROOT / "docs/architecture.md").read_text().split("```\n")[1].split("```")[0]
@@ -29,11 +33,32 @@ def test_links_of_readme_and_docs_lead_somewhere() -> None:
     index = (ROOT / "docs/README.md").read_text()
     assert [page.name for page in (ROOT / "docs").glob("[a-z]*.md") if f"({page.name})" not in index] == []
     broken = []
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in PAGES:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             if not (page.parent / link).exists():
                 broken.append(f"{page.name}: {link}")
     assert broken == []
+
+
+def test_files_that_docs_name_are_there() -> None:
+    ending = r"[\w.{}*-]+\.(?:py|md|smk|yaml|toml|txt|cff|rst|def)"
+    tops = "|".join(
+        path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "." and path.name != "results"
+    )
+    named = re.compile(rf"(?:[\w.{{}}*-]+/)*{ending}|(?:{tops})/[\w./{{}}*-]*")
+    missing, found = [], 0
+    for page in PAGES:
+        prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for path in filter(named.fullmatch, re.findall(r"`([^`\n]+?)(?:::\w+)?`", prose)):
+            pattern = re.sub(r"\{[^}]*\}", "*", path).rstrip("/")
+            folders = [ROOT, page.parent, ROOT / "config", ROOT / "workflow_scripts"]
+            if "/" not in path:
+                folders += (ROOT / "workflow_scripts").glob("*/")
+            found += 1
+            missing += [f"{page.name}: {path}"] * (
+                path not in OF_ONES_OWN and not any(any(f.glob(pattern)) for f in folders)
+            )
+    assert missing == [] and found > 60
 
 
 def test_tests_that_docs_name_are_there() -> None:
@@ -54,9 +79,8 @@ def test_docs_say_of_every_figure_what_snakemakes_report_says() -> None:
 
 def test_commands_of_the_docs_name_targets_that_exist_and_hide_none_behind_configfile() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")]
     wrong, commands = [], 0
-    for page in pages:
+    for page in PAGES:
         text = page.read_text().replace("\\\n", " ")
         inline = re.findall(r"`([^`\n]+)`", text)
         for line in [*inline, *(line for block in text.split("```")[1::2] for line in block.splitlines())]:

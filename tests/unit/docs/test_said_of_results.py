@@ -142,5 +142,7 @@ def test_readmes_numbers_are_those_that_ship() -> None:
     assert f"all {len(shipped)} means of the main table" in readme
     found = re.search(r"over all losses of a student (\d+% to \d+%)", results)
     assert f"{found[1]} of cases, by student and domain" in readme
+    inference = " ".join((ROOT / "docs/inference.md").read_text().split())
+    assert f"{found[1]} of cases instead of 5%, by student and domain" in inference
     found = re.search(r"Called different: (\d+) of (\d+)", results.split("## The demo, one seed")[1])
     assert f"leaves {found[1]} of {found[2]} pairs different" in readme

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from workflow_scripts.effectiveness.make_power_table import make_power_table
 
 DEMO = Pilot(2 * 0.021**2 / 250, 2 * 0.09**2 / 250, 2 * 0.006**2, 249, 5)
 """Variances like the demo's: 250 queries, trainings .006 apart, seed x query noise .09, cell x query .021."""
+GAINS = {"x": 0.0, "y": 0.001, "z": 0.5}
+"""Of three samplers, one far better."""
 
 
 @pytest.mark.parametrize(
@@ -51,11 +54,11 @@ def test_seeds_that_would_decide_a_pair() -> None:
     assert seeds_to_decide(DEMO, 0.001, 0.001, **alphas) is None
 
 
-def make(tmp_path: Path, seeds: list[int]) -> tuple[pd.DataFrame, str]:
-    """Three samplers, one far better, on 40 queries."""
-    generator, gains = np.random.default_rng(0), {"x": 0.0, "y": 0.001, "z": 0.5}
+def make(tmp_path: Path, seeds: list[int], gains: Mapping[str, float] = GAINS, noise: float = 0.05) -> tuple:
+    """The table and its text of samplers with their gains, on 40 queries."""
+    generator = np.random.default_rng(0)
     values = {
-        ("be", "kl", name, "t", seed, "a"): 0.4 + gains[name] + generator.normal(0, 0.05, 40)
+        ("be", "kl", name, "t", seed, "a"): 0.4 + gains[name] + noise * generator.normal(0, 1, 40)
         for name, seed in product(gains, seeds)
     }
     path = write_metrics(tmp_path / "metrics.parquet", values)
@@ -96,4 +99,15 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
 
 def test_one_seed_without_controls_plans_nothing(tmp_path: Path) -> None:
     table, text = make(tmp_path, [0])
-    assert table.empty and "nothing can be planned" in text
+    assert table.empty and "Nothing tells what training again changes, so nothing can be planned" in text
+
+
+@pytest.mark.parametrize(
+    ("gains", "noise", "why"),
+    [({"x": 0.0}, 0.05, "The experiment has one sampler"), ({"x": 0.0, "y": 0.0}, 0, "No two samplers differ on any")],
+)
+def test_several_seeds_are_not_blamed_where_there_is_nothing_to_plan(
+    tmp_path: Path, gains: Mapping[str, float], noise: float, why: str
+) -> None:
+    table, text = make(tmp_path, [0, 1, 2], gains, noise)
+    assert table.empty and why in text and "training again" not in text

@@ -10,6 +10,7 @@ from snakemake.cli import parse_config
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.exports import TRAINING_FORMATS, Exports
+from workflow_scripts.experiment.overlay import overlaid
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.export.cards import licence, licences
 from workflow_scripts.export.export_training import FORMATS
@@ -37,7 +38,43 @@ def test_every_card_of_the_paper_names_whose_texts_and_models_it_rests_on(export
     for (cell, model), lines in sources.items():
         assert ("beir/scifact" in lines) == model, cell
         assert not model or "huggingface.co/google" in lines, cell
+        # The miner of dense negatives is a student on this backbone, trained on BM25's.
+        assert ("bert: `google-bert/bert-base-uncased`" in lines) == (
+            ".dense." in cell or (model and cell[:3] == "be.")
+        ), cell
         assert ("msmarco-hard-negatives" in lines) == (".ensemble." in cell), cell
+
+
+@pytest.mark.parametrize(
+    ("encoder", "named", "trained_by"),
+    [
+        ("bge", ["backbone bge: `BAAI/bge-small-en-v1.5`"], []),
+        # A cell whose own groups another dense system mines, and whose backbone is of a hub.
+        (
+            "be/lce.chained.none/seed0",
+            ["backbone bge: `BAAI/bge-small-en-v1.5`", "backbone bert: `google-bert/bert-base-uncased`"],
+            ["lce", "be"],
+        ),
+    ],
+)
+def test_a_card_names_whose_model_mined_the_negatives(encoder: str, named: list[str], trained_by: list[str]) -> None:
+    hub = {"revision": "5" * 40, "vocabulary": "bert"}
+    overlay = {
+        "backbones": {
+            "bge": {"source": "BAAI/bge-small-en-v1.5", **hub},
+            "bert": {"source": "google-bert/bert-base-uncased", **hub},
+        },
+        "systems": {"dense": {"encoder": encoder}, "first": {"model": "dense", "encoder": "bge", "depth": 100}},
+        "samplers": {"chained": {"function": "dense", "systems": ["first"], "options": {"pool": 50, "depth": 100}}},
+        "students": {"be": {"backbone": "bert"}},
+    }
+    experiment = Experiment(overlaid(shipped("demo"), overlay))
+    for cell in ("ce.marginmse.dense.base.seed0", "ce.lce.dense.none.seed0"):
+        spec = Exports(Rankers(experiment), ["x"]).training_spec(cell, "datasets")["card"]
+        assert [line.split(", ")[0] for line in licences(spec["made_from"])] == named
+        assert licence(spec["made_from"]) == "other"
+        ids = [name for what, name, _ in spec["made_from"] if what in ("loss", "student")]
+        assert ids == trained_by
 
 
 def test_an_unknown_format_is_refused_before_a_job_runs(exports: Exports) -> None:

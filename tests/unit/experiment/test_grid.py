@@ -7,6 +7,7 @@ from changed_demo import demo
 
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.grid_point import GridPoint, points
+from workflow_scripts.experiment.places import Places
 from workflow_scripts.experiment.rankers import Rankers
 from workflow_scripts.storage.errors import InputError
 
@@ -96,3 +97,20 @@ def test_fold_teachers_score_and_the_whole_teacher_is_evaluated() -> None:
     assert fold == whole | {"name": "teacher/base/fold1", "fold": {"of": 2, "left_out": 1}}
     with pytest.raises(InputError, match="no 'fold2' of teacher base: it has fold0, fold1"):
         rankers.teacher_spec("base/fold2")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("tables/first_stage.md", "no 'first_stage.md' among the tables of demo: it has first_stage.csv"),
+        ("tables/main.losses", "no 'main.losses' among the tables of demo: it has main.losses.csv, main.losses.md, m"),
+        ("tables/none.md", "no 'none.md' among the tables of demo: it has main, main.losses, first_stage"),
+        ("figures/main.csv", "no 'main.csv' among the figures of demo: it has cost"),
+    ],
+)
+def test_a_table_or_figure_that_is_none_is_answered_with_those_that_there_are(asked: str, answer: str) -> None:
+    places = Places(Experiment(demo()))
+    there = [*places.tables("main", "main.losses"), "results/demo/tables/first_stage.csv", *places.figures("cost")]
+    with pytest.raises(InputError) as raised:
+        places.refuse(asked, there)
+    assert str(raised.value).startswith(answer)

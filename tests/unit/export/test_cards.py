@@ -22,7 +22,10 @@ SCRATCH = ("backbone", "mini", {"source": "scratch", "corpora": ["demo"]})
             ("backbone", "bert", {"source": "google-bert/bert-base-uncased"}),
             "https://huggingface.co/google-bert/bert-base-",
         ),
-        (("backbone", "own", {"source": "./model"}), "`./model`, a local folder"),
+        *(
+            (("backbone", "own", {"source": source}), f"`{source}`, a local folder")
+            for source in ("./model", "data/models/mybert", "my bert", "-model", "~/model")
+        ),
         (("system", "mined", {"model": "import", "url": "https://example.org/a.gz"}), "https://example.org/a.gz"),
     ],
 )
@@ -35,7 +38,8 @@ def test_what_others_made_is_named_once_and_keeps_its_licence(entry, named):
 def test_what_was_generated_is_the_project_s():
     assert list(licences([GENERATED, SCRATCH, ("system", "bm25", {"model": "bm25"})])) == []
     assert licence([GENERATED, SCRATCH]) == "apache-2.0"
-    assert hub_id(SCRATCH[2]) is hub_id({"source": "./model"}) is None and hub_id({"source": "a/b"}) == "a/b"
+    assert hub_id(SCRATCH[2]) is hub_id({"source": "./model"}) is hub_id({"source": "data/models/mybert"}) is None
+    assert hub_id({"source": "a/b"}) == "a/b" and hub_id({"source": "bert-base-uncased"}) == "bert-base-uncased"
 
 
 def test_a_setting_stays_within_its_cell_of_a_table():

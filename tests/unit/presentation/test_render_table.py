@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 from itertools import chain, product
 
@@ -13,6 +14,7 @@ from project import ROOT
 
 from workflow_scripts.analysis.families import FalseCalls
 from workflow_scripts.presentation.render_table import anchor, read_caption, read_sentences
+from workflow_scripts.presentation.table_formats import markdown_table, text_table
 from workflow_scripts.presentation.verdict_notes import notes_of, verdict_notes
 from workflow_scripts.storage.errors import InputError
 
@@ -90,6 +92,23 @@ def test_a_caption_is_filled_in_and_a_missing_sentence_is_named(tmp_path) -> Non
     for wrong in ("none", "shown"):
         with pytest.raises(InputError, match=r"x.rst or its layout lacks '(none|number)'"):
             read_caption(paths, [wrong], {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what is <b>bold</b> & `code` | a_b_c *d* ~~e~~ \\f",
+        "<script>alert(1)</script> <!-- a --> <?b?> </i>",
+        "[a](https://example.org) ![b][c] &lt; &#60; AT&T a < b <0.001",
+    ],
+)
+def test_markdown_shows_a_text_as_it_is(text: str) -> None:
+    from markdown_it import MarkdownIt
+
+    table = text_table(("query",), [("", ["J"])], [(None, (f"first line\n{text}",), [text])])
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    found = re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", parser.render(markdown_table(table)), re.DOTALL)
+    assert [html.unescape(each) for each in found] == ["query", "J", f"first line {text}", text]
 
 
 def test_every_sentence_below_a_table_is_chosen_by_its_verdicts() -> None:

@@ -15,10 +15,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import shipped
 from made_page import SHOWN, MadePage
 
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.page_spec import page_spec
 from workflow_scripts.report.page import charts, outcome, pictures, queries
 from workflow_scripts.report.page.claims import page_claims
+from workflow_scripts.report.page.found import summaries
 from workflow_scripts.storage.tables import read_numbers
 
 HOSTILE = '</script><script>alert(1)</script> & "quoted" <b>{} \u202eright to left'
@@ -146,10 +150,67 @@ def test_the_first_screen_says_in_sentences_what_came_out(made: tuple[MadePage, 
 
 
 def test_controls_are_said_in_numbers_before_anything_rests_on_them() -> None:
-    controls = [{"sampler": name, "seeds": [0, 3, 4]} for name in ("a", "b", "a")]
+    controls = [{"student": "be", "sampler": name, "seeds": [0, 3, 4]} for name in ("a", "b", "a", "b")]
     said = outcome.trained_again(controls, {"seeds": [0]})
-    assert "3 of them, the controls (those with the samplers a and b), were trained 2 more times" in said
+    assert "4 of them, the controls (those with the samplers a and b), were trained 2 more times: their spread" in said
     assert "nothing tells" in outcome.trained_again([], {"seeds": [0]})
+    # Three of these leave six degrees of freedom, which the tables do not take for enough.
+    few = outcome.trained_again(controls[:3], {"seeds": [0]})
+    assert "2 more times: too few to tell what that changes (6 further trainings" in few and "spread" not in few
+    config = shipped("demo")
+    config |= {"losses": {name: config["losses"][name] for name in ("lce", "kl")}, "studies": {}}
+    config["controls"] = {"samplers": ["bm25"], "seeds": [1]}
+    found = Experiment(config).control_cells
+    assert "sampler bm25), were trained 1 more time: too few" in outcome.trained_again(found, {"seeds": [0]})
+
+
+def test_a_page_of_one_sampler_says_that_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    def made(**shape: int) -> str:
+        folder = tmp_path / str(shape["seeds"])
+        folder.mkdir()
+        return MadePage(folder, students=1, losses=1, queries=3, **shape).write().read_text(encoding="utf-8")
+
+    text = made(samplers=1, seeds=2)
+    assert "The experiment has one sampler: there are no pairs of samplers to compare." in text
+    assert "2 seeds: their spread tells what training again changes" in text and "nothing tells" not in text
+    # Several trainings: a command makes one of them; of one training it makes the number.
+    lead = 'data-lead="one of its 2 trainings:"'
+    assert lead in text and "for the command that makes one of its 2 trainings alone." in text
+    text = made(samplers=2, seeds=1)
+    assert "for the command that makes it alone." in text and "data-lead" not in text
+    assert "No pair of samplers is tested in nDCG@10: nothing tells what training again would change." in text
+
+
+def test_each_students_budget_is_said() -> None:
+    config = shipped("demo")
+    config["students"]["ce"]["documents"] = 51_200
+    experiment = Experiment(config)
+    spec = page_spec(experiment, ["config/demo.yaml"]) | experiment.grid | {"depth": 100}
+    said = outcome.compared(spec, ["kl"])
+    assert "that was pretrained here, sees 25,600 (be) or 51,200 (ce) documents, and re-ranks" in said
+
+
+@pytest.mark.parametrize(
+    ("shown", "estimates", "found"),
+    [
+        (
+            "not above margin",
+            [0.002, -0.004, 0.003, -0.001],
+            "at most 0.01 better than bm25 in all 4 places (−0.004 to",
+        ),
+        ("within margin", [0.002, -0.004], "ensemble minus bm25 within ±0.01 in both places (−0.004 to +0.002)"),
+        ("above 0", [0.002, 0.004], "ensemble better than bm25 by 0.002 to 0.004 in both places"),
+        ("different from 0", [0.02, -0.04], "in 1 of 2 places; ensemble worse than bm25 by 0.04 in 1 of 2 places"),
+    ],
+)
+def test_places_are_counted_apart_only_where_the_words_differ(shown: str, estimates: list[float], found: str) -> None:
+    part = {"samplers": {"ensemble": 1, "bm25": -1}, "shown": shown, "cheaper": False}
+    about = {"claim": "c1", "sentence": "s", "number": 0, "part": "x", "predicted": shown, "p": 0.001, "counts": True}
+    about |= {"p_opposite": 0.9, "p_opposite_holm": 1.0, "verdict": "supported", "decided_by": "", "teacher": "t"}
+    rows = [about | {"student": "be", "domain": str(place), "estimate": each} for place, each in enumerate(estimates)]
+    spec = {"claims": {"c1": {"test": "cells", "parts": [part]}}, "rule": {"difference_alpha": 0.05}}
+    (said,) = summaries(pd.DataFrame(rows), spec, 0.01)[0].found
+    assert found in said and said.count("ensemble") == 1 + (shown == "different from 0")
 
 
 @pytest.mark.parametrize(("generated", "said"), [(["a", "b"], "All collections are"), (["b"], "Generated: b")])

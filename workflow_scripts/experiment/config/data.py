@@ -214,7 +214,10 @@ class DenseSystem(_System):
     """Nearest neighbours of a bi-encoder."""
 
     model: Literal["dense"]
-    encoder: Text = setting("a backbone, or the path of a bi-encoder's cell: be/lce.bm25.none/seed0")
+    encoder: Text = setting(
+        "a backbone, or the path of a bi-encoder's cell: be/lce.bm25.none/seed0; prefixes that only a model's card "
+        "asks for (E5's 'query: ') are not added"
+    )
     pooling: Pooling = setting("of a backbone; left out, as its sentence-transformers files say, else cls", left_out)
     similarity: Similarity = setting("of a backbone; left out, as these files say, else dot", left_out)
     index: Text = setting("a Faiss index, Flat or IVF256,Flat; left out, Flat, which is exact", left_out)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.analysis.degrees import training_is_told
 from workflow_scripts.analysis.power import MOST_SEEDS
 from workflow_scripts.presentation.layout import SIX_DIGITS, Layout, table_by, without_one_teacher
 from workflow_scripts.presentation.layouts.equivalence import pairs_table
@@ -23,8 +24,10 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     keys = without_one_teacher(["domain", "student", "loss", "teacher"], spec)
     blocks, pairs = rows[rows["scope"] == "block"], rows[rows["scope"] == "pair"]
     if blocks.empty:
-        notes = ["no verdict"] if seeds == 1 else []
-        return Layout({"": TextTable(keys, [], [])}, ["nothing known"], numbers, {}, SIX_DIGITS, notes=notes)
+        of_several = "nothing differs" if training_is_told(spec["seeds"], spec["controls"]) else "nothing known"
+        why = of_several if len(spec["samplers"]) > 1 else "nothing to compare"
+        notes = ["no verdict"] * (why == "nothing known")
+        return Layout({"": TextTable(keys, [], [])}, [why], numbers, {}, SIX_DIGITS, notes=notes)
     own = blocks[blocks["is_own"].astype(bool)]
     values = {
         "measure": measure,

@@ -65,7 +65,9 @@ const explore = async () => {
     const [id, text] = collection.queries[query];
     const sides = [one, other].map((select) => collection.systems[select.value]);
     const values = sides.map((side) => side.values[query].toFixed(3));
-    document.getElementById("text").textContent = `${text ? `“${text}” (query ${id}` : `Query ${id} (its text is not shown`}; ${about.measure} ${values[0]} and ${values[1]})`;
+    // A text that is read from the right, or turns what follows, ends where its element ends.
+    const asked = text ? ["“", make("bdi", { textContent: text }), `” (query ${id}`] : [`Query ${id} (its text is not shown`];
+    document.getElementById("text").replaceChildren(...asked, `; ${about.measure} ${values[0]} and ${values[1]})`);
     slider.setAttribute("aria-valuetext", `query ${id}, ${about.measure} ${values[0]} and ${values[1]}`);
     const teacher = about.teacher === null ? null : collection.systems[about.teacher];
     const taught = new Map();

@@ -52,7 +52,9 @@ def _of_part(rows: pd.DataFrame, part: Mapping, test: str, spec: Mapping, margin
     against = ~shown & (rows["p_opposite_holm"] <= alpha)
     predicted, clauses = rows["predicted"].iloc[0], []
     for which, opposite in ((shown, False), (against, True)):
-        for above, own in rows[which].groupby(rows["estimate"] > 0, sort=False):
+        # Words on a margin are of its side, whatever the sign of an estimate.
+        above_0 = (rows["estimate"] > 0) & ("margin" not in predicted)
+        for above, own in rows[which].groupby(above_0, sort=False):
             words = _words(part, test, predicted, above, opposite, margin)
             if "margin" in predicted:
                 clauses.append(f"{words}{_share(own, rows, test)} ({_range(own['estimate'], signed=True)})")

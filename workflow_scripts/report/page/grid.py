@@ -48,7 +48,7 @@ def panels(main: pd.DataFrame, variance: pd.DataFrame, spec: Mapping, confidence
     """A panel for each domain and student of the main table's numbers; the students of a domain share their axis.
 
     ``variance``: numbers of the variance table, whose bands say where a cell comes out when it is trained again.
-    ``confidence``: of the main table's intervals. ``spec``: ``measure``, ``experiment`` and the axes of the grid.
+    ``confidence``: of the main table's intervals. ``spec``: ``measure``, ``make`` and the axes of the grid.
     """
     grid, measure = Grid.of(spec), spec["measure"]
     interval = f"{100 * confidence:g}% interval over queries"
@@ -60,15 +60,13 @@ def panels(main: pd.DataFrame, variance: pd.DataFrame, spec: Mapping, confidence
         values = rows[["mean", "ci_low", "ci_high", "band_low", "band_high"]].stack().dropna()
         axis = Axis.around(values, LABELS, WIDTH - 12, label=measure)
         for student in grid.students:
-            found.append(_panel(rows, grid, axis, str(domain), student, spec["experiment"], interval))
+            found.append(_panel(rows, grid, axis, str(domain), student, spec["make"], interval))
     return found
 
 
-def _panel(
-    rows: pd.DataFrame, grid: Grid, axis: Axis, domain: str, student: str, experiment: str, interval: str
-) -> Panel:
+def _panel(rows: pd.DataFrame, grid: Grid, axis: Axis, domain: str, student: str, make: str, interval: str) -> Panel:
     own = rows[rows["student"] == student].reset_index(drop=True)
-    shown = [_row(place, row, grid, axis, domain, experiment, interval) for place, row in enumerate(own.itertuples())]
+    shown = [_row(place, row, grid, axis, domain, make, interval) for place, row in enumerate(own.itertuples())]
     references = []
     for ranker in grid.references:
         mean = rows.set_index(["student", "loss", "sampler", "teacher"])["mean"].get(ranker)
@@ -78,7 +76,7 @@ def _panel(
     return Panel(domain, student, TOP + ROW * len(shown) + BOTTOM, axis, shown, references)
 
 
-def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, experiment: str, interval: str) -> Row:
+def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, make: str, interval: str) -> Row:
     several = len(grid.teachers) > 1
     names = [row.loss, row.sampler, *([row.teacher] if several else [])]
     cell = ".".join((row.student, row.loss, row.sampler, row.teacher, f"seed{grid.seeds[0]}"))
@@ -97,6 +95,6 @@ def _row(place: int, row: tuple, grid: Grid, axis: Axis, domain: str, experiment
         high=axis.at(row.ci_high),
         y=TOP + ROW * place + ROW / 2,
         text=f"{row.mean:.4f}, {interval} {row.ci_low:.4f} to {row.ci_high:.4f}; {seeds}{spread}{again}",
-        command=f"make cell EXPERIMENT={experiment} CELL={cell} DOMAIN={domain}",
+        command=f"make cell {make} CELL={cell} DOMAIN={domain}",
         strip=strip,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from workflow_scripts.analysis.degrees import LEAST_DEGREES, student_degrees, training_is_told
 from workflow_scripts.analysis.families import EQUIVALENT, UNDECIDED, FalseCalls
 from workflow_scripts.analysis.power import MOST_SEEDS
 from workflow_scripts.analysis.summaries import BM25, TEACHER, whole_domains
@@ -40,11 +41,21 @@ def compared(spec: Mapping, teaching: Collection[str]) -> str:
     axes += [f"{_count(len(spec['samplers']), 'sampler')} of negatives ({_kinds(samplers)})"]
     axes += [f"{_count(len(spec['teachers']), 'teacher')} ({', '.join(spec['teachers'])})"]
     number = len(spec["students"]) * len(spec["losses"]) * len(spec["samplers"]) * len(spec["teachers"])
-    models = list(dict.fromkeys(spec["models"].values()))
-    starts = models[0] if len(models) == 1 else "; ".join(f"{name}: {text}" for name, text in spec["models"].items())
+    documents = {name: f"{documents:,}" for name, documents in spec["documents"].items()}
     return (
-        f"{number} ways to train a student: {' × '.join(axes)}. Each starts from {starts}, sees {spec['documents']:,} "
-        f"documents, and re-ranks the first {spec['depth']} documents that {spec['first_stage']} finds for a query."
+        f"{number} ways to train a student: {' × '.join(axes)}. Each starts from {_of_each(spec['models'])}, sees "
+        f"{_of_each(documents)} documents, and re-ranks the first {spec['depth']} documents that {spec['first_stage']} "
+        "finds for a query."
+    )
+
+
+def _of_each(texts: Mapping[str, str]) -> str:
+    """What all names have alike, or each text with the names that have it: ``6,400 (a, b) or 12,800 (c)``."""
+    names: dict[str, list[str]] = {}
+    for name, text in texts.items():
+        names.setdefault(text, []).append(name)
+    return (
+        next(iter(names)) if len(names) == 1 else " or ".join(f"{text} ({', '.join(of)})" for text, of in names.items())
     )
 
 
@@ -63,10 +74,20 @@ def trained_again(controls: Sequence[Mapping], spec: Mapping) -> str:
     samplers = list(dict.fromkeys(control["sampler"] for control in controls))
     further = sorted({len(control["seeds"]) - 1 for control in controls})
     times = f"{' to '.join(map(str, dict.fromkeys((further[0], further[-1]))))} more time{'s' * (further[-1] > 1)}"
+    tell = "their spread tells what training again changes"
+    if not training_is_told(spec["seeds"], controls):
+        most = max(student_degrees(controls).values())
+        tell = f"too few to tell what that changes ({most} further trainings of a kind of student, of {LEAST_DEGREES})"
     return (
-        f"Each student was trained once. {len(controls)} of them, the controls (those with the samplers "
-        f"{' and '.join(samplers)}), were trained {times}: their spread tells what training again changes."
+        f"Each student was trained once. {len(controls)} of them, the controls (those with the sampler"
+        f"{'s' * (len(samplers) > 1)} {' and '.join(samplers)}), were trained {times}: {tell}."
     )
+
+
+def alone(seeds: int) -> str:
+    """What command the page has for a number: of a mean over ``seeds`` trainings one makes a part."""
+    what = "it" if seeds == 1 else f"one of its {seeds} trainings"
+    return f"the command that makes {what} alone"
 
 
 def generated(spec: Mapping) -> str:
@@ -78,16 +99,19 @@ def generated(spec: Mapping) -> str:
     return f"{some} in a generated language: this shows what the machinery finds, and says nothing about English."
 
 
-def outcomes(frames: Mapping[str, pd.DataFrame], calls: FalseCalls, spec: Mapping) -> list[Outcome]:
+def outcomes(
+    frames: Mapping[str, pd.DataFrame], calls: FalseCalls, controls: Sequence[Mapping], spec: Mapping
+) -> list[Outcome]:
     """Sentences on the verdicts, the pairs of samplers, what could have been found, BM25 and the teachers.
 
     ``frames``: numbers by table: ``main``, and ``claims``, ``equivalence`` and ``power`` where there are; ``calls``: of
-    the main table's pairs of samplers.
+    the main table's pairs of samplers; ``controls``: see :func:`trained_again`.
     """
     measure, power = spec["measure"], frames.get("power")
     power = None if power is None else power[power["measure"] == measure]
     found = [_verdicts(frames["claims"].drop_duplicates(ROW))] if "claims" in frames else []
-    found.append(_pairs(calls, frames.get("equivalence"), power, measure))
+    untested = None if calls.tested else _untested(controls, spec)
+    found.append(untested or _pairs(calls, frames.get("equivalence"), power, measure))
     found += [] if power is None else _detectable(power, measure)
     return [*found, Outcome(_references(frames["main"], spec))]
 
@@ -112,10 +136,18 @@ def _verdicts(verdicts: pd.DataFrame) -> Outcome:
     return Outcome(text, "every claim", "claims")
 
 
+def _untested(controls: Sequence[Mapping], spec: Mapping) -> Outcome:
+    """Why no pair of samplers is tested."""
+    if len(spec["samplers"]) == 1:
+        return Outcome("The experiment has one sampler: there are no pairs of samplers to compare.")
+    why = "nothing tells what training again would change"
+    if training_is_told(spec["seeds"], controls):
+        why = "no two of them differ on any query"
+    return Outcome(f"No pair of samplers is tested in {spec['measure']}: {why}.")
+
+
 def _pairs(calls: FalseCalls, equivalence: pd.DataFrame | None, power: pd.DataFrame | None, measure: str) -> Outcome:
     """How many pairs of samplers are called different, how many of these calls chance may explain, and the rest."""
-    if not calls.tested:
-        return Outcome(f"No pair of samplers is tested in {measure}: nothing tells what training again would change.")
     text = f"Apart from the claims, {calls.tested} pairs of samplers (of one loss, student and domain) were compared"
     text += f" in {measure}: {calls.called} differ"
     text += f" (estimated share of false calls: up to {share(calls.bound)})" if calls.called else ""

@@ -43,6 +43,7 @@ for (const code of document.querySelectorAll("code.command")) code.after(copyBut
   const show = (mark) => {
     tip.replaceChildren(make("b", { textContent: mark.dataset.title }), `\n${mark.dataset.text}`);
     if (mark.dataset.command) {
+      if (tip.dataset.lead) tip.append(`\n${tip.dataset.lead}`);
       tip.append(make("code", { textContent: mark.dataset.command, tabIndex: pinned ? 0 : -1 }));
       if (pinned) tip.append(copyButton(mark.dataset.command));
     }
@@ -80,7 +81,7 @@ for (const code of document.querySelectorAll("code.command")) code.after(copyBut
   }
   // A cell of the numbers: what makes it alone, read from the headers that it stands under.
   const named = (cell) => {
-    const { student, teacher, seed, experiment } = cell.closest(".sortable").dataset;
+    const { student, teacher, seed, make: options } = cell.closest(".sortable").dataset;
     const table = cell.closest("table");
     const labels = [...cell.parentElement.cells].filter((each) => !each.matches(".number, .word")).map((each) => each.textContent);
     const [groups, heads] = table.tHead.rows;
@@ -91,16 +92,21 @@ for (const code of document.querySelectorAll("code.command")) code.after(copyBut
     Object.assign(cell.dataset, {
       title: [who, loss, sampler, ...labels.slice(2), domain].join(" · "),
       text: student ? `${textOf(cell)} on ${under}` : textOf(cell),
-      command: `make cell EXPERIMENT=${experiment} CELL=${who}.${loss}.${sampler}.${of}.seed${seed} DOMAIN=${domain}`,
+      command: `make cell ${options} CELL=${who}.${loss}.${sampler}.${of}.seed${seed} DOMAIN=${domain}`,
     });
     pin(cell);
   };
   for (const part of document.querySelectorAll(".sortable[data-student]")) {
     const rows = [...part.querySelectorAll("tbody tr")].filter((row) => row.cells[1].textContent && row.cells[1].textContent !== "noise band");
-    const cells = rows.map((row) => [...row.cells].filter((cell) => cell.matches(".number") && cell.textContent));
-    cells.flat().forEach((cell, place) => {
-      cell.classList.add("made");
-      cell.tabIndex = place ? -1 : 0;
+    const cells = rows.flatMap((row) => [...row.cells].filter((cell) => cell.matches(".number") && cell.textContent));
+    cells.forEach((cell) => cell.classList.add("made"));
+    // One stop of the tab key; a row that a filter hides hands it on.
+    const visible = () => [...part.querySelectorAll(".made")].filter((cell) => !cell.parentElement.hidden);
+    const stopAt = (stop) => cells.forEach((cell) => (cell.tabIndex = cell === stop ? 0 : -1));
+    stopAt(cells[0]);
+    part.addEventListener("input", () => {
+      const shown = visible();
+      if (!shown.some((cell) => cell.tabIndex === 0)) stopAt(shown[0]);
     });
     part.addEventListener("keydown", (event) => {
       const cell = event.target.closest(".made");
@@ -111,12 +117,12 @@ for (const code of document.querySelectorAll("code.command")) code.after(copyBut
         tip.querySelector("button")?.focus();
       }
       const [across, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
-      const row = across ? cell.parentElement : cell.parentElement[down > 0 ? "nextElementSibling" : "previousElementSibling"];
-      const next = (across || down) && row?.cells[cell.cellIndex + across];
-      if (!next?.matches(".made")) return;
+      if (!across && !down) return;
+      const line = visible().filter((each) => (across ? each.parentElement === cell.parentElement : each.cellIndex === cell.cellIndex));
+      const next = line[line.indexOf(cell) + across + down];
+      if (!next) return;
       event.preventDefault();
-      cell.tabIndex = -1;
-      next.tabIndex = 0;
+      stopAt(next);
       next.focus();
     });
   }

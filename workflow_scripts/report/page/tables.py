@@ -44,12 +44,12 @@ def value_columns(table: TextTable) -> list[tuple[str, bool]]:
 
 
 def page_tables(
-    numbers: Sequence[Path], captions: Sequence[Path], definitions: Path, experiment: str, of_rankers: Sequence[str]
+    numbers: Sequence[Path], captions: Sequence[Path], definitions: Path, make: str, of_rankers: Sequence[str]
 ) -> list[PageTable]:
     """The tables whose numbers are given, by their layouts; ``captions`` are the files of their sentences,
     ``definitions`` that of their questions.
 
-    ``of_rankers``: those whose captions say what was made unalike.
+    ``make``: what ``make`` is told of the experiment; ``of_rankers``: those whose captions say what was made unalike.
     """
     sentences = {path.stem: path for path in captions}
     mixed = " ".join(unalike(path, [sentences["verdicts"]]) for path in numbers if path.stem == "configuration")
@@ -61,7 +61,7 @@ def page_tables(
         caption = read_caption(files, layout.sentences, layout.values)
         notes = [read_caption(files, [note], layout.values) for note in layout.notes]
         caption = f"{caption} {mixed}" if mixed and path.stem in of_rankers else caption
-        command = f"make table EXPERIMENT={experiment} TABLE={path.stem}"
+        command = f"make table {make} TABLE={path.stem}"
         definition = f"docs/tables.md#{anchor(name)}"
         question = " ".join(questions.get(anchor(name), "").split())
         found.append(PageTable(path.stem, caption, notes, list(layout.texts.items()), definition, command, question))
