@@ -293,7 +293,7 @@ def test_real_collections_come_out_whole(real):
         assert counts["documents"] == number
         made = Artifact(real / f"{name}-test" / "manifest.json")
         assert (made.counts["queries"], made.counts["qrels"]) == (queries, qrels)
-        assert made.counts["judgements_of_unknown_documents"] == made.counts["queries_without_relevant"] == 0
+        assert made.counts["judgements_of_unknown_documents_kept"] == made.counts["queries_without_relevant"] == 0
         assert Artifact(real / f"{name}-train" / "manifest.json").counts["queries"] == 500
     texts = pd.read_parquet(real / "vaswani" / "documents.parquet").set_index("doc_id")
     assert texts.loc["1"].tolist() == [
