@@ -25,6 +25,7 @@ from typing import NoReturn, TypeVar
 
 from workflow_scripts.storage import gpus, processor, provenance
 from workflow_scripts.storage.checked import maker_of, note_output, output_fault, signature
+from workflow_scripts.storage.code import PACKAGE
 from workflow_scripts.storage.errors import InputError, shortage_of
 from workflow_scripts.storage.locks import STARTED, job_lock, note_started
 from workflow_scripts.storage.logs import end_log, log_to
@@ -94,27 +95,31 @@ def _run_job(
     wanted = inspect.signature(function).parameters
     work = {name: value for name, value in given.items() if value is not None and name in wanted}
     _refuse_damaged(path for path in _paths(work) if path.name != provenance.MANIFEST)
-    output = work.get("output")
+    output, module = work.get("output"), _module_name(function)
+    is_artifact = isinstance(output, Path) and output.name == provenance.MANIFEST
+    if not is_artifact and not module.startswith(PACKAGE):  # a function that was typed has no digest
+        _make(function, work, None)
+        return
     read = {name: value for name, value in work.items() if name not in (*LIMITS, *OUTPUTS, "spec")}
     job = provenance.Job(
-        module=_module_name(function),
+        module=module,
         spec=work.get("spec", {}),
         paths={name: value for name, value in read.items() if _is_path(value)},
         values={name: value for name, value in read.items() if not _is_path(value)},
     )
-    if not isinstance(output, Path) or output.name != provenance.MANIFEST:
+    if not is_artifact:
         _make(function, work, job)
         return
-    with job_lock(output.parent, terminal):
+    with job_lock(work["output"].parent, terminal):
         _make_or_keep(function, work, job, fault_outside)
 
 
-def _make(function: Callable[..., object], work: dict, job: provenance.Job) -> None:
+def _make(function: Callable[..., object], work: dict, job: provenance.Job | None) -> None:
     """Make files without a manifest, whatever is there."""
     before = {path: signature(path) for path in _paths(work)}
     function(**work)
     written = [path for path in before if signature(path) not in (None, before[path])]
-    maker = maker_of(job.code_at_end(), job.spec)
+    maker = maker_of(job.code_at_end(), job.spec) if job else None
     for path in written:
         note_output(path, [path for path in before if path not in written], maker)
 
