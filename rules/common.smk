@@ -301,6 +301,12 @@ def pools_of(groups_id, teacher):
     return [manifest("scores", teacher, pool) for pool in sampler_of(groups_id)[0]["pools"] if teacher]
 
 
+def calibrated_on(wildcards):
+    """Scores of a teacher's pool of development, and of those that it leaves pairs to."""
+    dev = entry("teachers", wildcards.teacher)["calibrate"]
+    return [manifest("scores", wildcards.teacher, pool) for pool in (dev, *entry("pools", dev)["known"])]
+
+
 def metrics_of_pipelines():
     """Metrics of this experiment, then of those that it lists as other pipelines."""
     others = [f"results/{name}/metrics.parquet" for name in CONFIG["pipelines"]]

@@ -83,12 +83,6 @@ else:
             **job("teach.merge_pool", lambda w: subset("pools", w.pool, "depth"), **NUMBERS),
 
 
-def calibrated_on(wildcards):
-    """Scores of a teacher's pool of development, and of those that it leaves pairs to."""
-    dev = entry("teachers", wildcards.teacher)["calibrate"]
-    return [manifest("scores", wildcards.teacher, pool) for pool in (dev, *entry("pools", dev)["known"])]
-
-
 use rule analyse_job as calibrate_teacher with:
     input:
         **reads(
