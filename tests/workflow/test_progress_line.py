@@ -19,6 +19,7 @@ OWN = "results/tiny/corpora/own/manifest.json"
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project.fresh(tmp_path_factory.mktemp("progress"))
     project.edit("tests/config/tiny.yaml", "corpora:\n", "corpora:\n  own: {source: files, documents: own.jsonl}\n")
+    (project.folder / "own.jsonl").write_text(DOCUMENTS)
     return project
 
 
