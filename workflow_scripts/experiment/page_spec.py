@@ -39,7 +39,7 @@ def page_spec(experiment: Experiment, configfiles: Sequence[str]) -> dict[str, A
 
 
 def make_options(experiment: str, configfiles: Sequence[str]) -> str:
-    """What ``make`` is told of an experiment: its name, and its files where ``make`` would read another."""
+    """What ``make`` is told of an experiment: its name, and its files where these are not its name's alone."""
     files = "" if list(configfiles) == [f"config/{experiment}.yaml"] else " ".join(configfiles)
     return f"EXPERIMENT={experiment}" + (f" CONFIGS={shlex.quote(files)}" if files else "")
 

@@ -24,19 +24,22 @@ def format_difference(value: float, low: float, high: float, outcome: str, basis
     return f"{value:+.3f}{format_interval(low, high)} {mark(outcome, basis)}"
 
 
-def verdict_notes(rows: pd.DataFrame, family: Sequence[str], alpha: float) -> tuple[list[str], dict[str, object]]:
+def verdict_notes(
+    rows: pd.DataFrame, family: Sequence[str], alpha: float, given: str = "given"
+) -> tuple[list[str], dict[str, object]]:
     """Names of the sentences below the table, from ``captions/verdicts.rst``, and their values.
 
     ``rows``: the comparisons shown, with ``p_difference``, ``outcome`` and ``basis``; ``family``: the columns that the
-    comparisons of one family share; ``alpha``: the error rate of a family's differences.
+    comparisons of one family share; ``alpha``: the error rate of a family's differences; ``given``: the sentence that
+    says what the verdicts are about.
     """
     tested = rows[rows["p_difference"].notna()]
     families = len(tested.drop_duplicates(list(family)))
     found = false_calls(tested["p_difference"], tested["outcome"] == DIFFERENT, families, alpha)
-    return notes_of(found, rows["basis"])
+    return notes_of(found, rows["basis"], given)
 
 
-def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, object]]:
+def notes_of(found: FalseCalls, basis: pd.Series, given: str = "given") -> tuple[list[str], dict[str, object]]:
     """:func:`verdict_notes` where the calls are counted already; ``basis``: of each comparison."""
     notes = ["calls" if found.called else "no calls"] if found.tested else []
     notes += ["controls"] * bool((basis == CONTROLS).any())
@@ -48,7 +51,7 @@ def notes_of(found: FalseCalls, basis: pd.Series) -> tuple[list[str], dict[str, 
         "expected": _number(found.expected),
         "bound": share(found.bound),
     }
-    notes += ["given"] * bool(found.tested)
+    notes += [given] * bool(found.tested)
     return notes, values
 
 

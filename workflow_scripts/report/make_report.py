@@ -57,20 +57,18 @@ def make_report(
     (how many documents of whose ranking are re-ranked), ``kinds`` (of ``students``, ``losses`` and ``samplers``: name
     to architecture or function), ``models`` (the encoder that a student starts from, in words), ``generated``
     (collections of a generated language), ``make`` (what ``make`` is told of the experiment), ``rebuild`` (the command
-    that makes all), ``layouts`` (of the tables),
-    ``of_rankers`` (the tables that rest on all rankers), ``domains``, the grid's axes.
+    that makes all), ``layouts`` (of the tables), ``of_rankers`` (the tables that rest on all rankers), ``domains``, the
+    grid's axes.
     """
     found = {path.stem: path for path in numbers}
     wanted = ["main", "variance", "locality", "cost", *(name for name in OPTIONAL if name in found)]
     read = {name: read_numbers(found[name]) for name in wanted}
     frames = {name: frame for name, (frame, _) in read.items()}
-    measure, made_by = spec["measure"], read["main"][1]
-    calls = sum_of_families(tested_blocks(frames["main"], measure), made_by["rule"]["difference_alpha"])
+    made_by = read["main"][1]
     tables = page_tables(numbers, captions, definitions, spec["make"], spec["of_rankers"])
     by_name = {table.name: table for table in tables}
-    confidence, words = made_by["bootstrap"]["confidence"], in_words(spec["kinds"])
+    confidence = made_by["bootstrap"]["confidence"]
     texts = {
-        "measure": measure,
         "parts": _parts("claims" in by_name),
         "panels": grid.panels(frames["main"], frames["variance"], spec, confidence),
         "tables": tables,
@@ -85,18 +83,31 @@ def make_report(
         "cost": pictures.cost_maps(frames["cost"], frames["main"], spec),
         "training": pictures.training_lines(read_table(curves), spec["samplers"]),
         "queries": _explorer(spec, metrics, runs, evaluation, collections, corpora),
-        "compared": outcome.compared(spec, words["teaching"]),
-        "trained_again": outcome.trained_again(made_by["controls"], spec),
-        "generated": outcome.generated(spec),
-        "outcomes": outcome.outcomes(frames, calls, made_by["controls"], spec),
+        **_said(frames, made_by, spec),
         "collections_line": _domains_line(frames["main"], spec, corpora),
         "facts": _facts(runs, frames["cost"]),
-        **{name: spec[name] for name in ("experiment", "make", "rebuild", *AXES)},
-        "alone": outcome.alone(len(spec["seeds"])),
-        "words": words,
+        **{name: spec[name] for name in ("experiment", "make", "measure", "rebuild", *AXES)},
     }
     with atomic_path(output) as path:
         path.write_text(_render(texts, page), encoding="utf-8")
+
+
+def _said(frames: Mapping[str, pd.DataFrame], made_by: Mapping, spec: Mapping) -> dict[str, object]:
+    """The sentences of the first screen; ``made_by``: the spec of the main table's numbers."""
+    blocks, controls, words = (
+        tested_blocks(frames["main"], spec["measure"]),
+        made_by["controls"],
+        in_words(spec["kinds"]),
+    )
+    calls = sum_of_families(blocks, made_by["rule"]["difference_alpha"])
+    return {
+        "compared": outcome.compared(spec, words["teaching"]),
+        "trained_again": outcome.trained_again(controls, spec),
+        "generated": outcome.generated(spec),
+        "outcomes": outcome.outcomes(frames, calls, controls, spec),
+        "alone": outcome.alone(len(spec["seeds"])),
+        "words": words,
+    }
 
 
 def _judged(read: tuple[pd.DataFrame, Mapping] | None, seeds: int) -> dict[str, object]:

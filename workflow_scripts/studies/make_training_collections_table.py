@@ -17,6 +17,7 @@ from workflow_scripts.analysis.query_values import QueryValues
 from workflow_scripts.analysis.summaries import BM25, TEACHER, Grid, summarise, with_intervals
 from workflow_scripts.storage.artifacts import Artifact
 from workflow_scripts.storage.command import run
+from workflow_scripts.storage.documents import POSITIVES
 from workflow_scripts.storage.tables import write_numbers
 from workflow_scripts.studies.scopes import stack_scopes
 
@@ -69,7 +70,7 @@ def _densities(names: Sequence[str], manifests: Sequence[Path]) -> dict[str, pd.
     for manifest in manifests:
         artifact = Artifact(manifest)
         queries.append(pq.read_metadata(artifact.file("queries.parquet")).num_rows)
-        positives.append(pq.read_metadata(artifact.file("positives.parquet")).num_rows / queries[-1])
+        positives.append(pq.read_metadata(artifact.file(POSITIVES)).num_rows / queries[-1])
     columns = {"queries": queries, "positives": positives}
     return {scope: pd.DataFrame({"training": names, "value": values}) for scope, values in columns.items()}
 

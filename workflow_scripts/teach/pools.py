@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.models.token_store import TokenStore
 from workflow_scripts.storage.artifacts import Artifact
+from workflow_scripts.storage.documents import POSITIVES
 from workflow_scripts.storage.errors import InputError, one_line
 from workflow_scripts.storage.rankings import RANKING_FILE
 
@@ -63,7 +64,7 @@ def pool_pairs(
     """Codes of all pairs of a pool: the first ``depth`` of the rankings, and the positives of ``collection``."""
     parts = [np.empty(0, np.int64), *(codes.of_ranking(ranking, depth) for ranking in rankings)]
     if collection is not None:
-        parts.append(codes.of_table(Artifact(collection).file("positives.parquet")))
+        parts.append(codes.of_table(Artifact(collection).file(POSITIVES)))
     return distinct(np.concatenate(parts))
 
 

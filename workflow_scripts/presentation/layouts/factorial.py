@@ -24,9 +24,8 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     counts = interactions["outcome"].value_counts()
     judged = rows[rows["basis"].notna() & (rows["source"] != "interaction")]
     judged = judged.assign(kind=judged["source"] == "rectangle")
-    notes, more = verdict_notes(judged, [*BLOCK, "kind"], spec["rule"]["difference_alpha"])
-    if len(spec["seeds"]) > 1:
-        notes = ["given factorial" if note == "given" else note for note in notes]
+    given = "given factorial" if len(spec["seeds"]) > 1 else "given"
+    notes, more = verdict_notes(judged, [*BLOCK, "kind"], spec["rule"]["difference_alpha"], given)
     values = {
         **{name: counts.get(name, 0) for name in (DIFFERENT, EQUIVALENT, UNDECIDED)},
         **{"number": len(interactions), "measure": spec["measures"][0]},

@@ -25,8 +25,7 @@ def layout(numbers: pd.DataFrame, spec: Mapping) -> Layout:
     values = {"measure": measure, "pipelines": found["n_seeds"].iloc[0], "confidence": f"{100 * spec['confidence']:g}%"}
     values |= {"added": found["added"].median(), "training": found["training_sd"].median()}
     values |= {"maybe": (found["added_low"] == 0).sum(), "blocks": len(found)}
-    notes, more = verdict_notes(pairs, BLOCK, spec["rule"]["difference_alpha"])
-    notes = ["given collection" if note == "given" else note for note in notes]
+    notes, more = verdict_notes(pairs, BLOCK, spec["rule"]["difference_alpha"], "given collection")
     return Layout(texts, ["shown", "median"], numbers, values | more, SIX_DIGITS, notes=notes)
 
 

@@ -96,9 +96,9 @@ def _study(spec: Mapping, claim: Mapping) -> Mapping | None:
 def _margin(spec: Mapping, test: str) -> float | None:
     """Within which a test's estimates count as little; None where they have no such margin, the same for all."""
     margin = absolute_margin(spec) if test in IN_UNITS else None
-    return margin and margin * (
-        spec["factorial"]["interaction_margin"] if test == "factorial" and spec["factorial"] else 1
-    )
+    if margin is None or test != "factorial" or not spec["factorial"]:
+        return margin
+    return margin * spec["factorial"]["interaction_margin"]
 
 
 def absolute_margin(spec: Mapping) -> float | None:
