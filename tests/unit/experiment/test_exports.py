@@ -70,7 +70,7 @@ def test_a_card_names_whose_model_mined_the_negatives(encoder: str, named: list[
     }
     experiment = Experiment(overlaid(shipped("demo"), overlay))
     for cell in ("ce.marginmse.dense.base.seed0", "ce.lce.dense.none.seed0"):
-        spec = Exports(Rankers(experiment), ["x"]).training_spec(cell, "datasets")["card"]
+        spec = Exports(Rankers(experiment), "x").training_spec(cell, "datasets")["card"]
         assert [line.split(", ")[0] for line in licences(spec["made_from"])] == named
         assert licence(spec["made_from"]) == "other"
         ids = [name for what, name, _ in spec["made_from"] if what in ("loss", "student")]

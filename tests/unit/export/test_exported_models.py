@@ -32,7 +32,7 @@ def test_a_card_says_what_its_folder_is_and_whose(
     model = artifact(tmp_path / "model/manifest.json", files | {"config.json": "{}"}, spec=settings)
     rows = pd.DataFrame({"collection": "a", "query_id": ["q", "r"], "measure": "nDCG@10", "value": [0.25, 0.5]})
     metrics = [artifact(tmp_path / f"{name}/manifest.json", {METRICS_FILE: rows}) for name in range(3)]
-    exports = Exports(Rankers(Experiment(shipped("demo"))), ["config/demo.yaml"])
+    exports = Exports(Rankers(Experiment(shipped("demo"))), "x")
     spec = exports.model_spec(CELLS[architecture], kind) | {"domains": [{"name": "near", "collections": ["a"]}]}
     paths = {"model": model, "metrics": metrics, "card": ROOT / "workflow_scripts/export/model_card.md"}
 

@@ -34,7 +34,7 @@ def exported(tmp_path: Path, inputs: dict[str, Path], cell: str) -> tuple[list[d
     """Tevatron's lines of the first group, and the card, of a cell of the demo with these groups."""
     config = shipped("demo")
     config["studies"]["cuts"] |= {"losses": ["lce", "kl"], "at_least": 1}
-    spec = Exports(Rankers(Experiment(config)), []).training_spec(cell, "tevatron") | {"group_size": 2}
+    spec = Exports(Rankers(Experiment(config)), "x").training_spec(cell, "tevatron") | {"group_size": 2}
     card = ROOT / "workflow_scripts/export/data_card.md"
     export_training(spec=spec, **inputs, card=card, output=tmp_path / "out/manifest.json")
     (line,) = map(json.loads, (tmp_path / "out/train.jsonl").read_text().splitlines())
